@@ -1,0 +1,1 @@
+"""Benchmarks: throughput, latency, restore and the idiomatic Faust app they are compared with."""

@@ -1,0 +1,1 @@
+"""The functional core: what an event means, what a user is, what to recommend, which ad wins."""

@@ -1,0 +1,57 @@
+"""Exponential forgetting that costs nothing to read: forward decay.
+
+A backward-decayed weight must be multiplied down at every read. A forward-decayed one is stored relative to a
+*landmark* in the past: an event at time ``t`` adds ``2 ** ((t - landmark) / half_life)``, so weights of different ages
+compare directly and only rise. Landmarks sit on a fixed grid of event time, so that any two workers agree on them
+whatever the order of events.
+
+References
+----------
+G. Cormode, V. Shkapenyuk, D. Srivastava, B. Xu, "Forward decay: a practical time decay model for streaming systems",
+ICDE 2009.
+"""
+
+GRID_HALF_LIVES = 16
+"""Landmarks are this many half-lives apart, which keeps growth factors below 2**17."""
+
+
+def landmark_at(at_ms: int, half_life_ms: int) -> int:
+    """Landmark in force at a time.
+
+    Parameters
+    ----------
+    at_ms, half_life_ms
+        Milliseconds.
+
+    Examples
+    --------
+    >>> landmark_at(1000, 10), landmark_at(1119, 10), landmark_at(1120, 10)
+    (960, 960, 1120)
+    """
+    step = half_life_ms * GRID_HALF_LIVES
+    return at_ms // step * step
+
+
+def growth(at_ms: int, landmark_ms: int, half_life_ms: int) -> float:
+    """Weight of a unit event at ``at_ms`` relative to the landmark.
+
+    Late events get less than one; the exponent is held within ±1000, so the result is always finite.
+
+    Examples
+    --------
+    >>> growth(20, 0, 10), growth(-10, 0, 10)
+    (4.0, 0.5)
+    """
+    exponent = (at_ms - landmark_ms) / half_life_ms
+    return 2.0 ** (1000.0 if exponent > 1000.0 else -1000.0 if exponent < -1000.0 else exponent)
+
+
+def rebase(old_landmark_ms: int, new_landmark_ms: int, half_life_ms: int) -> float:
+    """Factor that carries stored weights from one landmark to a later one.
+
+    Examples
+    --------
+    >>> rebase(0, 160, 10) == 2.0 ** -16
+    True
+    """
+    return growth(old_landmark_ms, new_landmark_ms, half_life_ms)

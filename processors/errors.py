@@ -1,0 +1,43 @@
+"""The exceptions of Nearstream: one small tree, so that callers can catch as wide or as narrow as they mean.
+
+Refused events are data, not exceptions (see :class:`processors.intake.Refusal`): nothing in the hot path raises for
+bad input.
+"""
+
+
+class NearstreamError(Exception):
+    """Root of every error Nearstream raises on purpose."""
+
+
+class ConfigurationError(NearstreamError):
+    """A setting is missing, unknown or out of range. The message names the setting."""
+
+
+class StateError(NearstreamError):
+    """A partition store cannot be used as it is."""
+
+
+class StateFormatError(StateError):
+    """Stored bytes have a format version that this release does not read."""
+
+
+class DeliveryGap(StateError):
+    """Records were skipped on the way here: the batch starts beyond the next offset the store expects.
+
+    Parameters
+    ----------
+    topic, partition
+        Where the gap is.
+    expected
+        The offset the store is waiting for.
+    found
+        The first offset the batch covers.
+    """
+
+    def __init__(self, topic: str, partition: int, expected: int, found: int) -> None:
+        super().__init__(f"{topic}[{partition}]: expected offset {expected}, the batch starts at {found}")
+        self.topic, self.partition, self.expected, self.found = topic, partition, expected, found
+
+
+class FencedError(StateError):
+    """Another worker owns this partition now; whatever this one had in flight was aborted by the broker."""

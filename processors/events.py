@@ -1,0 +1,107 @@
+"""What an event is once it is clean: the native schema, and the source record it came in."""
+
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+EventKind = Literal["browse", "click", "purchase"]
+
+EVENT_TOPICS: dict[str, EventKind] = {
+    "events.browse.v1": "browse",
+    "events.click.v1": "click",
+    "events.purchase.v1": "purchase",
+}
+"""The topic says the kind of an event; its JSON does not."""
+
+FORWARDED_TOPIC = "internal.events"
+
+ACTION_WEIGHTS = {"view": 1.0, "click": 2.0, "fav": 3.0, "cart": 4.0, "purchase": 6.0}
+"""How strongly an action speaks for an interest, relative to a look."""
+
+DEFAULT_ACTIONS: dict[EventKind, str] = {"browse": "view", "click": "click", "purchase": "purchase"}
+
+
+class SourceRecord(Protocol):
+    """What the planes need of a consumed record; aiokafka's ``ConsumerRecord`` is one, :class:`Record` another."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Any: ...
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A source record outside Kafka: the topology driver's and the tests'.
+
+    ``timestamp`` is the append time in milliseconds since the epoch.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Context(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
+    """Where an event happened. Everything is optional."""
+
+    page: str | None = None
+    placement: str | None = None
+    device: str | None = None
+    country: str | None = None
+    region: str | None = None
+    city: str | None = None
+    locale: str | None = None
+
+
+class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A clean event: every field has its type and range, and ``repairs`` says what was changed to make it so.
+
+    Parameters
+    ----------
+    event_id, user_id, item_id
+        Non-empty, at most 256 characters.
+    time_ms
+        When it happened, milliseconds since the epoch.
+    kind, action
+        The kind comes from the topic; the action refines it (``view``, ``click``, ``cart``, ``fav``, ``purchase``).
+    price
+        In ``currency``, finite and not negative.
+    repairs
+        ``field:what`` for each repair, in the order they were made.
+    extra
+        Fields of the message that the schema does not know, kept as they came.
+    """
+
+    event_id: str
+    user_id: str
+    item_id: str
+    time_ms: int
+    kind: EventKind
+    action: str
+    session_id: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    quantity: float | None = None
+    category: str | None = None
+    brand: str | None = None
+    channel: str | None = None
+    context: Context | None = None
+    recommendation_id: str | None = None
+    decision_id: str | None = None
+    anonymous_id: str | None = None
+    repairs: tuple[str, ...] = ()
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)

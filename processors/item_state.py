@@ -1,0 +1,179 @@
+"""What we know of an item: how wanted it is now, what it goes with, and the facts seen on its events."""
+
+from collections.abc import Iterator
+from operator import itemgetter
+
+import msgspec
+import numpy as np
+
+from processors.decay import growth, landmark_at, rebase
+from processors.profile import DAY_MS
+from processors.signals import Touch
+
+
+class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds and half-lives of an item's state.
+
+    Parameters
+    ----------
+    neighbours
+        Co-visited items kept per item. They may grow by half before the weakest are cut, so that a cut is rare.
+    published_neighbours
+        The strongest of them, which the read models get.
+    neighbour_half_life_ms
+        After this long a co-visit counts half.
+    trend_half_life_ms
+        After this long a visit counts half for popularity.
+    next_distance
+        A visit up to this many steps later in the session counts as "what came next".
+    """
+
+    neighbours: int = 64
+    published_neighbours: int = 32
+    neighbour_half_life_ms: int = 7 * DAY_MS
+    trend_half_life_ms: int = 2 * DAY_MS
+    next_distance: int = 3
+
+
+class ItemState(msgspec.Struct, array_like=True):
+    """One item's state. Times in milliseconds since the epoch.
+
+    ``together`` and ``after`` are forward-decayed weights relative to ``landmark``: how much another item was visited
+    in the same session, and how much within the next few steps after this one. ``trend`` is the decayed number of
+    visits relative to ``trend_landmark``.
+    """
+
+    landmark: int = 0
+    together: dict[str, float] = msgspec.field(default_factory=dict)
+    after: dict[str, float] = msgspec.field(default_factory=dict)
+    trend_landmark: int = 0
+    trend: float = 0.0
+    visits: int = 0
+    first_seen: int = 0
+    last_seen: int = 0
+    category: str | None = None
+    brand: str | None = None
+    price: float | None = None
+
+
+class ItemView(msgspec.Struct, array_like=True, frozen=True):
+    """What the read models get of an item.
+
+    Parameters
+    ----------
+    trend
+        Base-2 logarithm of the decayed visits, relative to the epoch: comparable between items at any time.
+    neighbours
+        Ids of the strongest neighbours, strongest first.
+    together, after
+        Their weights as little-endian float32, each kind summing to one.
+    """
+
+    trend: float
+    visits: int
+    first_seen: int
+    last_seen: int
+    neighbours: list[str]
+    together: bytes
+    after: bytes
+    category: str | None = None
+    brand: str | None = None
+    price: float | None = None
+
+
+class ItemKeeper:
+    """Folds touches and pairs into item states.
+
+    Examples
+    --------
+    >>> keeper = ItemKeeper(ItemSettings())
+    >>> state = ItemState()
+    >>> keeper.touch(state, Touch(item=0, time_ms=1_700_000_000_000, weight=1.0, category="tents"))
+    >>> keeper.pair(state, "lamp", distance=1, time_ms=1_700_000_000_000)
+    >>> keeper.pair(state, "stove", distance=2, time_ms=1_700_000_000_000)
+    >>> view = keeper.view(state)
+    >>> view.neighbours, np.frombuffer(view.together, "<f4").round(3).tolist()
+    (['lamp', 'stove'], [0.6669999957084656, 0.3330000042915344])
+    """
+
+    def __init__(self, settings: ItemSettings) -> None:
+        self.settings = settings
+
+    def touch(self, state: ItemState, touch: Touch) -> None:
+        """Count a visit and take over the facts it carries, in place. Facts of the latest visit win."""
+        half_life = self.settings.trend_half_life_ms
+        landmark = landmark_at(touch.time_ms, half_life)
+        if landmark > state.trend_landmark:
+            state.trend *= rebase(state.trend_landmark, landmark, half_life)
+            state.trend_landmark = landmark
+        state.trend += growth(touch.time_ms, state.trend_landmark, half_life)
+        state.visits += 1
+        state.first_seen = min(state.first_seen or touch.time_ms, touch.time_ms)
+        newest = touch.time_ms >= state.last_seen
+        state.last_seen = max(state.last_seen, touch.time_ms)
+        if touch.category is not None and (newest or state.category is None):
+            state.category = touch.category
+        if touch.brand is not None and (newest or state.brand is None):
+            state.brand = touch.brand
+        if touch.price is not None and (newest or state.price is None):
+            state.price = touch.price
+
+    def pair(self, state: ItemState, other: str, distance: int, time_ms: int) -> None:
+        """Count that ``other`` was visited ``distance`` steps later (earlier, if negative) in a session, in place."""
+        settings = self.settings
+        half_life = settings.neighbour_half_life_ms
+        landmark = landmark_at(time_ms, half_life)
+        if landmark > state.landmark:
+            self._rebase(state, landmark)
+        weight = growth(time_ms, state.landmark, half_life) / abs(distance)
+        state.together[other] = state.together.get(other, 0.0) + weight
+        if 0 < distance <= settings.next_distance:
+            state.after[other] = state.after.get(other, 0.0) + weight
+        if len(state.together) > settings.neighbours * 3 // 2:
+            self._cut(state)
+
+    def view(self, state: ItemState) -> ItemView:
+        """What is published of a state. Complexity: a sort of the neighbours."""
+        after = state.after
+        strongest = sorted(_with_order(state), key=itemgetter(1, 0), reverse=True)
+        names = [name for name, _ in strongest[: self.settings.published_neighbours]]
+        return ItemView(
+            trend=_log2_at_epoch(state.trend, state.trend_landmark, self.settings.trend_half_life_ms),
+            visits=state.visits,
+            first_seen=state.first_seen,
+            last_seen=state.last_seen,
+            neighbours=names,
+            together=_shares([state.together[name] for name in names]),
+            after=_shares([after.get(name, 0.0) for name in names]),
+            category=state.category,
+            brand=state.brand,
+            price=state.price,
+        )
+
+    def _rebase(self, state: ItemState, landmark: int) -> None:
+        factor = rebase(state.landmark, landmark, self.settings.neighbour_half_life_ms)
+        state.together = {name: weight * factor for name, weight in state.together.items()}
+        state.after = {name: weight * factor for name, weight in state.after.items()}
+        state.landmark = landmark
+
+    def _cut(self, state: ItemState) -> None:
+        strongest = sorted(_with_order(state), key=itemgetter(1, 0), reverse=True)
+        kept = {name for name, _ in strongest[: self.settings.neighbours]}
+        state.together = {name: weight for name, weight in state.together.items() if name in kept}
+        state.after = {name: weight for name, weight in state.after.items() if name in kept}
+
+
+def _with_order(state: ItemState) -> Iterator[tuple[str, float]]:
+    """Neighbours with the weight they are kept by: together, and once more for coming after."""
+    after = state.after
+    return ((name, weight + after.get(name, 0.0)) for name, weight in state.together.items())
+
+
+def _shares(weights: list[float]) -> bytes:
+    column = np.array(weights, np.float64)
+    total = column.sum()
+    return (column / total if total > 0.0 else column).astype("<f4").tobytes()
+
+
+def _log2_at_epoch(weight: float, landmark_ms: int, half_life_ms: int) -> float:
+    return (float(np.log2(weight)) if weight > 0.0 else -1e6) + landmark_ms / half_life_ms

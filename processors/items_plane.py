@@ -1,0 +1,61 @@
+"""The items plane: signals in, item states and their broadcast views out."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from processors.events import SourceRecord
+from processors.item_state import ItemKeeper, ItemSettings, ItemState
+from processors.plane import Output, ReadStates, Step
+from processors.signals import SIGNALS_TOPIC, ItemSignals
+
+BROADCAST_TOPIC = "broadcast.items"
+
+
+class ItemsPlane:
+    """Keeps popularity, co-visitation and facts per item, and publishes each changed item once per micro-batch.
+
+    Parameters
+    ----------
+    settings
+        Bounds and half-lives.
+    """
+
+    name = "items"
+    state_type = ItemState
+    source_topics: tuple[str, ...] = (SIGNALS_TOPIC,)
+
+    def __init__(self, settings: ItemSettings) -> None:
+        self._keeper = ItemKeeper(settings)
+        self._decode = msgspec.msgpack.Decoder(ItemSignals).decode
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def step(self, read: ReadStates[ItemState], batch: Sequence[SourceRecord], partition: int) -> Step[ItemState]:
+        """Fold signal messages into item states (see :meth:`processors.plane.Plane.step`)."""
+        messages = [self._decode(record.value) for record in batch if record.value is not None]
+        keys = list(dict.fromkeys(key for signals in messages for key in _owned(signals)))
+        states = {key: state or ItemState() for key, state in zip(keys, read(keys), strict=True)}
+        for signals in messages:
+            self._fold(signals, states)
+        step: Step[ItemState] = Step(states=states)
+        for key, state in states.items():
+            view = self._encode(self._keeper.view(state))
+            step.outputs.append(Output(BROADCAST_TOPIC, partition, key.encode(), view))
+        for record in batch:
+            step.outcomes[record.topic, "applied"] += 1
+        return step
+
+    def _fold(self, signals: ItemSignals, states: dict[str, ItemState]) -> None:
+        names, keeper = signals.items, self._keeper
+        for touch in signals.touches:
+            keeper.touch(states[names[touch.item]], touch)
+        owners, others, distances, times = (column.tolist() for column in signals.pairs())
+        for owner, other, distance, time_ms in zip(owners, others, distances, times, strict=True):
+            keeper.pair(states[names[owner]], names[other], distance, time_ms)
+
+
+def _owned(signals: ItemSignals) -> list[str]:
+    """Items that the message changes, in the order it mentions them."""
+    owned = {touch.item for touch in signals.touches}
+    owned.update(signals.pairs()[0].tolist())
+    return [name for at, name in enumerate(signals.items) if at in owned]

@@ -1,0 +1,244 @@
+"""The lenient reader: repairs what can be repaired and says exactly why the rest is refused.
+
+A message is refused only when it cannot be attributed (who, what, when, which event). A bad optional field costs that
+field, never the event.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from processors.errors import NearstreamError
+from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
+
+REASONS = {
+    "empty_value": "the record has no value; a tombstone is not an event",
+    "too_large": "the record is larger than intake.max_event_bytes",
+    "invalid_utf8": "the record is not UTF-8 text",
+    "not_json": "the record is not JSON (NaN and Infinity are not JSON)",
+    "too_deep": "the JSON is nested too deeply",
+    "not_an_object": "the JSON is not an object",
+    "missing_field": "a required field is missing or null",
+    "wrong_type": "a required field has the wrong type",
+    "empty_id": "a required id is empty",
+    "id_too_long": "an id is longer than 256 characters",
+    "bad_timestamp": "the timestamp is neither ISO-8601 nor epoch milliseconds",
+    "timestamp_ancient": "the timestamp is before intake.earliest_ms",
+    "timestamp_future": "the timestamp is further ahead than intake.max_future_ms",
+    "wrong_partition": "a forwarded record does not belong to the partition it is on",
+}
+"""Every reason code a dead letter can carry, and what it means."""
+
+MAX_ID_CHARACTERS = 256
+MAX_EXTRA_FIELDS = 32
+MAX_AMOUNT = 1e9
+_MAX_MS = 253_402_300_799_999
+
+
+class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits of the intake.
+
+    Parameters
+    ----------
+    max_event_bytes
+        Larger records are refused unread.
+    future_tolerance_ms
+        Clock skew that is taken as it is.
+    max_future_ms
+        Between the tolerance and this, a timestamp is set back to the append time; beyond it the event is refused.
+    late_after_ms
+        An event older than this at its append time counts as late (a repair note; nothing is refused for being late).
+    earliest_ms
+        Timestamps before this are refused; the default is the year 1990.
+    """
+
+    max_event_bytes: int = 262_144
+    future_tolerance_ms: int = 300_000
+    max_future_ms: int = 86_400_000
+    late_after_ms: int = 3_600_000
+    earliest_ms: int = 631_152_000_000
+
+
+class Refused(NearstreamError):
+    """Raised inside the intake; :meth:`processors.intake.Intake.read` turns it into a refusal."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def _shown(value: object) -> str:
+    """The value for a message, cut to a length that cannot flood a log."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = f"a deeply nested {type(value).__name__}"
+    return text if len(text) <= 64 else text[:61] + "..."
+
+
+def check_time(time_ms: int, at_ms: int, settings: IntakeSettings) -> tuple[int, tuple[str, ...]]:
+    """Judge an event's time against its append time.
+
+    Returns
+    -------
+    tuple
+        The time to use and the repairs made.
+
+    Raises
+    ------
+    Refused
+        With ``timestamp_ancient`` or ``timestamp_future``.
+
+    Examples
+    --------
+    >>> check_time(1_700_000_900_000, 1_700_000_000_000, IntakeSettings())
+    (1700000000000, ('timestamp:future_set_to_arrival',))
+    """
+    ahead = time_ms - at_ms
+    if -settings.late_after_ms <= ahead <= settings.future_tolerance_ms:
+        return time_ms, ()
+    if ahead > settings.max_future_ms:
+        raise Refused("timestamp_future", f"timestamp: {time_ms} is {ahead} ms after the record's arrival at {at_ms}")
+    if ahead > 0:
+        return at_ms, ("timestamp:future_set_to_arrival",)
+    if time_ms < settings.earliest_ms:
+        hint = "; epoch milliseconds are expected, not seconds" if time_ms > 600_000_000 else ""
+        raise Refused("timestamp_ancient", f"timestamp: {time_ms} is before {settings.earliest_ms}{hint}")
+    return time_ms, ("timestamp:late",)
+
+
+def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: IntakeSettings) -> Event:
+    """Clean event of a record's value, repaired where that is possible.
+
+    Raises
+    ------
+    Refused
+        With the reason code and a message that names field, value and expectation.
+
+    Examples
+    --------
+    >>> event = read_leniently(
+    ...     b'{"event_id":"e","user_id":7,"item_id":"i","timestamp":"2024-05-01T10:00:00Z","shelf":3}',
+    ...     "browse", 1714557600000, IntakeSettings())
+    >>> event.user_id, event.repairs, event.extra
+    ('7', ('user_id:number_to_text',), {'shelf': 3})
+    """
+    fields = _decode(raw, settings)
+    repairs: list[str] = []
+    ids = {name: _required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")}
+    time_ms, notes = check_time(_timestamp(fields, repairs), at_ms, settings)
+    repairs.extend(notes)
+    optional = {name: read(fields.pop(name, None), name, repairs) for name, read in _OPTIONAL.items()}
+    action = optional.pop("action") or DEFAULT_ACTIONS[kind]
+    if len(fields) > MAX_EXTRA_FIELDS:
+        repairs.append("extra:cut")
+        fields = dict(list(fields.items())[:MAX_EXTRA_FIELDS])
+    return Event(**ids, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=fields)
+
+
+def _decode(raw: bytes | None, settings: IntakeSettings) -> dict[str, Any]:
+    if not raw:
+        raise Refused("empty_value", "value: empty, expected a JSON object")
+    if len(raw) > settings.max_event_bytes:
+        raise Refused("too_large", f"value: {len(raw)} bytes, expected at most {settings.max_event_bytes}")
+    try:
+        raw.decode()
+        fields = msgspec.json.decode(raw)
+    except UnicodeDecodeError as error:
+        raise Refused("invalid_utf8", f"value: byte {error.start} is not UTF-8") from error
+    except RecursionError as error:
+        raise Refused("too_deep", "value: nested too deeply, expected a flat JSON object") from error
+    except msgspec.MsgspecError as error:
+        raise Refused("not_json", f"value: {_shown(raw)} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise Refused("not_an_object", f"value: {_shown(fields)}, expected a JSON object")
+    return fields
+
+
+def _required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
+    expected = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
+    value = fields.pop(name, None)
+    if value is None:
+        raise Refused("missing_field", f"{name}: missing, {expected}")
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+        repairs.append(f"{name}:number_to_text")
+    if not isinstance(value, str):
+        raise Refused("wrong_type", f"{name}: {_shown(value)}, {expected}")
+    if len(value) > MAX_ID_CHARACTERS:
+        raise Refused("id_too_long", f"{name}: {len(value)} characters, {expected}")
+    if not value:
+        raise Refused("empty_id", f"{name}: {_shown(value)}, {expected}")
+    return value
+
+
+def _timestamp(fields: dict[str, Any], repairs: list[str]) -> int:
+    expected = "expected ISO-8601 or epoch milliseconds"
+    value = fields.pop("timestamp", None)
+    if value is None:
+        raise Refused("missing_field", f"timestamp: missing, {expected}")
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise Refused("bad_timestamp", f"timestamp: {_shown(value)}, {expected}") from error
+        if moment.tzinfo is None:
+            repairs.append("timestamp:utc_assumed")
+            moment = moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1000)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused("wrong_type", f"timestamp: {_shown(value)}, {expected}")
+    if not math.isfinite(value) or abs(value) > _MAX_MS:
+        raise Refused("bad_timestamp", f"timestamp: {_shown(value)}, {expected}")
+    return round(value)
+
+
+def _text(value: object, name: str, repairs: list[str]) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+        repairs.append(f"{name}:number_to_text")
+    if not isinstance(value, str) or not value or len(value) > MAX_ID_CHARACTERS:
+        repairs.append(f"{name}:dropped")
+        return None
+    return value
+
+
+def _amount(value: object, name: str, repairs: list[str]) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = None
+        else:
+            repairs.append(f"{name}:text_to_number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        repairs.append(f"{name}:dropped")
+        return None
+    if not 0 <= value <= MAX_AMOUNT:
+        repairs.append(f"{name}:clipped")
+    return float(min(max(value, 0.0), MAX_AMOUNT))
+
+
+def _context(value: object, name: str, repairs: list[str]) -> Context | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        repairs.append(f"{name}:dropped")
+        return None
+    known = {key: _text(value.get(key), f"{name}.{key}", repairs) for key in Context.__struct_fields__}
+    return Context(**known)
+
+
+_OPTIONAL: dict[str, Callable[[object, str, list[str]], Any]] = {
+    **dict.fromkeys(("action", "session_id", "currency", "category", "brand", "channel"), _text),
+    **dict.fromkeys(("recommendation_id", "decision_id", "anonymous_id"), _text),
+    **dict.fromkeys(("price", "quantity"), _amount),
+    "context": _context,
+}

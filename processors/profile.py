@@ -1,0 +1,211 @@
+"""What we know of a user: decayed interests, habits of buying, the session at hand. Bounded in size.
+
+A profile is plain data (:class:`Profile`) plus one rule that folds an event into it (:meth:`ProfileKeeper.learn`).
+Items are kept as parallel lists, oldest first: that decodes several times faster than a list of objects, and the
+ranker wants columns anyway.
+"""
+
+import msgspec
+
+from processors.decay import growth, landmark_at, rebase
+from processors.events import ACTION_WEIGHTS, Event
+from processors.keys import FingerprintRing, fingerprint
+
+DAY_MS = 86_400_000
+
+
+class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds and half-lives of a profile.
+
+    Parameters
+    ----------
+    recent_items
+        Distinct items kept in detail, the most recent ones.
+    older_items
+        Fingerprints kept of items that fell out of the detail, so that ``discover`` still knows them.
+    interests
+        Categories kept, and as many brands; the weakest goes first.
+    event_ids
+        Event ids remembered per user: the window within which duplicates are found.
+    interest_half_life_ms
+        After this long without a new event, an interest counts half.
+    session_idle_ms
+        A gap longer than this ends the session.
+    window_items
+        Items of the session that a new event is paired with.
+    """
+
+    recent_items: int = 60
+    older_items: int = 1000
+    interests: int = 24
+    event_ids: int = 128
+    interest_half_life_ms: int = 14 * DAY_MS
+    session_idle_ms: int = 1_800_000
+    window_items: int = 10
+
+
+class Profile(msgspec.Struct, array_like=True):
+    """One user's state. All times in milliseconds since the epoch, all weights relative to ``landmark``.
+
+    ``item_ids`` and the lists beside it run from the least to the most recently touched item.
+    ``older_items`` and ``event_ids`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
+    """
+
+    item_ids: list[str] = msgspec.field(default_factory=list)
+    item_times: list[int] = msgspec.field(default_factory=list)
+    item_counts: list[int] = msgspec.field(default_factory=list)
+    item_weights: list[float] = msgspec.field(default_factory=list)
+    item_actions: list[str] = msgspec.field(default_factory=list)
+    older_items: bytes = b""
+    categories: dict[str, float] = msgspec.field(default_factory=dict)
+    brands: dict[str, float] = msgspec.field(default_factory=dict)
+    landmark: int = 0
+    first_seen: int = 0
+    last_seen: int = 0
+    events: int = 0
+    purchases: int = 0
+    spent: float = 0.0
+    session_id: str | None = None
+    session_start: int = 0
+    session_events: int = 0
+    sessions: int = 0
+    event_ids: bytes = b""
+
+    def recency_ms(self, now_ms: int) -> int:
+        """Time since the user was last seen: the R of recency, frequency, monetary value.
+
+        Examples
+        --------
+        >>> Profile(last_seen=400).recency_ms(1000)
+        600
+        """
+        return max(0, now_ms - self.last_seen)
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """What folding in one event showed.
+
+    Parameters
+    ----------
+    duplicate
+        The event id was known; nothing was changed.
+    preceding
+        Distinct other items of the running session, the latest first: what the event's item is paired with.
+    """
+
+    duplicate: bool = False
+    preceding: tuple[str, ...] = ()
+
+
+class ProfileKeeper:
+    """Folds events into profiles.
+
+    Examples
+    --------
+    >>> keeper = ProfileKeeper(ProfileSettings())
+    >>> profile = Profile()
+    >>> def event(n, item):
+    ...     return Event(event_id=f"e{n}", user_id="u", item_id=item, time_ms=1_700_000_000_000 + n,
+    ...                  kind="click", action="click", category="tents")
+    >>> keeper.learn(profile, event(1, "tent")), keeper.learn(profile, event(2, "lamp")).preceding
+    (Learned(duplicate=False, preceding=()), ('tent',))
+    >>> keeper.learn(profile, event(2, "lamp")).duplicate
+    True
+    >>> profile.item_ids, profile.events, profile.sessions
+    (['tent', 'lamp'], 2, 1)
+    """
+
+    def __init__(self, settings: ProfileSettings) -> None:
+        self.settings = settings
+
+    def learn(self, profile: Profile, event: Event) -> Learned:
+        """Fold one event into the profile, in place.
+
+        An event that is older than the running session by more than the idle cut-off arrived too late to say
+        anything of the order of things: it counts, but starts no session and is paired with nothing.
+
+        Complexity: linear in the bounds of the profile, a few microseconds.
+        """
+        settings = self.settings
+        mark = fingerprint(event.event_id)
+        if FingerprintRing.contains(profile.event_ids, mark):
+            return Learned(duplicate=True)
+        profile.event_ids = FingerprintRing.add(profile.event_ids, mark, settings.event_ids)
+        in_order = event.time_ms >= profile.last_seen - settings.session_idle_ms
+        preceding = self._enter_session(profile, event) if in_order else ()
+        weight = self._weight(profile, event)
+        self._touch_item(profile, event, weight, in_order)
+        if event.category:
+            _add_bounded(profile.categories, event.category, weight, settings.interests)
+        if event.brand:
+            _add_bounded(profile.brands, event.brand, weight, settings.interests)
+        profile.events += 1
+        profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
+        profile.last_seen = max(profile.last_seen, event.time_ms)
+        if event.kind == "purchase":
+            profile.purchases += 1
+            profile.spent += (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
+        return Learned(preceding=preceding)
+
+    def _enter_session(self, profile: Profile, event: Event) -> tuple[str, ...]:
+        settings = self.settings
+        fresh = profile.events == 0 or event.time_ms > profile.last_seen + settings.session_idle_ms
+        if fresh or (event.session_id is not None and event.session_id != profile.session_id):
+            profile.session_start = event.time_ms
+            profile.session_events = 0
+            profile.sessions += 1
+        if event.session_id is not None or profile.session_events == 0:
+            profile.session_id = event.session_id
+        profile.session_events += 1
+        if profile.session_events == 1:
+            return ()
+        start, times, ids = profile.session_start, profile.item_times, profile.item_ids
+        preceding: list[str] = []
+        for at in range(len(ids) - 1, -1, -1):
+            if times[at] < start or len(preceding) == settings.window_items:
+                break
+            if ids[at] != event.item_id:
+                preceding.append(ids[at])
+        return tuple(preceding)
+
+    def _weight(self, profile: Profile, event: Event) -> float:
+        half_life = self.settings.interest_half_life_ms
+        landmark = landmark_at(event.time_ms, half_life)
+        if landmark > profile.landmark:
+            factor = rebase(profile.landmark, landmark, half_life)
+            profile.item_weights = [w * factor for w in profile.item_weights]
+            profile.categories = {name: w * factor for name, w in profile.categories.items()}
+            profile.brands = {name: w * factor for name, w in profile.brands.items()}
+            profile.landmark = landmark
+        return ACTION_WEIGHTS.get(event.action, 1.0) * growth(event.time_ms, profile.landmark, half_life)
+
+    def _touch_item(self, profile: Profile, event: Event, weight: float, in_order: bool) -> None:
+        ids = profile.item_ids
+        columns = (ids, profile.item_times, profile.item_counts, profile.item_weights, profile.item_actions)
+        time_ms, count = event.time_ms, 1
+        try:
+            at = ids.index(event.item_id)
+        except ValueError:
+            to = len(ids) if in_order else 0
+        else:
+            time_ms = max(time_ms, profile.item_times[at])
+            count += profile.item_counts[at]
+            weight += profile.item_weights[at]
+            for column in columns:
+                del column[at]
+            to = len(ids) if in_order else at
+        for column, value in zip(columns, (event.item_id, time_ms, count, weight, event.action), strict=True):
+            column.insert(to, value)  # type: ignore[attr-defined]  # the columns have different element types
+        if len(ids) > self.settings.recent_items:
+            mark = fingerprint(ids[0])
+            if not FingerprintRing.contains(profile.older_items, mark):
+                profile.older_items = FingerprintRing.add(profile.older_items, mark, self.settings.older_items)
+            for column in columns:
+                del column[0]
+
+
+def _add_bounded(weights: dict[str, float], name: str, weight: float, bound: int) -> None:
+    """Add to a weight; beyond the bound the weakest other entry goes."""
+    weights[name] = weights.get(name, 0.0) + weight
+    if len(weights) > bound:
+        del weights[min((key for key in weights if key != name), key=weights.__getitem__)]

@@ -1,0 +1,143 @@
+"""What the users plane tells the items plane: which items were touched, and which were touched together.
+
+One message per micro-batch and receiving partition, as columns, so that ten thousand pairs cost one record. It
+carries a link of a chain: who sent it, its number, and the number the sender sent to this partition before.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+import numpy as np
+
+from processors.events import ACTION_WEIGHTS, Event
+from processors.keys import partition_of
+
+SIGNALS_TOPIC = "internal.item-signals"
+
+
+class Link(msgspec.Struct, array_like=True, frozen=True):
+    """Position of a message in the chain from one sender to one receiving partition.
+
+    Parameters
+    ----------
+    sender
+        Plane and partition, such as ``users-3``.
+    number
+        The sender's batch number; rises with every message.
+    previous
+        Number of the message before it on this chain, 0 if it is the first.
+    """
+
+    sender: str
+    number: int
+    previous: int
+
+
+class Touch(msgspec.Struct, array_like=True):
+    """One item touched once."""
+
+    item: int
+    time_ms: int
+    weight: float
+    category: str | None = None
+    brand: str | None = None
+    price: float | None = None
+
+
+class ItemSignals(msgspec.Struct, array_like=True):
+    """Columns of one message. ``items`` is the table that the other columns index.
+
+    ``owners``, ``others`` and ``distances`` (int32, int32, int8, little-endian) and ``times`` (int64, milliseconds)
+    describe pairs: owner ``a`` and other ``b`` with distance ``+d`` say that ``b`` came ``d`` steps after ``a`` in a
+    session, ``-d`` that it came before.
+    """
+
+    items: list[str]
+    touches: list[Touch]
+    owners: bytes
+    others: bytes
+    distances: bytes
+    times: bytes
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Pair columns as arrays: owners, others, distances, times."""
+        return (
+            np.frombuffer(self.owners, "<i4"),
+            np.frombuffer(self.others, "<i4"),
+            np.frombuffer(self.distances, "<i1"),
+            np.frombuffer(self.times, "<i8"),
+        )
+
+
+class _Columns:
+    """Signals for one receiving partition, being gathered."""
+
+    def __init__(self) -> None:
+        self.table: dict[str, int] = {}
+        self.touches: list[Touch] = []
+        self.owners: list[int] = []
+        self.others: list[int] = []
+        self.distances: list[int] = []
+        self.times: list[int] = []
+
+    def add_pair(self, owner: str, other: str, distance: int, time_ms: int) -> None:
+        table = self.table
+        self.owners.append(table.setdefault(owner, len(table)))
+        self.others.append(table.setdefault(other, len(table)))
+        self.distances.append(distance)
+        self.times.append(time_ms)
+
+    def message(self) -> ItemSignals:
+        return ItemSignals(
+            items=list(self.table),
+            touches=self.touches,
+            owners=np.asarray(self.owners, "<i4").tobytes(),
+            others=np.asarray(self.others, "<i4").tobytes(),
+            distances=np.asarray(self.distances, "<i1").tobytes(),
+            times=np.asarray(self.times, "<i8").tobytes(),
+        )
+
+
+class SignalGatherer:
+    """Collects the signals of one micro-batch, split by the partition that owns each item.
+
+    Parameters
+    ----------
+    partitions
+        Partitions of the items plane.
+
+    Examples
+    --------
+    >>> gatherer = SignalGatherer(1)
+    >>> event = Event(event_id="e", user_id="u", item_id="lamp", time_ms=5, kind="click", action="click")
+    >>> gatherer.add(event, ("tent",))
+    >>> signals = gatherer.messages()[0]
+    >>> signals.items, signals.pairs()[2].tolist()
+    (['lamp', 'tent'], [1, -1])
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._columns: dict[int, _Columns] = {}
+
+    def add(self, event: Event, preceding: Iterable[str]) -> None:
+        """Record that an event touched its item after ``preceding``, the latest of which comes first."""
+        item, time_ms = event.item_id, event.time_ms
+        home = self._of(item)
+        touched = home.table.setdefault(item, len(home.table))
+        weight = ACTION_WEIGHTS.get(event.action, 1.0)
+        home.touches.append(Touch(touched, time_ms, weight, event.category, event.brand, event.price))
+        for distance, before in enumerate(preceding, 1):
+            self._of(before).add_pair(before, item, distance, time_ms)
+            home.add_pair(item, before, -distance, time_ms)
+
+    def messages(self) -> dict[int, ItemSignals]:
+        """Message per receiving partition; partitions with nothing to hear get none."""
+        return {partition: self._columns[partition].message() for partition in sorted(self._columns)}
+
+    def _of(self, item: str) -> _Columns:
+        partition = partition_of(item, self._partitions)
+        columns = self._columns.get(partition)
+        if columns is None:
+            columns = self._columns[partition] = _Columns()
+        return columns

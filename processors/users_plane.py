@@ -1,0 +1,200 @@
+"""The users plane: events in, profiles, recommendations and signals out.
+
+Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.intake`), folds it into its user's profile
+(:mod:`processors.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and, once the
+whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.slate`).
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
+from processors.intake import Intake, Refusal
+from processors.item_index import ItemIndex
+from processors.keys import partition_of
+from processors.lenient import IntakeSettings
+from processors.plane import Output, ReadStates, Step
+from processors.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.signals import SIGNALS_TOPIC, SignalGatherer
+from processors.slate import Ranker, RankingSettings, SlateItem
+
+RECOMMENDATIONS_TOPIC = "recommendations.v1"
+DEAD_LETTERS_TOPIC = "dead-letters.v1"
+_ORIGIN = "nearstream.origin"
+
+
+class Origin(msgspec.Struct, frozen=True, array_like=True):
+    """Where a record was first appended."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class CausedBy(msgspec.Struct, frozen=True):
+    """The event that a recommendation answers, and where the app appended it."""
+
+    event_id: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """A message on ``recommendations.v1``."""
+
+    recommendation_id: str
+    user_id: str
+    placement: str
+    generated_at: str
+    caused_by: CausedBy
+    model_version: str
+    items: list[SlateItem]
+
+
+class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Settings of the users plane, by part."""
+
+    intake: IntakeSettings = IntakeSettings()
+    profile: ProfileSettings = ProfileSettings()
+    ranking: RankingSettings = RankingSettings()
+
+
+class UsersPlane:
+    """Keeps profiles and recommends.
+
+    Parameters
+    ----------
+    settings
+        By part.
+    index
+        The read model of items. The plane only reads it; whoever owns it may update it between steps.
+    partitions
+        Number of partitions of every topic.
+    """
+
+    name = "users"
+    state_type = Profile
+    source_topics: tuple[str, ...] = (*EVENT_TOPICS, FORWARDED_TOPIC)
+
+    def __init__(self, settings: UsersSettings, index: ItemIndex, partitions: int) -> None:
+        self._intake = Intake(settings.intake)
+        self._keeper = ProfileKeeper(settings.profile)
+        self._ranker = Ranker(settings.ranking)
+        self._placements = settings.ranking.placements
+        self._model_version = settings.ranking.model_version
+        self._index = index
+        self._partitions = partitions
+        self._json = msgspec.json.Encoder().encode
+        self._pack = msgspec.msgpack.Encoder().encode
+        self._unpack_origin = msgspec.msgpack.Decoder(Origin).decode
+
+    def step(self, read: ReadStates[Profile], batch: Sequence[SourceRecord], partition: int) -> Step[Profile]:
+        """Fold events into profiles and recommend (see :meth:`processors.plane.Plane.step`)."""
+        step: Step[Profile] = Step()
+        accepted = [
+            (event, origin)
+            for record in batch
+            if (event := self._read(record, origin := self._origin(record), partition, step)) is not None
+        ]
+        users = list(dict.fromkeys(event.user_id for event, _ in accepted))
+        profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
+        causes: dict[str, tuple[Event, Origin]] = {}
+        gatherer = SignalGatherer(self._partitions)
+        for event, origin in accepted:
+            learned = self._keeper.learn(profiles[event.user_id], event)
+            outcome = "duplicate" if learned.duplicate else "repaired" if event.repairs else "accepted"
+            step.outcomes[origin.topic, outcome] += 1
+            if not learned.duplicate:
+                causes[event.user_id] = event, origin
+                gatherer.add(event, learned.preceding)
+        step.states = {user: profiles[user] for user in causes}
+        self._recommend(step, causes, _stamp(max((r.timestamp for r in batch), default=0)), partition)
+        for receiver, signals in gatherer.messages().items():
+            step.outputs.append(Output(SIGNALS_TOPIC, receiver, None, self._pack(signals), chained=True))
+        return step
+
+    def recommend(self, profiles: Sequence[Profile]) -> list[list[list[SlateItem]]]:
+        """Slates as they would be published now: per placement, per user. For evaluation and questions."""
+        slates = self._ranker.rank(profiles, self._index)
+        return [[part.items(row, self._index) for row in range(len(profiles))] for part in slates]
+
+    def _origin(self, record: SourceRecord) -> Origin:
+        if record.topic == FORWARDED_TOPIC:
+            for name, value in record.headers:
+                if name == _ORIGIN:
+                    try:
+                        return self._unpack_origin(value)
+                    except msgspec.MsgspecError:
+                        break
+        return Origin(record.topic, record.partition, record.offset)
+
+    def _read(self, record: SourceRecord, origin: Origin, partition: int, step: Step[Profile]) -> Event | None:
+        """The record's event, or none if it was refused or belongs to another partition."""
+        kind = EVENT_TOPICS.get(origin.topic, "browse")
+        event = self._intake.read(record.value, kind, record.timestamp)
+        if isinstance(event, Refusal):
+            self._refuse(record, origin, event, partition, step)
+            return None
+        home = partition_of(event.user_id, self._partitions)
+        if home == partition:
+            return event
+        if record.topic == FORWARDED_TOPIC:
+            message = f"user_id: belongs to partition {home}, the record was forwarded to {partition}"
+            self._refuse(record, origin, Refusal("wrong_partition", message), partition, step)
+            return None
+        headers = (*record.headers, (_ORIGIN, self._pack(origin)))
+        step.outputs.append(Output(FORWARDED_TOPIC, home, event.user_id.encode(), record.value, headers))
+        step.outcomes[origin.topic, "forwarded"] += 1
+        return None
+
+    def _refuse(
+        self, record: SourceRecord, origin: Origin, refusal: Refusal, partition: int, step: Step[Profile]
+    ) -> None:
+        headers = (
+            *record.headers,
+            ("__streams.errors.exception", refusal.reason.encode()),
+            ("__streams.errors.message", refusal.message.encode(errors="backslashreplace")),
+            ("__streams.errors.topic", origin.topic.encode()),
+            ("__streams.errors.partition", str(origin.partition).encode()),
+            ("__streams.errors.offset", str(origin.offset).encode()),
+        )
+        step.outputs.append(Output(DEAD_LETTERS_TOPIC, partition, record.key, record.value, headers))
+        step.outcomes[origin.topic, "refused"] += 1
+        step.refusals[refusal.reason] += 1
+
+    def _recommend(
+        self, step: Step[Profile], causes: dict[str, tuple[Event, Origin]], now: str, partition: int
+    ) -> None:
+        slates = self._ranker.rank(list(step.states.values()), self._index)
+        encode, index, version = self._json, self._index, self._model_version
+        for row, (user, (event, origin)) in enumerate(causes.items()):
+            cause = CausedBy(event.event_id, origin.topic, origin.partition, origin.offset)
+            key = user.encode()
+            identity = f"{origin.topic}/{origin.partition}/{origin.offset}/"
+            # The first placement goes out last: a compacted topic keeps the last message of a user.
+            for placement, part in zip(reversed(self._placements), reversed(slates), strict=True):
+                message = Recommendation(
+                    recommendation_id=identity + placement.name,
+                    user_id=user,
+                    placement=placement.name,
+                    generated_at=now,
+                    caused_by=cause,
+                    model_version=version,
+                    items=part.items(row, index),
+                )
+                step.outputs.append(Output(RECOMMENDATIONS_TOPIC, partition, key, encode(message)))
+
+
+def _stamp(at_ms: int) -> str:
+    """ISO-8601 in UTC with milliseconds.
+
+    Examples
+    --------
+    >>> _stamp(1_700_000_000_123)
+    '2023-11-14T22:13:20.123Z'
+    """
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

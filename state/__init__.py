@@ -1,0 +1,1 @@
+"""Partition stores: codecs, atomic commit, changelog, restore and erasure."""

@@ -1,0 +1,64 @@
+"""Bytes of a state: one version byte, then msgpack. Never pickle."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from processors.errors import StateFormatError
+
+State = TypeVar("State", bound=msgspec.Struct)
+
+FORMAT_VERSION = 1
+"""Raised whenever the layout of a stored struct changes; a store or changelog of another version is refused."""
+
+_PREFIX = bytes([FORMAT_VERSION])
+
+
+class StateCodec(Generic[State]):
+    """Encodes and decodes the states of one plane.
+
+    Parameters
+    ----------
+    state_type
+        A msgspec struct.
+
+    Examples
+    --------
+    >>> class Tally(msgspec.Struct, array_like=True):
+    ...     n: int = 0
+    >>> codec = StateCodec(Tally)
+    >>> codec.decode(codec.encode(Tally(3)))
+    Tally(n=3)
+    >>> codec.decode(b"\\x63")
+    Traceback (most recent call last):
+    ...
+    processors.errors.StateFormatError: stored Tally has format version 99, this release reads 1: ...
+    """
+
+    def __init__(self, state_type: type[State]) -> None:
+        self._name = state_type.__name__
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(state_type).decode
+
+    def encode(self, state: State) -> bytes:
+        """Bytes of a state."""
+        return _PREFIX + self._encode(state)
+
+    def decode(self, data: bytes) -> State:
+        """State of its bytes.
+
+        Raises
+        ------
+        StateFormatError
+            If they have another format version or cannot be decoded.
+        """
+        if data[:1] != _PREFIX:
+            found = data[0] if data else "none"
+            raise StateFormatError(
+                f"stored {self._name} has format version {found}, this release reads {FORMAT_VERSION}: "
+                "run the release that wrote it, or delete the state directory and the changelog topics to start anew"
+            )
+        try:
+            return self._decode(memoryview(data)[1:])
+        except msgspec.MsgspecError as error:
+            raise StateFormatError(f"stored {self._name} cannot be decoded: {error}") from error

@@ -1,0 +1,100 @@
+"""The partition store on RocksDB."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+
+from processors.errors import StateError
+from state.store import ChangelogRecord, PartitionStore
+
+State = TypeVar("State", bound=msgspec.Struct)
+
+
+class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Memory per partition store.
+
+    Parameters
+    ----------
+    write_buffer_bytes
+        Of a memtable; there are at most two.
+    block_cache_bytes
+        Of the cache of uncompressed blocks.
+    """
+
+    write_buffer_bytes: int = 16 * 2**20
+    block_cache_bytes: int = 16 * 2**20
+
+
+class RocksStore(PartitionStore[State]):
+    """A store in a directory. One process at a time may have it open.
+
+    Parameters
+    ----------
+    path
+        Directory; made if it does not exist.
+    state_type
+        Struct that the states decode to.
+    settings
+        Memory bounds.
+
+    Raises
+    ------
+    StateError
+        If the directory cannot be opened, for instance because another process has it.
+    StateFormatError
+        If another format version wrote it.
+    """
+
+    def __init__(self, path: Path, state_type: type[State], settings: RocksSettings | None = None) -> None:
+        super().__init__(state_type)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = Rdict(str(path), _options(settings or RocksSettings()))
+        except Exception as error:  # rocksdict raises bare Exception for every failure to open
+            raise StateError(f"state directory {path} cannot be opened: {error}") from error
+        self.position()  # refuses another format version here, not at the first event
+
+    def scan(self) -> Iterator[tuple[bytes, bytes]]:
+        """Raw keys and values in the order of the keys."""
+        yield from self._db.items()
+
+    def size_bytes(self) -> int:
+        """Bytes of live files and memtables."""
+        names = ("rocksdb.live-sst-files-size", "rocksdb.cur-size-all-mem-tables")
+        return sum(self._db.property_int_value(name) or 0 for name in names)
+
+    def close(self) -> None:
+        """Flush and close the files."""
+        self._db.close()
+
+    def _get(self, keys: list[bytes]) -> list[bytes | None]:
+        found: list[bytes | None] = self._db.get(keys)
+        return found
+
+    def _write(self, records: list[ChangelogRecord]) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in records:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self._db.write(batch)
+
+
+def _options(settings: RocksSettings) -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(settings.write_buffer_bytes)
+    options.set_max_write_buffer_number(2)
+    options.set_max_total_wal_size(4 * settings.write_buffer_bytes)
+    options.set_keep_log_file_num(2)
+    options.set_max_open_files(256)
+    options.set_compression_type(DBCompressionType.lz4())
+    table = BlockBasedOptions()
+    table.set_block_cache(Cache(settings.block_cache_bytes))
+    table.set_bloom_filter(10, False)
+    options.set_block_based_table_factory(table)
+    return options

@@ -1,0 +1,1 @@
+"""The imperative shell: Faust app, topics, transport, publishing, brokers and command line."""

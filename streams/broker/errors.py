@@ -1,0 +1,29 @@
+"""What goes wrong with a broker that Nearstream starts itself."""
+
+from pathlib import Path
+
+from processors.errors import NearstreamError
+
+
+class BrokerUnavailable(NearstreamError):
+    """No broker could be started. The message says why, and what to do next."""
+
+
+def tail(text: str, lines: int = 20) -> str:
+    r"""Return the last lines of a text, indented so that they stand apart in a message.
+
+    Examples
+    --------
+    >>> tail("a\nb\nc\n", lines=2)
+    '  b\n  c'
+    """
+    return "\n".join(f"  {line}" for line in text.rstrip().splitlines()[-lines:])
+
+
+def file_tail(path: Path, lines: int = 20) -> str:
+    """Return the last lines of a log file, or say that there is none."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError as error:
+        return f"  (no log: {error})"
+    return tail(text, lines) or "  (its log is empty)"

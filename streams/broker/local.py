@@ -1,0 +1,161 @@
+"""What every broker that Nearstream starts itself has in common."""
+
+import atexit
+import contextlib
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from streams.broker.errors import BrokerUnavailable, file_tail
+from streams.broker.process import LOOPBACK, ChildProcess, free_port, is_listening
+
+
+def answers(bootstrap: str) -> bool:
+    """Return whether a Kafka broker answers a metadata request at these addresses and accepts work.
+
+    Parameters
+    ----------
+    bootstrap
+        Comma-separated `host:port` addresses.
+    """
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap.split(","), request_timeout_ms=5_000, bootstrap_timeout_ms=5_000
+        )
+    except (KafkaError, OSError):
+        return False
+    with contextlib.closing(admin):
+        try:
+            brokers = admin.describe_cluster()["brokers"]
+        except (KafkaError, OSError):
+            return False
+    return any(not broker.get("is_fenced") for broker in brokers)
+
+
+class LocalBroker(ABC):
+    """A single broker on loopback, in a process of its own, gone for sure when its context ends.
+
+    It is ready when :meth:`start` returns. Its data are in a temporary directory that goes with it, unless
+    `log_dir` names one to keep.
+
+    Parameters
+    ----------
+    log_dir
+        Directory for its data and its log, kept after it stops; a later broker on it finds the data again.
+    """
+
+    name = "the broker"
+    start_timeout = 60.0
+
+    def __init__(self, *, log_dir: Path | None = None) -> None:
+        self._port = free_port()
+        self._kept_dir = log_dir
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._process: ChildProcess | None = None
+
+    @property
+    def port(self) -> int:
+        """The loopback port clients connect to, the same for the life of this object."""
+        return self._port
+
+    @property
+    def bootstrap(self) -> str:
+        """Address for clients, such as ``127.0.0.1:23456``."""
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process and self._process.exit_code is None else None
+
+    def start(self) -> Self:
+        """Start it and wait until it answers. Nothing happens when it runs already.
+
+        Raises
+        ------
+        BrokerUnavailable
+            If it cannot be started; nothing is left running then.
+        """
+        if self.pid is not None:
+            return self
+        atexit.register(self.stop)
+        try:
+            self._process = self._launch(self._directory())
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop it, by force if it takes more than ten seconds, and remove its temporary directory."""
+        self._end_process(force=False)
+        if self._temporary:
+            self._temporary.cleanup()
+            self._temporary = None
+        atexit.unregister(self.stop)
+
+    def kill(self) -> None:
+        """Kill it as a crash would. Its data stay, so that :meth:`start` brings it back as it was."""
+        self._end_process(force=True)
+
+    def restart(self) -> None:
+        """Stop it and start it again on the same port; what it keeps on disk is there again."""
+        self._end_process(force=False)
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @abstractmethod
+    def _launch(self, directory: Path) -> ChildProcess:
+        """Start the process; raise BrokerUnavailable when something it needs is missing."""
+
+    def _directory(self) -> Path:
+        if self._kept_dir:
+            self._kept_dir.mkdir(parents=True, exist_ok=True)
+            return self._kept_dir.absolute()
+        if not self._temporary:
+            self._temporary = tempfile.TemporaryDirectory(prefix="nearstream-broker-")
+        return Path(self._temporary.name)
+
+    def _end_process(self, *, force: bool) -> None:
+        if self._process:
+            if force:
+                self._process.kill()
+            else:
+                self._process.stop()
+            self._process = None
+
+    def _wait_until_ready(self, process: ChildProcess) -> None:
+        deadline = time.monotonic() + self.start_timeout
+        while time.monotonic() < deadline:
+            if process.exit_code is not None:
+                raise BrokerUnavailable(self._why_it_ended(process.exit_code, file_tail(process.log)))
+            if is_listening(self._port) and answers(self.bootstrap):
+                return
+            time.sleep(0.05)
+        raise BrokerUnavailable(
+            f"{self.name} did not answer on {self.bootstrap} within {self.start_timeout:.0f} s. "
+            f"Is the machine very busy? The end of its log:\n{file_tail(process.log)}"
+        )
+
+    def _why_it_ended(self, exit_code: int, log_tail: str) -> str:
+        if "Address already in use" in log_tail:
+            reason = (
+                f"port {self._port} (or one beside it) was taken meanwhile; start again to get other ports"
+            )
+        else:
+            reason = f"exit code {exit_code}"
+        return f"{self.name} ended while starting: {reason}. The end of its log:\n{log_tail}"

@@ -1,0 +1,118 @@
+"""A child process that ends with us, whatever ends us."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+# A port of the range from which Linux takes source ports (32768 up) can be lost to an outgoing connection
+# while the broker restarts, and a client that reconnects to it meanwhile can end up connected to itself.
+_PORTS = range(12_000, 32_000)
+
+# Asks Linux to kill this process when its parent dies, then becomes the wanted program under the same pid.
+# A program of its own and not `preexec_fn`, which is unsafe in a process with threads.
+_LAUNCHER = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the parent process is gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+# Linux means "the thread that started it" when it says parent: a broker started from a short-lived thread
+# would be killed when that thread ends. This one thread starts all, and lives as long as the interpreter.
+_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="broker-starter")
+
+
+def free_port() -> int:
+    """Return a loopback port nobody listens on.
+
+    Raises
+    ------
+    OSError
+        If a hundred random tries found none.
+    """
+    for port in random.sample(_PORTS, 100):
+        if not is_listening(port) and _can_bind(port):
+            return port
+    raise OSError(f"no free port found on {LOOPBACK} between {_PORTS.start} and {_PORTS.stop}")
+
+
+def is_listening(port: int) -> bool:
+    """Return whether something accepts connections on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+class ChildProcess:
+    """A program running in the background, its output in a file.
+
+    It runs in a session of its own, so that Ctrl-C in the terminal reaches us alone and we decide the order
+    in which things stop. On Linux the kernel kills it when this process dies without a chance to clean up.
+
+    Parameters
+    ----------
+    command
+        Program (an absolute path) and arguments.
+    log
+        File its output is appended to.
+    environment
+        Its whole environment; ours when not given.
+    """
+
+    def __init__(
+        self, command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        if sys.platform == "linux":
+            command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
+        self.log = log
+        with log.open("ab") as output:
+            self._popen = _starter.submit(
+                subprocess.Popen,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+            ).result()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, or None while it runs."""
+        return self._popen.poll()
+
+    def stop(self, grace: float = 10.0) -> None:
+        """End it: ask, wait up to `grace` seconds, then kill. Nothing happens when it has ended already."""
+        self._popen.terminate()
+        try:
+            self._popen.wait(grace)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it now, without asking, and wait until it is gone."""
+        self._popen.kill()
+        self._popen.wait()

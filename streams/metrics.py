@@ -1,0 +1,66 @@
+"""What a worker tells Prometheus: one registry of its own, names in base units, no user or item ids in labels."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_STEP_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_SIZE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+STEPS = ("prepare", "publish", "store")
+"""What a micro-batch's time goes to: computing it, the Kafka transaction, the local write."""
+
+
+class Metrics:
+    """All metrics of a worker.
+
+    Examples
+    --------
+    >>> metrics = Metrics()
+    >>> metrics.events.labels(topic="events.click.v1", outcome="accepted").inc(3)
+    >>> metrics.registry.get_sample_value(
+    ...     "nearstream_events_total", {"topic": "events.click.v1", "outcome": "accepted"})
+    3.0
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"nearstream_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"nearstream_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"nearstream_{name}", text, labels, registry=registry, buckets=buckets)
+
+        self.events = counter("events", "Source records by topic and outcome.", "topic", "outcome")
+        self.dead_letters = counter("dead_letters", "Refused records by reason.", "reason")
+        self.outputs = counter("outputs", "Records published, by topic.", "topic")
+        self.repeated = counter("repeated_records", "Records dropped by fence or chain.", "plane")
+        self.gaps = counter("delivery_gaps", "Batches given back because records before them were missing.", "plane")
+        self.lost = counter("lost_records", "Offsets that retention deleted before they were read.", "topic")
+        self.chain_breaks = counter("chain_breaks", "Chained messages whose predecessor never came.", "plane")
+        self.batch_records = histogram("batch_records", "Source records per micro-batch.", _SIZE_BUCKETS, "plane")
+        self.step_seconds = histogram(
+            "step_seconds", "Seconds per micro-batch and step.", _STEP_BUCKETS, "plane", "step"
+        )
+        self.latency = histogram(
+            "event_to_recommendation_seconds",
+            "From the append time of an event to the append time of its recommendation.",
+            _LATENCY_BUCKETS,
+        )
+        self.lag = gauge("lag_records", "Records of a topic-partition not applied yet.", "topic", "partition")
+        self.commit_age = gauge(
+            "commit_age_seconds", "Seconds since a partition last committed.", "plane", "partition"
+        )
+        self.store_bytes = gauge("store_bytes", "Size of a partition store.", "plane", "partition")
+        self.restored = counter("restored_records", "Changelog records read to restore stores.", "plane")
+        self.restore_seconds = gauge(
+            "restore_seconds", "Seconds the last restore of a partition took.", "plane", "partition"
+        )
+        self.read_model_items = gauge("read_model_items", "Items in the read model.")
+        self.read_model_evictions = gauge("read_model_evictions", "Items evicted from the read model so far.")
+        self.read_model_age = gauge("read_model_age_seconds", "Seconds since the read model last changed.")
+        self.assigned = gauge("assigned_partitions", "Partitions this worker owns and has restored.", "plane")
+        self.ready = gauge("ready", "1 if the worker is ready: partitions restored, read model complete.")

@@ -1,0 +1,91 @@
+"""What the tests share: a Kafka broker, the event files, and a plain account of what was skipped."""
+
+import os
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.broker import ApacheKafka, BrokerUnavailable, answers, missing_tools
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap address of a Kafka with transactions, shared by all tests: name topics and groups uniquely.
+
+    The brokers named in NEARSTREAM_TEST_BROKERS, else Apache Kafka started here.
+    """
+    named = os.environ.get("NEARSTREAM_TEST_BROKERS")
+    if named:
+        if not answers(named):
+            pytest.fail(f"NEARSTREAM_TEST_BROKERS={named} does not answer: start it, or unset the variable")
+        yield named
+        return
+    _skip_without_kafka_tools()
+    try:
+        broker = ApacheKafka().start()
+    except BrokerUnavailable as error:
+        pytest.skip(str(error))
+    with broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(scope="session")
+def kafka_tools() -> None:
+    """For tests that start an Apache Kafka of their own."""
+    _skip_without_kafka_tools()
+
+
+def _skip_without_kafka_tools() -> None:
+    missing = missing_tools()
+    if missing:
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real event files: NEARSTREAM_DATA, else ../shared/data beside the checkout."""
+    named = os.environ.get("NEARSTREAM_DATA")
+    folder = Path(named) if named else CHECKOUT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no event files in {folder}: name their folder with NEARSTREAM_DATA")
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"kafka", "kafka_tools"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("kafka")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    required = os.environ.get("NEARSTREAM_REQUIRE_KAFKA") == "1"
+    if required and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("kafka"):
+        report.outcome = "failed"
+        report.longrepr = f"NEARSTREAM_REQUIRE_KAFKA=1, and this test was skipped: {_why_skipped(report)}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped: dict[str, list[str]] = defaultdict(list)
+    for report in terminalreporter.stats.get("skipped", []):
+        skipped[_why_skipped(report)].append(report.nodeid)
+    if not skipped:
+        return
+    terminalreporter.section("tests that did not run, and why")
+    for reason, tests in skipped.items():
+        terminalreporter.line(f"{len(tests)} skipped: {reason}")
+        for test in tests:
+            terminalreporter.line(f"    {test}")
+
+
+def _why_skipped(report: pytest.TestReport) -> str:
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
