@@ -155,4 +155,10 @@ def _best_matches(styles: Floats, brands: Positions, mine: range, others: range)
     from_, to = slice(mine.start, mine.stop), slice(others.start, others.stop)
     match = styles[from_] @ styles[to].T - 0.5 * (styles[to] ** 2).sum(axis=1)
     match = match + BRAND_MATCH * (brands[from_, None] == brands[None, to])
-    return others.start + np.argsort(-match, axis=1, kind="stable")[:, :2]
+    best = match.argmax(axis=1)
+    columns = [best]
+    if len(others) > 1:
+        match[np.arange(len(mine)), best] = -np.inf
+        columns.append(match.argmax(axis=1))
+    found: Positions = others.start + np.stack(columns, axis=1)
+    return found

@@ -38,7 +38,7 @@ class Shopper(msgspec.Struct, frozen=True):
     style
         What appeals, on the catalogue's axes of taste.
     activity
-        Sessions relative to the average shopper's.
+        How readily this person comes to the shop when not in it; one is the average.
     buying
         How readily a click becomes a cart and a cart a purchase; one is usual.
     device, channel, country

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from copy import copy
+from random import Random
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.simulator import Product, SimulatedEvent, Simulator, build_catalogue
+from processors.simulator.sessions import begin
 
 START = 1_700_000_000_000
 CATALOGUE = build_catalogue(seed=7)
@@ -44,13 +47,15 @@ def test_activities_average_to_one(shoppers: int) -> None:
 
 def test_active_shoppers_have_more_sessions() -> None:
     simulator = Simulator(seed=7, shoppers=1_000)
-    sessions = {event.session_id: event.key for event in simulator.events(START, rate_per_s=20, count=20_000)}
+    sessions = {
+        event.session_id: event.key for event in simulator.events(START, rate_per_s=0.1, count=20_000)
+    }
     seen = Counter(sessions.values())
     expected = {
         user: simulator.shopper(user).activity for user in map(simulator.population.user_id, range(1_000))
     }
     busiest = sorted(expected, key=lambda user: -expected[user])[:250]
-    assert sum(seen[user] for user in busiest) / seen.total() == pytest.approx(0.5, abs=0.04)
+    assert sum(seen[user] for user in busiest) / seen.total() == pytest.approx(0.5, abs=0.03)
 
 
 def test_only_sessions_under_way_are_held_for_a_hundred_thousand_shoppers() -> None:
@@ -91,6 +96,30 @@ def test_shoppers_do_what_the_truth_says_as_often_as_it_says() -> None:
         promised[event.key] = (event, slate, simulator.hit(event.key, slate))
     spread = math.sqrt(sum(chance * (1 - chance) for chance in chances)) / len(chances)
     assert np.mean(hits) == pytest.approx(np.mean(chances), abs=4 * spread)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5])
+def test_next_looks_are_the_chances_that_a_session_draws_from(steps: int) -> None:
+    shopper, rng = Simulator(seed=7, catalogue=CATALOGUE).shopper("shopper-0042"), Random(3)
+    session = begin(CATALOGUE, shopper, "session-1", rng)
+    for _ in range(steps):
+        session.advance(CATALOGUE, rng)
+    turns = []
+    for _ in range(40_000):
+        ahead = copy(session)
+        ahead.advance(CATALOGUE, rng)
+        if ahead.stage == 0:
+            turns.append(ahead.position)
+    chances = session.next_looks(CATALOGUE)
+    expected = chances * len(turns)
+    common = expected >= 5
+    drawn = np.bincount(turns, minlength=len(chances))
+    misfit = ((drawn - expected)[common] ** 2 / expected[common]).sum()
+    freedom = common.sum()
+    assert misfit < freedom + 4 * math.sqrt(2 * freedom)
+    assert drawn[~common].sum() == pytest.approx(
+        expected[~common].sum(), abs=5 * math.sqrt(len(turns) * 0.05)
+    )
 
 
 def test_a_slate_is_worth_the_sum_of_its_chances() -> None:

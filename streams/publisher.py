@@ -1,0 +1,119 @@
+"""Publishing a micro-batch: everything it changes in one Kafka transaction, as whole batches per partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+)
+
+from processors.errors import FencedError
+from processors.plane import Output
+from streams.clients import client_arguments
+from streams.settings import Settings
+
+_BATCH_BYTES = 900_000
+"""Below a broker's default limit for a batch; a record that is larger travels alone."""
+
+_FENCED = (ProducerFenced, InvalidProducerEpoch)
+
+
+class Appended(NamedTuple):
+    """Where a batch of outputs ended up: the offset after its last record, and its append time (milliseconds)."""
+
+    end: int
+    time_ms: int | None
+
+
+class Publisher:
+    """Publishes for one partition of one plane.
+
+    Parameters
+    ----------
+    settings
+        Brokers and guarantee.
+    name
+        Of plane and partition, such as ``users-3``. Under ``exactly_once`` the transactional id is made of it, so
+        that starting a publisher fences every earlier one of the same name, wherever it runs.
+
+    Raises
+    ------
+    FencedError
+        From :meth:`publish`, once another publisher of the name has started.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.name = name
+        self.transactional = settings.worker.processing_guarantee == "exactly_once"
+        identity: dict[str, Any] = {"enable_idempotence": False}
+        if self.transactional:
+            identity = {"transactional_id": f"{settings.kafka.group}-{name}", "transaction_timeout_ms": 60_000}
+        self._producer = AIOKafkaProducer(
+            **client_arguments(settings.kafka),
+            **identity,
+            client_id=f"nearstream-{name}",
+            acks="all",
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=settings.topics.max_message_bytes + 65_536,
+            retry_backoff_ms=20,
+        )
+
+    async def start(self) -> None:
+        """Connect and, under ``exactly_once``, fence and abort whoever had this name before."""
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Disconnect. A transaction that is still open is aborted by the broker."""
+        with suppress(KafkaError):
+            await self._producer.stop()
+
+    async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
+        """Append outputs, all or none under ``exactly_once``, and wait until the brokers have acknowledged them.
+
+        Returns
+        -------
+        dict
+            Per topic and partition, where its outputs ended.
+
+        Raises
+        ------
+        FencedError
+            If another publisher of this name has taken over; nothing was published.
+        """
+        if not self.transactional:
+            return await self._send(outputs)
+        try:
+            await self._producer.begin_transaction()
+            appended = await self._send(outputs)
+            await self._producer.commit_transaction()
+        except _FENCED as error:
+            raise FencedError(f"{self.name}: another worker has taken over") from error
+        return appended
+
+    async def _send(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
+        per_log: dict[tuple[str, int], list[Output]] = {}
+        for output in outputs:
+            per_log.setdefault((output.topic, output.partition), []).append(output)
+        ends = await asyncio.gather(*(self._send_log(*log, records) for log, records in per_log.items()))
+        return dict(zip(per_log, ends, strict=True))
+
+    async def _send_log(self, topic: str, partition: int, outputs: list[Output]) -> Appended:
+        pending = []
+        batch = self._producer.create_batch()
+        for output in outputs:
+            record = {"timestamp": None, "key": output.key, "value": output.value, "headers": list(output.headers)}
+            if batch.append(**record) is None:
+                pending.append((await self._producer.send_batch(batch, topic, partition=partition), batch))
+                batch = self._producer.create_batch()
+                batch.append(**record)
+        pending.append((await self._producer.send_batch(batch, topic, partition=partition), batch))
+        *_, last = [(await sent, batch.record_count()) for sent, batch in pending]
+        metadata, count = last
+        return Appended(metadata.offset + count, metadata.timestamp)

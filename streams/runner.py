@@ -1,0 +1,266 @@
+"""The life of one partition in a worker: take over, restore, then gather, prepare, publish, commit, acknowledge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+from processors.errors import DeliveryGap, FencedError
+from processors.plane import Output, Plane
+from processors.users_plane import RECOMMENDATIONS_TOPIC
+from streams.metrics import Metrics
+from streams.partition import PartitionProcessor, Prepared, SourceBatch
+from streams.publisher import Appended, Publisher
+from streams.restore import open_store, restore
+from streams.settings import Settings
+from streams.topology import changelog_topic
+
+logger = logging.getLogger(__name__)
+
+Acknowledge = Callable[[], None]
+
+
+class SourceControl:
+    """What a runner asks of the consumer.
+
+    Parameters
+    ----------
+    seek
+        ``await seek(topic, partition, offset)``: hand over from there next.
+    beginning
+        ``await beginning(topic, partition)``: first offset the log still has.
+    pause, resume
+        ``pause(topic, partition)``: stop, go on fetching.
+    """
+
+    def __init__(
+        self,
+        seek: Callable[[str, int, int], Awaitable[None]],
+        beginning: Callable[[str, int], Awaitable[int]],
+        pause: Callable[[str, int], None],
+        resume: Callable[[str, int], None],
+    ) -> None:
+        self.seek, self.beginning, self.pause, self.resume = seek, beginning, pause, resume
+
+
+class PartitionRunner:
+    """Runs one partition of one plane.
+
+    Parameters
+    ----------
+    settings
+        Of the worker.
+    plane, partition
+        What to run.
+    source
+        The consumer that the batches come from.
+    interval_ms
+        Time between two transactions.
+    metrics
+        Where to count.
+
+    Attributes
+    ----------
+    processor
+        Once restored; :obj:`None` before.
+    committed_at : float
+        Monotonic seconds of the last commit, or of the moment the runner was ready.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        plane: Plane[Any],
+        partition: int,
+        source: SourceControl,
+        interval_ms: int,
+        metrics: Metrics,
+    ) -> None:
+        self.settings, self.plane, self.partition = settings, plane, partition
+        self._source, self._metrics = source, metrics
+        self._interval = interval_ms / 1000.0
+        self._publisher = Publisher(settings, f"{plane.name}-{partition}")
+        self._waiting: deque[tuple[SourceBatch, Acknowledge]] = deque()
+        self._waiting_records = 0
+        self._arrived = asyncio.Event()
+        self._paused: set[str] = set()
+        self._high = 4 * settings.worker.batch_max_records
+        self.processor: PartitionProcessor[Any] | None = None
+        self.committed_at = monotonic()
+        self._started_at = 0.0
+        self._labels = {"plane": plane.name, "partition": str(partition)}
+
+    def deliver(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
+        """Take a batch from the consumer. Beyond a bound its topic is paused until the runner has caught up."""
+        self._waiting.append((batch, acknowledge))
+        self._waiting_records += len(batch.records)
+        if self._waiting_records > self._high and batch.topic not in self._paused:
+            self._paused.add(batch.topic)
+            self._source.pause(batch.topic, self.partition)
+        self._arrived.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be applied."""
+        return not self._waiting
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Take over the partition and run it until cancelled, or until another worker takes it.
+
+        Parameters
+        ----------
+        ready
+            What must be set before the first batch is applied: the read model.
+        """
+        try:
+            await self._take_over()
+            await ready.wait()
+            while True:
+                await self._work(await self._gather())
+        except FencedError as error:
+            logger.warning("%s; letting the partition go", error)
+        finally:
+            await self._publisher.stop()
+            if self.processor is not None:
+                self.processor.store.close()
+                self.processor = None
+
+    async def _take_over(self) -> None:
+        """Fence the predecessor, restore the store, and make the consumer follow it."""
+        begun = monotonic()
+        store = open_store(self.settings, self.plane, self.partition)
+        try:
+            await self._publisher.start()
+            read = await restore(self.settings, self.plane, self.partition, store, self._publisher)
+            processor = PartitionProcessor(self.plane, self.partition, store)
+            for topic in self.plane.source_topics:
+                if topic not in processor.position.offsets:
+                    processor.start_at(topic, await self._source.beginning(topic, self.partition))
+            if not self._publisher.transactional:
+                await self._renumber(processor)
+            for topic in self.plane.source_topics:
+                await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+        except BaseException:
+            store.close()
+            raise
+        self.processor = processor
+        self.committed_at = monotonic()
+        self._metrics.restored.labels(self.plane.name).inc(read)
+        self._metrics.restore_seconds.labels(**self._labels).set(monotonic() - begun)
+        logger.info("%s-%d ready: %d changelog records in %.1f s", self.plane.name, self.partition, read,
+                    monotonic() - begun)  # fmt: skip
+
+    async def _renumber(self, processor: PartitionProcessor[Any]) -> None:
+        """Without transactions, skip the number that a batch sent before a crash may have used up.
+
+        Receivers drop what carries a number they know; a batch made anew after the crash is another batch.
+        """
+        processor.position.number += 1
+        records = processor.store.encode({}, processor.position)
+        topic = changelog_topic(self.plane.name)
+        appended = await self._publisher.publish(Output(topic, self.partition, *record) for record in records)
+        processor.store.commit(records, appended[topic, self.partition].end)
+
+    async def _gather(self) -> list[tuple[SourceBatch, Acknowledge]]:
+        """Wait for work, and then for what else arrives until the interval since the last commit is over."""
+        limit = self.settings.worker.batch_max_records
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        pause = self._started_at + self._interval - monotonic()
+        if pause > 0.0 and self._waiting_records < limit:
+            await asyncio.sleep(pause)
+        self._started_at = monotonic()
+        taken, records = [], 0
+        while self._waiting and (not taken or records + len(self._waiting[0][0].records) <= limit):
+            entry = self._waiting.popleft()
+            records += len(entry[0].records)
+            taken.append(entry)
+        self._waiting_records -= records
+        if self._waiting_records <= self._high // 2:
+            self._resume_paused()
+        return taken
+
+    def _resume_paused(self) -> None:
+        for topic in sorted(self._paused):
+            self._source.resume(topic, self.partition)
+        self._paused.clear()
+
+    async def _work(self, taken: list[tuple[SourceBatch, Acknowledge]]) -> None:
+        """Prepare, publish, commit, acknowledge: the order that makes it exact."""
+        processor = self.processor
+        assert processor is not None
+        begun = monotonic()
+        try:
+            prepared = processor.prepare(batch for batch, _ in taken)
+        except DeliveryGap as gap:
+            await self._mend(gap, processor)
+            return
+        if prepared is not None:
+            computed = monotonic()
+            appended = await self._publisher.publish(self._records(prepared))
+            published = monotonic()
+            end = appended[changelog_topic(self.plane.name), self.partition].end
+            processor.commit(prepared, end)
+            self.committed_at = monotonic()
+            steps = (computed - begun, published - computed, self.committed_at - published)
+            self._count(prepared, steps, appended)
+        for _, acknowledge in taken:
+            acknowledge()
+
+    def _records(self, prepared: Prepared[Any]) -> list[Output]:
+        topic = changelog_topic(self.plane.name)
+        changelog = [Output(topic, self.partition, key, value) for key, value in prepared.changelog]
+        return changelog + prepared.outputs
+
+    async def _mend(self, gap: DeliveryGap, processor: PartitionProcessor[Any]) -> None:
+        """Have everything from the gap on handed over again, or step over it if the log has lost it."""
+        self._metrics.gaps.labels(self.plane.name).inc()
+        self._waiting.clear()
+        self._waiting_records = 0
+        self._resume_paused()
+        first = await self._source.beginning(gap.topic, gap.partition)
+        if first > gap.expected:
+            logger.error("%s; the log begins at %d: retention has deleted records unread", gap, first)
+            self._metrics.lost.labels(gap.topic).inc(first - gap.expected)
+            processor.start_at(gap.topic, first)
+        else:
+            logger.info("%s; seeking back", gap)
+        for topic in self.plane.source_topics:
+            await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+
+    async def reseek(self) -> None:
+        """Have everything beyond the position handed over again: what the watchdog does for a stalled partition."""
+        if self.processor is not None:
+            for topic in self.plane.source_topics:
+                await self._source.seek(topic, self.partition, self.processor.position.offsets[topic])
+
+    def _count(
+        self,
+        prepared: Prepared[Any],
+        steps: tuple[float, float, float],
+        appended: dict[tuple[str, int], Appended],
+    ) -> None:
+        metrics, plane = self._metrics, self.plane.name
+        metrics.batch_records.labels(plane).observe(len(prepared.batch))
+        for name, seconds in zip(("prepare", "publish", "store"), steps, strict=True):
+            metrics.step_seconds.labels(plane, name).observe(seconds)
+        for (topic, outcome), n in prepared.step.outcomes.items():
+            metrics.events.labels(topic, outcome).inc(n)
+        for reason, n in prepared.step.refusals.items():
+            metrics.dead_letters.labels(reason).inc(n)
+        for output in prepared.outputs:
+            metrics.outputs.labels(output.topic).inc()
+        processor = self.processor
+        if processor is not None:
+            metrics.repeated.labels(plane).inc(processor.repeated)
+            metrics.chain_breaks.labels(plane).inc(processor.chain_breaks)
+            processor.repeated = processor.chain_breaks = 0
+        recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))
+        if recommended is not None and recommended.time_ms is not None and recommended.time_ms > 0:
+            for record in prepared.batch:
+                metrics.latency.observe(max(0, recommended.time_ms - record.timestamp) / 1000.0)

@@ -1,0 +1,62 @@
+"""The worker's HTTP side: metrics, health, readiness. Nothing here shows data of users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from prometheus_client import CollectorRegistry
+
+Check = Callable[[], dict[str, str]]
+"""Names what is wrong, and how; empty if nothing is."""
+
+
+@asynccontextmanager
+async def serve(
+    host: str, port: int, registry: CollectorRegistry, unhealthy: Check, unready: Check, refresh: Callable[[], None]
+) -> AsyncIterator[int]:
+    """Serve ``/metrics``, ``/healthz`` and ``/readyz`` while the context is open.
+
+    Parameters
+    ----------
+    unhealthy, unready
+        What keeps the worker from being alive, ready; asked at each request.
+    refresh
+        Called before the metrics are read, to bring gauges up to date.
+
+    Yields
+    ------
+    int
+        The port, for when 0 was asked for.
+    """
+
+    async def metrics(_: web.Request) -> web.Response:
+        refresh()
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def answering(check: Check) -> Callable[[web.Request], object]:
+        async def handler(_: web.Request) -> web.Response:
+            problems = check()
+            return web.json_response({"ok": not problems, "problems": problems}, status=503 if problems else 200)
+
+        return handler
+
+    app = web.Application(client_max_size=1024)
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/healthz", answering(unhealthy))  # type: ignore[arg-type]
+    app.router.add_get("/readyz", answering(unready))  # type: ignore[arg-type]
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
