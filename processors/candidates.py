@@ -106,9 +106,7 @@ class Candidates:
     next: Floats
 
 
-def gather_candidates(
-    profiles: Sequence[Profile], index: ItemIndex, settings: CandidateSettings
-) -> Candidates:
+def gather_candidates(profiles: Sequence[Profile], index: ItemIndex, settings: CandidateSettings) -> Candidates:
     """Candidates of at most :data:`MAX_ROWS` users.
 
     Complexity: a sort of about ``recent_items * width + popular_items`` integers per user.

@@ -11,6 +11,8 @@ G. Cormode, V. Shkapenyuk, D. Srivastava, B. Xu, "Forward decay: a practical tim
 ICDE 2009.
 """
 
+import math
+
 GRID_HALF_LIVES = 16
 """Landmarks are this many half-lives apart, which keeps growth factors below 2**17."""
 
@@ -43,7 +45,7 @@ def growth(at_ms: int, landmark_ms: int, half_life_ms: int) -> float:
     (4.0, 0.5)
     """
     exponent = (at_ms - landmark_ms) / half_life_ms
-    return 2.0 ** (1000.0 if exponent > 1000.0 else -1000.0 if exponent < -1000.0 else exponent)
+    return math.exp2(max(-1000.0, min(exponent, 1000.0)))
 
 
 def rebase(old_landmark_ms: int, new_landmark_ms: int, half_life_ms: int) -> float:
@@ -51,7 +53,7 @@ def rebase(old_landmark_ms: int, new_landmark_ms: int, half_life_ms: int) -> flo
 
     Examples
     --------
-    >>> rebase(0, 160, 10) == 2.0 ** -16
+    >>> rebase(0, 160, 10) == 2.0**-16
     True
     """
     return growth(old_landmark_ms, new_landmark_ms, half_life_ms)

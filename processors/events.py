@@ -25,19 +25,39 @@ class SourceRecord(Protocol):
     """What the planes need of a consumed record; aiokafka's ``ConsumerRecord`` is one, :class:`Record` another."""
 
     @property
-    def topic(self) -> str: ...
+    def topic(self) -> str:
+        """Topic it was consumed from."""
+        ...
+
     @property
-    def partition(self) -> int: ...
+    def partition(self) -> int:
+        """Partition of the topic."""
+        ...
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Offset in the partition."""
+        ...
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """Append time, milliseconds since the epoch."""
+        ...
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """Key as it came."""
+        ...
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """Value as it came; :obj:`None` for a tombstone."""
+        ...
+
     @property
-    def headers(self) -> Any: ...
+    def headers(self) -> Any:
+        """Pairs of name and bytes."""
+        ...
 
 
 class Record(msgspec.Struct, frozen=True):

@@ -122,21 +122,28 @@ def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: Int
     --------
     >>> event = read_leniently(
     ...     b'{"event_id":"e","user_id":7,"item_id":"i","timestamp":"2024-05-01T10:00:00Z","shelf":3}',
-    ...     "browse", 1714557600000, IntakeSettings())
+    ...     "browse",
+    ...     1714557600000,
+    ...     IntakeSettings(),
+    ... )
     >>> event.user_id, event.repairs, event.extra
     ('7', ('user_id:number_to_text',), {'shelf': 3})
     """
     fields = _decode(raw, settings)
     repairs: list[str] = []
-    ids = {name: _required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")}
+    required: dict[str, Any] = {
+        name: _required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")
+    }
     time_ms, notes = check_time(_timestamp(fields, repairs), at_ms, settings)
     repairs.extend(notes)
-    optional = {name: read(fields.pop(name, None), name, repairs) for name, read in _OPTIONAL.items()}
+    optional: dict[str, Any] = {name: read(fields.pop(name, None), name, repairs) for name, read in _OPTIONAL.items()}
     action = optional.pop("action") or DEFAULT_ACTIONS[kind]
     if len(fields) > MAX_EXTRA_FIELDS:
         repairs.append("extra:cut")
         fields = dict(list(fields.items())[:MAX_EXTRA_FIELDS])
-    return Event(**ids, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=fields)
+    return Event(
+        **required, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=fields
+    )
 
 
 def _decode(raw: bytes | None, settings: IntakeSettings) -> dict[str, Any]:

@@ -19,7 +19,9 @@ State = TypeVar("State", bound=msgspec.Struct)
 class ReadStates(Protocol[State]):
     """Looks up the states of keys; :obj:`None` where there is none yet."""
 
-    def __call__(self, keys: Sequence[str], /) -> list[State | None]: ...
+    def __call__(self, keys: Sequence[str], /) -> list[State | None]:
+        """States in the order of the keys."""
+        ...
 
 
 class Output(msgspec.Struct, frozen=True):

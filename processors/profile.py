@@ -5,6 +5,8 @@ Items are kept as parallel lists, oldest first: that decodes several times faste
 ranker wants columns anyway.
 """
 
+from typing import Any
+
 import msgspec
 
 from processors.decay import growth, landmark_at, rebase
@@ -105,8 +107,15 @@ class ProfileKeeper:
     >>> keeper = ProfileKeeper(ProfileSettings())
     >>> profile = Profile()
     >>> def event(n, item):
-    ...     return Event(event_id=f"e{n}", user_id="u", item_id=item, time_ms=1_700_000_000_000 + n,
-    ...                  kind="click", action="click", category="tents")
+    ...     return Event(
+    ...         event_id=f"e{n}",
+    ...         user_id="u",
+    ...         item_id=item,
+    ...         time_ms=1_700_000_000_000 + n,
+    ...         kind="click",
+    ...         action="click",
+    ...         category="tents",
+    ...     )
     >>> keeper.learn(profile, event(1, "tent")), keeper.learn(profile, event(2, "lamp")).preceding
     (Learned(duplicate=False, preceding=()), ('tent',))
     >>> keeper.learn(profile, event(2, "lamp")).duplicate
@@ -181,7 +190,13 @@ class ProfileKeeper:
 
     def _touch_item(self, profile: Profile, event: Event, weight: float, in_order: bool) -> None:
         ids = profile.item_ids
-        columns = (ids, profile.item_times, profile.item_counts, profile.item_weights, profile.item_actions)
+        columns: tuple[list[Any], ...] = (
+            ids,
+            profile.item_times,
+            profile.item_counts,
+            profile.item_weights,
+            profile.item_actions,
+        )
         time_ms, count = event.time_ms, 1
         try:
             at = ids.index(event.item_id)
@@ -195,7 +210,7 @@ class ProfileKeeper:
                 del column[at]
             to = len(ids) if in_order else at
         for column, value in zip(columns, (event.item_id, time_ms, count, weight, event.action), strict=True):
-            column.insert(to, value)  # type: ignore[attr-defined]  # the columns have different element types
+            column.insert(to, value)
         if len(ids) > self.settings.recent_items:
             mark = fingerprint(ids[0])
             if not FingerprintRing.contains(profile.older_items, mark):

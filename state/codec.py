@@ -15,7 +15,7 @@ _PREFIX = bytes([FORMAT_VERSION])
 
 
 class StateCodec(Generic[State]):
-    """Encodes and decodes the states of one plane.
+    r"""Encodes and decodes the states of one plane.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class StateCodec(Generic[State]):
     >>> codec = StateCodec(Tally)
     >>> codec.decode(codec.encode(Tally(3)))
     Tally(n=3)
-    >>> codec.decode(b"\\x63")
+    >>> codec.decode(b"\x63")
     Traceback (most recent call last):
     ...
     processors.errors.StateFormatError: stored Tally has format version 99, this release reads 1: ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
@@ -71,8 +71,7 @@ class RocksStore(PartitionStore[State]):
         self._db.close()
 
     def _get(self, keys: list[bytes]) -> list[bytes | None]:
-        found: list[bytes | None] = self._db.get(keys)
-        return found
+        return list(cast("list[bytes | None]", self._db.get([*keys])))
 
     def _write(self, records: list[ChangelogRecord]) -> None:
         batch = WriteBatch(raw_mode=True)

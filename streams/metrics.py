@@ -18,7 +18,8 @@ class Metrics:
     >>> metrics = Metrics()
     >>> metrics.events.labels(topic="events.click.v1", outcome="accepted").inc(3)
     >>> metrics.registry.get_sample_value(
-    ...     "nearstream_events_total", {"topic": "events.click.v1", "outcome": "accepted"})
+    ...     "nearstream_events_total", {"topic": "events.click.v1", "outcome": "accepted"}
+    ... )
     3.0
     """
 
@@ -51,9 +52,7 @@ class Metrics:
             _LATENCY_BUCKETS,
         )
         self.lag = gauge("lag_records", "Records of a topic-partition not applied yet.", "topic", "partition")
-        self.commit_age = gauge(
-            "commit_age_seconds", "Seconds since a partition last committed.", "plane", "partition"
-        )
+        self.commit_age = gauge("commit_age_seconds", "Seconds since a partition last committed.", "plane", "partition")
         self.store_bytes = gauge("store_bytes", "Size of a partition store.", "plane", "partition")
         self.restored = counter("restored_records", "Changelog records read to restore stores.", "plane")
         self.restore_seconds = gauge(

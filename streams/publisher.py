@@ -54,7 +54,10 @@ class Publisher:
         self.transactional = settings.worker.processing_guarantee == "exactly_once"
         identity: dict[str, Any] = {"enable_idempotence": False}
         if self.transactional:
-            identity = {"transactional_id": f"{settings.kafka.group}-{name}", "transaction_timeout_ms": 60_000}
+            identity = {
+                "transactional_id": f"{settings.kafka.group}-{name}",
+                "transaction_timeout_ms": 60_000,
+            }
         self._producer = AIOKafkaProducer(
             **client_arguments(settings.kafka),
             **identity,
@@ -108,7 +111,12 @@ class Publisher:
         pending = []
         batch = self._producer.create_batch()
         for output in outputs:
-            record = {"timestamp": None, "key": output.key, "value": output.value, "headers": list(output.headers)}
+            record = {
+                "timestamp": None,
+                "key": output.key,
+                "value": output.value,
+                "headers": list(output.headers),
+            }
             if batch.append(**record) is None:
                 pending.append((await self._producer.send_batch(batch, topic, partition=partition), batch))
                 batch = self._producer.create_batch()

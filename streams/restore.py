@@ -64,7 +64,11 @@ def open_store(settings: Settings, plane: Plane[State], partition: int) -> Parti
 
 
 async def restore(
-    settings: Settings, plane: Plane[State], partition: int, store: PartitionStore[State], publisher: Publisher
+    settings: Settings,
+    plane: Plane[State],
+    partition: int,
+    store: PartitionStore[State],
+    publisher: Publisher,
 ) -> int:
     """Read the changelog into the store, from where the store stands to a marker set now.
 

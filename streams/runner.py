@@ -175,7 +175,8 @@ class PartitionRunner:
         if pause > 0.0 and self._waiting_records < limit:
             await asyncio.sleep(pause)
         self._started_at = monotonic()
-        taken, records = [], 0
+        taken: list[tuple[SourceBatch, Acknowledge]] = []
+        records = 0
         while self._waiting and (not taken or records + len(self._waiting[0][0].records) <= limit):
             entry = self._waiting.popleft()
             records += len(entry[0].records)

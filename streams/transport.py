@@ -12,7 +12,7 @@ The lines of aiokafka and Faust this relies on are held in place by ``tests/stre
 import asyncio
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
@@ -29,14 +29,14 @@ from streams.settings import Settings
 RecordMap = Mapping[TP, list[SourceBatch]]
 
 
-class BatchSchema(faust.Schema):
+class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and values
     """Hands keys and values to the agent as they are: there is nothing to decode before the intake."""
 
-    def loads_key(self, _app: Any, message: Any, **_: Any) -> Any:
+    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ARG002
         """Key of a message, untouched."""
         return message.key
 
-    def loads_value(self, _app: Any, message: Any, **_: Any) -> Any:
+    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ARG002
         """Value of a message, untouched."""
         return message.value
 
@@ -107,10 +107,10 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         """Set up the fetches beside what Faust sets up."""
         super().__post_init__()
-        self.settings: Settings = self.app.nearstream_settings
+        self.settings: Settings = cast(Any, self.app).nearstream_settings
         self.fetches = CoveredFetches(self.settings.worker.batch_max_records)
 
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002
         kafka, conf = self.settings.kafka, self.app.conf
         # Faust takes this one from here, whatever it consumes with.
         self._assignor = RangePartitionAssignor
@@ -172,8 +172,7 @@ class BatchConsumer(driver.Consumer):
     @property
     def covered(self) -> Mapping[TP, int]:
         """Per partition, the offset up to which everything was handed over or held no record."""
-        fetches: CoveredFetches = self._thread.fetches
-        return fetches.covered
+        return cast(BatchConsumerThread, self._thread).fetches.covered
 
     def _to_message(self, tp: TP, batch: SourceBatch) -> ConsumerMessage:
         last = batch.records[-1]
@@ -183,9 +182,9 @@ class BatchConsumer(driver.Consumer):
             batch.end - 1,
             last.timestamp / 1000.0,
             0,
-            (),
             None,
-            batch,
+            None,
+            cast(Any, batch),
             None,
             -1,
             -1,

@@ -20,7 +20,12 @@ Check = Callable[[], dict[str, str]]
 
 @asynccontextmanager
 async def serve(
-    host: str, port: int, registry: CollectorRegistry, unhealthy: Check, unready: Check, refresh: Callable[[], None]
+    host: str,
+    port: int,
+    registry: CollectorRegistry,
+    unhealthy: Check,
+    unready: Check,
+    refresh: Callable[[], None],
 ) -> AsyncIterator[int]:
     """Serve ``/metrics``, ``/healthz`` and ``/readyz`` while the context is open.
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Coroutine
 from functools import partial
 from time import monotonic, time
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.types import TP
@@ -25,7 +25,7 @@ from streams.metrics import Metrics
 from streams.runner import PartitionRunner, SourceControl
 from streams.settings import Settings
 from streams.topology import Topology, build_topology
-from streams.transport import BatchSchema, BatchTransport
+from streams.transport import BatchConsumer, BatchSchema, BatchTransport
 from streams.web import serve
 
 logger = logging.getLogger(__name__)
@@ -90,8 +90,11 @@ class Worker:
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
         self._source = SourceControl(self._seek, self._beginning, self._pause, self._resume)
-        self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
-        self.app.on_partitions_revoked.connect(self._on_revoked, weak=False)
+        for signal, handler in (
+            (self.app.on_partitions_assigned, self._on_assigned),
+            (self.app.on_partitions_revoked, self._on_revoked),
+        ):
+            cast(Any, signal).connect(handler, weak=False)
         for plane in self.topology.planes:
             self._add_agent(plane)
 
@@ -110,13 +113,19 @@ class Worker:
         reading = self._guard(self.reader.run(), "read model")
         watching = self._guard(self._watch(), "watchdog")
         async with serve(
-            worker.web_host, worker.web_port, self.metrics.registry, self.unhealthy, self.unready, self.refresh
+            worker.web_host,
+            worker.web_port,
+            self.metrics.registry,
+            self.unhealthy,
+            self.unready,
+            self.refresh,
         ) as self.web_port:
             logger.info("metrics and health on http://%s:%d", worker.web_host, self.web_port)
             starting = self._guard(self._run_faust(), "faust")
             waiting = asyncio.create_task(stop.wait())
+            ends: set[asyncio.Future[Any]] = {waiting, self._failed}
             try:
-                await asyncio.wait({waiting, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 waiting.cancel()
                 await self._stop_runners(list(self._tasks))
@@ -239,11 +248,11 @@ class Worker:
 
     def lags(self) -> dict[TP, int]:
         """Records not applied yet, per assigned partition that is restored."""
-        consumer = self.app.consumer
+        consumer = cast(BatchConsumer, self.app.consumer)
         lags: dict[TP, int] = {}
         for tp in list(consumer.assignment()):
             offset, end = self._offset(tp), consumer.highwater(tp)
-            if offset is None or end is None or end < 0:
+            if offset is None or (end or -1) < 0:
                 continue
             runner = self._runner(tp)
             covered = consumer.covered.get(tp, 0)

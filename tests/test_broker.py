@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -124,8 +125,8 @@ def test_it_dies_with_a_parent_that_is_killed(kind: type[LocalBroker]) -> None:
         assert is_running(pid)
         parent.send_signal(signal.SIGKILL)
 
-    assert becomes_true(lambda: not is_running(pid))
-    assert not is_listening(port)
+    # The process counts as dead while its last threads, and with them the port, still go away.
+    assert becomes_true(lambda: not is_running(pid) and not is_listening(port))
 
 
 def test_it_outlives_the_thread_that_started_it() -> None:
@@ -139,6 +140,7 @@ def test_it_outlives_the_thread_that_started_it() -> None:
         assert answers(broker.bootstrap)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kafka_tools")
 def test_kafka_keeps_its_records_and_its_address_over_kill_and_restart() -> None:
     with ApacheKafka() as broker:
@@ -154,6 +156,7 @@ def test_kafka_keeps_its_records_and_its_address_over_kill_and_restart() -> None
         assert consume(broker.bootstrap, "kept", len(RECORDS)) == RECORDS
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kafka_tools")
 def test_a_kept_directory_serves_the_next_broker(tmp_path: Path) -> None:
     with ApacheKafka(log_dir=tmp_path) as first:
@@ -173,22 +176,16 @@ def test_a_kafka_that_ends_while_starting_shows_the_end_of_its_log() -> None:
     assert broker.pid is None
 
 
-@pytest.mark.usefixtures("kafka_tools")
-def test_a_port_that_is_taken_is_named() -> None:
+def test_somebody_elses_broker_on_the_port_is_not_taken_for_ours() -> None:
     with Tansu() as other:
-        broker = ApacheKafka(
-            server_properties={
-                "listeners": f"PLAINTEXT://{other.bootstrap},CONTROLLER://127.0.0.1:{free_port()}"
-            }
-        )
+        broker = Tansu()
+        broker._port = other.port
 
-        with pytest.raises(BrokerUnavailable, match="was taken meanwhile"):
+        with pytest.raises(BrokerUnavailable, match="something listens"):
             broker.start()
 
 
-def test_without_java_the_message_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_without_java_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -225,9 +222,7 @@ mkdir -p "$out" && echo jar > "$out/kafka.jar"
 """
 
 
-def test_without_maven_the_message_says_what_to_install(
-    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_maven_the_message_says_what_to_install(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(empty_cache / "bin"))
 
     with pytest.raises(BrokerUnavailable, match="apt-get install maven"):
@@ -263,5 +258,10 @@ def test_a_machine_without_the_embedded_broker_is_told_what_to_use(monkeypatch: 
         Tansu().start()
 
 
+def test_a_listener_that_says_nothing_does_not_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        assert not answers(f"127.0.0.1:{mute.getsockname()[1]}", timeout=0.5)
+
+
 def test_nobody_answers_where_nobody_listens() -> None:
-    assert not answers(f"127.0.0.1:{free_port()}")
+    assert not answers(f"127.0.0.1:{free_port()}", timeout=0.5)

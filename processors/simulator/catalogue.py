@@ -46,9 +46,7 @@ def build_catalogue(seed: int, size: int = 300) -> Catalogue:
     2000
     """
     if size < len(DEPARTMENTS):
-        raise ValueError(
-            f"a catalogue needs a product for each of {len(DEPARTMENTS)} categories, not {size} in all"
-        )
+        raise ValueError(f"a catalogue needs a product for each of {len(DEPARTMENTS)} categories, not {size} in all")
     rng = Random(f"catalogue:{seed}")
     products: list[Product] = []
     shelves = []
@@ -105,10 +103,7 @@ def _shelf(rng: Random, department: Department, place: int, start: int, products
     brand_style = [_style(rng) for _ in department.brands]
     makers = [department.brands.index(product.brand) for product in mine]
     styles = [
-        [
-            k + b + own
-            for k, b, own in zip(kind_style[product.kind], brand_style[maker], _style(rng), strict=True)
-        ]
+        [k + b + own for k, b, own in zip(kind_style[product.kind], brand_style[maker], _style(rng), strict=True)]
         for product, maker in zip(mine, makers, strict=True)
     ]
     ranks = rng.sample(range(1, len(mine) + 1), len(mine))

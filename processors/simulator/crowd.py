@@ -45,9 +45,7 @@ class Crowd:
     (True, 25)
     """
 
-    def __init__(
-        self, population: Population, catalogue: Catalogue, rate_per_s: float, sessions_apart: float
-    ) -> None:
+    def __init__(self, population: Population, catalogue: Catalogue, rate_per_s: float, sessions_apart: float) -> None:
         self.sessions: dict[str, Session] = {}
         self.elapsed_s = 0.0
         self._population = population

@@ -19,9 +19,7 @@ from processors.simulator.tastes import Population, Shopper
 __all__ = ["Shopper", "SimulatedEvent", "Simulator"]
 
 _TOPICS = dict(
-    zip(
-        ACTIONS, ("events.browse.v1", "events.click.v1", "events.click.v1", "events.purchase.v1"), strict=True
-    )
+    zip(ACTIONS, ("events.browse.v1", "events.click.v1", "events.click.v1", "events.purchase.v1"), strict=True)
 )
 _PAGES = dict(zip(ACTIONS, ("listing", "product", "cart", "checkout"), strict=True))
 

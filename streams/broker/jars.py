@@ -57,8 +57,7 @@ def ensure_jars(version: str) -> Path:
                 _download(version, jars)
     except OSError as error:
         raise BrokerUnavailable(
-            f"Cannot write Kafka's jars to {jars.parent}: {error}. "
-            "Name another directory with NEARSTREAM_CACHE."
+            f"Cannot write Kafka's jars to {jars.parent}: {error}. Name another directory with NEARSTREAM_CACHE."
         ) from error
     return jars
 

@@ -47,9 +47,10 @@ class ApacheKafka(LocalBroker):
 
     Examples
     --------
-    >>> with ApacheKafka(server_properties={"num.partitions": "4"}) as kafka:  # doctest: +SKIP
-    ...     print(kafka.bootstrap)
-    127.0.0.1:23456
+    ::
+
+        with ApacheKafka(server_properties={"num.partitions": "4"}) as kafka:
+            print(kafka.bootstrap)  # 127.0.0.1:23456
     """
 
     name = "Apache Kafka"

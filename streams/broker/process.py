@@ -77,9 +77,7 @@ class ChildProcess:
         Its whole environment; ours when not given.
     """
 
-    def __init__(
-        self, command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None) -> None:
         if sys.platform == "linux":
             command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
         self.log = log

@@ -1,0 +1,25 @@
+"""``nearstream worker``: run a worker."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streams.cli.common import settings_of
+
+
+def worker(
+    context: typer.Context,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what the Kafka clients and Faust do.")] = False,
+) -> None:
+    """Run a worker until Ctrl-C or SIGTERM.
+
+    Start as many as you like: they share the partitions. Missing topics are created.
+    """
+    import logging
+
+    from streams.service import run_worker, set_up_logging
+
+    set_up_logging(logging.DEBUG if verbose else logging.INFO)
+    run_worker(settings_of(context))

@@ -1,0 +1,145 @@
+"""Prequential evaluation of the whole system: a file through the topology driver, judged before each event is learned."""
+
+import gzip
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from time import perf_counter
+from typing import IO, Any
+
+import msgspec
+
+from processors.errors import ConfigurationError
+from processors.evaluation import Prequential
+from processors.slate import Placement
+from processors.users_plane import DEAD_LETTERS_TOPIC, RECOMMENDATIONS_TOPIC
+from streams.driver import TopologyDriver
+from streams.eventfile import FileEvent
+from streams.settings import Settings
+
+
+class ShownLists(msgspec.Struct):
+    """One line of the lists file: item ids a user would have been shown before an event, best first.
+
+    Parameters
+    ----------
+    all
+        What the placement for anything showed.
+    new
+        What the placement without touched items showed; :obj:`None` if the event is not a first-time one.
+    """
+
+    all: list[str]
+    new: list[str] | None
+
+
+class _Attribution(msgspec.Struct):
+    """What an event must say to be judged; the intake is stricter."""
+
+    user_id: str | int
+    item_id: str | int
+
+
+def evaluate_events(
+    events: Iterable[FileEvent],
+    settings: Settings | None = None,
+    lists: Path | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> dict[str, Any]:
+    """Run events through all planes on one partition and judge what would have been shown before each.
+
+    The clock stands at the latest time met so far. Events that name no user and item are piped, but not judged.
+
+    Parameters
+    ----------
+    events
+        In the order in which they happened.
+    settings
+        As a worker's. Variant ``all`` is judged by the first placement that shows anything, ``new`` by the first one
+        that shows nothing touched.
+    lists
+        File to write :class:`ShownLists` to, a JSON line per event judged; gzip if its name ends with ``.gz``.
+    progress
+        Called after each event with the number of events so far.
+
+    Returns
+    -------
+    dict
+        ``events`` judged, ``refused`` (dead letters), ``seconds``, ``events_per_s``, and the figures of
+        :meth:`processors.evaluation.Prequential.result`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the settings have no placement for one of the variants.
+    """
+    system = _System(settings or Settings())
+    judge = Prequential()
+    started = perf_counter()
+    with _open_for_writing(lists) as out:
+        for n, event in enumerate(events, 1):
+            shown = system.ask(event, judge)
+            if out is not None and shown is not None:
+                out.write(_encode(shown) + b"\n")
+            system.learn(event)
+            if progress is not None:
+                progress(n)
+    seconds = perf_counter() - started
+    return {
+        "events": len(judge),
+        "refused": system.refused,
+        "seconds": round(seconds, 1),
+        "events_per_s": round(len(judge) / max(seconds, 1e-9)),
+        **judge.result(),
+    }
+
+
+class _System:
+    """The topology driver as the evaluation sees it: it is asked, and it learns."""
+
+    def __init__(self, settings: Settings) -> None:
+        placements = settings.users.ranking.placements
+        self._all = _first(placements, only_new=False)
+        self._new = _first(placements, only_new=True)
+        topics = msgspec.structs.replace(settings.topics, partitions=1)
+        self._driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics))
+        self.refused = 0
+
+    def ask(self, event: FileEvent, judge: Prequential) -> ShownLists | None:
+        """Lists shown before the event, judged; :obj:`None` if it says not for whom or of what."""
+        self._driver.advance(max(self._driver.now, event.time_ms))
+        try:
+            about = _attribute(event.value)
+        except msgspec.MsgspecError:
+            return None
+        user, item = str(about.user_id), str(about.item_id)
+        slates = [[place.item_id for place in slate] for slate in self._driver.recommend(user)]
+        new = slates[self._new] if judge.first_time(user, item) else None
+        judge.score(user, item, slates[self._all], new or ())
+        return ShownLists(slates[self._all], new)
+
+    def learn(self, event: FileEvent) -> None:
+        """Pipe the event; outputs are dropped, so that memory is that of the states."""
+        driver = self._driver
+        driver.pipe(event.topic, event.key, event.value, driver.now)
+        driver.read(RECOMMENDATIONS_TOPIC)
+        self.refused += len(driver.read(DEAD_LETTERS_TOPIC))
+
+
+def _first(placements: tuple[Placement, ...], only_new: bool) -> int:
+    for at, placement in enumerate(placements):
+        if placement.only_new == only_new:
+            return at
+    raise ConfigurationError(
+        f"users.ranking.placements: none has only_new = {str(only_new).lower()}, and evaluation needs one"
+    )
+
+
+def _open_for_writing(path: Path | None) -> AbstractContextManager[IO[bytes] | None]:
+    if path is None:
+        return nullcontext()
+    return gzip.open(path, "wb", compresslevel=6) if path.suffix == ".gz" else path.open("wb")
+
+
+_encode = msgspec.json.Encoder().encode
+_attribute = msgspec.json.Decoder(_Attribution).decode
