@@ -11,10 +11,11 @@ from typing import Annotated
 import msgspec
 
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
-from processors.lenient import IntakeSettings, Refused, check_time, read_leniently
+from processors.lenient import MAX_ID_CHARACTERS, MAX_MS, IntakeSettings, Refused, check_time, read_leniently
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+_EpochMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 _Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
 
@@ -25,7 +26,7 @@ class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
     event_id: _Id
     user_id: _Id
     item_id: _Id
-    timestamp: int | _Aware
+    timestamp: _EpochMs | _Aware
     action: _Text | None = None
     session_id: _Text | None = None
     price: _Amount | None = None
@@ -92,7 +93,8 @@ class Intake:
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     pass
                 else:
-                    return self._accept(wire, kind, at_ms)
+                    if wire.context is None or _is_tidy(wire.context):
+                        return self._accept(wire, kind, at_ms)
             return read_leniently(raw, kind, at_ms, self.settings)
         except Refused as refused:
             return Refusal(refused.reason, str(refused))
@@ -121,3 +123,9 @@ class Intake:
             anonymous_id=wire.anonymous_id,
             repairs=repairs,
         )
+
+
+def _is_tidy(context: Context) -> bool:
+    """Whether the lenient reader would take every text of the context as it is."""
+    texts = msgspec.structs.astuple(context)
+    return all(text is None or 0 < len(text) <= MAX_ID_CHARACTERS for text in texts)

@@ -18,8 +18,8 @@ REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",
     "too_large": "the record is larger than intake.max_event_bytes",
     "invalid_utf8": "the record is not UTF-8 text",
-    "not_json": "the record is not JSON (NaN and Infinity are not JSON)",
-    "too_deep": "the JSON is nested too deeply",
+    "not_json": "the record is not JSON that can be read (NaN, Infinity and 1e400 cannot)",
+    "too_deep": "the JSON is nested more than 32 levels deep",
     "not_an_object": "the JSON is not an object",
     "missing_field": "a required field is missing or null",
     "wrong_type": "a required field has the wrong type",
@@ -34,8 +34,10 @@ REASONS = {
 
 MAX_ID_CHARACTERS = 256
 MAX_EXTRA_FIELDS = 32
+MAX_DEPTH = 32
 MAX_AMOUNT = 1e9
-_MAX_MS = 253_402_300_799_999
+MAX_MS = 253_402_300_799_999
+"""Last millisecond of the year 9999."""
 
 
 class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,10 +74,7 @@ class Refused(NearstreamError):
 
 def _shown(value: object) -> str:
     """The value for a message, cut to a length that cannot flood a log."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        text = f"a deeply nested {type(value).__name__}"
+    text = repr(value)
     return text if len(text) <= 64 else text[:61] + "..."
 
 
@@ -136,7 +135,10 @@ def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: Int
     }
     time_ms, notes = check_time(_timestamp(fields, repairs), at_ms, settings)
     repairs.extend(notes)
+    unknown = _unknown_context(fields.get("context"))
     optional: dict[str, Any] = {name: read(fields.pop(name, None), name, repairs) for name, read in _OPTIONAL.items()}
+    if unknown:
+        fields["context"] = unknown
     action = optional.pop("action") or DEFAULT_ACTIONS[kind]
     if len(fields) > MAX_EXTRA_FIELDS:
         repairs.append("extra:cut")
@@ -144,6 +146,9 @@ def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: Int
     return Event(
         **required, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=fields
     )
+
+
+_TOO_DEEP = f"value: nested too deeply, expected at most {MAX_DEPTH} levels"
 
 
 def _decode(raw: bytes | None, settings: IntakeSettings) -> dict[str, Any]:
@@ -157,12 +162,23 @@ def _decode(raw: bytes | None, settings: IntakeSettings) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise Refused("invalid_utf8", f"value: byte {error.start} is not UTF-8") from error
     except RecursionError as error:
-        raise Refused("too_deep", "value: nested too deeply, expected a flat JSON object") from error
+        raise Refused("too_deep", _TOO_DEEP) from error
     except msgspec.MsgspecError as error:
         raise Refused("not_json", f"value: {_shown(raw)} is not JSON: {error}") from error
+    if _is_deeper(fields, MAX_DEPTH):
+        # The decoder's own limit depends on how deep the caller's stack is, and a verdict must not.
+        raise Refused("too_deep", _TOO_DEEP)
     if not isinstance(fields, dict):
         raise Refused("not_an_object", f"value: {_shown(fields)}, expected a JSON object")
     return fields
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether objects and lists are nested more than so many levels deep."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in inner)
 
 
 def _required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
@@ -188,19 +204,30 @@ def _timestamp(fields: dict[str, Any], repairs: list[str]) -> int:
     if value is None:
         raise Refused("missing_field", f"timestamp: missing, {expected}")
     if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise Refused("bad_timestamp", f"timestamp: {_shown(value)}, {expected}") from error
+        moment = _moment(value)
+        if moment is None:
+            raise Refused("bad_timestamp", f"timestamp: {_shown(value)}, {expected}")
         if moment.tzinfo is None:
             repairs.append("timestamp:utc_assumed")
             moment = moment.replace(tzinfo=UTC)
         return round(moment.timestamp() * 1000)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused("wrong_type", f"timestamp: {_shown(value)}, {expected}")
-    if not math.isfinite(value) or abs(value) > _MAX_MS:
+    if abs(value) > MAX_MS:
         raise Refused("bad_timestamp", f"timestamp: {_shown(value)}, {expected}")
     return round(value)
+
+
+def _moment(text: str) -> datetime | None:
+    """The time as the strict reader reads it, or else as anything that ISO-8601 allows."""
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _text(value: object, name: str, repairs: list[str]) -> str | None:
@@ -218,19 +245,27 @@ def _text(value: object, name: str, repairs: list[str]) -> str | None:
 def _amount(value: object, name: str, repairs: list[str]) -> float | None:
     if value is None:
         return None
+    amount = _number(value)
+    if amount is None:
+        repairs.append(f"{name}:dropped")
+        return None
+    if isinstance(value, str):
+        repairs.append(f"{name}:text_to_number")
+    if not 0 <= amount <= MAX_AMOUNT:
+        repairs.append(f"{name}:clipped")
+    return float(min(max(amount, 0.0), MAX_AMOUNT))
+
+
+def _number(value: object) -> float | None:
+    """The value as a number that compares with others, if it is one; whole numbers may be too large for a float."""
     if isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
-            value = None
-        else:
-            repairs.append(f"{name}:text_to_number")
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        repairs.append(f"{name}:dropped")
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    if not 0 <= value <= MAX_AMOUNT:
-        repairs.append(f"{name}:clipped")
-    return float(min(max(value, 0.0), MAX_AMOUNT))
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _context(value: object, name: str, repairs: list[str]) -> Context | None:
@@ -241,6 +276,12 @@ def _context(value: object, name: str, repairs: list[str]) -> Context | None:
         return None
     known = {key: _text(value.get(key), f"{name}.{key}", repairs) for key in Context.__struct_fields__}
     return Context(**known)
+
+
+def _unknown_context(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: part for key, part in value.items() if key not in Context.__struct_fields__}
 
 
 _OPTIONAL: dict[str, Callable[[object, str, list[str]], Any]] = {

@@ -26,11 +26,12 @@ _ORIGIN = "nearstream.origin"
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True):
-    """Where a record was first appended."""
+    """Where and when (milliseconds since the epoch) a record was first appended."""
 
     topic: str
     partition: int
     offset: int
+    time_ms: int
 
 
 class CausedBy(msgspec.Struct, frozen=True):
@@ -73,6 +74,12 @@ class UsersPlane:
         The read model of items. The plane only reads it; whoever owns it may update it between steps.
     partitions
         Number of partitions of every topic.
+
+    Attributes
+    ----------
+    publishes : bool
+        Whether steps recommend. Off, they only learn, for replays that ask with :meth:`recommend`; states and signals
+        are the same either way.
     """
 
     name = "users"
@@ -87,6 +94,7 @@ class UsersPlane:
         self._model_version = settings.ranking.model_version
         self._index = index
         self._partitions = partitions
+        self.publishes = True
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
         self._unpack_origin = msgspec.msgpack.Decoder(Origin).decode
@@ -111,7 +119,8 @@ class UsersPlane:
                 causes[event.user_id] = event, origin
                 gatherer.add(event, learned.preceding)
         step.states = {user: profiles[user] for user in causes}
-        self._recommend(step, causes, _stamp(max((r.timestamp for r in batch), default=0)), partition)
+        if self.publishes:
+            self._recommend(step, causes, _stamp(max((origin.time_ms for _, origin in accepted), default=0)), partition)
         for receiver, signals in gatherer.messages().items():
             step.outputs.append(Output(SIGNALS_TOPIC, receiver, None, self._pack(signals), chained=True))
         return step
@@ -129,12 +138,12 @@ class UsersPlane:
                         return self._unpack_origin(value)
                     except msgspec.MsgspecError:
                         break
-        return Origin(record.topic, record.partition, record.offset)
+        return Origin(record.topic, record.partition, record.offset, record.timestamp)
 
     def _read(self, record: SourceRecord, origin: Origin, partition: int, step: Step[Profile]) -> Event | None:
         """The record's event, or none if it was refused or belongs to another partition."""
         kind = EVENT_TOPICS.get(origin.topic, "browse")
-        event = self._intake.read(record.value, kind, record.timestamp)
+        event = self._intake.read(record.value, kind, origin.time_ms)
         if isinstance(event, Refusal):
             self._refuse(record, origin, event, partition, step)
             return None
@@ -168,6 +177,8 @@ class UsersPlane:
     def _recommend(
         self, step: Step[Profile], causes: dict[str, tuple[Event, Origin]], now: str, partition: int
     ) -> None:
+        if not causes:
+            return
         slates = self._ranker.rank(list(step.states.values()), self._index)
         encode, index, version = self._json, self._index, self._model_version
         for row, (user, (event, origin)) in enumerate(causes.items()):

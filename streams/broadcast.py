@@ -39,13 +39,15 @@ class BroadcastReader:
         Set once everything that had been broadcast before the start has been read.
     changed_at : float
         Seconds since the epoch when something was last read.
+    applied : int
+        Item views read so far.
     """
 
     def __init__(self, settings: Settings, index: ItemIndex) -> None:
         self._settings, self._index = settings, index
         self.complete = asyncio.Event()
         self.changed_at = time()
-        self.positions: dict[int, int] = {}
+        self.applied = 0
 
     async def run(self) -> None:
         """Read the topic from its beginning and follow it until cancelled."""
@@ -81,12 +83,13 @@ class BroadcastReader:
         return {partition: end.end for (_, partition), end in appended.items()}
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        for tp, records in (await consumer.getmany(timeout_ms=200, max_records=_CHUNK_RECORDS)).items():
+        fetched = await consumer.getmany(timeout_ms=200, max_records=_CHUNK_RECORDS)
+        for records in fetched.values():
             for record in records:
                 if record.key is not None and record.key != _MARKER_KEY:
                     self._index.apply(record.key.decode(), decode_view(record.value))
+                    self.applied += 1
                     self.changed_at = time()
-            self.positions[tp.partition] = records[-1].offset + 1
 
 
 def _without_transactions(settings: Settings) -> Settings:

@@ -1,7 +1,7 @@
-"""Prequential evaluation of the whole system: a file through the topology driver, judged before each event is learned."""
+"""Prequential evaluation of the whole system: events through the topology driver, each judged before it is learned."""
 
 import gzip
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import perf_counter
@@ -9,10 +9,10 @@ from typing import IO, Any
 
 import msgspec
 
-from processors.errors import ConfigurationError
+from processors.errors import ConfigurationError, NearstreamError
 from processors.evaluation import Prequential
 from processors.slate import Placement
-from processors.users_plane import DEAD_LETTERS_TOPIC, RECOMMENDATIONS_TOPIC
+from processors.users_plane import DEAD_LETTERS_TOPIC
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent
 from streams.settings import Settings
@@ -44,7 +44,6 @@ def evaluate_events(
     events: Iterable[FileEvent],
     settings: Settings | None = None,
     lists: Path | None = None,
-    progress: Callable[[int], object] | None = None,
 ) -> dict[str, Any]:
     """Run events through all planes on one partition and judge what would have been shown before each.
 
@@ -59,31 +58,29 @@ def evaluate_events(
         that shows nothing touched.
     lists
         File to write :class:`ShownLists` to, a JSON line per event judged; gzip if its name ends with ``.gz``.
-    progress
-        Called after each event with the number of events so far.
 
     Returns
     -------
     dict
         ``events`` judged, ``refused`` (dead letters), ``seconds``, ``events_per_s``, and the figures of
-        :meth:`processors.evaluation.Prequential.result`.
+        :meth:`processors.evaluation.Prequential.result` by segment.
 
     Raises
     ------
     ConfigurationError
         If the settings have no placement for one of the variants.
+    NearstreamError
+        If ``lists`` cannot be written.
     """
     system = _System(settings or Settings())
     judge = Prequential()
     started = perf_counter()
     with _open_for_writing(lists) as out:
-        for n, event in enumerate(events, 1):
+        for event in events:
             shown = system.ask(event, judge)
             if out is not None and shown is not None:
                 out.write(_encode(shown) + b"\n")
             system.learn(event)
-            if progress is not None:
-                progress(n)
     seconds = perf_counter() - started
     return {
         "events": len(judge),
@@ -102,7 +99,7 @@ class _System:
         self._all = _first(placements, only_new=False)
         self._new = _first(placements, only_new=True)
         topics = msgspec.structs.replace(settings.topics, partitions=1)
-        self._driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics))
+        self._driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics), publish=False)
         self.refused = 0
 
     def ask(self, event: FileEvent, judge: Prequential) -> ShownLists | None:
@@ -119,10 +116,9 @@ class _System:
         return ShownLists(slates[self._all], new)
 
     def learn(self, event: FileEvent) -> None:
-        """Pipe the event; outputs are dropped, so that memory is that of the states."""
+        """Pipe the event; what comes out is taken at once, so that memory is that of the states."""
         driver = self._driver
         driver.pipe(event.topic, event.key, event.value, driver.now)
-        driver.read(RECOMMENDATIONS_TOPIC)
         self.refused += len(driver.read(DEAD_LETTERS_TOPIC))
 
 
@@ -138,7 +134,10 @@ def _first(placements: tuple[Placement, ...], only_new: bool) -> int:
 def _open_for_writing(path: Path | None) -> AbstractContextManager[IO[bytes] | None]:
     if path is None:
         return nullcontext()
-    return gzip.open(path, "wb", compresslevel=6) if path.suffix == ".gz" else path.open("wb")
+    try:
+        return gzip.open(path, "wb", compresslevel=6) if path.suffix == ".gz" else path.open("wb")
+    except OSError as error:
+        raise NearstreamError(f"{path} cannot be written: {error.strerror}") from error
 
 
 _encode = msgspec.json.Encoder().encode

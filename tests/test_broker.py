@@ -19,7 +19,9 @@ from streams.broker.jars import cached_jars, ensure_jars
 from streams.broker.kafka import find_java
 from streams.broker.process import free_port, is_listening
 
-every_broker = pytest.mark.parametrize("kind", [pytest.param(ApacheKafka, marks=pytest.mark.kafka), Tansu])
+every_broker = pytest.mark.parametrize(
+    "kind", [pytest.param(ApacheKafka, marks=pytest.mark.kafka), Tansu], indirect=True
+)
 
 RECORDS = [f"record {n}".encode() for n in range(100)]
 
@@ -111,7 +113,7 @@ def test_it_listens_on_loopback_only_where_clients_connect(started: LocalBroker)
 
 @every_broker
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills children with their parent")
-def test_it_dies_with_a_parent_that_is_killed(kind: type[LocalBroker]) -> None:
+def test_it_dies_with_a_parent_that_is_killed(kind: type[LocalBroker], tmp_path: Path) -> None:
     script = (
         "import time\n"
         f"from streams.broker import {kind.__name__}\n"
@@ -119,7 +121,10 @@ def test_it_dies_with_a_parent_that_is_killed(kind: type[LocalBroker]) -> None:
         "print(broker.pid, broker.port, flush=True)\n"
         "time.sleep(600)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+    # Nobody is left to remove the broker's temporary directory, so it lies in pytest's.
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
         pid, port = (int(word) for word in parent.stdout.readline().split())
         assert is_running(pid)

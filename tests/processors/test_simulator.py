@@ -55,22 +55,16 @@ def test_every_kind_leads_to_other_kinds_that_exist() -> None:
 def test_what_comes_next_is_of_a_kind_that_the_assortment_names(size: int) -> None:
     catalogue = build_catalogue(seed=3, size=size)
     named = {
-        (department.name, kind.name): set(kind.leads_to)
-        for department in DEPARTMENTS
-        for kind in department.kinds
+        (department.name, kind.name): set(kind.leads_to) for department in DEPARTMENTS for kind in department.kinds
     }
     for product in catalogue.products:
         following = catalogue.next_after(product.item_id)
         assert len({other.item_id for other in following}) == len(following) <= 4
-        assert {f"{other.category}/{other.kind}" for other in following} <= named[
-            product.category, product.kind
-        ]
+        assert {f"{other.category}/{other.kind}" for other in following} <= named[product.category, product.kind]
 
 
 def test_slugs_are_readable_and_prices_near_what_such_a_thing_costs() -> None:
-    usual = {
-        (department.name, kind.name): kind.price for department in DEPARTMENTS for kind in department.kinds
-    }
+    usual = {(department.name, kind.name): kind.price for department in DEPARTMENTS for kind in department.kinds}
     for product in build_catalogue(seed=1, size=2_000).products:
         assert set(product.item_id) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
         assert product.item_id.startswith(product.category)
@@ -197,9 +191,7 @@ def test_a_purchase_takes_the_quantity_of_the_cart(events: list[SimulatedEvent])
 
 
 def test_a_session_is_one_shopper_with_three_to_twelve_events(events: list[SimulatedEvent]) -> None:
-    ended = [
-        session for session in sessions_of(events) if session[-1].timestamp < events[-1].timestamp - 60_000
-    ]
+    ended = [session for session in sessions_of(events) if session[-1].timestamp < events[-1].timestamp - 60_000]
     assert {len(session) for session in ended} == set(range(3, 13))
     assert all(len({event.key for event in session}) == 1 for session in ended)
 

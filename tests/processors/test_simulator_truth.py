@@ -26,9 +26,7 @@ def test_a_shopper_follows_from_the_seed_and_the_number_alone() -> None:
     assert before.shopper("shopper-0042") != before.shopper("shopper-0043")
 
 
-@pytest.mark.parametrize(
-    "user_id", ["shopper-0200", "shopper-42", "shopper-", "somebody", "shopper--001", ""]
-)
+@pytest.mark.parametrize("user_id", ["shopper-0200", "shopper-42", "shopper-", "somebody", "shopper--001", ""])
 def test_nobody_has_an_id_that_is_not_in_the_population(user_id: str) -> None:
     with pytest.raises(KeyError):
         Simulator(seed=7).affinity(user_id)
@@ -47,13 +45,9 @@ def test_activities_average_to_one(shoppers: int) -> None:
 
 def test_active_shoppers_have_more_sessions() -> None:
     simulator = Simulator(seed=7, shoppers=1_000)
-    sessions = {
-        event.session_id: event.key for event in simulator.events(START, rate_per_s=0.1, count=20_000)
-    }
+    sessions = {event.session_id: event.key for event in simulator.events(START, rate_per_s=0.1, count=20_000)}
     seen = Counter(sessions.values())
-    expected = {
-        user: simulator.shopper(user).activity for user in map(simulator.population.user_id, range(1_000))
-    }
+    expected = {user: simulator.shopper(user).activity for user in map(simulator.population.user_id, range(1_000))}
     busiest = sorted(expected, key=lambda user: -expected[user])[:250]
     assert sum(seen[user] for user in busiest) / seen.total() == pytest.approx(0.5, abs=0.03)
 
@@ -117,9 +111,7 @@ def test_next_looks_are_the_chances_that_a_session_draws_from(steps: int) -> Non
     misfit = ((drawn - expected)[common] ** 2 / expected[common]).sum()
     freedom = common.sum()
     assert misfit < freedom + 4 * math.sqrt(2 * freedom)
-    assert drawn[~common].sum() == pytest.approx(
-        expected[~common].sum(), abs=5 * math.sqrt(len(turns) * 0.05)
-    )
+    assert drawn[~common].sum() == pytest.approx(expected[~common].sum(), abs=5 * math.sqrt(len(turns) * 0.05))
 
 
 def test_a_slate_is_worth_the_sum_of_its_chances() -> None:

@@ -1,0 +1,105 @@
+"""Brokers to measure on, and the settings of a worker that is measured."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from processors.errors import NearstreamError
+from streams.broker import KAFKA_VERSION, ApacheKafka
+from streams.broker.process import free_port
+from streams.clients import client_arguments
+from streams.settings import Settings, load_settings
+from streams.topology import topic_specs
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Brokers, and a directory for the state of what is measured on them.
+
+    Parameters
+    ----------
+    brokers
+        Addresses.
+    label
+        What they are, for the result.
+    directory
+        Gone when the benchmark ends.
+    """
+
+    brokers: str
+    label: str
+    directory: Path
+
+    def environment(self, overrides: Mapping[str, Any] | None = None) -> dict[str, str]:
+        """Environment of a worker: ours, with the brokers, a group and a state directory of its own.
+
+        Settings of the environment (``NEARSTREAM_WORKER__BATCH_MAX_RECORDS=200``) and of the file that
+        ``NEARSTREAM_SETTINGS`` names hold for what is measured as well.
+        """
+        run = uuid.uuid4().hex[:8]
+        own = {
+            "NEARSTREAM_KAFKA__BROKERS": self.brokers,
+            "NEARSTREAM_KAFKA__GROUP": f"bench-{run}",
+            "NEARSTREAM_WORKER__STATE_DIR": str(self.directory / f"state-{run}"),
+            "NEARSTREAM_WORKER__WEB_HOST": "127.0.0.1",
+            "NEARSTREAM_WORKER__WEB_PORT": str(free_port()),
+        }
+        return {**os.environ, **own, **{name: str(value) for name, value in (overrides or {}).items()}}
+
+
+@contextmanager
+def cluster(brokers: str | None) -> Iterator[Cluster]:
+    """The brokers named, or an Apache Kafka of our own on loopback; gone for sure when the context ends."""
+    with tempfile.TemporaryDirectory(prefix="nearstream-bench-") as directory:
+        if brokers is not None:
+            yield Cluster(brokers, brokers, Path(directory))
+            return
+        with ApacheKafka(log_dir=Path(directory) / "kafka") as kafka:
+            yield Cluster(kafka.bootstrap, f"Apache Kafka {KAFKA_VERSION}", Path(directory))
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Settings as the worker with this environment sees them."""
+    return load_settings(environment=environment)
+
+
+async def create_topics(settings: Settings) -> None:
+    """Create the topics, and make sure that nothing is in them: a benchmark counts from zero.
+
+    Raises
+    ------
+    NearstreamError
+        If the brokers hold events already.
+    """
+    import asyncio
+
+    from streams.topics import ensure_topics
+
+    await asyncio.to_thread(ensure_topics, settings)
+    ends = await log_ends(settings, [spec.name for spec in topic_specs(settings)])
+    filled = sorted({topic for (topic, _), end in ends.items() if end > 0})
+    if filled:
+        raise NearstreamError(
+            f"{settings.kafka.brokers} holds records already ({', '.join(filled)}): a benchmark needs brokers without; "
+            "leave --brokers out to have an Apache Kafka of its own started"
+        )
+
+
+async def log_ends(settings: Settings, topics: list[str]) -> dict[tuple[str, int], int]:
+    """Offset after the last record of each partition of the topics."""
+    consumer = AIOKafkaConsumer(**client_arguments(settings.kafka), group_id=None)
+    await consumer.start()
+    try:
+        logs = [TopicPartition(topic, p) for topic in topics for p in range(settings.topics.partitions)]
+        return {(tp.topic, tp.partition): end for tp, end in (await consumer.end_offsets(logs)).items()}
+    finally:
+        await consumer.stop()

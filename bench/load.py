@@ -1,0 +1,149 @@
+"""What the benchmarks feed: simulated shoppers or an event file, and a producer that appends it fast."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from processors.events import EVENT_TOPICS
+from processors.keys import partition_of
+from processors.simulator import Simulator, build_catalogue
+from streams.clients import client_arguments
+from streams.settings import Settings
+
+SEED = 7
+START_MS = 1_700_000_000_000
+_BATCH_BYTES = 400_000
+_IN_FLIGHT = 16
+
+
+class LoadEvent(NamedTuple):
+    """An event as an app would send it."""
+
+    topic: str
+    key: str
+    value: bytes
+
+
+class Load(NamedTuple):
+    """Events and what they are."""
+
+    name: str
+    events: list[LoadEvent]
+
+    @property
+    def users(self) -> int:
+        """Distinct users: the keys."""
+        return len({event.key for event in self.events})
+
+    @property
+    def items(self) -> int:
+        """Distinct items."""
+        return len({orjson.loads(event.value)["item_id"] for event in self.events})
+
+
+def simulated(events: int, users: int, items: int, rate_per_s: float = 500.0) -> Iterator[LoadEvent]:
+    """Events of simulated shoppers: the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    events
+        How many.
+    users
+        Shoppers; the active ones come more often, some never.
+    items
+        Products of the catalogue.
+    rate_per_s
+        Of event time.
+
+    Examples
+    --------
+    >>> [event.topic for event in simulated(3, users=100, items=100)]
+    ['events.browse.v1', 'events.browse.v1', 'events.browse.v1']
+    """
+    simulator = Simulator(SEED, users, build_catalogue(SEED, items))
+    for event in simulator.events(START_MS, rate_per_s, events):
+        yield LoadEvent(event.topic, event.key, orjson.dumps(event.value()))
+
+
+def from_file(path: Path, events: int | None = None) -> Iterator[LoadEvent]:
+    """Events of a file, in its order; at most so many."""
+    from streams.eventfile import read_events
+
+    for event in islice(read_events(path), events):
+        key = event.key.decode() if isinstance(event.key, bytes) else str(event.key)
+        yield LoadEvent(event.topic, key, event.value)
+
+
+def load_of(data: Path | None, events: int | None, users: int, items: int) -> Load:
+    """The events of a file if there is one, else simulated ones.
+
+    Examples
+    --------
+    >>> load = load_of(None, 50, users=10, items=100)
+    >>> load.name, len(load.events), load.users <= 10
+    ('simulator', 50, True)
+    """
+    if data is not None:
+        return Load(data.name, list(from_file(data, events)))
+    return Load("simulator", list(simulated(events or 200_000, users, items)))
+
+
+async def append(settings: Settings, events: Iterable[LoadEvent], prefix: str = "") -> int:
+    """Append events to their topics as fast as the brokers take them, each on the partition of its key.
+
+    Parameters
+    ----------
+    settings
+        Brokers and partitions.
+    events
+        In the order in which each partition is to get them.
+    prefix
+        Put before each topic.
+
+    Returns
+    -------
+    int
+        How many were appended.
+    """
+    producer = AIOKafkaProducer(
+        **client_arguments(settings.kafka), acks="all", max_batch_size=_BATCH_BYTES, max_request_size=2 * _BATCH_BYTES
+    )
+    await producer.start()
+    try:
+        return await _append(producer, events, prefix, settings.topics.partitions)
+    finally:
+        await producer.stop()
+
+
+async def _append(producer: AIOKafkaProducer, events: Iterable[LoadEvent], prefix: str, partitions: int) -> int:
+    logs = [(prefix + topic, partition) for topic in EVENT_TOPICS for partition in range(partitions)]
+    batches = {log: producer.create_batch() for log in logs}
+    sent: asyncio.Queue[asyncio.Future[object]] = asyncio.Queue(_IN_FLIGHT)
+    count = 0
+
+    async def send(log: tuple[str, int]) -> None:
+        while sent.full():
+            await sent.get_nowait()
+        sent.put_nowait(await producer.send_batch(batches[log], log[0], partition=log[1]))
+        batches[log] = producer.create_batch()
+
+    for event in events:
+        log = prefix + event.topic, partition_of(event.key, partitions)
+        record = {"key": event.key.encode(), "value": event.value, "timestamp": None}
+        if batches[log].append(**record) is None:
+            await send(log)
+            batches[log].append(**record)
+        count += 1
+    for log in logs:
+        if batches[log].record_count():
+            await send(log)
+    while not sent.empty():
+        await sent.get_nowait()
+    return count

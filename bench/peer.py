@@ -1,0 +1,137 @@
+"""Runs the idiomatic Faust app (:mod:`bench.idiomatic_faust`) on the first of the same events, on the same brokers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from bench.cluster import Cluster, log_ends, settings_from
+from bench.idiomatic_faust import PREFIX, RECOMMENDATIONS, SIGNALS
+from bench.load import Load, append
+from bench.machine import Sampler
+from bench.recommendations import count_slates
+from bench.worker_process import BenchmarkFailed
+from processors.events import EVENT_TOPICS
+from streams.broker.errors import file_tail
+from streams.broker.process import ChildProcess
+from streams.settings import Settings
+
+STORES = ("memory", "rocksdb")
+CHANGELOG = "idiomatic-items-changelog"
+_TIMEOUT_S = 900.0
+
+
+class PeerResult(msgspec.Struct, kw_only=True):
+    """What the idiomatic Faust app did.
+
+    Its clocks start when its partitions are assigned and its tables recovered (the worker's start earlier, to the
+    worker's disadvantage), and stop when every event is answered and every signal is in the items table's changelog.
+    """
+
+    events: int
+    wall_s: float
+    cpu_s: float
+    events_per_s: float
+    events_per_cpu_s: float
+    recommendations: int
+    store: str
+
+
+def run_peer(place: Cluster, load: Load, store: str = "memory") -> PeerResult:
+    """Measure it.
+
+    Parameters
+    ----------
+    store
+        Of its tables: ``memory``, which is faster, or ``rocksdb`` (rocksdict), which keeps them on disk as ours are.
+    """
+    return asyncio.run(_measure(place, load, store))
+
+
+async def _measure(place: Cluster, load: Load, store: str) -> PeerResult:
+    settings = settings_from(place.environment())
+    await asyncio.to_thread(_create_topics, settings)
+    await append(settings, load.events, PREFIX)
+    log = place.directory / "idiomatic.log"
+    process = _start(place, settings, store, log)
+    try:
+        with Sampler(process.pid) as sampler:
+            await asyncio.to_thread(_wait_until_ready, process)
+            begin = time.monotonic()
+            expected = 2 * len(load.events)
+            end = await _wait_until_drained(settings, process, expected)
+            used = sampler.at(end).cpu_s - sampler.at(begin).cpu_s
+    finally:
+        process.stop()
+    slates = await count_slates(settings, load.users, len(load.events), RECOMMENDATIONS)
+    return PeerResult(
+        events=len(load.events),
+        wall_s=round(end - begin, 2),
+        cpu_s=round(used, 2),
+        events_per_s=round(len(load.events) / (end - begin), 1),
+        events_per_cpu_s=round(len(load.events) / used, 1),
+        recommendations=slates.messages,
+        store=store,
+    )
+
+
+def _create_topics(settings: Settings) -> None:
+    names = [*(PREFIX + topic for topic in EVENT_TOPICS), RECOMMENDATIONS, SIGNALS]
+    names += [CHANGELOG, "idiomatic-profiles-changelog"]
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.brokers)
+    try:
+        present = set(admin.list_topics())
+        if present.intersection(names):
+            raise BenchmarkFailed(f"{settings.kafka.brokers} holds topics {PREFIX}* already: use brokers without")
+        configs = {"message.timestamp.type": "LogAppendTime"}
+        admin.create_topics(
+            [NewTopic(name, num_partitions=settings.topics.partitions, replication_factor=1, topic_configs=configs)
+             for name in names]
+        )
+    finally:
+        admin.close()
+
+
+def _start(place: Cluster, settings: Settings, store: str, log: Path) -> ChildProcess:
+    environment = {
+        **os.environ,
+        "IDIOMATIC_BROKER": settings.kafka.brokers.split(",")[0],
+        "IDIOMATIC_STORE": f"{store}://",
+        "IDIOMATIC_DIRECTORY": str(place.directory / "idiomatic"),
+        "IDIOMATIC_PARTITIONS": str(settings.topics.partitions),
+    }
+    command = [sys.executable, "-m", "bench.idiomatic_faust", "worker", "--loglevel", "warn"]
+    return ChildProcess(command, log, environment=environment)
+
+
+def _wait_until_ready(process: ChildProcess) -> None:
+    deadline = time.monotonic() + 90
+    while "READY" not in process.log.read_text(errors="replace"):
+        _check(process, deadline)
+        time.sleep(0.01)
+
+
+async def _wait_until_drained(settings: Settings, process: ChildProcess, recommendations: int) -> float:
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        seen = time.monotonic()
+        ends = await log_ends(settings, [RECOMMENDATIONS, SIGNALS, CHANGELOG])
+        counts = {name: sum(end for (topic, _), end in ends.items() if topic == name) for name, _ in ends}
+        if counts[RECOMMENDATIONS] >= recommendations and counts[CHANGELOG] >= counts[SIGNALS]:
+            return seen
+        _check(process, deadline)
+        await asyncio.sleep(0.1)
+
+
+def _check(process: ChildProcess, deadline: float) -> None:
+    code = process.exit_code
+    if code is not None:
+        raise BenchmarkFailed(f"the Faust app ended with code {code}. Its log:\n{file_tail(process.log)}")
+    if time.monotonic() > deadline:
+        raise BenchmarkFailed(f"the Faust app was too slow. Its log:\n{file_tail(process.log)}")

@@ -1,0 +1,135 @@
+"""``nearstream bench throughput``: how many events a worker applies and answers per second and per CPU-second.
+
+The events are on the brokers before the worker starts, so that it runs flat out. What counts is *one* worker process:
+users plane, items plane, read model and publishing. The clocks start when its web server first answers, which is before
+it joins the group and fetches anything, and stop when every event is applied by the users plane, every signal by the
+items plane, and the read model has taken in every item broadcast. ``cpu_s`` is user and system time of the process and
+all its threads between the two; what it used before (interpreter, imports, checking the topics) is ``startup_cpu_s``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.cluster import Cluster, cluster, create_topics, settings_from
+from bench.load import Load, append, load_of
+from bench.machine import Sampler, describe, memory_mb
+from bench.peer import PeerResult, run_peer
+from bench.recommendations import count_slates
+from bench.worker_process import WorkerProcess
+from streams.settings import Settings
+
+DRAIN_TIMEOUT_S = 1800.0
+
+
+class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Result, one JSON line.
+
+    Parameters
+    ----------
+    events, users, items, data
+        What was fed.
+    wall_s, cpu_s, events_per_s, events_per_cpu_s, startup_cpu_s
+        See the module.
+    recommendations
+        Messages counted by a read_committed consumer afterwards; it also checked that every user got every placement.
+    events_per_recommendation
+        Events folded into one answer, on average: a user's events of one micro-batch share an answer.
+    peak_rss_mb
+        Largest resident memory of the worker.
+    peer, ratio
+        The idiomatic Faust app on the same brokers, and how many times more events per CPU-second the worker does.
+    """
+
+    events: int
+    users: int
+    items: int
+    data: str
+    wall_s: float
+    cpu_s: float
+    startup_cpu_s: float
+    events_per_s: float
+    events_per_cpu_s: float
+    recommendations: int
+    events_per_recommendation: float
+    peak_rss_mb: float
+    broker: str
+    guarantee: str
+    python: str
+    machine: str
+    date: str
+    ratio: float | None = None
+    peer: PeerResult | None = None
+
+
+def run_throughput(
+    data: Path | None = None,
+    events: int | None = None,
+    brokers: str | None = None,
+    peer_events: int = 0,
+    users: int = 20_000,
+    items: int = 2_000,
+) -> ThroughputResult:
+    """Measure a worker, and if ``peer_events`` is more than zero the idiomatic Faust app on that many of the events.
+
+    Parameters
+    ----------
+    data
+        Event file; by default simulated shoppers.
+    events
+        At most so many; by default the whole file, or 200,000 simulated ones.
+    brokers
+        Without Nearstream's records; by default an Apache Kafka is started.
+    users, items
+        Of the simulation.
+    """
+    load = load_of(data, events, users, items)
+    with cluster(brokers) as place:
+        result = asyncio.run(_measure(place, load))
+        if peer_events:
+            peer = run_peer(place, Load(load.name, load.events[:peer_events]))
+            result.peer, result.ratio = peer, round(result.events_per_cpu_s / peer.events_per_cpu_s, 1)
+    return result
+
+
+async def _measure(place: Cluster, load: Load) -> ThroughputResult:
+    environment = place.environment()
+    settings = settings_from(environment)
+    await create_topics(settings)
+    await append(settings, load.events)
+    with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
+        drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
+        begin, end, peak = sampler.samples[0], sampler.at(drained), memory_mb(worker.pid, peak=True)
+        wall = end.at - worker.started_at
+    slates = await count_slates(settings, load.users, len(load.events))
+    cpu = end.cpu_s - begin.cpu_s
+    return ThroughputResult(
+        events=len(load.events),
+        users=load.users,
+        items=load.items,
+        data=load.name,
+        wall_s=round(wall, 2),
+        cpu_s=round(cpu, 2),
+        startup_cpu_s=round(begin.cpu_s, 2),
+        events_per_s=round(len(load.events) / wall, 1),
+        events_per_cpu_s=round(len(load.events) / cpu, 1),
+        recommendations=slates.messages,
+        events_per_recommendation=round(len(load.events) / max(slates.placements.values()), 2),
+        peak_rss_mb=round(peak, 1),
+        broker=place.label,
+        **_circumstances(settings),
+    )
+
+
+def _circumstances(settings: Settings) -> dict[str, str]:
+    return {
+        "guarantee": settings.worker.processing_guarantee,
+        "python": platform.python_version(),
+        "machine": describe(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }

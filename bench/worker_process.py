@@ -1,0 +1,159 @@
+"""A worker as a process of its own, watched from outside: its log, its metrics, what it used."""
+
+from __future__ import annotations
+
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from processors.errors import NearstreamError
+from processors.events import EVENT_TOPICS
+from processors.signals import SIGNALS_TOPIC
+from streams.broker.errors import file_tail
+from streams.broker.process import ChildProcess, is_listening
+
+_COMMAND = "from streams.service import *; from streams.settings import load_settings; set_up_logging(); run_worker(load_settings())"
+_QUIET_S = 0.5
+
+
+class BenchmarkFailed(NearstreamError):
+    """What was measured did not do what it should. No figure is given then."""
+
+
+class WorkerProcess:
+    """``nearstream worker``, started and stopped by us.
+
+    Parameters
+    ----------
+    environment
+        From :meth:`bench.cluster.Cluster.environment`.
+    log
+        File for what it logs.
+
+    Attributes
+    ----------
+    started_at : float
+        Monotonic seconds when its web server first answered. The interpreter has started and everything is imported
+        by then, and Faust has not: nothing was fetched yet.
+    """
+
+    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+        self._port = int(environment["NEARSTREAM_WORKER__WEB_PORT"])
+        self._process = ChildProcess([sys.executable, "-c", _COMMAND], log, environment=environment)
+        self.pid = self._process.pid
+        self.started_at = 0.0
+
+    def __enter__(self) -> Self:
+        self.wait(lambda: is_listening(self._port), 60.0, "its web server to answer", 0.01)
+        self.started_at = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stop()
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float, what: str, every_s: float = 0.25) -> None:
+        """Wait for a condition.
+
+        Raises
+        ------
+        BenchmarkFailed
+            If the worker ends, or the time is over.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            code = self._process.exit_code
+            if code is not None:
+                raise BenchmarkFailed(f"the worker ended with code {code}. Its log:\n{file_tail(self._process.log)}")
+            if time.monotonic() > deadline:
+                raise BenchmarkFailed(f"waited {timeout_s:.0f} s for {what}. Its log:\n{file_tail(self._process.log)}")
+            time.sleep(every_s)
+
+    def ready(self) -> bool:
+        """Whether its partitions are restored and its read model is complete."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=10):
+                return True
+        except (urllib.error.URLError, TimeoutError):
+            return False
+
+    def figures(self) -> Figures:
+        """What its metrics say now."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
+            return Figures(answer.read().decode())
+
+    def wait_until_drained(self, events: int, timeout_s: float) -> float:
+        """Wait until so many events are applied, all planes and the read model have followed, and nothing is left.
+
+        Returns
+        -------
+        float
+            Monotonic seconds of the moment: when the last event was seen to be applied everywhere, or when the read
+            model last changed, whichever is later.
+
+        Raises
+        ------
+        BenchmarkFailed
+            If it takes too long.
+        """
+        applied_at: list[float] = []
+        changed_at: list[float] = []
+
+        def drained() -> bool:
+            figures, now = self.figures(), time.monotonic()
+            if not figures.caught_up(events):
+                applied_at.clear()
+                return False
+            applied_at.append(now)
+            age = figures.total("nearstream_read_model_age_seconds")
+            changed_at.append(now - age)
+            return now - applied_at[0] > _QUIET_S and age > _QUIET_S
+
+        self.wait(drained, timeout_s, f"{events} events to be drained")
+        return max(applied_at[0], changed_at[-1])
+
+
+class Figures:
+    """Samples of one scrape.
+
+    Parameters
+    ----------
+    text
+        As scraped.
+
+    Examples
+    --------
+    >>> figures = Figures('n_total{topic="a"} 3.0\\nn_total{topic="b"} 4.0\\n')
+    >>> figures.total("n_total"), figures.total("n_total", topic="b")
+    (7.0, 4.0)
+    """
+
+    def __init__(self, text: str) -> None:
+        self._samples: dict[str, list[tuple[dict[str, str], float]]] = defaultdict(list)
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                self._samples[sample.name].append((sample.labels, sample.value))
+
+    def total(self, name: str, **labels: str) -> float:
+        """Sum of a metric's samples that carry these labels."""
+        return sum(value for found, value in self._samples[name] if labels.items() <= found.items())
+
+    def events(self) -> int:
+        """Source events applied so far, whatever came of them."""
+        every = sum(self.total("nearstream_events_total", topic=topic) for topic in EVENT_TOPICS)
+        return int(every - self.total("nearstream_events_total", outcome="forwarded"))
+
+    def caught_up(self, events: int) -> bool:
+        """Whether so many events and all signals that came of them are applied, and no partition has lag."""
+        return (
+            self.events() >= events
+            and self.total("nearstream_events_total", topic=SIGNALS_TOPIC)
+            == self.total("nearstream_outputs_total", topic=SIGNALS_TOPIC)
+            and self.total("nearstream_lag_records") == 0
+        )

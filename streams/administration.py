@@ -1,0 +1,119 @@
+"""Talking to the brokers about themselves, with errors said in plain words."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import AuthorizationError, KafkaError, for_code
+
+from processors.errors import ConfigurationError, NearstreamError
+from streams.broker.errors import BrokerUnavailable
+from streams.clients import bootstrap_servers, client_arguments
+from streams.settings import KafkaSettings
+
+BOOTSTRAP_TIMEOUT_MS = 10_000
+"""How long brokers may take to answer at all before they count as unreachable."""
+
+_UNKNOWN_TOPIC = 3
+_ADDRESS = re.compile(r"(\[[\w:.%]+\]|[^:\s]+)(:\d{1,5})?")
+
+
+class TopicMissing(NearstreamError):
+    """A topic that is needed is not there."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"topic {topic} is missing: `nearstream topics --create` creates Nearstream's topics, and so does a worker"
+        )
+        self.topic = topic
+
+
+@contextmanager
+def administration(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    """Admin client of kafka-python that is closed in the end.
+
+    Raises
+    ------
+    BrokerUnavailable
+        For every error of the brokers or on the way to them.
+    """
+    with plain_errors(kafka), closing(KafkaAdminClient(**tool_arguments(kafka))) as admin:
+        yield admin
+
+
+def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments for the clients of tools, which give up soon when nobody answers.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``kafka.brokers`` names no addresses.
+
+    Examples
+    --------
+    >>> tool_arguments(KafkaSettings(brokers="kafka:port"))
+    Traceback (most recent call last):
+    ...
+    processors.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, several separated by commas
+    """
+    addresses = bootstrap_servers(kafka)
+    if not addresses or not all(_ADDRESS.fullmatch(address) for address in addresses):
+        raise ConfigurationError(f"kafka.brokers: {kafka.brokers!r}, expected host:port, several separated by commas")
+    return {**client_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
+
+
+@contextmanager
+def plain_errors(kafka: KafkaSettings) -> Iterator[None]:
+    """Turn kafka-python's errors into :class:`streams.broker.BrokerUnavailable` that says what to do next.
+
+    Examples
+    --------
+    >>> with plain_errors(KafkaSettings()):
+    ...     raise KafkaError("out of order")
+    Traceback (most recent call last):
+    ...
+    streams.broker.errors.BrokerUnavailable: Kafka at 127.0.0.1:9092 answered with an error: KafkaError: out of order
+    """
+    at = f"Kafka at {kafka.brokers}"
+    try:
+        yield
+    except AuthorizationError as error:
+        raise BrokerUnavailable(f"{at} does not allow this ({error}): give the user the right to it") from error
+    except KafkaError as error:
+        if not error.retriable:
+            raise BrokerUnavailable(f"{at} answered with an error: {error}") from error
+        raise BrokerUnavailable(
+            f"{at} does not answer ({error}). Is it running? kafka.brokers (or --brokers) says where it is, "
+            "kafka.security_protocol and kafka.sasl_* how to connect"
+        ) from error
+
+
+def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:
+    """Metadata of those topics that are there, in the order of the names."""
+    metadata = {}
+    for topic in admin.describe_topics(list(names)):
+        if topic["error_code"] == 0 or topic["partitions"]:
+            metadata[topic["name"]] = topic
+        elif topic["error_code"] != _UNKNOWN_TOPIC:
+            raise for_code(topic["error_code"])(topic["name"])
+    return {name: metadata[name] for name in names if name in metadata}
+
+
+def partition_counts(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
+    """Number of partitions of each topic.
+
+    Raises
+    ------
+    TopicMissing
+        If one is not there.
+    BrokerUnavailable
+        If the brokers cannot be reached.
+    """
+    with administration(kafka) as admin:
+        metadata = existing_topics(admin, topics)
+    for name in topics:
+        if name not in metadata:
+            raise TopicMissing(name)
+    return {name: len(metadata[name]["partitions"]) for name in topics}

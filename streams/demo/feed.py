@@ -1,0 +1,67 @@
+"""Sending what simulated shoppers do, when they do it."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from math import ceil
+from time import monotonic, time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from processors.simulator import SimulatedEvent, Simulator
+from streams.demo.watch import Watch
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
+
+_JUDGED_PER_S = 250
+
+
+class Feed:
+    """Sends events at the moments the simulator says, and tells the watch.
+
+    The same seed, rate and number of shoppers give the same events, save for the time they begin at.
+
+    Parameters
+    ----------
+    simulator
+        Source of events.
+    rate
+        Events per second, on average.
+    watch
+        Who measures. At high rates it is given the truth for every n-th event only.
+    """
+
+    def __init__(self, simulator: Simulator, rate: float, watch: Watch) -> None:
+        self._simulator, self._rate, self._watch = simulator, rate, watch
+        self._failure: BaseException | None = None
+
+    async def run(self, producer: AIOKafkaProducer) -> None:
+        """Send until cancelled.
+
+        Raises
+        ------
+        KafkaError
+            If an event could not be sent.
+        """
+        encode = msgspec.json.Encoder().encode
+        every = ceil(self._rate / _JUDGED_PER_S)
+        began, start_ms = monotonic(), int(time() * 1000)
+        for number, event in enumerate(self._simulator.events(start_ms, self._rate)):
+            due = began + (event.timestamp - start_ms) / 1000
+            await asyncio.sleep(max(0.0, due - monotonic()))
+            if self._failure is not None:
+                raise self._failure
+            truth = self._simulator.affinity(event.key) if number % every == 0 else None
+            self._watch.sent(event, truth, time())
+            sent = await producer.send(event.topic, encode(event.value()), key=event.key.encode())
+            sent.add_done_callback(partial(self._acknowledged, event))
+
+    def _acknowledged(self, event: SimulatedEvent, sent: asyncio.Future[Any]) -> None:
+        if sent.cancelled():
+            return
+        self._failure = sent.exception() or self._failure
+        if self._failure is None:
+            self._watch.appended(event.event_id, sent.result().timestamp / 1000)

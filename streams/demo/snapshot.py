@@ -1,0 +1,143 @@
+"""What the view draws: plain values, taken at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What does not change during a demo.
+
+    Parameters
+    ----------
+    broker
+        Name of the broker, for a person.
+    brokers
+        Addresses to connect to.
+    metrics_url
+        Where the worker serves its metrics.
+    guarantee
+        The worker's processing guarantee.
+    shoppers, rate
+        How many simulated shoppers, and how many events they send a second.
+    placement
+        The placement whose slates are shown and judged.
+    seed
+        Of the simulation.
+    """
+
+    broker: str
+    brokers: str
+    metrics_url: str
+    guarantee: str
+    shoppers: int
+    rate: float
+    placement: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Something the followed shopper did.
+
+    Parameters
+    ----------
+    ago_s
+        How long ago.
+    action
+        What, in a word or two.
+    name
+        Name of the product.
+    foreseen
+        The product's rank in the slate the shopper saw before, if it was there.
+    """
+
+    ago_s: float
+    action: str
+    name: str
+    foreseen: int | None = None
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A place of the followed shopper's slate: the product's name, and why it is there."""
+
+    rank: int
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Story:
+    """One shopper: who it is, what this person did last (latest first), and what is suggested now."""
+
+    user_id: str
+    tastes: str
+    deeds: tuple[Deed, ...]
+    slate: tuple[Suggestion, ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The figures of one moment.
+
+    Parameters
+    ----------
+    elapsed_s
+        Since the first event was sent.
+    events, recommendations
+        How many so far.
+    events_per_s, recommendations_per_s
+        Lately.
+    p50_ms, p99_ms
+        Event-to-recommendation latency, lately.
+    hit_rate, oracle, popularity
+        Share of shoppers whose next product is among the first ten of their slate, of the best possible slate, of
+        the most visited products; lately.
+    curve
+        Hit-rate since the beginning, in equal steps.
+    story
+        One shopper's.
+    """
+
+    elapsed_s: float
+    events: int
+    recommendations: int
+    events_per_s: float
+    recommendations_per_s: float
+    p50_ms: float | None
+    p99_ms: float | None
+    hit_rate: float | None
+    oracle: float | None
+    popularity: float | None
+    curve: tuple[float, ...]
+    story: Story
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What ``nearstream demo --json`` prints.
+
+    Rates from 0 to 1; quarters are those of the run; ``oracle_share`` is the last quarter's hit-rate over that of
+    slates which know the shoppers' minds. ``ready_s`` runs from the command to the first recommendation read.
+    """
+
+    events: int
+    recommendations: int
+    seconds: float
+    ready_s: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    hit_rate: float | None
+    hit_rate_first_quarter: float | None
+    hit_rate_last_quarter: float | None
+    oracle: float | None
+    popularity: float | None
+    oracle_share: float | None
+    placement: str
+    broker: str
+    guarantee: str
+    rate: float
+    shoppers: int
+    seed: int

@@ -1,0 +1,125 @@
+"""An independent account of what a worker should have done: replay the topics in the order that was committed.
+
+Reads the logs with a plain consumer, takes from the changelog's position records which offsets each micro-batch held,
+and runs the topology driver over exactly those. What the driver then holds and has published is what the worker must
+hold and have published, key by key and byte by byte.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from processors.signals import SIGNALS_TOPIC
+from processors.users_plane import RECOMMENDATIONS_TOPIC
+from state.position import Position
+from state.store import MARKER_KEY, POSITION_KEY, ChangelogRecord, MemoryStore, PartitionStore
+from streams.driver import TopologyDriver
+from streams.partition import LINK_HEADER, SourceBatch
+from streams.settings import Settings
+from streams.topology import changelog_topic
+from tests.support import read_topic
+
+
+@dataclass
+class Account:
+    """What was found on the topics, and what the replay expects there."""
+
+    expected_ids: list[str]
+    found_ids: list[str]
+    expected_states: dict[str, dict[str, bytes]]
+    changelog_states: dict[str, dict[str, bytes]]
+    expected_signals: dict[Any, bytes]
+    found_signals: dict[Any, bytes]
+    commits: int
+    takeovers: int
+
+    def check(self) -> None:
+        """Everything agrees: nothing lost, nothing doubled, no state off by a byte."""
+        doubled = [name for name, n in Counter(self.found_ids).items() if n > 1]
+        assert not doubled, f"{len(doubled)} recommendations doubled, such as {doubled[:3]}"
+        lost = set(self.expected_ids) - set(self.found_ids)
+        assert not lost, f"{len(lost)} recommendations lost, such as {sorted(lost)[:3]}"
+        invented = set(self.found_ids) - set(self.expected_ids)
+        assert not invented, f"{len(invented)} recommendations nobody asked for, such as {sorted(invented)[:3]}"
+        assert self.found_signals == self.expected_signals
+        for plane, expected in self.expected_states.items():
+            same_bytes(expected, self.changelog_states[plane], f"{plane} changelog")
+
+
+def same_bytes(expected: dict[str, bytes], found: dict[str, bytes], what: str) -> None:
+    wrong = [key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key)]
+    assert not wrong, f"{what}: {len(wrong)} of {len(expected)} keys differ, such as {sorted(wrong)[:3]}"
+
+
+def account(bootstrap: str, settings: Settings) -> Account:
+    """Read everything and replay it."""
+    driver = TopologyDriver(settings, keep=(RECOMMENDATIONS_TOPIC, SIGNALS_TOPIC))
+    commits = takeovers = 0
+    changelogs: dict[str, dict[str, bytes]] = {}
+    for plane in driver.topology.planes:
+        logs = {topic: read_topic(bootstrap, topic) for topic in plane.source_topics}
+        changelogs[plane.name] = {}
+        for partition, records in enumerate(read_topic(bootstrap, changelog_topic(plane.name))):
+            takeovers += sum(record.key == MARKER_KEY for record in records)
+            commits += _replay(driver, plane.name, partition, _positions(records), logs)
+            store = MemoryStore(plane.state_type)
+            store.restore([ChangelogRecord(record.key, record.value) for record in records], len(records))
+            changelogs[plane.name].update(states_of(store))
+    found = [record for log in read_topic(bootstrap, RECOMMENDATIONS_TOPIC) for record in log]
+    signals = [record for log in read_topic(bootstrap, SIGNALS_TOPIC) for record in log]
+    return Account(
+        expected_ids=[_id(record.value) for record in driver.read(RECOMMENDATIONS_TOPIC)],
+        found_ids=[_id(record.value) for record in found],
+        expected_states={
+            plane: {key: value for p in processors for key, value in states_of(p.store).items()}
+            for plane, processors in driver.processors.items()
+        },
+        changelog_states=changelogs,
+        expected_signals=_by_link(driver.read(SIGNALS_TOPIC)),
+        found_signals=_by_link(signals),
+        commits=commits,
+        takeovers=takeovers,
+    )
+
+
+def states_of(store: PartitionStore[Any]) -> dict[str, bytes]:
+    """Encoded states of a store, by key."""
+    return {key[1:].decode(): value for key, value in store.scan() if key[:1] == b"\x01"}
+
+
+def _positions(records: Sequence[Any]) -> list[Position]:
+    decode = msgspec.msgpack.Decoder(Position).decode
+    return [decode(record.value[1:]) for record in records if record.key == POSITION_KEY]
+
+
+def _replay(
+    driver: TopologyDriver, plane: str, partition: int, positions: list[Position], logs: dict[str, list[list[Any]]]
+) -> int:
+    offsets = dict.fromkeys(logs, 0)
+    for position in positions:
+        batches = []
+        for topic, start in offsets.items():
+            end = position.offsets[topic]
+            records = [record for record in logs[topic][partition] if start <= record.offset < end]
+            batches.append(SourceBatch(topic, start, end, records))
+        driver.process(plane, partition, batches, at=0)
+        offsets = dict(position.offsets)
+        assert driver.processors[plane][partition].position == position, f"{plane}-{partition} took another way"
+    return len(positions)
+
+
+def _id(value: bytes | None) -> str:
+    name: str = msgspec.json.decode(value or b"")["recommendation_id"]
+    return name
+
+
+def _by_link(records: Sequence[Any]) -> dict[Any, bytes]:
+    links = {}
+    for record in records:
+        link = next(value for name, value in record.headers if name == LINK_HEADER)
+        assert (record.partition, link) not in links, "a chained message came twice"
+        links[record.partition, link] = record.value
+    return links

@@ -1,0 +1,130 @@
+"""The same input gives the same bytes through Kafka and through the topology driver."""
+
+import asyncio
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from processors.events import EVENT_TOPICS
+from processors.items_plane import BROADCAST_TOPIC
+from processors.keys import partition_of
+from processors.signals import SIGNALS_TOPIC
+from streams.driver import TopologyDriver
+from streams.settings import Settings
+from streams.worker import Worker
+from tests.support import Headers, event, fresh_settings, produce_batch, read_topic
+
+PARTITIONS = 3
+COMPARED = ("recommendations.v1", "dead-letters.v1", "internal.events", SIGNALS_TOPIC, BROADCAST_TOPIC)
+
+Fed = tuple[str, int, list[tuple[bytes | None, bytes | None, Headers]]]
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Worker]:
+    """A worker in a thread of this process, so that the test can see how far its read model is."""
+    worker, stop = Worker(settings), asyncio.Event()
+    failures: list[BaseException] = []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def run() -> None:
+        loops.append(asyncio.get_running_loop())
+        await worker.run(stop)
+
+    def main() -> None:
+        try:
+            asyncio.run(run())
+        except BaseException as error:  # noqa: BLE001  # handed to the test
+            failures.append(error)
+
+    thread = threading.Thread(target=main)
+    thread.start()
+    try:
+        yield worker
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join(30)
+    assert not failures
+    assert not thread.is_alive()
+
+
+def wait_until(condition: Any, what: str, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.02)
+
+
+def seeded_batches() -> list[Fed]:
+    """Batches of events for one topic and partition each, with everything that can be wrong among them."""
+    random_ = random.Random(7)
+    now = int(time.time() * 1000)
+    users = [f"u{n}" for n in range(30)]
+    fed: list[Fed] = []
+    n = 0
+    for number in range(24):
+        partition = number % PARTITIONS
+        here = [user for user in users if partition_of(user, PARTITIONS) == partition]
+        records: list[tuple[bytes | None, bytes | None, Headers]] = []
+        for _ in range(random_.randint(1, 12)):
+            n += 1
+            user = random_.choice(here)
+            item = f"item-{min(int(random_.expovariate(0.15)), 40)}"
+            extra = {"category": f"c{len(item) % 3}", "price": random_.randint(1, 90)}
+            records.append((user.encode(), event(n, user, item, now + n, **extra), (("trace", b"%d" % n),)))
+        if number % 4 == 1:
+            records.append((b"bad", b"{not json", ()))
+            records.append(records[0])
+        fed.append((random_.choice(list(EVENT_TOPICS)), partition, records))
+        if number % 6 == 2:
+            # By itself: its way over another partition must not race with the broadcast of what came along.
+            elsewhere = next(user for user in users if partition_of(user, PARTITIONS) != partition)
+            wrong = event(f"x{n}", elsewhere, "item-1", now + n)
+            fed.append(("events.click.v1", partition, [(b"wrongly keyed", wrong, ())]))
+    return fed
+
+
+def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> None:
+    settings = fresh_settings(kafka, tmp_path, PARTITIONS, commit_interval_ms=0, broadcast_interval_ms=0)
+    driver = TopologyDriver(settings, keep=COMPARED)
+    expected: dict[str, list[list[Any]]] = {topic: [[] for _ in range(PARTITIONS)] for topic in COMPARED}
+    with running(settings) as worker:
+        wait_until(lambda: worker.runners and not worker.unready(), "ready")
+        for topic, partition, records in seeded_batches():
+            at = produce_batch(kafka, topic, partition, records)
+            driver.pipe_batch(topic, records, at, partition)
+            for name in COMPARED:
+                for record in driver.read(name):
+                    expected[name][record.partition].append((record.key, record.value, record.headers))
+            broadcast = sum(map(len, expected[BROADCAST_TOPIC]))
+            wait_until(lambda n=broadcast: worker.reader.applied >= n, f"{broadcast} item views")
+            wait_until(lambda: not any(worker.lags().values()), "no lag")
+    for name in COMPARED:
+        found = [
+            [(r.key, r.value, tuple(r.headers)) for r in records if r.key != b"\x00marker"]
+            for records in read_topic(kafka, name)
+        ]
+        assert found == expected[name], name
+    slates = [msgspec.json.decode(value) for records in expected["recommendations.v1"] for _, value, _ in records]
+    assert {item["source"] for slate in slates for item in slate["items"]} >= {"together", "recent", "popular"}
+    assert sum(map(len, expected["dead-letters.v1"])) == 6
+    assert sum(map(len, expected["internal.events"])) == 4
+
+
+@pytest.mark.parametrize("change", ["another order", "another item"])
+def test_the_comparison_can_fail(change: str) -> None:
+    def outputs(items: list[str]) -> list[bytes | None]:
+        driver = TopologyDriver()
+        for at, item in zip(range(1_700_000_000_000, 1_700_000_009_000, 1000), items, strict=False):
+            driver.pipe("events.click.v1", b"u", event(at, "u", item, at), at)
+        return [record.value for record in driver.read("recommendations.v1")]
+
+    other = ["b", "a", "c"] if change == "another order" else ["a", "d", "c"]
+    assert outputs(["a", "b", "c"]) != outputs(other)
