@@ -9,7 +9,12 @@ COPY pyproject.toml ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
  && /opt/nearstream/bin/pip install --requirement requirements.txt
 
-COPY . .
+# README.md may be named in pyproject.toml; the star lets it be missing.
+COPY LICENSE README.md* ./
+COPY bench bench
+COPY processors processors
+COPY state state
+COPY streams streams
 RUN /opt/nearstream/bin/pip install --no-deps .
 
 

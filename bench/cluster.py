@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import uuid
@@ -18,6 +19,7 @@ from streams.broker import KAFKA_VERSION, ApacheKafka
 from streams.broker.process import free_port
 from streams.clients import client_arguments
 from streams.settings import Settings, load_settings
+from streams.topics import ensure_topics
 from streams.topology import topic_specs
 
 
@@ -80,10 +82,6 @@ async def create_topics(settings: Settings) -> None:
     NearstreamError
         If the brokers hold events already.
     """
-    import asyncio
-
-    from streams.topics import ensure_topics
-
     await asyncio.to_thread(ensure_topics, settings)
     ends = await log_ends(settings, [spec.name for spec in topic_specs(settings)])
     filled = sorted({topic for (topic, _), end in ends.items() if end > 0})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +12,9 @@ from aiokafka import AIOKafkaProducer
 
 from processors.events import EVENT_TOPICS
 from processors.keys import partition_of
-from processors.simulator import Simulator, build_catalogue
+from processors.simulator import SimulatedEvent, Simulator, build_catalogue
 from streams.clients import client_arguments
+from streams.eventfile import read_events
 from streams.settings import Settings
 
 SEED = 7
@@ -48,8 +48,10 @@ class Load(NamedTuple):
         return len({orjson.loads(event.value)["item_id"] for event in self.events})
 
 
-def simulated(events: int, users: int, items: int, rate_per_s: float = 500.0) -> Iterator[LoadEvent]:
-    """Events of simulated shoppers: the same arguments give the same bytes.
+def simulate(
+    events: int, users: int, items: int, rate_per_s: float = 500.0, start_ms: int = START_MS
+) -> Iterator[SimulatedEvent]:
+    """Simulated shoppers: the same arguments give the same events.
 
     Parameters
     ----------
@@ -59,26 +61,30 @@ def simulated(events: int, users: int, items: int, rate_per_s: float = 500.0) ->
         Shoppers; the active ones come more often, some never.
     items
         Products of the catalogue.
-    rate_per_s
+    rate_per_s, start_ms
         Of event time.
+    """
+    return Simulator(SEED, users, build_catalogue(SEED, items)).events(start_ms, rate_per_s, events)
+
+
+def simulated(
+    events: int, users: int, items: int, rate_per_s: float = 500.0, start_ms: int = START_MS
+) -> Iterator[LoadEvent]:
+    """Events of :func:`simulate` as they are sent.
 
     Examples
     --------
     >>> [event.topic for event in simulated(3, users=100, items=100)]
     ['events.browse.v1', 'events.browse.v1', 'events.browse.v1']
     """
-    simulator = Simulator(SEED, users, build_catalogue(SEED, items))
-    for event in simulator.events(START_MS, rate_per_s, events):
+    for event in simulate(events, users, items, rate_per_s, start_ms):
         yield LoadEvent(event.topic, event.key, orjson.dumps(event.value()))
 
 
 def from_file(path: Path, events: int | None = None) -> Iterator[LoadEvent]:
     """Events of a file, in its order; at most so many."""
-    from streams.eventfile import read_events
-
-    for event in islice(read_events(path), events):
-        key = event.key.decode() if isinstance(event.key, bytes) else str(event.key)
-        yield LoadEvent(event.topic, key, event.value)
+    for event in read_events(path, events):
+        yield LoadEvent(event.topic, event.key.decode(), event.value)
 
 
 def load_of(data: Path | None, events: int | None, users: int, items: int) -> Load:

@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import msgspec
-from kafka.admin import KafkaAdminClient, NewTopic
 
 from bench.cluster import Cluster, log_ends, settings_from
 from bench.idiomatic_faust import PREFIX, RECOMMENDATIONS, SIGNALS
@@ -21,9 +20,11 @@ from processors.events import EVENT_TOPICS
 from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess
 from streams.settings import Settings
+from streams.topics import ensure_topics
+from streams.topology import TopicSpec
 
 STORES = ("memory", "rocksdb")
-CHANGELOG = "idiomatic-items-changelog"
+_CHANGELOGS = ("idiomatic-items-changelog", "idiomatic-profiles-changelog")
 _TIMEOUT_S = 900.0
 
 
@@ -83,19 +84,11 @@ async def _measure(place: Cluster, load: Load, store: str) -> PeerResult:
 
 def _create_topics(settings: Settings) -> None:
     names = [*(PREFIX + topic for topic in EVENT_TOPICS), RECOMMENDATIONS, SIGNALS]
-    names += [CHANGELOG, "idiomatic-profiles-changelog"]
-    admin = KafkaAdminClient(bootstrap_servers=settings.kafka.brokers)
-    try:
-        present = set(admin.list_topics())
-        if present.intersection(names):
-            raise BenchmarkFailed(f"{settings.kafka.brokers} holds topics {PREFIX}* already: use brokers without")
-        configs = {"message.timestamp.type": "LogAppendTime"}
-        admin.create_topics(
-            [NewTopic(name, num_partitions=settings.topics.partitions, replication_factor=1, topic_configs=configs)
-             for name in names]
-        )
-    finally:
-        admin.close()
+    specs = [TopicSpec(name) for name in names] + [TopicSpec(name, compacted=True) for name in _CHANGELOGS]
+    report = ensure_topics(settings, specs)
+    if report.existing:
+        found = ", ".join(report.existing)
+        raise BenchmarkFailed(f"{settings.kafka.brokers} holds topics of this app already ({found}): use brokers without")
 
 
 def _start(place: Cluster, settings: Settings, store: str, log: Path) -> ChildProcess:
@@ -121,9 +114,9 @@ async def _wait_until_drained(settings: Settings, process: ChildProcess, recomme
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
         seen = time.monotonic()
-        ends = await log_ends(settings, [RECOMMENDATIONS, SIGNALS, CHANGELOG])
+        ends = await log_ends(settings, [RECOMMENDATIONS, SIGNALS, _CHANGELOGS[0]])
         counts = {name: sum(end for (topic, _), end in ends.items() if topic == name) for name, _ in ends}
-        if counts[RECOMMENDATIONS] >= recommendations and counts[CHANGELOG] >= counts[SIGNALS]:
+        if counts[RECOMMENDATIONS] >= recommendations and counts[_CHANGELOGS[0]] >= counts[SIGNALS]:
             return seen
         _check(process, deadline)
         await asyncio.sleep(0.1)

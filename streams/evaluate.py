@@ -3,9 +3,10 @@
 import gzip
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from io import BufferedIOBase
 from pathlib import Path
 from time import perf_counter
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -33,10 +34,7 @@ class ShownLists(msgspec.Struct):
     new: list[str] | None
 
 
-class _Attribution(msgspec.Struct):
-    """What an event must say to be judged; the intake is stricter."""
-
-    user_id: str | int
+class _Touched(msgspec.Struct):
     item_id: str | int
 
 
@@ -47,7 +45,8 @@ def evaluate_events(
 ) -> dict[str, Any]:
     """Run events through all planes on one partition and judge what would have been shown before each.
 
-    The clock stands at the latest time met so far. Events that name no user and item are piped, but not judged.
+    The clock stands at the latest time met so far. An event that the intake refuses is judged like any other: it was
+    there to be foreseen.
 
     Parameters
     ----------
@@ -57,12 +56,12 @@ def evaluate_events(
         As a worker's. Variant ``all`` is judged by the first placement that shows anything, ``new`` by the first one
         that shows nothing touched.
     lists
-        File to write :class:`ShownLists` to, a JSON line per event judged; gzip if its name ends with ``.gz``.
+        File to write :class:`ShownLists` to, a JSON line per event; gzip if its name ends with ``.gz``.
 
     Returns
     -------
     dict
-        ``events`` judged, ``refused`` (dead letters), ``seconds``, ``events_per_s``, and the figures of
+        ``events``, ``refused`` (dead letters), ``seconds``, ``events_per_s``, and the figures of
         :meth:`processors.evaluation.Prequential.result` by segment.
 
     Raises
@@ -78,7 +77,7 @@ def evaluate_events(
     with _open_for_writing(lists) as out:
         for event in events:
             shown = system.ask(event, judge)
-            if out is not None and shown is not None:
+            if out is not None:
                 out.write(_encode(shown) + b"\n")
             system.learn(event)
     seconds = perf_counter() - started
@@ -102,18 +101,14 @@ class _System:
         self._driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics), publish=False)
         self.refused = 0
 
-    def ask(self, event: FileEvent, judge: Prequential) -> ShownLists | None:
-        """Lists shown before the event, judged; :obj:`None` if it says not for whom or of what."""
+    def ask(self, event: FileEvent, judge: Prequential) -> ShownLists:
+        """Lists shown before the event, judged."""
         self._driver.advance(max(self._driver.now, event.time_ms))
-        try:
-            about = _attribute(event.value)
-        except msgspec.MsgspecError:
-            return None
-        user, item = str(about.user_id), str(about.item_id)
+        user, item = event.key.decode(), str(_touched(event.value).item_id)
         slates = [[place.item_id for place in slate] for slate in self._driver.recommend(user)]
-        new = slates[self._new] if judge.first_time(user, item) else None
-        judge.score(user, item, slates[self._all], new or ())
-        return ShownLists(slates[self._all], new)
+        shown = ShownLists(slates[self._all], slates[self._new] if judge.first_time(user, item) else None)
+        judge.score(user, item, shown.all, shown.new or ())
+        return shown
 
     def learn(self, event: FileEvent) -> None:
         """Pipe the event; what comes out is taken at once, so that memory is that of the states."""
@@ -131,7 +126,7 @@ def _first(placements: tuple[Placement, ...], only_new: bool) -> int:
     )
 
 
-def _open_for_writing(path: Path | None) -> AbstractContextManager[IO[bytes] | None]:
+def _open_for_writing(path: Path | None) -> AbstractContextManager[BufferedIOBase | None]:
     if path is None:
         return nullcontext()
     try:
@@ -141,4 +136,4 @@ def _open_for_writing(path: Path | None) -> AbstractContextManager[IO[bytes] | N
 
 
 _encode = msgspec.json.Encoder().encode
-_attribute = msgspec.json.Decoder(_Attribution).decode
+_touched = msgspec.json.Decoder(_Touched).decode

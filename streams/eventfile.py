@@ -1,7 +1,7 @@
 """Event files: CSV of the public data sets, and JSON lines of native events, plain or gzip.
 
-A CSV file starts with the header ``user_id,item_id,event_type,timestamp,price,category``: columns in any order, price and
-category may be missing, timestamps are Unix seconds. A line of a JSON file is a native event (see
+A CSV file starts with the header ``user_id,item_id,event_type,timestamp,price,category``: columns in any order, price
+and category may be missing, timestamps are Unix seconds. A line of a JSON file is a native event (see
 :mod:`processors.intake`) that also says its ``topic``, or its ``event_type`` (or ``type``).
 """
 
@@ -154,9 +154,9 @@ def take_topic(fields: dict[str, Any], default: str | None = None) -> str:
     topic = topic or default
     if topic is None:
         raise FieldError("event_type", None, f"one of {', '.join(EVENT_TYPES)}, or a topic")
-    if topic not in EVENT_TOPICS:
+    if not isinstance(topic, str) or topic not in EVENT_TOPICS:
         raise FieldError("topic", topic, f"one of {', '.join(EVENT_TOPICS)}")
-    return str(topic)
+    return topic
 
 
 def _csv_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
@@ -282,10 +282,9 @@ def _is_csv(path: Path) -> bool:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        # A buffer around gzip doubles the speed of reading lines.
-        raw = io.BufferedReader(gzip.open(path), 2**16) if path.suffix == ".gz" else path.open("rb")  # type: ignore[arg-type]
-        with raw as file:
-            yield file
+        with path.open("rb") as raw:
+            # A buffer around gzip doubles the speed of reading lines.
+            yield io.BufferedReader(gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise EventFileError(f"{path}: is not a whole gzip file: {error}") from error
     except OSError as error:

@@ -251,8 +251,8 @@ class Worker:
         consumer = cast(BatchConsumer, self.app.consumer)
         lags: dict[TP, int] = {}
         for tp in list(consumer.assignment()):
-            offset, end = self._offset(tp), consumer.highwater(tp)
-            if offset is None or (end or -1) < 0:
+            offset, end = self._offset(tp), cast("int | None", consumer.highwater(tp))
+            if offset is None or end is None:
                 continue
             runner = self._runner(tp)
             covered = consumer.covered.get(tp, 0)

@@ -109,7 +109,7 @@ class WorkerProcess:
 
     def __init__(self, settings: Settings, log: Path) -> None:
         self.settings, self.log = settings, log
-        self.port = 0
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -117,6 +117,7 @@ class WorkerProcess:
         toml.write_text(_toml(msgspec.to_builtins(self.settings)), encoding="utf-8")
         command = [sys.executable, "-c", "import sys, pathlib; from streams.service import *; from streams.settings import load_settings; set_up_logging(); run_worker(load_settings(pathlib.Path(sys.argv[1])))", str(toml)]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NEARSTREAM_")}
+        self._log_start = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
@@ -139,13 +140,26 @@ class WorkerProcess:
             time.sleep(0.1)
         raise AssertionError(f"the worker was not ready in time: {self.tail()}")
 
+    def wait_logged(self, text: str, seconds: float = 60) -> None:
+        """Wait until the present process has logged the text."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log.read_text()[self._log_start :]:
+            assert time.monotonic() < deadline, f"not logged in time: {text}: {self.tail()}"
+            assert self.running, f"the worker ended: {self.tail()}"
+            time.sleep(0.02)
+
     def web_port(self) -> int:
-        """Port of the latest start, from the log."""
-        lines = [line for line in self.log.read_text().splitlines() if "metrics and health on http" in line]
+        """Port of the present process, from its log; 0 as long as it has none."""
+        log = self.log.read_text()[self._log_start :]
+        lines = [line for line in log.splitlines() if "metrics and health on http" in line]
         return int(lines[-1].rpartition(":")[2]) if lines else 0
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def process_state(self) -> str:
+        """As in ``/proc``: R running, S sleeping, T stopped."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
 
     def kill(self) -> None:
         """SIGKILL, and make sure that it is gone."""

@@ -31,7 +31,7 @@ class ApacheKafka(LocalBroker):
     """Broker and controller in one JVM, on loopback only, with the settings a single node needs.
 
     The first start on a machine downloads the jars (43 MiB). From then on, on two cores, :meth:`start` takes
-    2.3 s, :meth:`restart` 2.2 s and :meth:`start` after :meth:`kill` 4.7 s. It idles at 2.5 % of a core and
+    2.3 s, :meth:`restart` 2.2 s and :meth:`start` after :meth:`kill` 4.7 s. It idles at 3 % of a core and
     390 MiB.
 
     Parameters

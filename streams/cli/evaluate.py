@@ -42,20 +42,17 @@ def evaluate(
 
 
 def _run(file: Path, settings: Settings, lists: Path | None, limit: int) -> dict[str, Any]:
-    from itertools import islice
-
     from rich.console import Console
     from rich.progress import Progress
 
     from streams.evaluate import evaluate_events
-    from streams.eventfile import read_events
+    from streams.eventfile import count_events, read_events
 
-    bound = limit or None
-    # Reading ahead takes a hundredth of the time, and tells of a bad line before and not after the work.
-    total = sum(1 for _ in islice(read_events(file), bound))
+    total = count_events(file)
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        events = progress.track(islice(read_events(file), bound), total, description=file.name)
-        return evaluate_events(events, settings, lists)
+        events = read_events(file, limit or None)
+        tracked = progress.track(events, min(total, limit or total), description=file.name)
+        return evaluate_events(tracked, settings, lists)
 
 
 def figures_table(name: str, result: dict[str, Any]) -> Table:

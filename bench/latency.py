@@ -1,0 +1,293 @@
+"""``nearstream bench latency``: from an event's append to the moment an app can read its recommendation.
+
+A producer in a process of its own appends events at random times (a Poisson process) at the wanted mean rate, whether
+or not the worker keeps up. An event's clock starts at its append time (the broker stamps it) and stops when a
+read_committed consumer has its answer in hand; broker and consumer are on one machine, so both read one clock.
+
+An event is answered by the ``home`` recommendation that names it as its cause. Where a user had several events in one
+micro-batch, the answer names the last of them: then an event is answered by the user's first recommendation whose
+cause is later, on the same topic-partition by offset, on another one by append time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from bench.cluster import Cluster, cluster, create_topics, log_ends, settings_from
+from bench.feeder import Feed, fed_by, start_feeder
+from bench.load import append, simulated
+from bench.machine import Sampler, describe
+from bench.recommendations import Answer, committed_consumer, read_all
+from bench.worker_process import BenchmarkFailed, Figures, WorkerProcess
+from processors.events import EVENT_TOPICS
+from processors.users_plane import RECOMMENDATIONS_TOPIC
+from streams.broker.process import ChildProcess
+from streams.metrics import STEPS
+from streams.settings import Settings
+
+_PLACEMENT = "home"
+_QUIET_S = 2.0
+_PERCENTILES = (50, 90, 99)
+
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
+
+
+class LatencyResult(msgspec.Struct, kw_only=True):
+    """Result, one JSON line. Milliseconds throughout.
+
+    Parameters
+    ----------
+    events
+        Measured: appended after the warm-up, every one of them answered.
+    rate
+        Events per second as appended.
+    p50_ms, p90_ms, p99_ms, max_ms
+        See the module.
+    scheduled_p99_ms
+        The same from the moment the producer should have sent the event: includes what the producer and the brokers'
+        append took.
+    late_ms
+        How far the producer was behind its own timetable, at most.
+    batch_events
+        Events per transaction of a users partition.
+    prepare_ms, publish_ms, store_ms
+        What a transaction of the users plane takes: computing, Kafka, the local write.
+    cpu_share
+        Cores that the worker used.
+    """
+
+    events: int
+    rate: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+    scheduled_p99_ms: float
+    late_ms: float
+    warmup_s: float
+    history: int
+    batch_events: float
+    prepare_ms: float
+    publish_ms: float
+    store_ms: float
+    cpu_share: float
+    broker: str
+    guarantee: str
+    machine: str
+
+
+class Appended(NamedTuple):
+    """An event as it stands in the log."""
+
+    user_id: str
+    place: Place
+    time_ms: int
+    scheduled_ms: int
+
+
+class Received(NamedTuple):
+    """An answer and when it was in hand."""
+
+    place: Place
+    at_ms: float
+
+
+class _Sent(msgspec.Struct):
+    user_id: str
+    timestamp: int
+
+
+def run_latency(
+    rate: float = 500.0,
+    seconds: float = 30.0,
+    warmup_s: float = 8.0,
+    brokers: str | None = None,
+    history: int = 20_000,
+    users: int = 20_000,
+    items: int = 2_000,
+) -> LatencyResult:
+    """Measure.
+
+    Parameters
+    ----------
+    rate
+        Mean events per second.
+    seconds
+        How long to measure, after the warm-up.
+    warmup_s
+        How long the events are appended before those that are measured.
+    history
+        Events appended and applied before all that, so that users and items are not all new.
+    """
+    feed = Feed(
+        events=int(rate * (warmup_s + seconds)),
+        users=users,
+        items=items,
+        start_ms=int(time.time() * 1000 - 1000 * history / rate),
+        skip=history,
+        rate=rate,
+    )
+    with cluster(brokers) as place:
+        return asyncio.run(_measure(place, feed, warmup_s))
+
+
+async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult:
+    environment = place.environment()
+    settings = settings_from(environment)
+    await create_topics(settings)
+    await append(settings, simulated(feed.skip, feed.users, feed.items, feed.rate, feed.start_ms))
+    with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
+        await asyncio.to_thread(worker.wait_until_drained, feed.skip, 300.0)
+        ends = await log_ends(settings, list(EVENT_TOPICS))
+        before, begun = worker.figures(), time.monotonic()
+        async with listening(settings) as consumer:
+            feeder = start_feeder(feed, place.directory / "feeder.log", environment)
+            answers = await _listen(consumer, feeder)
+        after, ended = worker.figures(), time.monotonic()
+        cpu = (sampler.at(ended).cpu_s - sampler.at(begun).cpu_s) / (ended - begun)
+    fed = fed_by(feeder)
+    appended = await _read_log(settings, ends)
+    start = appended[0].time_ms + 1000 * warmup_s
+    measured = [event for event in appended if event.time_ms >= start]
+    received = answer_times(appended, answers)
+    times = [received[event.place] - event.time_ms for event in measured]
+    from_schedule = [received[event.place] - event.scheduled_ms for event in measured]
+    return LatencyResult(
+        events=len(measured),
+        rate=round(len(appended) / fed.seconds, 1),
+        **{f"p{p}_ms": round(percentile(times, p), 1) for p in _PERCENTILES},
+        max_ms=round(max(times), 1),
+        scheduled_p99_ms=round(percentile(from_schedule, 99), 1),
+        late_ms=fed.late_ms,
+        warmup_s=warmup_s,
+        history=feed.skip,
+        **_steps(before, after),
+        cpu_share=round(cpu, 2),
+        broker=place.label,
+        guarantee=settings.worker.processing_guarantee,
+        machine=describe(),
+    )
+
+
+@asynccontextmanager
+async def listening(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer of the recommendations that are yet to come."""
+    consumer = committed_consumer(settings)
+    await consumer.start()
+    try:
+        logs = [TopicPartition(RECOMMENDATIONS_TOPIC, p) for p in range(settings.topics.partitions)]
+        consumer.assign(logs)
+        await consumer.seek_to_end(*logs)
+        for log in logs:
+            await consumer.position(log)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _listen(consumer: AIOKafkaConsumer, feeder: ChildProcess) -> list[tuple[str, Received]]:
+    """Receive recommendations until the feeder is done and nothing has come for a while."""
+    decode = msgspec.json.Decoder(Answer).decode
+    received: list[tuple[str, Received]] = []
+    quiet_since = time.monotonic()
+    while feeder.exit_code is None or time.monotonic() - quiet_since < _QUIET_S:
+        values, at_ms = await _next(consumer)
+        for value in values:
+            answer = decode(value)
+            if answer.placement == _PLACEMENT:
+                cause = answer.caused_by
+                received.append((answer.user_id, Received((cause.topic, cause.partition, cause.offset), at_ms)))
+        if values or feeder.exit_code is None:
+            quiet_since = time.monotonic()
+    return received
+
+
+async def _next(consumer: AIOKafkaConsumer) -> tuple[list[bytes], float]:
+    """Values that are there to be read, and when they were in hand."""
+    found = await consumer.getmany(timeout_ms=500)
+    at_ms = time.time() * 1000.0
+    return [record.value for records in found.values() for record in records], at_ms
+
+
+async def _read_log(settings: Settings, begins: dict[tuple[str, int], int]) -> list[Appended]:
+    """Events from those offsets on, in the order in which they were appended."""
+    decode = msgspec.json.Decoder(_Sent).decode
+    found = []
+    for topic in EVENT_TOPICS:
+        async for record in read_all(settings, topic):
+            if record.offset >= begins[topic, record.partition]:
+                sent = decode(record.value)
+                place = topic, record.partition, record.offset
+                found.append(Appended(sent.user_id, place, record.timestamp, sent.timestamp))
+    return sorted(found, key=lambda event: event.time_ms)
+
+
+def answer_times(appended: list[Appended], answers: list[tuple[str, Received]]) -> dict[Place, float]:
+    """When each event's answer was in hand.
+
+    Raises
+    ------
+    BenchmarkFailed
+        If an event was never answered.
+
+    Examples
+    --------
+    >>> events = [Appended("u", ("t", 0, n), n, n) for n in (3, 4)]
+    >>> answer_times(events, [("u", Received(("t", 0, 4), 9.0))])
+    {('t', 0, 3): 9.0, ('t', 0, 4): 9.0}
+    """
+    appended_at = {event.place: event.time_ms for event in appended}
+    exact = {answer.place: answer.at_ms for _, answer in answers}
+    per_user: dict[str, list[Received]] = defaultdict(list)
+    for user, answer in answers:
+        per_user[user].append(answer)
+
+    def answers_later(event: Appended, cause: Place) -> bool:
+        if cause[:2] == event.place[:2]:
+            return cause[2] > event.place[2]
+        return appended_at.get(cause, -1) >= event.time_ms
+
+    found = {}
+    for event in appended:
+        at = exact.get(event.place)
+        if at is None:
+            at = next((a.at_ms for a in per_user[event.user_id] if answers_later(event, a.place)), None)
+        if at is None:
+            raise BenchmarkFailed(f"the event at {event.place} of {event.user_id} was not answered")
+        found[event.place] = at
+    return found
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """Smallest value that is not below so many percent of the values.
+
+    Examples
+    --------
+    >>> percentile([4.0, 1.0, 3.0, 2.0], 50), percentile([4.0, 1.0, 3.0, 2.0], 99)
+    (2.0, 4.0)
+    """
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+def _steps(before: Figures, after: Figures) -> dict[str, float]:
+    """What a transaction of the users plane held and took, between two scrapes."""
+
+    def gained(name: str, **labels: str) -> float:
+        return after.total(name, **labels) - before.total(name, **labels)
+
+    batches = gained("nearstream_batch_records_count", plane="users") or 1.0
+    steps = {
+        f"{step}_ms": round(1000 * gained("nearstream_step_seconds_sum", plane="users", step=step) / batches, 2)
+        for step in STEPS
+    }
+    return {"batch_events": round(gained("nearstream_batch_records_sum", plane="users") / batches, 2), **steps}

@@ -1,0 +1,152 @@
+"""``nearstream bench memory``: what a worker's memory does over a long run.
+
+Events are appended ahead of the worker, which runs flat out. Its resident memory is sampled all the way; what it has
+grown by from the moment half of the events were applied until the last one was is the figure to look at, beside what
+its stores have grown by in the same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from bench.cluster import Cluster, cluster, create_topics, settings_from
+from bench.feeder import Feed, fed_by, start_feeder
+from bench.load import START_MS
+from bench.machine import Sampler, describe, directory_mb, memory_mb
+from bench.throughput import DRAIN_TIMEOUT_S
+from bench.worker_process import Figures, WorkerProcess
+
+_MIB = 2**20
+_EVERY_S = 0.5
+_SMOOTHED = 5
+
+
+class MemoryResult(msgspec.Struct, kw_only=True):
+    """Result, one JSON line. Sizes in MiB.
+
+    Parameters
+    ----------
+    events, users
+        Applied; distinct users.
+    rss_mb_start
+        Resident memory when the worker began.
+    rss_mb_half, rss_mb_end, growth_mb
+        After half of the events and after all of them (mean of the samples around), and the difference.
+    peak_rss_mb
+        Largest resident memory.
+    store_mb_half, store_mb_end
+        What the stores say they hold: live files and memtables.
+    state_mb
+        Size of the state directory at the end.
+    read_model_items
+        Items in the read model at the end.
+    rss_mb_tenths
+        Resident memory after each tenth of the events.
+    """
+
+    events: int
+    users: int
+    rss_mb_start: float
+    rss_mb_half: float
+    rss_mb_end: float
+    growth_mb: float
+    peak_rss_mb: float
+    store_mb_half: float
+    store_mb_end: float
+    state_mb: float
+    read_model_items: int
+    rss_mb_tenths: list[float]
+    wall_s: float
+    events_per_s: float
+    broker: str
+    guarantee: str
+    machine: str
+
+
+class _Mark(msgspec.Struct):
+    """What a scrape showed, and when."""
+
+    at: float
+    events: int
+    store_mb: float
+
+
+def run_memory(
+    events: int = 1_000_000, users: int = 100_000, items: int = 5_000, brokers: str | None = None
+) -> MemoryResult:
+    """Measure.
+
+    Parameters
+    ----------
+    events
+        Simulated, at least ten.
+    users, items
+        Shoppers there are, of whom the active ones come more often; products.
+    """
+    feed = Feed(events=events, users=users, items=items, start_ms=START_MS)
+    with cluster(brokers) as place:
+        environment = place.environment()
+        asyncio.run(create_topics(settings_from(environment)))
+        return _measure(place, environment, feed)
+
+
+def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> MemoryResult:
+    settings = settings_from(environment)
+    feeder = start_feeder(feed, place.directory / "feeder.log", environment)
+    with (
+        WorkerProcess(environment, place.directory / "worker.log") as worker,
+        Sampler(worker.pid, _EVERY_S) as sampler,
+    ):
+        marks: list[_Mark] = []
+
+        def applied() -> bool:
+            marks.append(_mark(worker.figures()))
+            return marks[-1].events >= feed.events
+
+        worker.wait(applied, DRAIN_TIMEOUT_S, f"{feed.events} events to be applied", _EVERY_S)
+        end = worker.wait_until_drained(feed.events, 120.0)
+        figures, peak = worker.figures(), memory_mb(worker.pid, peak=True)
+        tenths = [_rss(sampler, _reached(marks, feed.events * n // 10)) for n in range(1, 10)]
+        start, last = sampler.samples[0].rss_mb, _rss(sampler, end)
+        state = directory_mb(Path(settings.worker.state_dir))
+    half = next(mark for mark in marks if mark.events >= feed.events // 2)
+    wall = end - worker.started_at
+    return MemoryResult(
+        events=feed.events,
+        users=fed_by(feeder).users,
+        rss_mb_start=round(start, 1),
+        rss_mb_half=tenths[4],
+        rss_mb_end=last,
+        growth_mb=round(last - tenths[4], 1),
+        peak_rss_mb=round(peak, 1),
+        store_mb_half=round(half.store_mb, 1),
+        store_mb_end=round(_mark(figures).store_mb, 1),
+        state_mb=round(state, 1),
+        read_model_items=int(figures.total("nearstream_read_model_items")),
+        rss_mb_tenths=[*tenths, last],
+        wall_s=round(wall, 1),
+        events_per_s=round(feed.events / wall, 1),
+        broker=place.label,
+        guarantee=settings.worker.processing_guarantee,
+        machine=describe(),
+    )
+
+
+def _mark(figures: Figures) -> _Mark:
+    return _Mark(time.monotonic(), figures.events(), figures.total("nearstream_store_bytes") / _MIB)
+
+
+def _reached(marks: list[_Mark], events: int) -> float:
+    """When so many events had been applied."""
+    return next(mark.at for mark in marks if mark.events >= events)
+
+
+def _rss(sampler: Sampler, moment: float) -> float:
+    """Resident memory around a moment: mean of the samples up to it."""
+    before = [sample.rss_mb for sample in sampler.samples if sample.at <= moment][-_SMOOTHED:]
+    return round(sum(before) / len(before), 1) if before else sampler.samples[0].rss_mb

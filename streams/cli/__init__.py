@@ -1,0 +1,89 @@
+"""The command ``nearstream``.
+
+A command is a function in the module of its name. The modules import what is heavy inside their functions, so that
+``nearstream --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams.cli import doctor, evaluate, replay, send, tail, topics, worker
+from streams.cli.common import Commands, GlobalOptions
+
+_HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
+
+The options below go before or after a command's name. Settings come from a TOML file and from environment variables
+such as NEARSTREAM_KAFKA__BROKERS; `nearstream doctor` checks them, and says what to do.
+"""
+
+_EXAMPLES = """[bold]First steps[/bold]
+  nearstream topics --create                               create the topics
+  nearstream worker                                        run a worker; more of them share the work
+  nearstream send click --user u1 --item tent-1            tell it of a click
+  nearstream tail recommendations.v1 --user u1             see what is recommended, as it changes
+  nearstream replay clicks.csv.gz --speed 60               feed a recorded hour in a minute
+
+`nearstream COMMAND --help` shows a command's own options and examples.
+"""
+
+app = typer.Typer(
+    cls=Commands,
+    help=_HELP,
+    epilog=_EXAMPLES,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_RUN, _TRY, _LOOK, _MEASURE = "Run", "Try", "Look", "Measure"
+
+app.command("worker", rich_help_panel=_RUN)(worker.worker)
+app.command("send", rich_help_panel=_TRY, epilog=send.EXAMPLES)(send.send)
+app.command("replay", rich_help_panel=_TRY, epilog=replay.EXAMPLES)(replay.replay)
+app.command("tail", rich_help_panel=_LOOK, epilog=tail.EXAMPLES)(tail.tail)
+app.command("topics", rich_help_panel=_LOOK, epilog=topics.EXAMPLES)(topics.topics)
+app.command("doctor", rich_help_panel=_LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("evaluate", rich_help_panel=_MEASURE)(evaluate.evaluate)
+# Here come the commands demo (in _TRY) and bench (a sub-typer: app.add_typer(bench.app, name="bench", ...) in _MEASURE).
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"nearstream {version('nearstream')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _globals(
+    context: typer.Context,
+    settings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings file (TOML); NEARSTREAM_SETTINGS names a default.")
+    ] = None,
+    brokers: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Kafka brokers, over those of the settings.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Errors with traceback, and what the clients log.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    context.obj = GlobalOptions(settings, brokers, debug)
+    if debug:
+        logging.basicConfig(level=logging.DEBUG)
+    else:
+        # What the clients have to say reaches the user as an error in plain words.
+        logging.getLogger("kafka").setLevel(logging.CRITICAL)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,105 @@
+"""What all commands share: global options, settings, how errors are said, and JSON for machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from processors.errors import ConfigurationError, NearstreamError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from streams.settings import Settings
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, for machines.")]
+
+_WITH_VALUE = ("--settings", "--brokers")
+_FLAGS = ("--debug",)
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """Options that stand for every command."""
+
+    settings_file: Path | None = None
+    brokers: str | None = None
+    debug: bool = False
+
+
+class Commands(TyperGroup):
+    """Root of the commands: takes global options anywhere on the line, and says errors in plain words.
+
+    Exit codes: 2 for a wrong setting (as for a wrong option), 1 for every other
+    :class:`processors.errors.NearstreamError`.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse with the global options first."""
+        return super().parse_args(ctx, hoist(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error of ours ends it with one message."""
+        try:
+            return super().invoke(ctx)
+        except (NearstreamError, OSError) as error:
+            ours = isinstance(error, NearstreamError)
+            if options_of(ctx).debug or not (ours or error.filename):
+                raise
+            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from error
+
+
+def hoist(args: list[str]) -> list[str]:
+    """Arguments with the global options in front, as the parser wants them.
+
+    Examples
+    --------
+    >>> hoist(["tail", "recommendations.v1", "--brokers", "kafka:9092", "--json"])
+    ['--brokers', 'kafka:9092', 'tail', 'recommendations.v1', '--json']
+    >>> hoist(["send", "--", "--debug"])
+    ['send', '--', '--debug']
+    """
+    end = args.index("--") if "--" in args else len(args)
+    front, rest, at = [], [], 0
+    while at < end:
+        size = 2 if args[at] in _WITH_VALUE else 1
+        mine = args[at] in _WITH_VALUE + _FLAGS or args[at].startswith(tuple(f"{name}=" for name in _WITH_VALUE))
+        (front if mine else rest).extend(args[at : min(at + size, end)])
+        at += size
+    return [*front, *rest, *args[end:]]
+
+
+def options_of(context: Any) -> GlobalOptions:
+    """Global options of a command's context."""
+    options = context.find_root().obj
+    return options if isinstance(options, GlobalOptions) else GlobalOptions()
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """Settings as the global options, the environment and the settings file give them, in this order.
+
+    Raises
+    ------
+    ConfigurationError
+        With the name of the setting that is wrong.
+    """
+    import msgspec
+
+    from streams.settings import load_settings
+
+    options = options_of(context)
+    settings = load_settings(options.settings_file)
+    if options.brokers is None:
+        return settings
+    return msgspec.structs.replace(settings, kafka=msgspec.structs.replace(settings.kafka, brokers=options.brokers))
+
+
+def print_json(value: object) -> None:
+    """One line of JSON on standard output."""
+    import msgspec
+
+    typer.echo(msgspec.json.encode(value).decode())

@@ -1,0 +1,61 @@
+"""Producer and consumer of the tools, on kafka-python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from kafka import KafkaConsumer, KafkaProducer
+
+from streams.administration import plain_errors, tool_arguments
+from streams.settings import Settings
+
+_LONGEST_WAIT_MS = 30_000
+
+
+@contextmanager
+def producing(settings: Settings, **options: Any) -> Iterator[KafkaProducer]:
+    """Idempotent producer that waits for all replicas; closed in the end.
+
+    Parameters
+    ----------
+    options
+        Further options of kafka-python's producer.
+
+    Raises
+    ------
+    BrokerUnavailable
+        For every error of the brokers or on the way to them.
+    """
+    arguments = {
+        **tool_arguments(settings.kafka),
+        "acks": "all",
+        "allow_auto_create_topics": False,
+        "max_request_size": settings.topics.max_message_bytes,
+        "request_timeout_ms": _LONGEST_WAIT_MS // 2,
+        "delivery_timeout_ms": _LONGEST_WAIT_MS,
+        **options,
+    }
+    with plain_errors(settings.kafka), closing(KafkaProducer(**arguments)) as producer:
+        yield producer
+
+
+@contextmanager
+def consuming(settings: Settings) -> Iterator[KafkaConsumer]:
+    """Consumer of committed records that belongs to no group and leaves no trace; closed in the end.
+
+    Raises
+    ------
+    BrokerUnavailable
+        For every error of the brokers or on the way to them.
+    """
+    consumer = KafkaConsumer(
+        **tool_arguments(settings.kafka),
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        allow_auto_create_topics=False,
+    )
+    with plain_errors(settings.kafka), closing(consumer):
+        yield consumer

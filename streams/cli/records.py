@@ -1,0 +1,94 @@
+"""Records of any topic, for people and for machines."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from processors.users_plane import RECOMMENDATIONS_TOPIC, Recommendation
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from processors.events import SourceRecord
+
+
+def record_fields(record: SourceRecord) -> dict[str, Any]:
+    """A record as JSON can hold it: what is neither JSON nor text becomes base64 under ``key_base64``, ``value_base64``.
+
+    Examples
+    --------
+    >>> from processors.events import Record
+    >>> record_fields(Record("t", 0, 7, 1700000000000, b"u1", b"\\xff"))["value_base64"]
+    '/w=='
+    """
+    fields: dict[str, Any] = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        **_key(record.key),
+        **_value(record.value),
+    }
+    if record.headers:
+        fields["headers"] = {name: (value or b"").decode(errors="backslashreplace") for name, value in record.headers}
+    return fields
+
+
+def print_record(record: SourceRecord, console: Console | None = None) -> None:
+    """Print a record: a recommendation as a table, anything else as JSON."""
+    (console or Console()).print(rendered(record))
+
+
+def rendered(record: SourceRecord) -> RenderableType:
+    """What :func:`print_record` prints."""
+    if record.topic == RECOMMENDATIONS_TOPIC and record.value is not None:
+        try:
+            return recommendation_table(msgspec.json.decode(record.value, type=Recommendation))
+        except msgspec.MsgspecError:
+            pass
+    fields = record_fields(record)
+    appended = datetime.fromtimestamp(max(record.timestamp, 0) / 1000, UTC).isoformat(timespec="milliseconds")
+    head = f"{appended}  {record.topic} partition {record.partition} offset {record.offset}"
+    body = {name: fields[name] for name in fields if name not in ("topic", "partition", "offset", "timestamp")}
+    pretty = msgspec.json.format(msgspec.json.encode(body), indent=2).decode()
+    return Group(Text(head, style="dim"), Text(pretty))
+
+
+def recommendation_table(message: Recommendation) -> Table:
+    """A recommendation with its reasons."""
+    cause = message.caused_by
+    title = Text(f"{message.user_id}  {message.placement}  {message.generated_at}")
+    caption = Text(f"after event {cause.event_id} ({cause.topic} partition {cause.partition} offset {cause.offset})")
+    table = Table("rank", "item", "score", "source", "reasons", title=title, caption=caption, title_justify="left")
+    for item in message.items:
+        reasons = "; ".join(reason.text or reason.kind for reason in item.reasons)
+        # Ids come from outside: as Text they are not read as markup.
+        table.add_row(str(item.rank), Text(item.item_id), f"{item.score:.3f}", item.source, Text(reasons))
+    return table
+
+
+def _key(key: bytes | None) -> dict[str, Any]:
+    try:
+        return {"key": None if key is None else key.decode()}
+    except UnicodeDecodeError:
+        return {"key_base64": _base64(key)}
+
+
+def _value(value: bytes | None) -> dict[str, Any]:
+    if value is None:
+        return {"value": None}
+    try:
+        return {"value": msgspec.json.decode(value)}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {"value_base64": _base64(value)}
+
+
+def _base64(raw: bytes | None) -> str:
+    return b64encode(raw or b"").decode()

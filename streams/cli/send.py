@@ -1,0 +1,128 @@
+"""``nearstream send``: one event, or a stream of them from standard input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from streams.cli.common import JsonOption, print_json, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kafka import KafkaProducer
+
+    from streams.cli.outgoing import Outgoing, Refused
+    from streams.settings import Settings
+
+EXAMPLES = """[bold]Examples[/bold]
+  nearstream send click --user u1 --item tent-1 --category camping --price 129
+  nearstream send purchase --user u1 --item tent-1 --price 129 --quantity 2
+  echo '{"type": "view", "user_id": "u1", "item_id": "lamp-7"}' | nearstream send
+  printf 'not json' | nearstream send click --raw          what happens to bad input? see dead-letters.v1
+"""
+
+
+def send(
+    context: typer.Context,
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[TYPE]", help="view, click, cart, fav or purchase; for input lines that say none."),
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Who. Without --user, JSON lines are read from input.")] = None,
+    item: Annotated[str | None, typer.Option(help="What.")] = None,
+    category: Annotated[str | None, typer.Option(help="Category of the item.")] = None,
+    brand: Annotated[str | None, typer.Option(help="Brand of the item.")] = None,
+    price: Annotated[float | None, typer.Option(help="Price of one.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency of the price.")] = None,
+    quantity: Annotated[float | None, typer.Option(help="How many.")] = None,
+    session_id: Annotated[str | None, typer.Option("--session", help="Session; guessed from pauses if absent.")] = None,
+    event_id: Annotated[str | None, typer.Option(help="Id of the event; new if absent. Repeated ids are dropped.")] = None,
+    timestamp: Annotated[str | None, typer.Option(help="When: ISO-8601 or milliseconds since 1970; now if absent.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Send as it is, without a check: nothing is filled in.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Send events to Kafka, checked as a worker would check them.
+
+    Event id and time are filled in, the user is the key. Input lines that are refused are not sent; the exit code is
+    then 1.
+    """
+    from streams.cli.outgoing import Preparer, event_fields
+
+    settings = settings_of(context)
+    preparer = Preparer(settings.users.intake, _topic(kind), raw)
+    given = {"category": category, "brand": brand, "price": price, "currency": currency, "quantity": quantity}
+    about = {"event_id": event_id, "user_id": user, "item_id": item, "timestamp": timestamp, "session_id": session_id}
+    fields = event_fields({**about, **given})
+    if fields and kind is None:
+        raise typer.BadParameter("say what happened: click, view, cart, fav or purchase", param_hint="TYPE")
+    prepared = [preparer.event(fields, str(kind))] if fields else _lines(preparer)
+    if _send_all(settings, iter(prepared), as_json):
+        raise typer.Exit(1)
+
+
+def _topic(kind: str | None) -> str | None:
+    from streams.eventfile import EVENT_TYPES
+
+    if kind is not None and kind not in EVENT_TYPES:
+        raise typer.BadParameter(f"{kind!r} is none of {', '.join(EVENT_TYPES)}", param_hint="TYPE")
+    return EVENT_TYPES[kind] if kind else None
+
+
+def _lines(preparer: Any) -> Iterator[Outgoing | Refused]:
+    source = typer.get_binary_stream("stdin")
+    if source.isatty():
+        raise typer.BadParameter("give --user and --item, or JSON lines on standard input", param_hint="--user")
+    for number, line in enumerate(source, 1):
+        if line.strip():
+            yield preparer.line(line.rstrip(b"\r\n"), number)
+
+
+def _send_all(settings: Settings, prepared: Iterator[Outgoing | Refused], as_json: bool) -> int:
+    """Send each as it comes; the number refused."""
+    from processors.events import EVENT_TOPICS
+    from streams.administration import partition_counts
+    from streams.cli.connections import producing
+    from streams.cli.outgoing import Outgoing
+
+    refused = 0
+    counts = partition_counts(settings.kafka, list(EVENT_TOPICS))
+    with producing(settings) as producer:
+        for event in prepared:
+            if isinstance(event, Outgoing):
+                _report(event, _append(producer, event, counts), as_json)
+            else:
+                refused += 1
+                typer.secho(f"{event.where}not sent: {event.why}", fg=typer.colors.RED, err=True)
+    return refused
+
+
+def _append(producer: KafkaProducer, event: Outgoing, counts: dict[str, int]) -> Sent:
+    from processors.keys import partition_of
+
+    partition = partition_of(event.user_id, counts[event.topic]) if event.user_id else None
+    key = event.user_id.encode() if event.user_id else None
+    appended = producer.send(event.topic, key=key, value=event.value, partition=partition).get()
+    return Sent(event.topic, appended.partition, appended.offset, event.event_id, event.user_id)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Where an event is now."""
+
+    topic: str
+    partition: int
+    offset: int
+    event_id: str | None
+    user_id: str | None
+
+
+def _report(event: Outgoing, sent: Sent, as_json: bool) -> None:
+    if as_json:
+        print_json(sent)
+    else:
+        typer.echo(f"{sent.topic} partition {sent.partition} offset {sent.offset}  event {sent.event_id or 'without id'}")
+    for repair in event.repairs:
+        typer.secho(f"{event.where}repaired: {repair}", fg=typer.colors.YELLOW, err=True)

@@ -1,0 +1,64 @@
+"""``nearstream topics``: the topics as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.common import JsonOption, print_json, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from streams.topics import TopicState
+
+EXAMPLES = """[bold]Examples[/bold]
+  nearstream topics                    what there is, and what is missing or wrong
+  nearstream topics --create           create what is missing, from the settings in \\[topics]
+"""
+
+
+def topics(
+    context: typer.Context,
+    create: Annotated[bool, typer.Option("--create", help="Create the topics that are missing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show Nearstream's topics: partitions, replication, cleanup policy, records."""
+    from streams.topics import describe_topics, ensure_topics
+
+    settings = settings_of(context)
+    created = ensure_topics(settings).created if create else ()
+    states = describe_topics(settings)
+    if as_json:
+        print_json({"created": created, "topics": states})
+        return
+    from rich.console import Console
+
+    for name in created:
+        typer.echo(f"created {name}")
+    Console().print(topic_table(states))
+    for difference in (difference for state in states for difference in state.differences):
+        typer.echo(str(difference), err=True)
+    if any(state.state == "missing" for state in states):
+        typer.echo("create the missing ones: nearstream topics --create", err=True)
+
+
+def topic_table(states: Sequence[TopicState]) -> Table:
+    """The topics for a person to read."""
+    from rich.table import Table
+
+    table = Table("topic", "state", "partitions", "replication", "cleanup policy", "records")
+    for column in ("partitions", "replication", "records"):
+        next(c for c in table.columns if c.header == column).justify = "right"
+    colours = {"ok": "green", "missing": "yellow", "wrong": "red"}
+    for state in states:
+        figures = (
+            [str(state.partitions), str(state.replication), state.cleanup_policy or "unknown", f"{state.records:,}"]
+            if state.state != "missing"
+            else ["–"] * 4
+        )
+        table.add_row(state.name, f"[{colours[state.state]}]{state.state}[/]", *figures)
+    return table

@@ -1,0 +1,110 @@
+"""Showing a demo to whoever looks: live on a terminal, line by line elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from streams.demo.snapshot import Setting, Snapshot, Summary
+from streams.demo.view import clock, draw, milliseconds, percent
+
+
+class Show(Protocol):
+    """Shows snapshots while its context is open."""
+
+    every_s: float
+    """Time between two snapshots."""
+
+    def open(self) -> AbstractContextManager[object]:
+        """Begin to show."""
+        ...
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Show this now."""
+        ...
+
+
+class LiveShow:
+    """Redraws the whole screen, at whatever size it has then."""
+
+    every_s = 0.25
+
+    def __init__(self, console: Console, setting: Setting) -> None:
+        self._console, self._setting = console, setting
+        self._live = Live(console=console, screen=True, auto_refresh=False, transient=True)
+
+    def open(self) -> AbstractContextManager[object]:
+        """Switch to the terminal's other screen."""
+        return self._live
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Redraw."""
+        self._live.update(draw(self._setting, snapshot, *self._console.size), refresh=True)
+
+
+class PlainShow:
+    """Prints a line a second."""
+
+    every_s = 1.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def open(self) -> AbstractContextManager[object]:
+        """Do nothing."""
+        return nullcontext()
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Print a line."""
+        self._console.print(status_line(snapshot), soft_wrap=True, highlight=False, markup=False)
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """A snapshot in one line."""
+    return (
+        f"{clock(snapshot.elapsed_s):>5}  events {snapshot.events:,} ({snapshot.events_per_s:.0f}/s)"
+        f"  recommendations {snapshot.recommendations:,} ({snapshot.recommendations_per_s:.0f}/s)"
+        f"  p50 {milliseconds(snapshot.p50_ms)}  p99 {milliseconds(snapshot.p99_ms)}"
+        f"  hit-rate {percent(snapshot.hit_rate)}"
+        f" (best possible {percent(snapshot.oracle)}, bestsellers {percent(snapshot.popularity)})"
+    )
+
+
+@contextmanager
+def step(console: Console, text: str) -> Iterator[None]:
+    """Say what is being done, and how long it took."""
+    begun = time.monotonic()
+    if console.is_terminal:
+        with console.status(f"{text} …"):
+            yield
+    else:
+        console.print(f"{text} …", highlight=False)
+        yield
+    console.print(Text("✓ ", "green").append(text, "default").append(f"  {time.monotonic() - begun:.1f} s", "dim"))
+
+
+def say_how_to_connect(console: Console, setting: Setting) -> None:
+    """Print what another terminal needs to join in."""
+    tail = f"nearstream tail recommendations.v1 --brokers {setting.brokers}"
+    for name, value in (("Kafka", setting.brokers), ("metrics", setting.metrics_url), ("watch", tail)):
+        console.print(Text(f"  {name:8}", "dim").append(value, "cyan"), soft_wrap=True)
+
+
+def say_summary(console: Console, summary: Summary) -> None:
+    """Print what came of it."""
+    lines = (
+        f"{summary.events:,} events in {summary.seconds:.0f} s; {summary.recommendations:,} recommendations.",
+        f"From event to recommendation: p50 {milliseconds(summary.p50_ms)}, p99 {milliseconds(summary.p99_ms)}.",
+        f"Next product in the top 10: {percent(summary.hit_rate_first_quarter)} in the first quarter of the time, "
+        f"{percent(summary.hit_rate_last_quarter)} in the last.",
+        f"Best possible {percent(summary.oracle)}, bestsellers {percent(summary.popularity)}: "
+        f"Nearstream reached {percent(summary.oracle_share)} of what is possible.",
+    )
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
