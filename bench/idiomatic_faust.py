@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import faust
 
@@ -66,6 +66,25 @@ class Signal(faust.Record, serializer="json"):
     category: str | None = None
     brand: str | None = None
     price: float | None = None
+
+
+def recommendation(event: Event, message: Any, placement: str, slate: list[State]) -> dict[str, Any]:
+    """A message of ``recommendations.v1``, field by field as the worker publishes it."""
+    topic = message.topic.removeprefix(PREFIX)
+    return {
+        "recommendation_id": f"{topic}/{message.partition}/{message.offset}/{placement}",
+        "user_id": event.user_id,
+        "placement": placement,
+        "generated_at": datetime.fromtimestamp(message.timestamp, UTC).isoformat(timespec="milliseconds"),
+        "caused_by": {
+            "event_id": event.event_id,
+            "topic": topic,
+            "partition": message.partition,
+            "offset": message.offset,
+        },
+        "model_version": RANKING.model_version,
+        "items": slate,
+    }
 
 
 class Shop:
@@ -127,21 +146,10 @@ class Shop:
             await self.signals.send(key=name, value=Signal(name, at, False, [(item_id, distance)]))
 
     async def _recommend(self, event: Event, profile: State, message: Any) -> None:
-        topic = message.topic.removeprefix(PREFIX)
-        identity = f"{topic}/{message.partition}/{message.offset}/"
-        cause = {"event_id": event.event_id, "topic": topic, "partition": message.partition, "offset": message.offset}
         ranked = slates(profile, self._view, self._popular)
         for placement, slate in reversed(list(zip(RANKING.placements, ranked, strict=True))):
-            recommendation = {
-                "recommendation_id": identity + placement.name,
-                "user_id": event.user_id,
-                "placement": placement.name,
-                "generated_at": datetime.fromtimestamp(message.timestamp, UTC).isoformat(timespec="milliseconds"),
-                "caused_by": cause,
-                "model_version": RANKING.model_version,
-                "items": slate,
-            }
-            await self.recommendations.send(key=event.user_id, value=recommendation)
+            value = recommendation(event, message, placement.name, slate)
+            await self.recommendations.send(key=event.user_id, value=value)
 
     def _view(self, item_id: str) -> View:
         found = self._views.get(item_id)
@@ -178,7 +186,7 @@ def main() -> None:
     async def ready(_app: Any, **_kwargs: Any) -> None:
         print("READY", flush=True)
 
-    shop.app.on_rebalance_complete.connect(ready, weak=False)
+    cast(Any, shop.app.on_rebalance_complete).connect(ready, weak=False)
     shop.app.main()
 
 

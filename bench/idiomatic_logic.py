@@ -79,13 +79,7 @@ def learn(profile: State, event: Any) -> list[str] | None:
     at = event.timestamp
     preceding = _enter_session(profile, event)
     weight = ACTION_WEIGHTS.get(event.action, 1.0) * _current_growth(profile, at)
-    items = profile["items"]
-    _, count, item_weight, _ = items.pop(event.item_id, (0, 0, 0.0, ""))
-    items[event.item_id] = [at, count + 1, item_weight + weight, event.action]
-    if len(items) > USERS.recent_items:
-        oldest = next(iter(items))
-        del items[oldest]
-        profile["older"] = [*profile["older"][-USERS.older_items + 1 :], oldest]
+    _touch_item(profile, event, weight)
     for interests, name in ((profile["categories"], event.category), (profile["brands"], event.brand)):
         if name:
             interests[name] = interests.get(name, 0.0) + weight
@@ -98,6 +92,16 @@ def learn(profile: State, event: Any) -> list[str] | None:
         profile["purchases"] += 1
         profile["spent"] += (event.price or 0.0) * (event.quantity or 1.0)
     return preceding
+
+
+def _touch_item(profile: State, event: Any, weight: float) -> None:
+    items = profile["items"]
+    _, count, item_weight, _ = items.pop(event.item_id, (0, 0, 0.0, ""))
+    items[event.item_id] = [event.timestamp, count + 1, item_weight + weight, event.action]
+    if len(items) > USERS.recent_items:
+        oldest = next(iter(items))
+        del items[oldest]
+        profile["older"] = [*profile["older"][-USERS.older_items + 1 :], oldest]
 
 
 def _enter_session(profile: State, event: Any) -> list[str]:
@@ -187,7 +191,7 @@ def trend(item: State) -> float:
     """Popularity of an item now, as a logarithm that compares between items."""
     if not item["visits"]:
         return -math.inf
-    return math.log2(item["trend"]) + item["trend_landmark"] / ITEMS.trend_half_life_ms
+    return float(math.log2(item["trend"]) + item["trend_landmark"] / ITEMS.trend_half_life_ms)
 
 
 def most_popular(items: Mapping[str, State]) -> list[tuple[str, float]]:

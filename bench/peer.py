@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,9 +24,23 @@ from streams.settings import Settings
 from streams.topics import ensure_topics
 from streams.topology import TopicSpec
 
-STORES = ("memory", "rocksdb")
 _CHANGELOGS = ("idiomatic-items-changelog", "idiomatic-profiles-changelog")
 _TIMEOUT_S = 900.0
+
+
+class PeerPlan(NamedTuple):
+    """How to run it.
+
+    Parameters
+    ----------
+    events
+        How many of the events, the first ones.
+    store
+        Of its tables: ``memory``, which is faster, or ``rocksdb`` (rocksdict), which keeps them on disk as ours are.
+    """
+
+    events: int = 5_000
+    store: str = "memory"
 
 
 class PeerResult(msgspec.Struct, kw_only=True):
@@ -50,7 +65,7 @@ def run_peer(place: Cluster, load: Load, store: str = "memory") -> PeerResult:
     Parameters
     ----------
     store
-        Of its tables: ``memory``, which is faster, or ``rocksdb`` (rocksdict), which keeps them on disk as ours are.
+        As in :class:`PeerPlan`.
     """
     return asyncio.run(_measure(place, load, store))
 
@@ -88,7 +103,9 @@ def _create_topics(settings: Settings) -> None:
     report = ensure_topics(settings, specs)
     if report.existing:
         found = ", ".join(report.existing)
-        raise BenchmarkFailed(f"{settings.kafka.brokers} holds topics of this app already ({found}): use brokers without")
+        raise BenchmarkFailed(
+            f"{settings.kafka.brokers} holds topics of this app already ({found}): use brokers without"
+        )
 
 
 def _start(place: Cluster, settings: Settings, store: str, log: Path) -> ChildProcess:

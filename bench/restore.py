@@ -1,10 +1,10 @@
 """``nearstream bench restore``: how fast a partition store takes in its changelog.
 
 The records are those of a compacted changelog of a users partition: one profile per user, as large as profiles of
-simulated shoppers are after one event, two, and so on up to some fifty. No key comes twice, which is the worst case: the
-store writes only the last of a chunk's records of one key. They are made beforehand. What is timed is what a worker does with them: chunks through
-:meth:`state.store.PartitionStore.restore` into an empty store, and closing it, which flushes. ``cpu_s`` is that of the
-whole process in that time, RocksDB's own threads included.
+simulated shoppers are after one event, two, and so on up to some fifty. No key comes twice, which is the worst case:
+the store writes only the last of a chunk's records of one key. They are made beforehand. What is timed is what a
+worker does with them: chunks through :meth:`state.store.PartitionStore.restore` into an empty store, and closing it,
+which flushes. ``cpu_s`` is that of the whole process in that time, RocksDB's own threads included.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def run_restore(
 
 
 def changelog(records: int, users: int) -> Iterator[ChangelogRecord]:
-    """Compacted changelog of a users partition: a profile per user, and a position now and then.
+    r"""Compacted changelog of a users partition: a profile per user, and a position now and then.
 
     Examples
     --------
     >>> [record.key for record in changelog(2, users=1)]
-    [b'\\x01shopper-0000-1', b'\\x01shopper-0000-2']
+    [b'\x01shopper-0000-1', b'\x01shopper-0000-2']
     """
     intake, keeper, store = Intake(), ProfileKeeper(ProfileSettings()), MemoryStore(Profile)
     encode = msgspec.json.Encoder().encode

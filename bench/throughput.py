@@ -19,10 +19,9 @@ import msgspec
 from bench.cluster import Cluster, cluster, create_topics, settings_from
 from bench.load import Load, append, load_of
 from bench.machine import Sampler, describe, memory_mb
-from bench.peer import PeerResult, run_peer
+from bench.peer import PeerPlan, PeerResult, run_peer
 from bench.recommendations import count_slates
 from bench.worker_process import WorkerProcess
-from streams.settings import Settings
 
 DRAIN_TIMEOUT_S = 1800.0
 
@@ -71,11 +70,11 @@ def run_throughput(
     data: Path | None = None,
     events: int | None = None,
     brokers: str | None = None,
-    peer_events: int = 0,
+    peer: PeerPlan | None = None,
     users: int = 20_000,
     items: int = 2_000,
 ) -> ThroughputResult:
-    """Measure a worker, and if ``peer_events`` is more than zero the idiomatic Faust app on that many of the events.
+    """Measure a worker, and if asked to the idiomatic Faust app on the first of the same events.
 
     Parameters
     ----------
@@ -85,15 +84,17 @@ def run_throughput(
         At most so many; by default the whole file, or 200,000 simulated ones.
     brokers
         Without Nearstream's records; by default an Apache Kafka is started.
+    peer
+        By default it is not measured.
     users, items
         Of the simulation.
     """
     load = load_of(data, events, users, items)
     with cluster(brokers) as place:
         result = asyncio.run(_measure(place, load))
-        if peer_events:
-            peer = run_peer(place, Load(load.name, load.events[:peer_events]))
-            result.peer, result.ratio = peer, round(result.events_per_cpu_s / peer.events_per_cpu_s, 1)
+        if peer is not None:
+            result.peer = run_peer(place, Load(load.name, load.events[: peer.events]), peer.store)
+            result.ratio = round(result.events_per_cpu_s / result.peer.events_per_cpu_s, 1)
     return result
 
 
@@ -122,14 +123,8 @@ async def _measure(place: Cluster, load: Load) -> ThroughputResult:
         events_per_recommendation=round(len(load.events) / max(slates.placements.values()), 2),
         peak_rss_mb=round(peak, 1),
         broker=place.label,
-        **_circumstances(settings),
+        guarantee=settings.worker.processing_guarantee,
+        python=platform.python_version(),
+        machine=describe(),
+        date=datetime.now(UTC).date().isoformat(),
     )
-
-
-def _circumstances(settings: Settings) -> dict[str, str]:
-    return {
-        "guarantee": settings.worker.processing_guarantee,
-        "python": platform.python_version(),
-        "machine": describe(),
-        "date": datetime.now(UTC).date().isoformat(),
-    }

@@ -19,7 +19,7 @@ from processors.signals import SIGNALS_TOPIC
 from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess, is_listening
 
-_COMMAND = "from streams.service import *; from streams.settings import load_settings; set_up_logging(); run_worker(load_settings())"
+_COMMAND = (sys.executable, "-m", "streams.cli", "worker")
 _QUIET_S = 0.5
 
 
@@ -46,7 +46,7 @@ class WorkerProcess:
 
     def __init__(self, environment: Mapping[str, str], log: Path) -> None:
         self._port = int(environment["NEARSTREAM_WORKER__WEB_PORT"])
-        self._process = ChildProcess([sys.executable, "-c", _COMMAND], log, environment=environment)
+        self._process = ChildProcess(_COMMAND, log, environment=environment)
         self.pid = self._process.pid
         self.started_at = 0.0
 
@@ -94,13 +94,7 @@ class WorkerProcess:
         Returns
         -------
         float
-            Monotonic seconds of the moment: when the last event was seen to be applied everywhere, or when the read
-            model last changed, whichever is later.
-
-        Raises
-        ------
-        BenchmarkFailed
-            If it takes too long.
+            Monotonic seconds: when everything was seen to be applied, or the read model last changed if that is later.
         """
         applied_at: list[float] = []
         changed_at: list[float] = []
@@ -120,7 +114,7 @@ class WorkerProcess:
 
 
 class Figures:
-    """Samples of one scrape.
+    r"""Samples of one scrape.
 
     Parameters
     ----------
@@ -129,7 +123,7 @@ class Figures:
 
     Examples
     --------
-    >>> figures = Figures('n_total{topic="a"} 3.0\\nn_total{topic="b"} 4.0\\n')
+    >>> figures = Figures('n_total{topic="a"} 3.0\nn_total{topic="b"} 4.0\n')
     >>> figures.total("n_total"), figures.total("n_total", topic="b")
     (7.0, 4.0)
     """

@@ -135,7 +135,9 @@ class Ranker:
 
         Deterministic in profiles and published item views alone: ties are broken by a hash of the item id.
         """
-        parts = [self._rank_part(profiles[at : at + MAX_ROWS], index) for at in range(0, max(1, len(profiles)), MAX_ROWS)]
+        parts = [
+            self._rank_part(profiles[at : at + MAX_ROWS], index) for at in range(0, max(1, len(profiles)), MAX_ROWS)
+        ]
         if len(parts) == 1:
             return parts[0]
         return [_stack([part[n] for part in parts]) for n in range(len(self.settings.placements))]

@@ -86,7 +86,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ``/healthz`` fails if a partition with lag makes no progress for this long.
     """
 
-    state_dir: str = "state-data"
+    state_dir: str = "nearstream-data"
     processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
     commit_interval_ms: _Natural = 50
     broadcast_interval_ms: _Natural = 250

@@ -36,6 +36,9 @@ class TopicSpec:
             # The append time is the time that events are judged by and latency is measured from.
             "message.timestamp.type": "LogAppendTime",
         }
+        if self.compacted:
+            # A store that was away must still find the deletions it missed.
+            config["delete.retention.ms"] = str(30 * DAY_MS)
         if self.retention_ms is not None:
             config["retention.ms"] = str(self.retention_ms)
         if self.max_message_bytes is not None:

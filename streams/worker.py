@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine
 from functools import partial
+from pathlib import Path
 from time import monotonic, time
 from typing import Any, cast
 
@@ -49,6 +50,7 @@ class FaustApp(faust.App):
             env_prefix="NEARSTREAM_FAUST_",
             web_enabled=False,
             store="memory://",
+            datadir=str(Path(settings.worker.state_dir) / "faust"),
             topic_disable_leader=True,
             topic_allow_declare=False,
             stream_wait_empty=False,
@@ -87,6 +89,7 @@ class Worker:
         self.web_port = 0
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._progress: dict[TP, tuple[int, float]] = {}
+        self._joined = False
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
         self._source = SourceControl(self._seek, self._beginning, self._pause, self._resume)
@@ -187,8 +190,10 @@ class Worker:
                 self.runners[name] = runner
                 self._tasks[name] = self._guard(runner.run(self.reader.complete), f"{plane.name}-{partition}")
         self._progress.clear()
+        self._joined = True
 
     async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
+        self._joined = False
         await self._stop_runners(list(self._tasks))
 
     async def _stop_runners(self, names: list[tuple[str, int]]) -> None:
@@ -264,6 +269,9 @@ class Worker:
     def refresh(self) -> None:
         """Bring the gauges up to date."""
         metrics, now = self.metrics, monotonic()
+        # Partitions that went elsewhere must not linger with their last figures.
+        for gauge in (metrics.lag, metrics.commit_age, metrics.store_bytes):
+            gauge.clear()
         for tp, lag in self.lags().items():
             metrics.lag.labels(tp.topic, str(tp.partition)).set(lag)
         ready = dict.fromkeys((plane.name for plane in self.topology.planes), 0)
@@ -280,12 +288,15 @@ class Worker:
         metrics.ready.set(0 if self.unready() else 1)
 
     def unready(self) -> dict[str, str]:
-        """What keeps the worker from being ready: no partitions, partitions being restored, read model incomplete."""
+        """What keeps the worker from being ready: not in the group, partitions being restored, read model incomplete.
+
+        A worker that the group has no partitions for is ready: it stands by.
+        """
         problems = {}
         if not self.reader.complete.is_set():
             problems["read model"] = "still being read"
-        if not self.runners:
-            problems["partitions"] = "none assigned"
+        if not self._joined:
+            problems["group"] = "not joined yet"
         for (plane, partition), runner in self.runners.items():
             if runner.processor is None:
                 problems[f"{plane}-{partition}"] = "being restored"

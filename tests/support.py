@@ -99,9 +99,7 @@ def read_topic(bootstrap: str, topic: str) -> list[list[Any]]:
 
 def event(n: int | str, user: str, item: str, time_ms: int, **fields: Any) -> bytes:
     """A valid event as JSON."""
-    return msgspec.json.encode(
-        {"event_id": f"e{n}", "user_id": user, "item_id": item, "timestamp": time_ms, **fields}
-    )
+    return msgspec.json.encode({"event_id": f"e{n}", "user_id": user, "item_id": item, "timestamp": time_ms, **fields})
 
 
 class WorkerProcess:
@@ -115,7 +113,7 @@ class WorkerProcess:
     def start(self) -> None:
         toml = self.log.with_suffix(".toml")
         toml.write_text(_toml(msgspec.to_builtins(self.settings)), encoding="utf-8")
-        command = [sys.executable, "-c", "import sys, pathlib; from streams.service import *; from streams.settings import load_settings; set_up_logging(); run_worker(load_settings(pathlib.Path(sys.argv[1])))", str(toml)]
+        command = [sys.executable, "-m", "streams.cli", "--settings", str(toml), "worker"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NEARSTREAM_")}
         self._log_start = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:

@@ -93,7 +93,9 @@ def check_topics(settings: Settings) -> Check:
         return Check("topics", "ok", f"all {len(states)} are there, {settings.topics.partitions} partitions each")
     message = "; ".join(map(str, differences))
     if any(difference.what == "partitions" for difference in differences):
-        return Check("topics", "fail", message, "Set topics.partitions to what the topics have; it cannot change later.")
+        return Check(
+            "topics", "fail", message, "Set topics.partitions to what the topics have; it cannot change later."
+        )
     advice = "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config NAME=EXPECTED"
     serious = any(difference.what == "cleanup.policy" for difference in differences)
     return Check("topics", "fail" if serious else "warn", message, advice)

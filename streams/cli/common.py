@@ -46,8 +46,8 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (NearstreamError, OSError) as error:
-            ours = isinstance(error, NearstreamError)
-            if options_of(ctx).debug or not (ours or error.filename):
+            # An error of the system is the user's matter if it is about a file.
+            if options_of(ctx).debug or (isinstance(error, OSError) and not error.filename):
                 raise
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(2 if isinstance(error, ConfigurationError) else 1) from error
@@ -64,7 +64,9 @@ def hoist(args: list[str]) -> list[str]:
     ['send', '--', '--debug']
     """
     end = args.index("--") if "--" in args else len(args)
-    front, rest, at = [], [], 0
+    front: list[str] = []
+    rest: list[str] = []
+    at = 0
     while at < end:
         size = 2 if args[at] in _WITH_VALUE else 1
         mine = args[at] in _WITH_VALUE + _FLAGS or args[at].startswith(tuple(f"{name}=" for name in _WITH_VALUE))

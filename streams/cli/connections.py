@@ -50,12 +50,12 @@ def consuming(settings: Settings) -> Iterator[KafkaConsumer]:
     BrokerUnavailable
         For every error of the brokers or on the way to them.
     """
-    consumer = KafkaConsumer(
+    arguments = {
         **tool_arguments(settings.kafka),
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        allow_auto_create_topics=False,
-    )
-    with plain_errors(settings.kafka), closing(consumer):
+        "group_id": None,
+        "enable_auto_commit": False,
+        "isolation_level": "read_committed",
+        "allow_auto_create_topics": False,
+    }
+    with plain_errors(settings.kafka), closing(KafkaConsumer(**arguments)) as consumer:
         yield consumer

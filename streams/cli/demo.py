@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.common import settings_of
+from streams.cli.common import JsonOption, options_of, print_json, settings_of
+
+EXAMPLES = """[bold]Examples[/bold]
+  nearstream demo                                  until Ctrl-C, on the embedded broker
+  nearstream demo --seconds 60 --json              one line of figures in the end
+  nearstream demo --kafka --rate 500               on Apache Kafka, exactly once
+  nearstream demo --brokers kafka:9092 --seed 2    on brokers that run already
+"""
 
 
 def demo(
@@ -22,30 +29,27 @@ def demo(
     kafka: Annotated[
         bool, typer.Option("--kafka", help="Start Apache Kafka (needs Java and Maven), and process exactly once.")
     ] = False,
-    brokers: Annotated[
-        str | None,
-        typer.Option(help="Use these brokers. Another run on them needs another --seed, or its events are duplicates."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON line on standard output in the end, and nothing else there.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Start a broker, a worker and simulated shoppers, and watch the recommendations get better.
 
-    Ctrl-C ends it and stops everything it started. Neither Docker nor Java is needed, unless you ask for Kafka.
+    Ctrl-C ends it and stops everything it started. Neither Docker nor Java is needed, unless you ask for --kafka.
+
+    With --brokers it starts no broker: its worker joins the group of the settings, and the events stay in the topics.
+    Another run there needs another --seed, or its events are dropped as duplicates.
     """
-    import msgspec
     from rich.console import Console
 
     from streams.demo.run import Options, run_demo
     from streams.demo.show import say_summary
 
+    brokers = options_of(context).brokers
     if kafka and brokers is not None:
         raise typer.BadParameter("--kafka starts a broker, --brokers names one: give one of them")
     console = Console(stderr=as_json)
     options = Options(seconds, rate, shoppers, seed, kafka, brokers)
     summary = run_demo(settings_of(context), options, console, live=console.is_terminal and not as_json)
     if as_json:
-        typer.echo(msgspec.json.encode(summary).decode())
+        print_json(summary)
     else:
         say_summary(console, summary)

@@ -50,8 +50,8 @@ class Preparer:
     Examples
     --------
     >>> preparer = Preparer(IntakeSettings(), "events.click.v1")
-    >>> preparer.line(b'{"user_id": "u1"}', 3)
-    Refused(why='missing_field: item_id: missing, expected a non-empty text of at most 256 characters', where='line 3: ')
+    >>> preparer.line(b'{"user_id": "u1"}', 3).why
+    'missing_field: item_id: missing, expected a non-empty text of at most 256 characters'
     >>> preparer.line(b'{"user_id": "u1", "item_id": "i1", "event_id": "e1"}', 4).topic
     'events.click.v1'
     """
@@ -72,7 +72,11 @@ class Preparer:
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             return self._as_it_is(line, {}, where) if self._raw else Refused(f"not_json: {error}", where)
         if not isinstance(fields, dict):
-            return self._as_it_is(line, {}, where) if self._raw else Refused("not_an_object: a JSON object is expected", where)
+            return (
+                self._as_it_is(line, {}, where)
+                if self._raw
+                else Refused("not_an_object: a JSON object is expected", where)
+            )
         return self._as_it_is(line, fields, where) if self._raw else self._prepare(fields, where)
 
     def _as_it_is(self, line: bytes, fields: dict[str, Any], where: str) -> Outgoing | Refused:

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def record_fields(record: SourceRecord) -> dict[str, Any]:
-    """A record as JSON can hold it: what is neither JSON nor text becomes base64 under ``key_base64``, ``value_base64``.
+    r"""A record as JSON can hold it; ``key_base64`` and ``value_base64`` hold bytes that are no text and no JSON.
 
     Examples
     --------
     >>> from processors.events import Record
-    >>> record_fields(Record("t", 0, 7, 1700000000000, b"u1", b"\\xff"))["value_base64"]
+    >>> record_fields(Record("t", 0, 7, 1700000000000, b"u1", b"\xff"))["value_base64"]
     '/w=='
     """
     fields: dict[str, Any] = {

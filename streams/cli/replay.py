@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from streams.cli.common import JsonOption, print_json, settings_of
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 EXAMPLES = """[bold]Examples[/bold]
   nearstream replay clicks.csv.gz                     flat out
@@ -37,30 +34,14 @@ def replay(
 
     Event ids follow from file and line, so that a replay repeated soon counts no event twice.
     """
-    from streams.cli.replaying import Replay
+    from streams.cli.replaying import Replay, progress_bar
 
     settings = settings_of(context)
     run = Replay(settings, file, speed=speed, limit=limit, now=now)
-    with _progress(visible=not as_json) as progress:
+    with progress_bar(visible=not as_json) as progress:
         task = progress.add_task(file.name, total=run.total())
         result = run.run(lambda events: progress.update(task, completed=events))
     if as_json:
         print_json(result)
     else:
         typer.echo(f"{result.events:,} events in {result.seconds:.1f} s: {result.events_per_s:,.0f} a second")
-
-
-def _progress(*, visible: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.speed:,.0f}/s", table_column=None) if False else _SpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not (visible and console.is_terminal),
-    )

@@ -39,8 +39,12 @@ def send(
     currency: Annotated[str | None, typer.Option(help="Currency of the price.")] = None,
     quantity: Annotated[float | None, typer.Option(help="How many.")] = None,
     session_id: Annotated[str | None, typer.Option("--session", help="Session; guessed from pauses if absent.")] = None,
-    event_id: Annotated[str | None, typer.Option(help="Id of the event; new if absent. Repeated ids are dropped.")] = None,
-    timestamp: Annotated[str | None, typer.Option(help="When: ISO-8601 or milliseconds since 1970; now if absent.")] = None,
+    event_id: Annotated[
+        str | None, typer.Option(help="Id of the event; new if absent. Repeated ids are dropped.")
+    ] = None,
+    timestamp: Annotated[
+        str | None, typer.Option(help="When: ISO-8601 or milliseconds since 1970; now if absent.")
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Send as it is, without a check: nothing is filled in.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -123,6 +127,8 @@ def _report(event: Outgoing, sent: Sent, as_json: bool) -> None:
     if as_json:
         print_json(sent)
     else:
-        typer.echo(f"{sent.topic} partition {sent.partition} offset {sent.offset}  event {sent.event_id or 'without id'}")
+        typer.echo(
+            f"{sent.topic} partition {sent.partition} offset {sent.offset}  event {sent.event_id or 'without id'}"
+        )
     for repair in event.repairs:
         typer.secho(f"{event.where}repaired: {repair}", fg=typer.colors.YELLOW, err=True)

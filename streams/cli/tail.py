@@ -29,7 +29,9 @@ _POLL_MS = 250
 def tail(
     context: typer.Context,
     topic: Annotated[str, typer.Argument(help="Topic, such as recommendations.v1; `nearstream topics` lists them.")],
-    user: Annotated[str | None, typer.Option(help="Only records with this key, from the one partition they are on.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Only records with this key, from the one partition they are on.")
+    ] = None,
     from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Start with the oldest record.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="End after so many records.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="End after so many seconds.")] = None,

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from streams.demo.snapshot import Setting, Snapshot, Summary
-from streams.demo.view import clock, draw, milliseconds, percent
+from streams.demo.view import draw, hints, milliseconds, percent, status_line
 
 
 class Show(Protocol):
@@ -65,17 +65,6 @@ class PlainShow:
         self._console.print(status_line(snapshot), soft_wrap=True, highlight=False, markup=False)
 
 
-def status_line(snapshot: Snapshot) -> str:
-    """A snapshot in one line."""
-    return (
-        f"{clock(snapshot.elapsed_s):>5}  events {snapshot.events:,} ({snapshot.events_per_s:.0f}/s)"
-        f"  recommendations {snapshot.recommendations:,} ({snapshot.recommendations_per_s:.0f}/s)"
-        f"  p50 {milliseconds(snapshot.p50_ms)}  p99 {milliseconds(snapshot.p99_ms)}"
-        f"  hit-rate {percent(snapshot.hit_rate)}"
-        f" (best possible {percent(snapshot.oracle)}, bestsellers {percent(snapshot.popularity)})"
-    )
-
-
 @contextmanager
 def step(console: Console, text: str) -> Iterator[None]:
     """Say what is being done, and how long it took."""
@@ -91,9 +80,8 @@ def step(console: Console, text: str) -> Iterator[None]:
 
 def say_how_to_connect(console: Console, setting: Setting) -> None:
     """Print what another terminal needs to join in."""
-    tail = f"nearstream tail recommendations.v1 --brokers {setting.brokers}"
-    for name, value in (("Kafka", setting.brokers), ("metrics", setting.metrics_url), ("watch", tail)):
-        console.print(Text(f"  {name:8}", "dim").append(value, "cyan"), soft_wrap=True)
+    for name, value in (("Kafka", setting.brokers), *hints(setting)):
+        console.print(Text(f"{name:8}", "dim").append(value, "cyan"), soft_wrap=True)
 
 
 def say_summary(console: Console, summary: Summary) -> None:
@@ -107,4 +95,4 @@ def say_summary(console: Console, summary: Summary) -> None:
         f"Nearstream reached {percent(summary.oracle_share)} of what is possible.",
     )
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False)

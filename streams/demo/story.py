@@ -13,6 +13,9 @@ from streams.demo.snapshot import Deed, Story, Suggestion
 _ACTIONS = {"view": "looked at", "click": "clicked", "cart": "into cart", "purchase": "bought"}
 _CANDIDATES = 2_000
 
+K = 10
+"""How much of a slate is looked at."""
+
 
 class _Done(NamedTuple):
     at_s: float
@@ -46,7 +49,7 @@ class Follower:
         foreseen = None
         if event.action == "view":
             item_id = event.product.item_id
-            foreseen = next((item.rank for item in self._slate if item.item_id == item_id), None)
+            foreseen = next((item.rank for item in self._slate[:K] if item.item_id == item_id), None)
         self._done.appendleft(_Done(now_s, _ACTIONS[event.action], event.product.name, foreseen))
 
     def recommended(self, message: Recommendation) -> None:

@@ -15,10 +15,11 @@ from streams.demo.snapshot import Deed, Setting, Snapshot, Story, Suggestion
 _STREAM_WIDTH = 32
 _LEGEND_WIDTH = 21
 _SIDE_BY_SIDE = 110
+_NARROWEST, _LOWEST = 64, 18
 
 
-def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Layout:
-    """The screen.
+def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> RenderableType:
+    """The screen; a status line on a terminal that is too small for it.
 
     Parameters
     ----------
@@ -27,7 +28,10 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Layou
     width, height
         Of the terminal, in characters.
     """
-    top = 7 if height < 32 else 11
+    if width < _NARROWEST or height < _LOWEST:
+        return Text(status_line(snapshot))
+    tall = height >= 32
+    top, bottom = (11, 3) if tall else (7, 2)
     screen = Layout()
     figures = Layout(size=top)
     figures.split_row(
@@ -37,10 +41,21 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Layou
     screen.split_column(
         Layout(_header(setting, snapshot), size=1),
         figures,
-        Layout(_story(snapshot.story, setting.placement, width, height - top - 5)),
-        Layout(_footer(setting), size=2),
+        Layout(_story(snapshot.story, setting.placement, width, height - top - bottom - 3)),
+        Layout(_footer(setting, bottom), size=bottom),
     )
     return screen
+
+
+def status_line(snapshot: Snapshot) -> str:
+    """A snapshot in one line."""
+    return (
+        f"{clock(snapshot.elapsed_s):>5}  events {snapshot.events:,} ({snapshot.events_per_s:.0f}/s)"
+        f"  recommendations {snapshot.recommendations:,} ({snapshot.recommendations_per_s:.0f}/s)"
+        f"  p50 {milliseconds(snapshot.p50_ms)}  p99 {milliseconds(snapshot.p99_ms)}"
+        f"  hit-rate {percent(snapshot.hit_rate)}"
+        f" (best possible {percent(snapshot.oracle)}, bestsellers {percent(snapshot.popularity)})"
+    )
 
 
 def percent(share: float | None) -> str:
@@ -91,14 +106,24 @@ def _header(setting: Setting, snapshot: Snapshot) -> RenderableType:
     return _ends(title, Text(clock(snapshot.elapsed_s), "bold"))
 
 
-def _footer(setting: Setting) -> RenderableType:
-    lines = Table.grid(expand=True)
-    hint = Text(" In another terminal  ", "dim")
-    hint.append(f"nearstream tail recommendations.v1 --brokers {setting.brokers}", "cyan")
-    end = Text(" Metrics  ", "dim").append(setting.metrics_url, "cyan")
-    lines.add_row(_ends(hint, Text()))
-    lines.add_row(_ends(end, Text("Ctrl-C ends ", "dim")))
-    return lines
+def hints(setting: Setting) -> list[tuple[str, str]]:
+    """How to join in from another terminal: what for, and the command or address."""
+    at = f"--brokers {setting.brokers}"
+    return [
+        ("Watch", f"nearstream tail recommendations.v1 {at}"),
+        ("Metrics", setting.metrics_url),
+        ("Send", f"nearstream send click --user me --item tent-1 {at}"),
+    ]
+
+
+def _footer(setting: Setting, lines: int) -> RenderableType:
+    rows = Table.grid(expand=True, padding=(0, 1))
+    rows.add_column(width=8, style="dim")
+    rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis", style="cyan")
+    rows.add_column(width=12, no_wrap=True, style="dim")
+    for number, (what, how) in enumerate(hints(setting)[:lines]):
+        rows.add_row(f" {what}", how, "Ctrl-C ends" if number == 1 else "")
+    return rows
 
 
 def _panel(content: RenderableType, title: str) -> Panel:
@@ -111,12 +136,12 @@ def _stream(snapshot: Snapshot) -> Panel:
     rows.add_column(justify="right", no_wrap=True, style="bold")
     rows.add_row("events in", f"{snapshot.events_per_s:,.0f} /s")
     rows.add_row("recommendations out", f"{snapshot.recommendations_per_s:,.0f} /s")
-    rows.add_row("from event to recommendation", "", style="dim")
-    rows.add_row("  half within   (p50)", Text(milliseconds(snapshot.p50_ms), "bold green"))
-    rows.add_row("  nearly all in (p99)", Text(milliseconds(snapshot.p99_ms), "bold green"))
+    rows.add_row("time between them")
+    rows.add_row("  half within (p50)", Text(milliseconds(snapshot.p50_ms), "bold green"))
+    rows.add_row("  99 % within (p99)", Text(milliseconds(snapshot.p99_ms), "bold green"))
     rows.add_row()
     rows.add_row("events so far", f"{snapshot.events:,}", style="dim")
-    rows.add_row("recommendations so far", f"{snapshot.recommendations:,}", style="dim")
+    rows.add_row("recommendations", f"{snapshot.recommendations:,}", style="dim")
     return _panel(rows, "The stream")
 
 
@@ -147,42 +172,61 @@ def _story(story: Story, placement: str, width: int, height: int) -> Panel:
     """What one shopper does and is offered: side by side on wide terminals, else one above the other."""
     content = Table.grid(expand=True)
     content.add_row(Text("likes ", "dim", no_wrap=True, overflow="ellipsis").append(story.tastes, "magenta"))
-    room = max(height - 1, 4)
+    room = max(height - 2, 4)
     if width >= _SIDE_BY_SIDE:
-        halves = Table.grid(expand=True, padding=(0, 2))
-        halves.add_column(ratio=5)
-        halves.add_column(ratio=7)
-        halves.add_row(_deeds(story.deeds, room - 1), _slate(story.slate, placement, room - 1))
+        halves = Table.grid(expand=True, padding=(0, 1))
+        halves.add_column(ratio=1)
+        halves.add_column(ratio=1)
+        halves.add_row(_deeds(story.deeds, room), _slate_with_room(story.slate, placement, room // 2))
         content.add_row(halves)
     else:
-        number = max((room - 2) // 3, 1)
+        number = room // 3
         content.add_row(_deeds(story.deeds, number))
-        content.add_row(_slate(story.slate, placement, room - 2 - number))
+        content.add_row(_slate(story.slate, placement, room - 1 - number))
     return _panel(content, f"One of them: {story.user_id}")
 
 
 def _deeds(deeds: tuple[Deed, ...], number: int) -> Table:
-    rows = _rows("Just now")
+    rows = _rows("Just now", "  (✓ no. 3: it was suggested, as third)", (5, 9, None, 8))
     for deed in deeds[:number]:
-        mark = f"  ✓ was no. {deed.foreseen} below" if deed.foreseen else ""
-        what = Text(deed.name).append(mark, "green")
-        rows.add_row(Text(f"{deed.ago_s:3.0f} s", "dim"), Text(f"{deed.action:9}", "dim"), what)
+        mark = f"✓ no. {deed.foreseen}" if deed.foreseen else ""
+        rows.add_row(
+            f"{deed.ago_s:3.0f} s", deed.action, Text(deed.name, "default not dim"), Text(mark, "green not dim")
+        )
     for _ in range(number - len(deeds)):
-        rows.add_row("", "", "")
+        rows.add_row()
     return rows
 
 
 def _slate(slate: tuple[Suggestion, ...], placement: str, number: int) -> Table:
-    rows = _rows(f"Nearstream suggests ({placement})")
+    """The slate, one line each."""
+    rows = _rows("Nearstream suggests", f"  ({placement})", (2, 30, None))
     for place in slate[:number]:
-        rows.add_row(Text(f"{place.rank:3}", "dim"), Text(place.name), Text(place.reason, "dim"))
+        rows.add_row(f"{place.rank:2}", Text(place.name, "default not dim"), Text(place.reason))
     return rows
 
 
-def _rows(title: str) -> Table:
+def _slate_with_room(slate: tuple[Suggestion, ...], placement: str, number: int) -> Table:
+    """The slate, the reason below each name."""
+    rows = _rows("Nearstream suggests", f"  ({placement})", (2, None))
+    for place in slate[:number]:
+        rows.add_row(f"{place.rank:2}", Text(place.name, "default not dim"))
+        rows.add_row("", Text(place.reason))
+    return rows
+
+
+def _rows(title: str, aside: str, widths: tuple[int | None, ...]) -> Table:
+    """A table of dim text under a title; a column without a width takes what is left."""
     rows = Table(
-        box=None, expand=True, padding=(0, 1, 0, 0), show_header=False, title=f"[bold]{title}", title_justify="left"
+        box=None,
+        expand=True,
+        padding=(0, 1, 0, 0),
+        show_header=False,
+        title=Text(title, "bold").append(aside, "dim not bold"),
+        title_justify="left",
+        title_style="",
+        style="dim",
     )
-    for _ in range(3):
-        rows.add_column(no_wrap=True, overflow="ellipsis")
+    for width in widths:
+        rows.add_column(no_wrap=True, overflow="ellipsis", width=width, ratio=None if width else 1)
     return rows

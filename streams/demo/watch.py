@@ -16,9 +16,8 @@ from processors.simulator.products import Floats
 from processors.users_plane import Recommendation
 from streams.demo.meters import Curve, Latencies, Rate
 from streams.demo.snapshot import Snapshot
-from streams.demo.story import Follower, liveliest
+from streams.demo.story import Follower, K, liveliest
 
-K = 10
 _ANSWERED_WITHIN_S = 60.0
 _JUDGED_LATELY = 1_000
 

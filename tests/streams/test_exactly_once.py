@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
@@ -99,7 +98,7 @@ def wait_for_kill(moment: str, worker: WorkerProcess, random_: random.Random) ->
 
 
 @pytest.fixture(scope="module")
-def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Settings, Account]]:
+def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Settings, Account]:
     """A run under load with kills when just ready, while taking over, and at random moments of work."""
     folder = tmp_path_factory.mktemp("killed")
     settings = fresh_settings(kafka, folder / "state")
@@ -119,7 +118,7 @@ def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
             assert worker.stop() == 0, worker.tail()
         finally:
             worker.discard()
-    yield kafka, settings, account(kafka, settings)
+    return kafka, settings, account(kafka, settings)
 
 
 def test_nothing_is_lost_doubled_or_wrong_after_kills(killed: tuple[str, Settings, Account]) -> None:

@@ -40,7 +40,9 @@ def processor(store: MemoryStore[Log] | None = None) -> Processor:
     return PartitionProcessor(LogPlane(), 3, store or MemoryStore(Log))
 
 
-def batch(topic: str, start: int, end: int, missing: tuple[int, ...] = (), time: Callable[[int], int] = int) -> SourceBatch:
+def batch(
+    topic: str, start: int, end: int, missing: tuple[int, ...] = (), time: Callable[[int], int] = int
+) -> SourceBatch:
     records = [Record(topic, 3, n, time(n), None, b"") for n in range(start, end) if n not in missing]
     return SourceBatch(topic, start, end, records)
 

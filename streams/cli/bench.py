@@ -1,0 +1,136 @@
+"""``nearstream bench``: measure a worker on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streams.cli.common import JsonOption, options_of, print_json
+
+if TYPE_CHECKING:
+    import msgspec
+
+_EXAMPLES = """[bold]Examples[/bold]
+  nearstream bench throughput                           200,000 simulated events, flat out
+  nearstream bench throughput --data clicks.csv.gz      a recorded stream
+  nearstream bench throughput --peer                    and the same logic as an idiomatic Faust app
+  nearstream bench latency --rate 500                   from an event to its recommendation
+
+Each starts an Apache Kafka of its own (Java 17 and Maven) and stops it, unless --brokers names some without
+events. docs/benchmarks.md says what the figures mean. Settings hold here too: NEARSTREAM_WORKER__BATCH_MAX_RECORDS=500.
+"""
+
+app = typer.Typer(
+    help="Measure a worker on this machine.", epilog=_EXAMPLES, no_args_is_help=True, rich_markup_mode="rich"
+)
+
+
+class Store(StrEnum):
+    """Where the Faust app that is compared with keeps its tables."""
+
+    MEMORY = "memory"
+    ROCKSDB = "rocksdb"
+
+
+_Users = Annotated[int, typer.Option(min=1, help="Simulated shoppers.")]
+_Items = Annotated[int, typer.Option(min=100, help="Simulated products.")]
+
+
+@app.command()
+def throughput(
+    context: typer.Context,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Event file; by default the simulator."),
+    ] = None,
+    events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the file, or 200,000.")] = 0,
+    peer: Annotated[bool, typer.Option("--peer", help="Measure the idiomatic Faust app as well.")] = False,
+    peer_events: Annotated[int, typer.Option(min=100, help="Events it gets, the first of the same.")] = 5_000,
+    peer_store: Annotated[Store, typer.Option(help="Where it keeps its tables.")] = Store.MEMORY,
+    users: _Users = 20_000,
+    items: _Items = 2_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Events per second, and per second of CPU, that one worker applies and answers."""
+    from bench.peer import PeerPlan
+    from bench.throughput import run_throughput
+
+    plan = PeerPlan(peer_events, peer_store.value) if peer else None
+    _say(run_throughput(data, events or None, _brokers(context), plan, users, items), as_json)
+
+
+@app.command()
+def latency(
+    context: typer.Context,
+    rate: Annotated[float, typer.Option(min=1.0, help="Mean events per second.")] = 500.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long to measure.")] = 30.0,
+    warmup: Annotated[float, typer.Option(min=0.0, help="Seconds at that rate before, not measured.")] = 8.0,
+    history: Annotated[int, typer.Option(min=1, help="Events applied before all that.")] = 20_000,
+    users: _Users = 20_000,
+    items: _Items = 2_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Time from an event's append until its recommendation can be read."""
+    from bench.latency import run_latency
+
+    _say(run_latency(rate, seconds, warmup, _brokers(context), history, users, items), as_json)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    records: Annotated[int, typer.Option(min=1, help="Changelog records.")] = 300_000,
+    users: _Users = 6_000,
+    through_kafka: Annotated[bool, typer.Option("--through-kafka", help="Restore from a topic as well.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Changelog records per second that a partition store takes in."""
+    from bench.restore import run_restore
+
+    _say(run_restore(records, users, through_kafka, _brokers(context)), as_json)
+
+
+@app.command()
+def memory(
+    context: typer.Context,
+    events: Annotated[int, typer.Option(min=10, help="How many to apply.")] = 1_000_000,
+    users: _Users = 100_000,
+    items: _Items = 5_000,
+    as_json: JsonOption = False,
+) -> None:
+    """What a worker's memory does over a long run."""
+    from bench.memory import run_memory
+
+    _say(run_memory(events, users, items, _brokers(context)), as_json)
+
+
+def _brokers(context: typer.Context) -> str | None:
+    """Brokers of the command line; what is measured takes everything else from the environment."""
+    options = options_of(context)
+    if options.settings_file is not None:
+        os.environ["NEARSTREAM_SETTINGS"] = str(options.settings_file.absolute())
+    if not options.debug:
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    return options.brokers
+
+
+def _say(result: msgspec.Struct, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    import msgspec
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in msgspec.to_builtins(result).items():
+        shown = f"{value:,}" if isinstance(value, int | float) else str(value)
+        table.add_row(name.replace("_", " "), shown)
+    Console().print(table)
