@@ -47,11 +47,10 @@ class Cluster:
         Settings of the environment (``NEARSTREAM_WORKER__BATCH_MAX_RECORDS=200``) and of the file that
         ``NEARSTREAM_SETTINGS`` names hold for what is measured as well.
         """
-        run = uuid.uuid4().hex[:8]
         own = {
             "NEARSTREAM_KAFKA__BROKERS": self.brokers,
-            "NEARSTREAM_KAFKA__GROUP": f"bench-{run}",
-            "NEARSTREAM_WORKER__STATE_DIR": str(self.directory / f"state-{run}"),
+            "NEARSTREAM_KAFKA__GROUP": f"bench-{uuid.uuid4().hex[:8]}",
+            "NEARSTREAM_WORKER__STATE_DIR": tempfile.mkdtemp(prefix="state-", dir=self.directory),
             "NEARSTREAM_WORKER__WEB_HOST": "127.0.0.1",
             "NEARSTREAM_WORKER__WEB_PORT": str(free_port()),
         }

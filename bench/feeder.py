@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -66,10 +67,15 @@ class Fed(msgspec.Struct, kw_only=True):
     late_ms: float = 0.0
 
 
-def start_feeder(feed: Feed, log: Path, environment: Mapping[str, str]) -> ChildProcess:
-    """Start a feeder."""
+@contextmanager
+def feeding(feed: Feed, log: Path, environment: Mapping[str, str]) -> Iterator[ChildProcess]:
+    """A feeder at work; it is ended with the context if it is not done by then."""
     command = [sys.executable, "-m", "bench.feeder", msgspec.json.encode(feed).decode()]
-    return ChildProcess(command, log, environment=environment)
+    feeder = ChildProcess(command, log, environment=environment)
+    try:
+        yield feeder
+    finally:
+        feeder.stop()
 
 
 def fed_by(feeder: ChildProcess) -> Fed:

@@ -22,7 +22,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.cluster import Cluster, cluster, create_topics, log_ends, settings_from
-from bench.feeder import Feed, fed_by, start_feeder
+from bench.feeder import Feed, fed_by, feeding
 from bench.load import append, simulated
 from bench.machine import Sampler, describe
 from bench.recommendations import Answer, committed_consumer, read_all
@@ -150,11 +150,11 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
         ends = await log_ends(settings, list(EVENT_TOPICS))
         before, begun = worker.figures(), time.monotonic()
         async with listening(settings) as consumer:
-            feeder = start_feeder(feed, place.directory / "feeder.log", environment)
-            answers = await _listen(consumer, feeder)
+            with feeding(feed, place.directory / "feeder.log", environment) as feeder:
+                answers = await _listen(consumer, feeder)
+                fed = fed_by(feeder)
         after, ended = worker.figures(), time.monotonic()
         cpu = (sampler.at(ended).cpu_s - sampler.at(begun).cpu_s) / (ended - begun)
-    fed = fed_by(feeder)
     appended = await _read_log(settings, ends)
     start = appended[0].time_ms + 1000 * warmup_s
     measured = [event for event in appended if event.time_ms >= start]

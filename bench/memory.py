@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from bench.cluster import Cluster, cluster, create_topics, settings_from
-from bench.feeder import Feed, fed_by, start_feeder
+from bench.feeder import Feed, fed_by, feeding
 from bench.load import START_MS
 from bench.machine import Sampler, describe, directory_mb, memory_mb
 from bench.throughput import DRAIN_TIMEOUT_S
@@ -97,8 +97,8 @@ def run_memory(
 
 def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> MemoryResult:
     settings = settings_from(environment)
-    feeder = start_feeder(feed, place.directory / "feeder.log", environment)
     with (
+        feeding(feed, place.directory / "feeder.log", environment) as feeder,
         WorkerProcess(environment, place.directory / "worker.log") as worker,
         Sampler(worker.pid, _EVERY_S) as sampler,
     ):
@@ -114,11 +114,12 @@ def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> Memo
         tenths = [_rss(sampler, _reached(marks, feed.events * n // 10)) for n in range(1, 10)]
         start, last = sampler.samples[0].rss_mb, _rss(sampler, end)
         state = directory_mb(Path(settings.worker.state_dir))
+        fed = fed_by(feeder)
     half = next(mark for mark in marks if mark.events >= feed.events // 2)
     wall = end - worker.started_at
     return MemoryResult(
         events=feed.events,
-        users=fed_by(feeder).users,
+        users=fed.users,
         rss_mb_start=round(start, 1),
         rss_mb_half=tenths[4],
         rss_mb_end=last,

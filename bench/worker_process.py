@@ -51,7 +51,11 @@ class WorkerProcess:
         self.started_at = 0.0
 
     def __enter__(self) -> Self:
-        self.wait(lambda: is_listening(self._port), 60.0, "its web server to answer", 0.01)
+        try:
+            self.wait(lambda: is_listening(self._port), 60.0, "its web server to answer", 0.01)
+        except BaseException:
+            self._process.stop()
+            raise
         self.started_at = time.monotonic()
         return self
 
@@ -84,9 +88,12 @@ class WorkerProcess:
             return False
 
     def figures(self) -> Figures:
-        """What its metrics say now."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
-            return Figures(answer.read().decode())
+        """What its metrics say now; nothing while it starts or ends, which :meth:`wait` sees."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
+                return Figures(answer.read().decode())
+        except (urllib.error.URLError, ConnectionError):
+            return Figures("")
 
     def wait_until_drained(self, events: int, timeout_s: float) -> float:
         """Wait until so many events are applied, all planes and the read model have followed, and nothing is left.

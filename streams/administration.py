@@ -25,7 +25,7 @@ class TopicMissing(NearstreamError):
 
     def __init__(self, topic: str) -> None:
         super().__init__(
-            f"topic {topic} is missing: `nearstream topics --create` creates Nearstream's topics, and so does a worker"
+            f"topic {topic} is missing: `nearstream topics` lists Nearstream's topics, and with --create creates them"
         )
         self.topic = topic
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from io import BufferedIOBase
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import msgspec
@@ -39,9 +39,7 @@ class _Touched(msgspec.Struct):
 
 
 def evaluate_events(
-    events: Iterable[FileEvent],
-    settings: Settings | None = None,
-    lists: Path | None = None,
+    events: Iterable[FileEvent], settings: Settings | None = None, lists: Path | None = None
 ) -> dict[str, Any]:
     """Run events through all planes on one partition and judge what would have been shown before each.
 
@@ -61,7 +59,7 @@ def evaluate_events(
     Returns
     -------
     dict
-        ``events``, ``refused`` (dead letters), ``seconds``, ``events_per_s``, and the figures of
+        ``events``, ``refused`` (dead letters), ``seconds``, ``cpu_s``, ``events_per_s``, and the figures of
         :meth:`processors.evaluation.Prequential.result` by segment.
 
     Raises
@@ -73,7 +71,7 @@ def evaluate_events(
     """
     system = _System(settings or Settings())
     judge = Prequential()
-    started = perf_counter()
+    started, cpu = perf_counter(), process_time()
     with _open_for_writing(lists) as out:
         for event in events:
             shown = system.ask(event, judge)
@@ -85,6 +83,7 @@ def evaluate_events(
         "events": len(judge),
         "refused": system.refused,
         "seconds": round(seconds, 1),
+        "cpu_s": round(process_time() - cpu, 1),
         "events_per_s": round(len(judge) / max(seconds, 1e-9)),
         **judge.result(),
     }

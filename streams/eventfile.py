@@ -45,7 +45,7 @@ class FieldError(NearstreamError):
     """A field of an event is not what it must be. The message names field, value and expectation."""
 
     def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"{field}: {_shown(value)}, expected {expected}")
+        super().__init__(f"{field}: {'missing' if value is None else _shown(value)}, expected {expected}")
 
 
 class EventFileError(NearstreamError):

@@ -19,6 +19,7 @@ import faust
 from faust.types import TP
 from faust.types.transports import TransportT
 
+from processors.errors import ConfigurationError
 from processors.plane import Plane
 from streams.broadcast import BroadcastReader
 from streams.clients import bootstrap_servers
@@ -113,6 +114,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         self._failed = loop.create_future()
         worker = self.settings.worker
+        _make_directory(worker.state_dir)
         reading = self._guard(self.reader.run(), "read model")
         watching = self._guard(self._watch(), "watchdog")
         async with serve(
@@ -315,3 +317,10 @@ class Worker:
                 if known is not None and now - known[1] > limit:
                     problems[f"{tp.topic}[{tp.partition}]"] = f"no progress for {now - runner.committed_at:.0f} s"
         return problems
+
+
+def _make_directory(state_dir: str) -> None:
+    try:
+        Path(state_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"worker.state_dir: {state_dir} cannot be made: {error.strerror}") from error

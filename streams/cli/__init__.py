@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli import demo, doctor, evaluate, replay, send, tail, topics, worker
+from streams.cli import bench, demo, doctor, evaluate, replay, send, tail, topics, worker
 from streams.cli.common import Commands, GlobalOptions
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
@@ -22,6 +22,7 @@ such as NEARSTREAM_KAFKA__BROKERS; `nearstream doctor` checks them, and says wha
 """
 
 _EXAMPLES = """[bold]First steps[/bold]
+  nearstream demo                                          broker, worker and shoppers, all at once
   nearstream topics --create                               create the topics
   nearstream worker                                        run a worker; more of them share the work
   nearstream send click --user u1 --item tent-1            tell it of a click
@@ -45,14 +46,14 @@ app = typer.Typer(
 _RUN, _TRY, _LOOK, _MEASURE = "Run", "Try", "Look", "Measure"
 
 app.command("worker", rich_help_panel=_RUN)(worker.worker)
-app.command("demo", rich_help_panel=_TRY)(demo.demo)
+app.command("demo", rich_help_panel=_TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.command("send", rich_help_panel=_TRY, epilog=send.EXAMPLES)(send.send)
 app.command("replay", rich_help_panel=_TRY, epilog=replay.EXAMPLES)(replay.replay)
 app.command("tail", rich_help_panel=_LOOK, epilog=tail.EXAMPLES)(tail.tail)
 app.command("topics", rich_help_panel=_LOOK, epilog=topics.EXAMPLES)(topics.topics)
 app.command("doctor", rich_help_panel=_LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("evaluate", rich_help_panel=_MEASURE)(evaluate.evaluate)
-# The place of bench: app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
+app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
 
 def _show_version(wanted: bool) -> None:

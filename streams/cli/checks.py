@@ -145,7 +145,7 @@ def check_worker(settings: Settings) -> Check:
         with error:
             return Check("worker", "warn", f"{address}: {_problems(error.read())}", "Wait, then see the worker's log.")
     except OSError as error:
-        return Check("worker", "warn", f"{address}: {getattr(error, 'reason', error)}", "nearstream worker starts one.")
+        return Check("worker", "warn", f"{address}: {_reason(error)}", "nearstream worker starts one.")
 
 
 def check_lag(settings: Settings) -> Check:
@@ -189,6 +189,11 @@ def _committed(admin: KafkaAdminClient, group: str) -> dict[tuple[str, int], int
             if monotonic() > deadline:
                 raise
             sleep(0.2)
+
+
+def _reason(error: OSError) -> str:
+    cause = getattr(error, "reason", error)
+    return str(getattr(cause, "strerror", None) or cause)
 
 
 def _problems(body: bytes) -> str:

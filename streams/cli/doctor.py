@@ -26,7 +26,8 @@ _MARKS = {"ok": ("✓", typer.colors.GREEN), "warn": ("!", typer.colors.YELLOW),
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """Check settings, brokers, topics, transactions, state directory, worker and lag.
 
-    Each check is ok, warn (it works, but look at it) or fail (it cannot work). The exit code is 1 if one fails.
+    Each check is ok, warn (it works, but look at it) or fail (it cannot work).
+    The exit code is 1 if one fails.
     """
     checks = []
     for check in _checks(context):

@@ -7,69 +7,76 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.common import settings_of
+from streams.cli.common import JsonOption, print_json, settings_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from streams.settings import Settings
 
+EXAMPLES = """[bold]Examples[/bold]
+  nearstream evaluate clicks.csv.gz                          a table
+  nearstream evaluate clicks.csv.gz --json --limit 10000     one JSON line on the first 10,000 events
+  nearstream evaluate clicks.csv.gz --settings new.toml      the same with other settings, to compare
+  nearstream evaluate clicks.csv.gz --lists shown.jsonl.gz   and what would have been shown before each event
+
+hr10, hr20: how often the item was among the first 10, 20 of the list. mrr20: mean of 1/rank. ndcg10: discounted gain.
+ceiling: how often it was an item that anybody had touched before, so that it could have been listed at all.
+"""
+
 
 def evaluate(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Events in time order: CSV(.gz) or JSONL.")],
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON line on standard output instead of a table.")
-    ] = False,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV(.gz) or JSONL(.gz), oldest first.")],
     lists: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the lists shown before each event, as JSONL (or .gz).")
+        Path | None,
+        typer.Option(dir_okay=False, metavar="FILE", help="Write the lists shown before each event: JSONL(.gz)."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Only the first events; 0 takes all.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first events.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge the recommendations by a recorded stream: how often the list shown before an event held its item.
 
-    Everything runs in memory, in one process and without a broker.
+    Runs in memory, without a broker. First-time pairs are judged by the list without what the user has touched.
     """
-    import msgspec
-
+    if lists is not None and lists.exists() and lists.samefile(file):
+        raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--lists")
     result = _run(file, settings_of(context), lists, limit)
     if as_json:
-        typer.echo(msgspec.json.encode(result).decode())
+        print_json(result)
     else:
         from rich.console import Console
 
         Console().print(figures_table(file.name, result))
 
 
-def _run(file: Path, settings: Settings, lists: Path | None, limit: int) -> dict[str, Any]:
-    from rich.console import Console
-    from rich.progress import Progress
-
+def _run(file: Path, settings: Settings, lists: Path | None, limit: int | None) -> dict[str, Any]:
+    from streams.cli.replaying import progress_bar
     from streams.evaluate import evaluate_events
     from streams.eventfile import count_events, read_events
 
     total = count_events(file)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        events = read_events(file, limit or None)
-        tracked = progress.track(events, min(total, limit or total), description=file.name)
-        return evaluate_events(tracked, settings, lists)
+    with progress_bar(visible=True) as progress:
+        events = progress.track(read_events(file, limit), min(total, limit or total), description=file.name)
+        return evaluate_events(events, settings, lists)
 
 
 def figures_table(name: str, result: dict[str, Any]) -> Table:
     """The figures of :func:`streams.evaluate.evaluate_events` for a person to read."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     title = f"{name}: {result['events']:,} events, {result['events_per_s']:,} a second"
     if result["refused"]:
         title += f", {result['refused']:,} refused"
-    table = Table("part", "events", *_COLUMNS, title=title)
-    for column in table.columns[1:]:
+    table = Table("part", "pairs", "events", *_COLUMNS, title=title, box=SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[2:]:
         column.justify = "right"
     for segment, part in _SEGMENTS.items():
-        for variant, which in (("all", "all"), ("new", "first-time pairs")):
+        for variant, pairs in (("all", "all"), ("new", "first-time")):
             figures = result[segment][variant]
             cells = (f"{figures[key]:.3f}" if key in figures else "–" for key in _COLUMNS.values())
-            table.add_row(f"{part}, {which}", f"{figures['n']:,}", *cells)
+            table.add_row(part, pairs, f"{figures['n']:,}", *cells)
     return table
 
 

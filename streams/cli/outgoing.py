@@ -83,7 +83,7 @@ class Preparer:
         try:
             topic = take_topic(dict(fields), self._topic)
         except FieldError as error:
-            return Refused(f"no topic: {error}; name a TYPE on the command line", where)
+            return Refused(f"{error}; or name a TYPE on the command line", where)
         return Outgoing(topic, _text(fields.get("user_id")), _text(fields.get("event_id")), line, where=where)
 
     def _prepare(self, fields: dict[str, Any], where: str = "") -> Outgoing | Refused:
@@ -91,7 +91,7 @@ class Preparer:
         try:
             topic = take_topic(fields, self._topic)
         except FieldError as error:
-            return Refused(f"no topic: {error}", where)
+            return Refused(str(error), where)
         if not self._raw:
             fields = {"event_id": str(uuid4()), "timestamp": now, **fields}
         value = msgspec.json.encode(fields)

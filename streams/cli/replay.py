@@ -32,7 +32,7 @@ def replay(
 ) -> None:
     """Feed recorded events to Kafka, flat out or as fast as you like.
 
-    Event ids follow from file and line, so that a replay repeated soon counts no event twice.
+    Event ids follow from file and line, so that a repeated event is known as one.
     """
     from streams.cli.replaying import Replay, progress_bar
 

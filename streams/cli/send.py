@@ -29,7 +29,7 @@ def send(
     context: typer.Context,
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[TYPE]", help="view, click, cart, fav or purchase; for input lines that say none."),
+        typer.Argument(metavar="TYPE", help="view, click, cart, fav or purchase; for input lines that say none."),
     ] = None,
     user: Annotated[str | None, typer.Option(help="Who. Without --user, JSON lines are read from input.")] = None,
     item: Annotated[str | None, typer.Option(help="What.")] = None,
@@ -50,8 +50,8 @@ def send(
 ) -> None:
     """Send events to Kafka, checked as a worker would check them.
 
-    Event id and time are filled in, the user is the key. Input lines that are refused are not sent; the exit code is
-    then 1.
+    Event id and time are filled in, and the user is the key.
+    A line of input that is refused is not sent, and the exit code is then 1.
     """
     from streams.cli.outgoing import Preparer, event_fields
 

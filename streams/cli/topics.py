@@ -48,11 +48,16 @@ def topics(
 
 def topic_table(states: Sequence[TopicState]) -> Table:
     """The topics for a person to read."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table("topic", "state", "partitions", "replication", "cleanup policy", "records")
-    for column in ("partitions", "replication", "records"):
-        next(c for c in table.columns if c.header == column).justify = "right"
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("state")
+    table.add_column("partitions", justify="right")
+    table.add_column("replicas", justify="right")
+    table.add_column("cleanup")
+    table.add_column("records", justify="right")
     colours = {"ok": "green", "missing": "yellow", "wrong": "red"}
     for state in states:
         figures = (
