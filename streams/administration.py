@@ -1,6 +1,7 @@
 """Talking to the brokers about themselves, with errors said in plain words."""
 
 import re
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -17,7 +18,9 @@ BOOTSTRAP_TIMEOUT_MS = 10_000
 """How long brokers may take to answer at all before they count as unreachable."""
 
 _UNKNOWN_TOPIC = 3
-_ADDRESS = re.compile(r"(\[[\w:.%]+\]|[^:\s]+)(:\d{1,5})?")
+_DEFAULT_PORT = 9092
+_CONNECT_TIMEOUT_S = 5.0
+_ADDRESS = re.compile(r"(\[[\w:.%]+\]|[^:\s]+)(?::(\d{1,5}))?")
 
 
 class TopicMissing(NearstreamError):
@@ -44,12 +47,14 @@ def administration(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
 
 
 def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments for the clients of tools, which give up soon when nobody answers.
+    """Keyword arguments for the clients of tools, which give up soon when nobody answers, at once when nobody listens.
 
     Raises
     ------
     ConfigurationError
         If ``kafka.brokers`` names no addresses.
+    BrokerUnavailable
+        If nothing listens at any of them.
 
     Examples
     --------
@@ -58,10 +63,32 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     ...
     processors.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, several separated by commas
     """
-    addresses = bootstrap_servers(kafka)
-    if not addresses or not all(_ADDRESS.fullmatch(address) for address in addresses):
+    parsed = [_ADDRESS.fullmatch(address) for address in bootstrap_servers(kafka)]
+    addresses = [(found[1].strip("[]"), int(found[2] or _DEFAULT_PORT)) for found in parsed if found]
+    if not addresses or None in parsed:
         raise ConfigurationError(f"kafka.brokers: {kafka.brokers!r}, expected host:port, several separated by commas")
+    _require_listener(kafka, addresses)
     return {**client_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
+
+
+def _require_listener(kafka: KafkaSettings, addresses: Sequence[tuple[str, int]]) -> None:
+    # kafka-python tries again until its timeout, and leaves a socket open for each attempt.
+    why = "no addresses"
+    for address in addresses:
+        try:
+            socket.create_connection(address, _CONNECT_TIMEOUT_S).close()
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+        else:
+            return
+    raise _unanswered(kafka, why)
+
+
+def _unanswered(kafka: KafkaSettings, why: object) -> BrokerUnavailable:
+    return BrokerUnavailable(
+        f"Kafka at {kafka.brokers} does not answer: {why}. Is it running? kafka.brokers (or --brokers) says where it "
+        "is, kafka.security_protocol and kafka.sasl_* how to connect"
+    )
 
 
 @contextmanager
@@ -84,10 +111,7 @@ def plain_errors(kafka: KafkaSettings) -> Iterator[None]:
     except KafkaError as error:
         if not error.retriable:
             raise BrokerUnavailable(f"{at} answered with an error: {error}") from error
-        raise BrokerUnavailable(
-            f"{at} does not answer ({error}). Is it running? kafka.brokers (or --brokers) says where it is, "
-            "kafka.security_protocol and kafka.sasl_* how to connect"
-        ) from error
+        raise _unanswered(kafka, error) from error
 
 
 def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:

@@ -15,59 +15,23 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any, cast
 
-import faust
 from faust.types import TP
-from faust.types.transports import TransportT
 
 from processors.errors import ConfigurationError
 from processors.plane import Plane
+from streams.app import FaustApp
 from streams.broadcast import BroadcastReader
-from streams.clients import bootstrap_servers
 from streams.metrics import Metrics
 from streams.runner import PartitionRunner, SourceControl
 from streams.settings import Settings
 from streams.topology import Topology, build_topology
-from streams.transport import BatchConsumer, BatchSchema, BatchTransport
+from streams.transport import BatchConsumer, BatchSchema
 from streams.web import serve
 
 logger = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S = 2.0
 _STALL_S = 10.0
-
-
-class FaustApp(faust.App):
-    """Faust app on the micro-batching transport.
-
-    Faust's own producer, web server, leader topic and tables are off: nothing here uses them.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        kafka = settings.kafka
-        self.nearstream_settings = settings
-        super().__init__(
-            kafka.group,
-            broker=";".join(f"kafka://{broker}" for broker in bootstrap_servers(kafka)),
-            env_prefix="NEARSTREAM_FAUST_",
-            web_enabled=False,
-            store="memory://",
-            datadir=str(Path(settings.worker.state_dir) / "faust"),
-            topic_disable_leader=True,
-            topic_allow_declare=False,
-            stream_wait_empty=False,
-            stream_buffer_maxsize=64,
-            broker_session_timeout=float(kafka.session_timeout_s),
-            broker_request_timeout=max(60.0, float(kafka.session_timeout_s)),
-            broker_commit_interval=2.0,
-            # The runners notice a stall themselves, and say it on /healthz.
-            stream_processing_timeout=86_400.0,
-            broker_commit_livelock_soft_timeout=86_400.0,
-            autodiscover=False,
-        )
-        self.boot_strategy.enable_kafka_producer = False
-
-    def _new_transport(self) -> TransportT:
-        return BatchTransport(self.conf.broker_consumer, self)
 
 
 class Worker:

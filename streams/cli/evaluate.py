@@ -69,7 +69,7 @@ def figures_table(name: str, result: dict[str, Any]) -> Table:
     title = f"{name}: {result['events']:,} events, {result['events_per_s']:,} a second"
     if result["refused"]:
         title += f", {result['refused']:,} refused"
-    table = Table("part", "pairs", "events", *_COLUMNS, title=title, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("part", "pairs", "events", *_COLUMNS, title=title, box=SIMPLE_HEAD, show_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
     for segment, part in _SEGMENTS.items():
@@ -80,5 +80,5 @@ def figures_table(name: str, result: dict[str, Any]) -> Table:
     return table
 
 
-_SEGMENTS = {"full": "whole stream", "last50": "last half", "last20": "last fifth"}
+_SEGMENTS = {"full": "whole", "last50": "last half", "last20": "last fifth"}
 _COLUMNS = {"HR@10": "hr10", "HR@20": "hr20", "MRR@20": "mrr20", "NDCG@10": "ndcg10", "ceiling": "ceiling"}

@@ -38,6 +38,7 @@ _SHOPPERS_PER_EVENT_S = 5
 """An eighth of them is in the shop: each acts once in six tenths of a second, which a person can follow."""
 
 _FEWEST_SHOPPERS = 200
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ async def _stream(
     """Send, read and show until the time is over, somebody interrupts, or something fails."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         loop.add_signal_handler(number, stop.set)
     producer = AIOKafkaProducer(**client_arguments(settings.kafka))
     partitions = [TopicPartition(RECOMMENDATIONS_TOPIC, p) for p in range(settings.topics.partitions)]
@@ -232,12 +233,12 @@ async def _showing(watch: Watch, show: Show, worker: DemoWorker, stop: asyncio.E
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Have SIGTERM and a closed terminal unwind everything, as Ctrl-C does."""
+    """Have SIGTERM and a closed terminal unwind everything, as Ctrl-C does, and Ctrl-C even in the background."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
     try:
         yield
     finally:

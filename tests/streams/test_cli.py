@@ -1,0 +1,107 @@
+"""The command line without a broker: help, options, errors, and what the tools make of their input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streams.cli import app
+
+NOWHERE = {"NEARSTREAM_KAFKA__BROKERS": "127.0.0.1:1"}
+HEAVY = {"aiohttp", "aiokafka", "bench.throughput", "faust", "kafka", "msgspec", "numpy", "rich.progress", "rocksdict"}
+
+runner = CliRunner()
+
+
+def test_help_groups_the_commands() -> None:
+    words = runner.invoke(app, ["--help"], env={"COLUMNS": "120", "TERM": "dumb"}).stdout.split()
+    expected = ["Run", "worker", "Try", "demo", "send", "replay", "Look", "tail", "topics", "doctor"]
+    expected += ["Measure", "evaluate", "bench"]
+    positions = [words.index(word, words.index("--help")) for word in expected]
+    assert positions == sorted(positions)
+
+
+@pytest.mark.parametrize("command", ["demo", "send", "replay", "tail", "topics", "doctor", "bench"])
+def test_the_help_of_a_command_ends_with_examples(command: str) -> None:
+    assert f"nearstream {command}" in runner.invoke(app, [command, "--help"]).stdout.partition("Examples")[2]
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    program = "import sys, streams.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert HEAVY & set(done.stdout.split()) == set()
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert runner.invoke(app, ["--version"]).stdout == "nearstream 0.1.0\n"
+
+
+def test_an_error_is_one_line_without_traceback() -> None:
+    result = runner.invoke(app, ["topics"], env=NOWHERE)
+    assert result.stderr.startswith("error: Kafka at 127.0.0.1:1 does not answer: Connection refused.")
+    assert (result.exit_code, result.stderr.count("\n"), result.stdout) == (1, 1, "")
+
+
+def test_a_wrong_setting_exits_with_2() -> None:
+    result = runner.invoke(app, ["topics"], env={"NEARSTREAM_TOPICS__PARTITIONS": "many"})
+    assert (result.exit_code, result.stderr) == (2, "error: topics.partitions: Expected `int`, got `str`\n")
+
+
+def test_debug_lets_the_error_through() -> None:
+    result = runner.invoke(app, ["--debug", "topics", "--settings", "/no/such/file.toml"])
+    assert type(result.exception).__name__ == "ConfigurationError"
+
+
+@pytest.mark.parametrize("args", [["--brokers", "127.0.0.1:2", "topics"], ["topics", "--brokers=127.0.0.1:2"]])
+def test_global_options_go_before_and_after_the_command(args: list[str]) -> None:
+    assert "Kafka at 127.0.0.1:2 " in runner.invoke(app, args, env=NOWHERE).stderr
+
+
+def test_the_settings_file_holds_where_neither_option_nor_environment_does(tmp_path: Path) -> None:
+    file = tmp_path / "nearstream.toml"
+    file.write_text('[kafka]\nbrokers = "127.0.0.1:3"\n')
+    env = {"NEARSTREAM_KAFKA__BROKERS": None}
+    assert "Kafka at 127.0.0.1:3 " in runner.invoke(app, ["topics", "--settings", str(file)], env=env).stderr
+
+
+def test_send_needs_a_known_type() -> None:
+    result = runner.invoke(app, ["send", "wink", "--user", "u", "--item", "i"], env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "'wink' is none of browse, view, rate, click, cart, fav, purchase" in result.stderr
+
+
+def test_send_asks_what_happened_if_that_is_not_said() -> None:
+    result = runner.invoke(app, ["send", "--user", "u", "--item", "i"], env={"COLUMNS": "200"})
+    assert (result.exit_code, "say what happened: click, view, cart, fav or purchase" in result.stderr) == (2, True)
+
+
+def test_doctor_names_a_wrong_setting() -> None:
+    result = runner.invoke(app, ["doctor", "--json"], env={"NEARSTREAM_KAFKA__BROKRS": "x"})
+    (check,) = json.loads(result.stdout)["checks"]
+    assert (result.exit_code, check["name"], check["status"], check["message"]) == (
+        1,
+        "settings",
+        "fail",
+        "kafka: Object contains unknown field `brokrs`",
+    )
+
+
+def test_doctor_without_brokers_still_checks_the_rest() -> None:
+    result = runner.invoke(app, ["doctor", "--json"], env={**NOWHERE, "NEARSTREAM_WORKER__WEB_PORT": "0"})
+    checks = json.loads(result.stdout)["checks"]
+    assert [(check["name"], check["status"]) for check in checks] == [
+        ("settings", "ok"),
+        ("brokers", "fail"),
+        ("state", "ok"),
+        ("worker", "ok"),
+    ]
+
+
+def test_a_bad_event_file_is_an_error_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text("nonsense\n")
+    result = runner.invoke(app, ["evaluate", str(file)])
+    assert (result.exit_code, result.stderr.startswith(f"error: {file}, line 1: ")) == (1, True)
