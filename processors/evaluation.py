@@ -142,7 +142,7 @@ class Prequential:
         known = (self._numbers[item] for item in listed if item in self._numbers)
         met: set[int] = set()
         for number in chain(known, self._popularity):
-            if number not in met and number not in excluded:
+            if number not in excluded:
                 met.add(number)
                 if number == wanted:
                     return len(met)

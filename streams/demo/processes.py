@@ -19,10 +19,6 @@ from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess, free_port
 from streams.settings import PREFIX, KafkaSettings, Settings
 
-_WORKER = (
-    "from streams.service import run_worker, set_up_logging; from streams.settings import load_settings; "
-    "set_up_logging(); run_worker(load_settings())"
-)
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 5.0
 _SESSION_TIMEOUT_S = 6
@@ -110,7 +106,7 @@ class DemoWorker:
         self._port = settings.worker.web_port
         # -P: a folder named `streams` or `state` where the user happens to be must not be imported.
         self._process = ChildProcess(
-            [sys.executable, "-P", "-c", _WORKER],
+            [sys.executable, "-P", "-m", "streams.cli", "worker"],
             directory / "worker.log",
             environment=environment(settings, os.environ),
         )

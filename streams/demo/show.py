@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from streams.demo.snapshot import Setting, Snapshot, Summary
+from streams.demo.snapshot import Setting, Snapshot
+from streams.demo.summary import Summary
 from streams.demo.view import draw, hints, milliseconds, percent, status_line
 
 

@@ -113,31 +113,3 @@ class Snapshot:
     popularity: float | None
     curve: tuple[float, ...]
     story: Story
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What ``nearstream demo --json`` prints.
-
-    Rates from 0 to 1; quarters are those of the run; ``oracle_share`` is the last quarter's hit-rate over that of
-    slates which know the shoppers' minds. ``ready_s`` runs from the command to the first recommendation read.
-    """
-
-    events: int
-    recommendations: int
-    seconds: float
-    ready_s: float | None
-    p50_ms: float | None
-    p99_ms: float | None
-    hit_rate: float | None
-    hit_rate_first_quarter: float | None
-    hit_rate_last_quarter: float | None
-    oracle: float | None
-    popularity: float | None
-    oracle_share: float | None
-    placement: str
-    broker: str
-    guarantee: str
-    rate: float
-    shoppers: int
-    seed: int

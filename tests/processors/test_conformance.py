@@ -76,7 +76,7 @@ def users_case() -> Case[Profile]:
         return msgspec.msgpack.encode([index.ids, index.views, *(column.tobytes() for column in columns)])
 
     broadcasts = _broadcasts()
-    return Case(make, event_batches(), largest_state=1000, read_model=model)
+    return Case(make, event_batches(), largest_state=600, read_model=model)
 
 
 def items_case() -> Case[ItemState]:
@@ -100,14 +100,14 @@ def test_the_items_plane_conforms() -> None:
     check_plane(items_case())
 
 
-def nothing_known(keys: Sequence[str], /) -> list[Tally | None]:
-    return [None for _ in keys]
-
-
 class Tally(msgspec.Struct):
     seen: int = 0
     values: list[bytes] = msgspec.field(default_factory=list)
     note: object = None
+
+
+def nothing_known(keys: Sequence[str], /) -> list[Tally | None]:
+    return [None for _ in keys]
 
 
 class TallyPlane:

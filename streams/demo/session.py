@@ -1,0 +1,110 @@
+"""The part of a demo in which events flow: send, read, show, until something ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from processors.users_plane import RECOMMENDATIONS_TOPIC
+from streams.clients import client_arguments
+from streams.demo.feed import Feed
+from streams.demo.show import Show
+from streams.demo.watch import Watch, follow
+from streams.restore import manual_consumer
+from streams.settings import Settings
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a demo: Ctrl-C, a supervisor, a closed terminal."""
+
+_STOP_WITHIN_S = 3.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """What works together while events flow.
+
+    Parameters
+    ----------
+    settings
+        That reach the brokers.
+    feed, watch, show
+        Who sends, who measures, who shows.
+    check
+        Raises if a process that is needed has ended.
+    seconds
+        How long; :obj:`None` until interrupted.
+    from_beginning
+        Whether to read the recommendations that are there already. On a new and empty broker this is the same, and
+        the embedded one is wrong about where a topic ends.
+    """
+
+    settings: Settings
+    feed: Feed
+    watch: Watch
+    show: Show
+    check: Callable[[], None]
+    seconds: float | None
+    from_beginning: bool
+
+    async def run(self) -> None:
+        """Run until the time is over, somebody interrupts, or something fails."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in ENDING:
+            loop.add_signal_handler(number, stop.set)
+        async with AsyncExitStack() as stack:
+            producer = AIOKafkaProducer(**client_arguments(self.settings.kafka))
+            consumer = manual_consumer(self.settings)
+            for client in (producer, consumer):
+                stack.push_async_callback(_stop, client)
+                await client.start()
+            await self._seek(consumer)
+            work = (self.feed.run(producer), follow(consumer, self.watch), self._showing(stop))
+            await _first_of([asyncio.create_task(part) for part in work])
+
+    async def _seek(self, consumer: AIOKafkaConsumer) -> None:
+        partitions = [TopicPartition(RECOMMENDATIONS_TOPIC, p) for p in range(self.settings.topics.partitions)]
+        consumer.assign(partitions)
+        if self.from_beginning:
+            await consumer.seek_to_beginning(*partitions)
+        else:
+            await consumer.seek_to_end(*partitions)
+
+    async def _showing(self, stop: asyncio.Event) -> None:
+        begun, every_s = time.monotonic(), self.show.every_s
+        with self.show.open():
+            while not stop.is_set():
+                left_s = every_s if self.seconds is None else begun + self.seconds - time.monotonic()
+                if left_s <= 0:
+                    break
+                self.check()
+                self.show.update(self.watch.snapshot(time.time()))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), min(left_s, every_s))
+        self.watch.end(time.time())
+
+
+async def _first_of(work: list[asyncio.Task[Any]]) -> None:
+    """Wait until one of them ends, end the others, and raise what it raised."""
+    try:
+        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Disconnect. Without a broker aiokafka waits for one, or ends in a cancellation of its own making."""
+    with suppress(TimeoutError, KafkaError, asyncio.CancelledError):
+        await asyncio.wait_for(client.stop(), _STOP_WITHIN_S)
