@@ -120,7 +120,8 @@ def run_demo(settings: Settings, options: Options, console: Console, live: bool)
             simulator = Simulator(options.seed, options.crowd)
             watch = Watch(simulator, settings.users.ranking.placements[0].name)
             worker.wait_until_ready()
-        setting = _setting(settings, options, brokers.name, worker.metrics_url)
+        item = min((product.item_id for product in simulator.catalogue.products), key=len)
+        setting = _setting(settings, options, brokers.name, worker.metrics_url, item)
         say_how_to_connect(console, setting)
         show = LiveShow(console, setting) if live else PlainShow(console)
 
@@ -132,7 +133,8 @@ def run_demo(settings: Settings, options: Options, console: Console, live: bool)
         session = Session(settings, feed, watch, show, check, options.seconds, brokers.process is not None)
         asyncio.run(session.run())
         if not watch.recommendations:
-            raise DemoFailed(f"no recommendation came. The end of the worker's log:\n{worker.log_tail}")
+            hint = "" if brokers.process else " If a demo ran on these brokers before, give another --seed."
+            raise DemoFailed(f"no recommendation came.{hint} The end of the worker's log:\n{worker.log_tail}")
     return summarize(watch, setting, begun)
 
 
@@ -150,7 +152,7 @@ def _brokers(settings: Settings, options: Options, console: Console, stack: Exit
     return _Brokers(own_broker_settings(settings, broker), "Apache Kafka" if options.kafka else "Tansu", broker)
 
 
-def _setting(settings: Settings, options: Options, broker: str, metrics_url: str) -> Setting:
+def _setting(settings: Settings, options: Options, broker: str, metrics_url: str, item: str) -> Setting:
     return Setting(
         broker=broker,
         brokers=settings.kafka.brokers,
@@ -160,6 +162,7 @@ def _setting(settings: Settings, options: Options, broker: str, metrics_url: str
         rate=options.rate,
         placement=settings.users.ranking.placements[0].name,
         seed=options.seed,
+        example_item=item,
     )
 
 

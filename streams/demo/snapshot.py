@@ -25,6 +25,8 @@ class Setting:
         The placement whose slates are shown and judged.
     seed
         Of the simulation.
+    example_item
+        Id of a product, to try things with.
     """
 
     broker: str
@@ -35,6 +37,7 @@ class Setting:
     rate: float
     placement: str
     seed: int
+    example_item: str
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ _STREAM_WIDTH = 32
 _LEGEND_WIDTH = 21
 _SIDE_BY_SIDE = 110
 _NARROWEST, _LOWEST = 64, 18
+_BOTTOM = 3
 
 
 def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> RenderableType:
@@ -30,8 +31,7 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Rende
     """
     if width < _NARROWEST or height < _LOWEST:
         return Text(status_line(snapshot))
-    tall = height >= 32
-    top, bottom = (11, 3) if tall else (7, 2)
+    top = 11 if height >= 32 else 7
     screen = Layout()
     figures = Layout(size=top)
     figures.split_row(
@@ -41,8 +41,8 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Rende
     screen.split_column(
         Layout(_header(setting, snapshot), size=1),
         figures,
-        Layout(_story(snapshot.story, setting.placement, width, height - top - bottom - 3)),
-        Layout(_footer(setting, bottom), size=bottom),
+        Layout(_story(snapshot.story, setting.placement, width, height - top - _BOTTOM - 3)),
+        Layout(_footer(setting), size=_BOTTOM),
     )
     return screen
 
@@ -110,19 +110,18 @@ def hints(setting: Setting) -> list[tuple[str, str]]:
     """How to join in from another terminal: what for, and the command or address."""
     at = f"--brokers {setting.brokers}"
     return [
-        ("Watch", f"nearstream tail recommendations.v1 {at}"),
+        ("Watch", f"nearstream tail recommendations.v1 --user me {at}"),
+        ("Send", f"nearstream send click --user me --item {setting.example_item} {at}"),
         ("Metrics", setting.metrics_url),
-        ("Send", f"nearstream send click --user me --item tent-1 {at}"),
     ]
 
 
-def _footer(setting: Setting, lines: int) -> RenderableType:
-    rows = Table.grid(expand=True, padding=(0, 1))
-    rows.add_column(width=8, style="dim")
-    rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis", style="cyan")
-    rows.add_column(width=12, no_wrap=True, style="dim")
-    for number, (what, how) in enumerate(hints(setting)[:lines]):
-        rows.add_row(f" {what}", how, "Ctrl-C ends" if number == 1 else "")
+def _footer(setting: Setting) -> RenderableType:
+    rows = Table.grid(expand=True)
+    rows.add_column(no_wrap=True, overflow="ellipsis")
+    for number, (what, how) in enumerate(hints(setting), 1):
+        left = Text(f" {what:8}", "dim").append(how, "cyan")
+        rows.add_row(_ends(left, Text("Ctrl-C ends", "dim")) if number == _BOTTOM else left)
     return rows
 
 

@@ -173,19 +173,10 @@ def test_doctor_fails_topics_with_other_partitions(nearstream: Nearstream) -> No
     assert (result.exit_code, "events.click.v1: partitions is 4, expected 5" in result.stdout) == (1, True)
 
 
-def test_doctor_leaves_transactions_alone_where_they_are_not_used(nearstream: Nearstream) -> None:
-    result = nearstream("doctor", "--json", NEARSTREAM_WORKER__PROCESSING_GUARANTEE="at_least_once")
-    (check,) = [check for check in lines(result)[0]["checks"] if check["name"] == "transactions"]
-    assert check["message"] == "not used: worker.processing_guarantee is at_least_once"
-
-
 def test_the_transaction_probe_leaves_no_record(nearstream: Nearstream, settings: Settings) -> None:
     before = nearstream("topics", "--json").stdout
     assert fences_zombies(settings, "events.click.v1") is None
     assert nearstream("topics", "--json").stdout == before
-
-
-# Replay
 
 
 @pytest.fixture
@@ -272,6 +263,17 @@ def test_replay_now_ends_at_the_present(
     nearstream("replay", str(path), "--now")
     times = [event["timestamp"] for event in replayed(settings, path)]
     assert (max(times) - min(times), before <= max(times) + 1 <= time.time() * 1000 + 1) == (1950, True)
+
+
+def test_replay_does_not_claim_an_event_that_kafka_refused(nearstream: Nearstream, tmp_path: Path) -> None:
+    path = tmp_path / "large.jsonl"
+    event = {"type": "view", "user_id": "u", "item_id": "i", "timestamp": 5, "notes": "x" * 2_000_000}
+    path.write_text(json.dumps(event))
+    result = nearstream("replay", str(path))
+    assert (result.exit_code, "answered with an error: [Error 10] MessageSizeTooLargeError" in result.stderr) == (
+        1,
+        True,
+    )
 
 
 def test_replay_stops_at_a_bad_line_and_names_it(nearstream: Nearstream, tmp_path: Path) -> None:

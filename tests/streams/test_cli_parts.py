@@ -18,7 +18,7 @@ from processors.events import Record
 from processors.lenient import IntakeSettings
 from processors.slate import Reason, SlateItem
 from processors.users_plane import CausedBy, Recommendation
-from streams.cli.checks import Check, check_state_directory, check_worker
+from streams.cli.checks import Check, check_state_directory, check_transactions, check_worker
 from streams.cli.outgoing import Outgoing, Preparer, Refused
 from streams.cli.records import print_record, record_fields
 from streams.cli.replaying import pace_of
@@ -208,3 +208,9 @@ def test_a_worker_that_is_not_ready_says_why(readyz: HTTPServer) -> None:
 def test_a_worker_that_is_not_there_is_a_warning() -> None:
     check = check_worker(Settings(worker=WorkerSettings(web_port=1)))
     assert (check.status, check.message) == ("warn", "http://127.0.0.1:1/readyz: Connection refused")
+
+
+def test_transactions_are_not_tried_where_they_are_not_used() -> None:
+    settings = Settings(worker=WorkerSettings(processing_guarantee="at_least_once"))
+    expected = Check("transactions", "ok", "not used: worker.processing_guarantee is at_least_once")
+    assert check_transactions(settings) == expected

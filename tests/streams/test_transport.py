@@ -9,6 +9,7 @@ import pytest
 from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.producer import sender
 from aiokafka.structs import TopicPartition
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
@@ -132,6 +133,7 @@ async def test_an_error_of_the_fetch_is_raised() -> None:
         (FetchResult._update_position, "state.consumed_to(self._partition_records.next_fetch_offset)"),
         (driver.AIOKafkaConsumerThread._fetch_records, "if not self.consumer.flow_active:"),
         (driver.AIOKafkaConsumerThread._fetch_records, "return await fetcher.fetched_records("),
+        (sender.AddPartitionsToTxnHandler.handle_response, "return BACKOFF_OVERRIDE"),
         (driver.Consumer._new_consumer_thread, "return AIOKafkaConsumerThread("),
         (faust_consumer.Consumer.getmany, "yield tp, to_message(tp, record)"),
         (faust_consumer.Consumer.getmany, "if new_generation_id != generation_id:"),
