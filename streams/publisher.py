@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer import sender
 from aiokafka.errors import (
     InvalidProducerEpoch,
     KafkaError,
     ProducerFenced,
 )
+from aiokafka.producer import sender
 
 from processors.errors import FencedError
 from processors.plane import Output
