@@ -4,29 +4,27 @@ A producer in a process of its own appends events at random times (a Poisson pro
 or not the worker keeps up. An event's clock starts at its append time (the broker stamps it) and stops when a
 read_committed consumer has its answer in hand; broker and consumer are on one machine, so both read one clock.
 
-An event is answered by the ``home`` recommendation that names it as its cause. Where a user had several events in one
-micro-batch, the answer names the last of them: then an event is answered by the user's first recommendation whose
-cause is later, on the same topic-partition by offset, on another one by append time.
+What answers an event is told in :mod:`bench.answers`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bench.answers import Appended, Received, answers_to, percentile
 from bench.cluster import Cluster, cluster, create_topics, log_ends, settings_from
 from bench.feeder import Feed, fed_by, feeding
 from bench.load import append, simulated
 from bench.machine import Sampler, describe
 from bench.recommendations import Answer, committed_consumer, read_all
-from bench.worker_process import BenchmarkFailed, Figures, WorkerProcess
+from bench.worker_process import Figures, WorkerProcess
 from processors.events import EVENT_TOPICS
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.broker.process import ChildProcess
@@ -36,9 +34,6 @@ from streams.settings import Settings
 _PLACEMENT = "home"
 _QUIET_S = 2.0
 _PERCENTILES = (50, 90, 99)
-
-Place = tuple[str, int, int]
-"""Topic, partition, offset."""
 
 
 class LatencyResult(msgspec.Struct, kw_only=True):
@@ -57,6 +52,9 @@ class LatencyResult(msgspec.Struct, kw_only=True):
         append took.
     late_ms
         How far the producer was behind its own timetable, at most.
+    appended_p50_ms, appended_p99_ms
+        From the event's append to its answer's append; what is missing to ``p50_ms`` went into committing the
+        transaction and reading it.
     batch_events
         Events per transaction of a users partition.
     prepare_ms, publish_ms, store_ms
@@ -73,6 +71,8 @@ class LatencyResult(msgspec.Struct, kw_only=True):
     max_ms: float
     scheduled_p99_ms: float
     late_ms: float
+    appended_p50_ms: float
+    appended_p99_ms: float
     warmup_s: float
     history: int
     batch_events: float
@@ -83,22 +83,6 @@ class LatencyResult(msgspec.Struct, kw_only=True):
     broker: str
     guarantee: str
     machine: str
-
-
-class Appended(NamedTuple):
-    """An event as it stands in the log."""
-
-    user_id: str
-    place: Place
-    time_ms: int
-    scheduled_ms: int
-
-
-class Received(NamedTuple):
-    """An answer and when it was in hand."""
-
-    place: Place
-    at_ms: float
 
 
 class _Sent(msgspec.Struct):
@@ -158,9 +142,10 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
     appended = await _read_log(settings, ends)
     start = appended[0].time_ms + 1000 * warmup_s
     measured = [event for event in appended if event.time_ms >= start]
-    received = answer_times(appended, answers)
-    times = [received[event.place] - event.time_ms for event in measured]
-    from_schedule = [received[event.place] - event.scheduled_ms for event in measured]
+    received = answers_to(appended, answers)
+    times = [received[event.place].at_ms - event.time_ms for event in measured]
+    to_append = [received[event.place].appended_ms - event.time_ms for event in measured]
+    from_schedule = [received[event.place].at_ms - event.scheduled_ms for event in measured]
     return LatencyResult(
         events=len(measured),
         rate=round(len(appended) / fed.seconds, 1),
@@ -168,6 +153,8 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
         max_ms=round(max(times), 1),
         scheduled_p99_ms=round(percentile(from_schedule, 99), 1),
         late_ms=fed.late_ms,
+        appended_p50_ms=round(percentile(to_append, 50), 1),
+        appended_p99_ms=round(percentile(to_append, 99), 1),
         warmup_s=warmup_s,
         history=feed.skip,
         **_steps(before, after),
@@ -200,22 +187,23 @@ async def _listen(consumer: AIOKafkaConsumer, feeder: ChildProcess) -> list[tupl
     received: list[tuple[str, Received]] = []
     quiet_since = time.monotonic()
     while feeder.exit_code is None or time.monotonic() - quiet_since < _QUIET_S:
-        values, at_ms = await _next(consumer)
-        for value in values:
-            answer = decode(value)
+        records, at_ms = await _next(consumer)
+        for record in records:
+            answer = decode(record.value)
             if answer.placement == _PLACEMENT:
                 cause = answer.caused_by
-                received.append((answer.user_id, Received((cause.topic, cause.partition, cause.offset), at_ms)))
-        if values or feeder.exit_code is None:
+                place = cause.topic, cause.partition, cause.offset
+                received.append((answer.user_id, Received(place, at_ms, record.timestamp)))
+        if records or feeder.exit_code is None:
             quiet_since = time.monotonic()
     return received
 
 
-async def _next(consumer: AIOKafkaConsumer) -> tuple[list[bytes], float]:
-    """Values that are there to be read, and when they were in hand."""
+async def _next(consumer: AIOKafkaConsumer) -> tuple[list[Any], float]:
+    """Records that are there to be read, and when they were in hand."""
     found = await consumer.getmany(timeout_ms=500)
     at_ms = time.time() * 1000.0
-    return [record.value for records in found.values() for record in records], at_ms
+    return [record for records in found.values() for record in records], at_ms
 
 
 async def _read_log(settings: Settings, begins: dict[tuple[str, int], int]) -> list[Appended]:
@@ -229,54 +217,6 @@ async def _read_log(settings: Settings, begins: dict[tuple[str, int], int]) -> l
                 place = topic, record.partition, record.offset
                 found.append(Appended(sent.user_id, place, record.timestamp, sent.timestamp))
     return sorted(found, key=lambda event: event.time_ms)
-
-
-def answer_times(appended: list[Appended], answers: list[tuple[str, Received]]) -> dict[Place, float]:
-    """When each event's answer was in hand.
-
-    Raises
-    ------
-    BenchmarkFailed
-        If an event was never answered.
-
-    Examples
-    --------
-    >>> events = [Appended("u", ("t", 0, n), n, n) for n in (3, 4)]
-    >>> answer_times(events, [("u", Received(("t", 0, 4), 9.0))])
-    {('t', 0, 3): 9.0, ('t', 0, 4): 9.0}
-    """
-    appended_at = {event.place: event.time_ms for event in appended}
-    exact = {answer.place: answer.at_ms for _, answer in answers}
-    per_user: dict[str, list[Received]] = defaultdict(list)
-    for user, answer in answers:
-        per_user[user].append(answer)
-
-    def answers_later(event: Appended, cause: Place) -> bool:
-        if cause[:2] == event.place[:2]:
-            return cause[2] > event.place[2]
-        return appended_at.get(cause, -1) >= event.time_ms
-
-    found = {}
-    for event in appended:
-        at = exact.get(event.place)
-        if at is None:
-            at = next((a.at_ms for a in per_user[event.user_id] if answers_later(event, a.place)), None)
-        if at is None:
-            raise BenchmarkFailed(f"the event at {event.place} of {event.user_id} was not answered")
-        found[event.place] = at
-    return found
-
-
-def percentile(values: list[float], percent: int) -> float:
-    """Smallest value that is not below so many percent of the values.
-
-    Examples
-    --------
-    >>> percentile([4.0, 1.0, 3.0, 2.0], 50), percentile([4.0, 1.0, 3.0, 2.0], 99)
-    (2.0, 4.0)
-    """
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def _steps(before: Figures, after: Figures) -> dict[str, float]:

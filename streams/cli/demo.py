@@ -9,10 +9,10 @@ import typer
 from streams.cli.common import JsonOption, options_of, print_json, settings_of
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream demo                                  until Ctrl-C, on the embedded broker
-  nearstream demo --seconds 60 --json              one line of figures in the end
-  nearstream demo --kafka --rate 500               on Apache Kafka, exactly once
-  nearstream demo --brokers kafka:9092 --seed 2    on brokers that run already
+  nearstream demo                                 until Ctrl-C
+  nearstream demo --seconds 60 --json             figures in one line at the end
+  nearstream demo --kafka --rate 500              on Apache Kafka, exactly once
+  nearstream demo --brokers kafka:9092 --seed 2   on brokers that run already
 """
 
 

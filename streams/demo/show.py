@@ -13,7 +13,7 @@ from rich.text import Text
 
 from streams.demo.snapshot import Setting, Snapshot
 from streams.demo.summary import Summary
-from streams.demo.view import draw, hints, milliseconds, percent, status_line
+from streams.demo.view import commands, draw, milliseconds, percent, status_line
 
 
 class Show(Protocol):
@@ -81,8 +81,11 @@ def step(console: Console, text: str) -> Iterator[None]:
 
 def say_how_to_connect(console: Console, setting: Setting) -> None:
     """Print what another terminal needs to join in."""
-    for name, value in (("Kafka", setting.brokers), *hints(setting)):
-        console.print(Text(f"{name:8}", "dim").append(value, "cyan"), soft_wrap=True)
+    console.print(Text("Kafka   ").append(setting.brokers, "cyan"))
+    console.print(Text("Metrics ").append(setting.metrics_url, "cyan"))
+    console.print("In another terminal, see your own recommendations and cause some:")
+    for command in commands(setting):
+        console.print(Text(command, "cyan"), soft_wrap=True)
 
 
 def say_summary(console: Console, summary: Summary) -> None:

@@ -106,22 +106,22 @@ def _header(setting: Setting, snapshot: Snapshot) -> RenderableType:
     return _ends(title, Text(clock(snapshot.elapsed_s), "bold"))
 
 
-def hints(setting: Setting) -> list[tuple[str, str]]:
-    """How to join in from another terminal: what for, and the command or address."""
+def commands(setting: Setting) -> list[str]:
+    """What to type in another terminal to join in: see one's own recommendations, and cause some."""
     at = f"--brokers {setting.brokers}"
     return [
-        ("Watch", f"nearstream tail recommendations.v1 --user me {at}"),
-        ("Send", f"nearstream send click --user me --item {setting.example_item} {at}"),
-        ("Metrics", setting.metrics_url),
+        f"nearstream tail recommendations.v1 --user me {at}",
+        f"nearstream send view --user me --item {setting.example_item} {at}",
     ]
 
 
 def _footer(setting: Setting) -> RenderableType:
     rows = Table.grid(expand=True)
-    rows.add_column(no_wrap=True, overflow="ellipsis")
-    for number, (what, how) in enumerate(hints(setting), 1):
-        left = Text(f" {what:8}", "dim").append(how, "cyan")
-        rows.add_row(_ends(left, Text("Ctrl-C ends", "dim")) if number == _BOTTOM else left)
+    rows.add_column(no_wrap=True, overflow="ellipsis", style="cyan")
+    for command in commands(setting):
+        # No margin: on 80 columns the whole command must be there to be copied.
+        rows.add_row(command)
+    rows.add_row(_ends(Text(setting.metrics_url, "cyan"), Text("Ctrl-C ends", "dim")))
     return rows
 
 

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from bench.answers import Appended, Received, answers_to
 from bench.idiomatic_faust import Event, recommendation
 from bench.idiomatic_logic import learn, most_popular, new_item, new_profile, pair, view, visit
 from bench.idiomatic_rank import slates
-from bench.latency import Appended, Received, answer_times, run_latency
+from bench.latency import run_latency
 from bench.load import simulated
 from bench.memory import run_memory
 from bench.peer import PeerPlan
@@ -118,9 +119,9 @@ def test_an_event_is_answered_by_its_own_message_or_the_first_later_one_of_its_u
         ("u", Received(place("b", 1), 160.0)),
         ("u", Received(place("a", 2), 170.0)),
     ]
-    assert [*answer_times(events, answers).values()] == [160.0, 160.0, 170.0, 150.0]
+    assert [answer.at_ms for answer in answers_to(events, answers).values()] == [160.0, 160.0, 170.0, 150.0]
     with pytest.raises(BenchmarkFailed, match="of u was not answered"):
-        answer_times(events, answers[:2])
+        answers_to(events, answers[:2])
 
 
 def test_the_idiomatic_logic_recommends_what_the_planes_recommend() -> None:
