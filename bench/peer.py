@@ -91,7 +91,7 @@ async def _measure(place: Cluster, load: Load, store: str) -> PeerResult:
         wall_s=round(end - begin, 2),
         cpu_s=round(used, 2),
         events_per_s=round(len(load.events) / (end - begin), 1),
-        events_per_cpu_s=round(len(load.events) / used, 1),
+        events_per_cpu_s=round(len(load.events) / max(used, 0.01), 1),
         recommendations=slates.messages,
         store=store,
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
 from processors.plane import Output, ReadStates, Step
@@ -24,6 +25,7 @@ class ItemsPlane:
     name = "items"
     state_type = ItemState
     source_topics: tuple[str, ...] = (SIGNALS_TOPIC,)
+    chained_topics: frozenset[str] = frozenset((SIGNALS_TOPIC,))
 
     def __init__(self, settings: ItemSettings) -> None:
         self._keeper = ItemKeeper(settings)
@@ -32,18 +34,31 @@ class ItemsPlane:
 
     def step(self, read: ReadStates[ItemState], batch: Sequence[SourceRecord], partition: int) -> Step[ItemState]:
         """Fold signal messages into item states (see :meth:`processors.plane.Plane.step`)."""
-        messages = [self._decode(record.value) for record in batch if record.value is not None]
+        step: Step[ItemState] = Step()
+        messages = [signals for record in batch if (signals := self._read(record, partition, step)) is not None]
         keys = list(dict.fromkeys(key for signals in messages for key in _owned(signals)))
         states = {key: state or ItemState() for key, state in zip(keys, read(keys), strict=True)}
         for signals in messages:
             self._fold(signals, states)
-        step: Step[ItemState] = Step(states=states)
+        step.states = {**states}
         for key, state in states.items():
             view = self._encode(self._keeper.view(state))
             step.outputs.append(Output(BROADCAST_TOPIC, partition, key.encode(), view))
-        for record in batch:
-            step.outcomes[record.topic, "applied"] += 1
         return step
+
+    def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | None:
+        """The record's signals; if it holds none, it becomes a dead letter."""
+        try:
+            signals = self._decode(record.value or b"")
+            signals.check()
+        except (msgspec.MsgspecError, ValueError) as error:
+            message = f"value: {error}, expected item signals"
+            step.outputs.append(dead_letter(record, Origin.of(record), "bad_signals", message, partition))
+            step.outcomes[record.topic, "refused"] += 1
+            step.refusals["bad_signals"] += 1
+            return None
+        step.outcomes[record.topic, "applied"] += 1
+        return signals
 
     def _fold(self, signals: ItemSignals, states: dict[str, ItemState]) -> None:
         names, keeper = signals.items, self._keeper

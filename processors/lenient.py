@@ -29,6 +29,8 @@ REASONS = {
     "timestamp_ancient": "the timestamp is before intake.earliest_ms",
     "timestamp_future": "the timestamp is further ahead than intake.max_future_ms",
     "wrong_partition": "a forwarded record does not belong to the partition it is on",
+    "no_origin": "a record on the topic of forwarded events does not say which event topic it came from",
+    "bad_signals": "a record on the topic of item signals is not one",
 }
 """Every reason code a dead letter can carry, and what it means."""
 

@@ -80,6 +80,9 @@ class Plane(Protocol[State]):
     source_topics: tuple[str, ...]
     """Topics it reads, in the order in which equally old records are taken."""
 
+    chained_topics: frozenset[str]
+    """Those whose records carry a link of a chain. On any other topic a header of that name is the app's own."""
+
     def step(self, read: ReadStates[State], batch: Sequence[SourceRecord], partition: int) -> Step[State]:
         """Fold a micro-batch of one partition into the states.
 

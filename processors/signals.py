@@ -59,6 +59,30 @@ class ItemSignals(msgspec.Struct, array_like=True):
     distances: bytes
     times: bytes
 
+    def check(self) -> None:
+        """Make sure that the columns fit together.
+
+        Raises
+        ------
+        ValueError
+            If they do not; nothing in the message can be used then.
+
+        Examples
+        --------
+        >>> ItemSignals(["a"], [Touch(1, 0, 1.0)], b"", b"", b"", b"").check()
+        Traceback (most recent call last):
+        ...
+        ValueError: columns refer to items beyond the table of 1
+        """
+        owners, others, distances, times = self.pairs()
+        if not len(owners) == len(others) == len(distances) == len(times):
+            raise ValueError("columns of pairs have different lengths")
+        if not distances.all():
+            raise ValueError("a pair has the distance 0")
+        indices = (*owners.tolist(), *others.tolist(), *(touch.item for touch in self.touches))
+        if indices and not 0 <= min(indices) <= max(indices) < len(self.items):
+            raise ValueError(f"columns refer to items beyond the table of {len(self.items)}")
+
     def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Pair columns as arrays: owners, others, distances, times."""
         return (

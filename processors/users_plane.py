@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from processors.dead_letters import Origin, dead_letter
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
 from processors.intake import Intake, Refusal
 from processors.item_index import ItemIndex
@@ -21,17 +22,7 @@ from processors.signals import SIGNALS_TOPIC, SignalGatherer
 from processors.slate import Ranker, RankingSettings, SlateItem
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
-DEAD_LETTERS_TOPIC = "dead-letters.v1"
 _ORIGIN = "nearstream.origin"
-
-
-class Origin(msgspec.Struct, frozen=True, array_like=True):
-    """Where and when (milliseconds since the epoch) a record was first appended."""
-
-    topic: str
-    partition: int
-    offset: int
-    time_ms: int
 
 
 class CausedBy(msgspec.Struct, frozen=True):
@@ -85,6 +76,7 @@ class UsersPlane:
     name = "users"
     state_type = Profile
     source_topics: tuple[str, ...] = (*EVENT_TOPICS, FORWARDED_TOPIC)
+    chained_topics: frozenset[str] = frozenset()
 
     def __init__(self, settings: UsersSettings, index: ItemIndex, partitions: int) -> None:
         self._intake = Intake(settings.intake)
@@ -131,18 +123,26 @@ class UsersPlane:
         return [[part.items(row, self._index) for row in range(len(profiles))] for part in slates]
 
     def _origin(self, record: SourceRecord) -> Origin:
+        """Where an app appended the record: for a forwarded one, what the last header of that kind says."""
         if record.topic == FORWARDED_TOPIC:
-            for name, value in record.headers:
+            for name, value in reversed(record.headers):
                 if name == _ORIGIN:
                     try:
-                        return self._unpack_origin(value)
+                        origin = self._unpack_origin(value)
                     except msgspec.MsgspecError:
                         break
-        return Origin(record.topic, record.partition, record.offset, record.timestamp)
+                    if origin.topic in EVENT_TOPICS:
+                        return origin
+                    break
+        return Origin.of(record)
 
     def _read(self, record: SourceRecord, origin: Origin, partition: int, step: Step[Profile]) -> Event | None:
         """The record's event, or none if it was refused or belongs to another partition."""
-        kind = EVENT_TOPICS.get(origin.topic, "browse")
+        kind = EVENT_TOPICS.get(origin.topic)
+        if kind is None:
+            refusal = Refusal("no_origin", f"headers: no {_ORIGIN} that names one of {', '.join(EVENT_TOPICS)}")
+            self._refuse(record, origin, refusal, partition, step)
+            return None
         event = self._intake.read(record.value, kind, origin.time_ms)
         if isinstance(event, Refusal):
             self._refuse(record, origin, event, partition, step)
@@ -154,7 +154,8 @@ class UsersPlane:
             message = f"user_id: belongs to partition {home}, the record was forwarded to {partition}"
             self._refuse(record, origin, Refusal("wrong_partition", message), partition, step)
             return None
-        headers = (*record.headers, (_ORIGIN, self._pack(origin)))
+        kept = [(name, value) for name, value in record.headers if name != _ORIGIN]
+        headers = (*kept, (_ORIGIN, self._pack(origin)))
         step.outputs.append(Output(FORWARDED_TOPIC, home, event.user_id.encode(), record.value, headers))
         step.outcomes[origin.topic, "forwarded"] += 1
         return None
@@ -162,15 +163,7 @@ class UsersPlane:
     def _refuse(
         self, record: SourceRecord, origin: Origin, refusal: Refusal, partition: int, step: Step[Profile]
     ) -> None:
-        headers = (
-            *record.headers,
-            ("__streams.errors.exception", refusal.reason.encode()),
-            ("__streams.errors.message", refusal.message.encode(errors="backslashreplace")),
-            ("__streams.errors.topic", origin.topic.encode()),
-            ("__streams.errors.partition", str(origin.partition).encode()),
-            ("__streams.errors.offset", str(origin.offset).encode()),
-        )
-        step.outputs.append(Output(DEAD_LETTERS_TOPIC, partition, record.key, record.value, headers))
+        step.outputs.append(dead_letter(record, origin, refusal.reason, refusal.message, partition))
         step.outcomes[origin.topic, "refused"] += 1
         step.refusals[refusal.reason] += 1
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Record
 from processors.item_index import decode_view
@@ -27,7 +28,7 @@ from processors.plane import Output, Plane
 from processors.profile import Profile
 from processors.signals import SIGNALS_TOPIC
 from processors.slate import SlateItem
-from processors.users_plane import DEAD_LETTERS_TOPIC, RECOMMENDATIONS_TOPIC
+from processors.users_plane import RECOMMENDATIONS_TOPIC
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
 from streams.partition import PartitionProcessor, SourceBatch
 from streams.settings import Settings

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import ConfigurationError, NearstreamError
 from processors.evaluation import Prequential
 from processors.slate import Placement
-from processors.users_plane import DEAD_LETTERS_TOPIC
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent
 from streams.settings import Settings

@@ -102,7 +102,8 @@ class PartitionProcessor(Generic[State]):
             if fresh:
                 records.setdefault(batch.topic, []).extend(fresh)
         merged = _in_order([records[topic] for topic in self.plane.source_topics if topic in records])
-        merged = [record for record in merged if self._links(record, position)]
+        chained = self.plane.chained_topics
+        merged = [record for record in merged if record.topic not in chained or self._links(record, position)]
         if not merged:
             self.position = position
             return None
@@ -134,7 +135,10 @@ class PartitionProcessor(Generic[State]):
         """Whether the record is new to its chain; records that carry no link always are."""
         for name, value in record.headers:
             if name == LINK_HEADER:
-                link = self._unpack_link(value)
+                try:
+                    link = self._unpack_link(value)
+                except msgspec.MsgspecError:
+                    break
                 last = position.received.get(link.sender, 0)
                 if link.number <= last:
                     self.repeated += 1

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
 from processors.item_index import ItemIndex
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.plane import Plane
 from processors.signals import SIGNALS_TOPIC
-from processors.users_plane import DEAD_LETTERS_TOPIC, RECOMMENDATIONS_TOPIC, UsersPlane
+from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane
 from streams.settings import Settings
 
 DAY_MS = 86_400_000

@@ -116,6 +116,7 @@ class TallyPlane:
     name = "tally"
     state_type = Tally
     source_topics: tuple[str, ...] = ("in",)
+    chained_topics: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self.model = bytearray(b"model")

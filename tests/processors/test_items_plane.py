@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from processors.item_state import ItemKeeper, ItemSettings, ItemState
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.keys import partition_of
 from processors.plane import Step
-from processors.signals import SIGNALS_TOPIC, SignalGatherer
+from processors.signals import SIGNALS_TOPIC, ItemSignals, SignalGatherer
 
 NOW = 1_700_000_000_000
 SETTINGS = ItemSettings(neighbours=4, published_neighbours=3)
@@ -111,11 +112,6 @@ def test_counts_what_it_applied() -> None:
     assert (dict(step.outcomes), dict(step.refusals)) == ({(SIGNALS_TOPIC, "applied"): 2}, {})
 
 
-def test_a_record_without_a_value_changes_nothing() -> None:
-    step = States().plane.step(nothing_known, [record(None)], 0)
-    assert (step.states, step.outputs) == ({}, [])
-
-
 def test_only_items_that_change_are_looked_up() -> None:
     asked: list[str] = []
 
@@ -161,9 +157,31 @@ def test_the_same_visits_split_over_partitions_give_the_same_states_as_on_one(
     assert _latest(apart) == _latest(together)
 
 
-def test_a_message_that_is_no_signal_stops_the_plane() -> None:
-    with pytest.raises(msgspec.MsgspecError):
-        States().plane.step(nothing_known, [record(b"garbage")], 0)
+def _columns(owners: list[int], distances: list[int]) -> bytes:
+    others, times = np.zeros(len(owners), "<i4"), np.zeros(len(owners), "<i8")
+    columns = (np.array(owners, "<i4"), others, np.array(distances, "<i1"), times)
+    return msgspec.msgpack.encode(ItemSignals(["a", "b"], [], *(column.tobytes() for column in columns)))
+
+
+NO_SIGNALS = {
+    "no value": None,
+    "garbage": b"garbage",
+    "beyond the table": _columns([2], [1]),
+    "before the table": _columns([-1], [1]),
+    "distance of nothing": _columns([1], [0]),
+    "columns of different lengths": _columns([0, 1], [1]),
+}
+
+
+@pytest.mark.parametrize("name", NO_SIGNALS)
+def test_a_message_that_is_no_signal_becomes_a_dead_letter(name: str) -> None:
+    value = NO_SIGNALS[name]
+    step = States().plane.step(nothing_known, [record(value)], 0)
+    assert (step.states, [(output.topic, output.value) for output in step.outputs]) == (
+        {},
+        [("dead-letters.v1", value)],
+    )
+    assert step.refusals == {"bad_signals": 1}
 
 
 def _signals(visits: list[Visit]) -> bytes:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import FORWARDED_TOPIC, Record
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
@@ -18,7 +19,7 @@ from processors.plane import Output, Step
 from processors.profile import Profile
 from processors.signals import SIGNALS_TOPIC, ItemSignals
 from processors.slate import Placement, RankingSettings
-from processors.users_plane import DEAD_LETTERS_TOPIC, RECOMMENDATIONS_TOPIC, UsersPlane, UsersSettings
+from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane, UsersSettings
 
 NOW = 1_700_000_000_000
 CLICKS = "events.click.v1"
@@ -339,9 +340,16 @@ def test_a_spoofed_origin_on_an_event_topic_changes_nothing(spoofed: bytes) -> N
     assert spoofing.take(record(event(ANN), headers=((ORIGIN, spoofed),))) == expected
 
 
-@pytest.mark.parametrize("headers", [(), ((ORIGIN, b"garbage"),), (("other", b"1"),)], ids=["none", "garbage", "other"])
-def test_a_forwarded_record_without_an_origin_to_be_read_counts_from_where_it_is(headers: Headers) -> None:
+ELSEWHERE = msgspec.msgpack.encode(["somewhere.else", 0, 0, NOW])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [(), ((ORIGIN, b"garbage"),), (("other", b"1"),), ((ORIGIN, ELSEWHERE),)],
+    ids=["none", "garbage", "other", "another topic"],
+)
+def test_a_forwarded_record_that_does_not_say_where_it_is_from_is_refused(headers: Headers) -> None:
     users = Users()
-    *_, home = recommendations(users.take(record(event(ANN), topic=FORWARDED_TOPIC, headers=headers)))
-    assert home["caused_by"] == {"event_id": "e1", "topic": FORWARDED_TOPIC, "partition": 0, "offset": 7}
-    assert users.profile(ANN).item_actions == ["view"]
+    (letter,) = users.take(record(event(ANN), topic=FORWARDED_TOPIC, headers=headers))
+    assert dict(letter.headers)["__streams.errors.exception"] == b"no_origin"
+    assert users.last.outcomes == Counter({(FORWARDED_TOPIC, "refused"): 1})

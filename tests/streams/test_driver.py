@@ -66,7 +66,7 @@ def test_a_recommendation_has_the_promised_shape() -> None:
     }
     assert [(item["item_id"], item["rank"], item["source"]) for item in message["items"]] == [
         ("lamp", 1, "together"),
-        ("tent", 2, "together"),
+        ("tent", 2, "recent"),
     ]
 
 

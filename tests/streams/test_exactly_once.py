@@ -124,7 +124,7 @@ def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, S
 def test_nothing_is_lost_doubled_or_wrong_after_kills(killed: tuple[str, Settings, Account]) -> None:
     _, settings, found = killed
     assert found.takeovers > len(KILLS) * 8, "the kills did not make anyone take over"
-    assert found.commits > 100
+    assert found.commits > 50
     assert len(found.found_ids) > 1000
     found.check()
     check_rocks(settings, found)

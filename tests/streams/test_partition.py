@@ -24,6 +24,7 @@ class LogPlane:
     name = "log"
     state_type = Log
     source_topics: tuple[str, ...] = ("a", "b")
+    chained_topics: frozenset[str] = frozenset(("a",))
 
     def step(self, read: ReadStates[Log], batch: Sequence[SourceRecord], partition: int) -> Step[Log]:
         (state,) = read(["all"])
@@ -153,6 +154,20 @@ def test_a_repeated_link_is_dropped() -> None:
     target = processor()
     apply(target, linked(0, 1, 0), linked(1, 1, 0), linked(2, 4, 1))
     assert (seen(target), target.repeated, target.chain_breaks) == (["a0", "a2"], 1, 0)
+
+
+def test_a_header_of_that_name_on_a_topic_without_chain_is_the_apps_own() -> None:
+    target = processor()
+    header = (LINK_HEADER, msgspec.msgpack.encode(Link("users-0", 1, 0)))
+    own = [Record("b", 3, n, 0, None, b"", (header,)) for n in range(2)]
+    apply(target, SourceBatch("b", 0, 2, own))
+    assert (seen(target), target.repeated) == (["b0", "b1"], 0)
+
+
+def test_a_link_that_cannot_be_read_is_no_link() -> None:
+    target = processor()
+    apply(target, SourceBatch("a", 0, 1, [Record("a", 3, 0, 0, None, b"", ((LINK_HEADER, b"garbage"),))]))
+    assert seen(target) == ["a0"]
 
 
 def test_chains_of_different_senders_do_not_mix() -> None:
