@@ -22,7 +22,7 @@ from bench.answers import Appended, Received, answers_to, percentile
 from bench.cluster import Cluster, cluster, create_topics, log_ends, settings_from
 from bench.feeder import Feed, fed_by, feeding
 from bench.load import append, simulated
-from bench.machine import Sampler, describe
+from bench.machine import Busy, Sampler, describe
 from bench.recommendations import Answer, committed_consumer, read_all
 from bench.worker_process import Figures, WorkerProcess
 from processors.events import EVENT_TOPICS
@@ -61,6 +61,8 @@ class LatencyResult(msgspec.Struct, kw_only=True):
         What a transaction of the users plane takes: computing, Kafka, the local write.
     cpu_share
         Cores that the worker used.
+    machine_busy
+        Share of all cores' time, whoever used it.
     """
 
     events: int
@@ -80,6 +82,7 @@ class LatencyResult(msgspec.Struct, kw_only=True):
     publish_ms: float
     store_ms: float
     cpu_share: float
+    machine_busy: float
     broker: str
     guarantee: str
     machine: str
@@ -132,12 +135,14 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
     with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
         await asyncio.to_thread(worker.wait_until_drained, feed.skip, 300.0)
         ends = await log_ends(settings, list(EVENT_TOPICS))
+        busy = Busy()
         before, begun = worker.figures(), time.monotonic()
         async with listening(settings) as consumer:
             with feeding(feed, place.directory / "feeder.log", environment) as feeder:
                 answers = await _listen(consumer, feeder)
                 fed = fed_by(feeder)
         after, ended = worker.figures(), time.monotonic()
+        busy_share = busy.share()
         cpu = (sampler.at(ended).cpu_s - sampler.at(begun).cpu_s) / (ended - begun)
     appended = await _read_log(settings, ends)
     start = appended[0].time_ms + 1000 * warmup_s
@@ -159,6 +164,7 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
         history=feed.skip,
         **_steps(before, after),
         cpu_share=round(cpu, 2),
+        machine_busy=busy_share,
         broker=place.label,
         guarantee=settings.worker.processing_guarantee,
         machine=describe(),

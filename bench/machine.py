@@ -89,6 +89,30 @@ def describe() -> str:
     return f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}"
 
 
+class Busy:
+    """How busy the whole machine was, everything on it included: near 1 a figure says little.
+
+    Examples
+    --------
+    >>> 0.0 <= Busy().share() <= 1.0
+    True
+    """
+
+    def __init__(self) -> None:
+        self._begin = _machine_ticks()
+
+    def share(self) -> float:
+        """Share of all cores' time that was not idle since this was made."""
+        idle, total = (now - then for now, then in zip(_machine_ticks(), self._begin, strict=True))
+        return round(1.0 - idle / total, 2) if total else 0.0
+
+
+def _machine_ticks() -> tuple[int, int]:
+    """Idle and total ticks of all cores since the machine started."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
 class Sampler:
     """Samples a process from a thread of its own while its context is open.
 

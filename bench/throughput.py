@@ -18,7 +18,7 @@ import msgspec
 
 from bench.cluster import Cluster, cluster, create_topics, settings_from
 from bench.load import Load, append, load_of
-from bench.machine import Sampler, describe, memory_mb
+from bench.machine import Busy, Sampler, describe, memory_mb
 from bench.peer import PeerPlan, PeerResult, run_peer
 from bench.recommendations import count_slates
 from bench.worker_process import WorkerProcess
@@ -41,6 +41,8 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
         Events folded into one answer, on average: a user's events of one micro-batch share an answer.
     peak_rss_mb
         Largest resident memory of the worker.
+    machine_busy
+        Share of all cores' time, whoever used it, while the worker ran.
     peer, ratio
         The idiomatic Faust app on the same brokers, and how many times more events per CPU-second the worker does.
     """
@@ -57,6 +59,7 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     recommendations: int
     events_per_recommendation: float
     peak_rss_mb: float
+    machine_busy: float
     broker: str
     guarantee: str
     python: str
@@ -104,9 +107,10 @@ async def _measure(place: Cluster, load: Load) -> ThroughputResult:
     await create_topics(settings)
     await append(settings, load.events)
     with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
+        busy = Busy()
         drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
         begin, end, peak = sampler.samples[0], sampler.at(drained), memory_mb(worker.pid, peak=True)
-        wall = end.at - worker.started_at
+        wall, busy_share = end.at - worker.started_at, busy.share()
     slates = await count_slates(settings, load.users, len(load.events))
     cpu = end.cpu_s - begin.cpu_s
     return ThroughputResult(
@@ -122,6 +126,7 @@ async def _measure(place: Cluster, load: Load) -> ThroughputResult:
         recommendations=slates.messages,
         events_per_recommendation=round(len(load.events) / max(slates.placements.values()), 2),
         peak_rss_mb=round(peak, 1),
+        machine_busy=busy_share,
         broker=place.label,
         guarantee=settings.worker.processing_guarantee,
         python=platform.python_version(),
