@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
 from processors.errors import StateError
 from state.store import ChangelogRecord, PartitionStore
@@ -55,6 +55,8 @@ class RocksStore(PartitionStore[State]):
             self._db = Rdict(str(path), _options(settings or RocksSettings()))
         except Exception as error:  # rocksdict raises bare Exception for every failure to open
             raise StateError(f"state directory {path} cannot be opened: {error}") from error
+        # Whether there is data that the write-ahead log doesn't hold.
+        self._unlogged = False
         self.position()  # refuses another format version here, not at the first event
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
@@ -68,19 +70,43 @@ class RocksStore(PartitionStore[State]):
 
     def close(self) -> None:
         """Flush and close the files."""
+        self._log_on()
         self._db.close()
 
     def _get(self, keys: list[bytes]) -> list[bytes | None]:
         return list(cast("list[bytes | None]", self._db.get([*keys])))
 
+    def _write_restored(self, records: list[ChangelogRecord]) -> None:
+        # A crash loses the latest part of what was written without log, data and offset alike, and it is read again.
+        self._unlogged = True
+        self._db.write(_batch(records), _without_log())
+
+    def _log_on(self) -> None:
+        """Put restored data into files before anything that is logged can come behind it."""
+        if self._unlogged:
+            self._db.flush()
+            self._unlogged = False
+
     def _write(self, records: list[ChangelogRecord]) -> None:
-        batch = WriteBatch(raw_mode=True)
-        for key, value in records:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
-        self._db.write(batch)
+        self._log_on()
+        self._db.write(_batch(records))
+
+
+def _batch(records: list[ChangelogRecord]) -> WriteBatch:
+    batch = WriteBatch(raw_mode=True)
+    for key, value in records:
+        if value is None:
+            batch.delete(key)
+        else:
+            batch.put(key, value)
+    return batch
+
+
+def _without_log() -> WriteOptions:
+    options = WriteOptions()
+    # An attribute to be set, though the stubs of rocksdict declare a method.
+    cast(Any, options).disable_wal = True
+    return options
 
 
 def _options(settings: RocksSettings) -> Options:

@@ -97,7 +97,12 @@ class PartitionStore(ABC, Generic[State]):
         position = kept.get(POSITION_KEY)
         if position is not None:
             self._positions.decode(position)
-        self.commit((ChangelogRecord(key, value) for key, value in kept.items()), changelog_offset)
+        end = ChangelogRecord(_CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))
+        self._write_restored([*(ChangelogRecord(key, value) for key, value in kept.items()), end])
+
+    def _write_restored(self, records: list[ChangelogRecord]) -> None:
+        """Write what can be read again from the changelog, should it be lost: all of it or nothing."""
+        self._write(records)
 
     def items(self) -> Iterator[tuple[str, State]]:
         """All keys with their states, in the order of the keys."""

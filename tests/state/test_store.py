@@ -1,5 +1,7 @@
 """Every store passes the one conformance suite, and a suite that a broken store would fail is shown to fail."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,3 +113,22 @@ def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot be opened"):
         RocksStore(tmp_path / "s", Tally)
     store.close()
+
+
+def test_a_crash_after_a_restore_and_a_commit_leaves_both_or_nothing(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from state.rocks import RocksStore; from state.position import Position\n"
+        "store = RocksStore(Path(sys.argv[1]), Position)\n"
+        "store.restore(store.encode({'restored': Position(1)}, Position(1)), 2)\n"
+        "if sys.argv[2] == 'committed': store.commit(store.encode({'new': Position(2)}, Position(2)), 4)\n"
+        "os._exit(9)\n"
+    )
+    found = {}
+    for moment in ("restored", "committed"):
+        command = [sys.executable, "-c", script, str(tmp_path / moment), moment]
+        assert subprocess.run(command, check=False).returncode == 9
+        store = RocksStore(tmp_path / moment, Position)
+        found[moment] = (store.position().number, store.changelog_offset(), sorted(key for key, _ in store.items()))
+        store.close()
+    assert found == {"restored": (0, 0, []), "committed": (2, 4, ["new", "restored"])}
