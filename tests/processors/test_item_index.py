@@ -171,6 +171,14 @@ def test_popular_items_come_in_the_order_of_their_trend(trends: list[int], k: in
     assert popular(index, k) == [str(trend) for trend in sorted(trends, reverse=True)[:k]]
 
 
+@pytest.mark.parametrize("k", [1, 200, 201, 299, 300, 301])
+def test_as_many_popular_items_come_as_are_asked_for_and_known(k: int) -> None:
+    index = ItemIndex(neighbours=1)
+    for n in range(300):
+        index.apply(str(n), view(float(n)))
+    assert popular(index, k) == [str(n) for n in range(299, -1, -1)][:k]
+
+
 @pytest.mark.parametrize("change", [view(9.0), None], ids=["published", "withdrawn"])
 def test_popularity_follows_every_change(change: ItemView | None) -> None:
     index = ItemIndex()

@@ -92,6 +92,11 @@ def test_neighbours_stay_bounded(pairs: list[tuple[str, int, int]]) -> None:
     assert state.after.keys() <= state.together.keys()
 
 
+def test_neighbours_may_grow_by_half_before_they_are_cut() -> None:
+    pairs = [(name, -1, NOW) for name in "abcdefg"]
+    assert [len(learned(pairs[:n], SMALL).together) for n in range(4, 8)] == [4, 5, 6, 4]
+
+
 def test_a_cut_keeps_the_strongest_and_what_came_after_counts_twice() -> None:
     weak = [("d", -3, NOW), ("e", -4, NOW), ("f", -5, NOW)]
     state = learned([("a", -1, NOW), ("b", -2, NOW), ("c", 3, NOW), *weak, ("g", 4, NOW)], SMALL)
@@ -168,9 +173,9 @@ def test_visits_and_times_are_kept_whatever_the_order() -> None:
 def test_the_latest_facts_win_and_missing_ones_do_not_erase() -> None:
     state = ItemState()
     keeper().touch(state, touch(NOW, category="tents", brand="Alm", price=10.0))
-    keeper().touch(state, touch(NOW + 1, price=12.0))
+    keeper().touch(state, touch(NOW + 1, category="shelters", price=12.0))
     keeper().touch(state, touch(NOW + 2, brand="Berg"))
-    assert (state.category, state.brand, state.price) == ("tents", "Berg", 12.0)
+    assert (state.category, state.brand, state.price) == ("shelters", "Berg", 12.0)
 
 
 def test_facts_of_a_late_visit_fill_gaps_alone() -> None:

@@ -80,6 +80,14 @@ def test_two_items_visited_together_become_neighbours_of_each_other() -> None:
     assert (list(lamp.together), list(lamp.after)) == (["tent"], [])
 
 
+def test_every_touch_of_an_item_is_counted() -> None:
+    states = States()
+    states.learn([("tent", [], NOW), ("tent", [], NOW + 5)], [("tent", [], NOW + 9)])
+    (tent,) = states.read(["tent"])
+    assert tent is not None
+    assert (tent.visits, tent.first_seen, tent.last_seen, tent.category) == (3, NOW, NOW + 9, "tent")
+
+
 def test_each_item_that_changed_is_broadcast_once_however_often_it_did() -> None:
     states = States()
     states.learn([("tent", [], NOW), ("tent", [], NOW)], [("tent", [], NOW), ("lamp", ["tent"], NOW)])
