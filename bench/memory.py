@@ -39,6 +39,10 @@ class MemoryResult(msgspec.Struct, kw_only=True):
         After half of the events and after all of them (mean of the samples around), and the difference.
     peak_rss_mb
         Largest resident memory.
+    store_memory_mb_half, store_memory_mb_end
+        Memory that the stores take: block caches, memtables, indexes. Bounded by the settings of ``[store]``.
+    growth_beyond_stores_mb
+        ``growth_mb`` without the stores' own.
     store_mb_half, store_mb_end
         What the stores say they hold: live files and memtables.
     state_mb
@@ -56,6 +60,9 @@ class MemoryResult(msgspec.Struct, kw_only=True):
     rss_mb_end: float
     growth_mb: float
     peak_rss_mb: float
+    store_memory_mb_half: float
+    store_memory_mb_end: float
+    growth_beyond_stores_mb: float
     store_mb_half: float
     store_mb_end: float
     state_mb: float
@@ -74,6 +81,7 @@ class _Mark(msgspec.Struct):
     at: float
     events: int
     store_mb: float
+    store_memory_mb: float
 
 
 def run_memory(
@@ -116,6 +124,7 @@ def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> Memo
         state = directory_mb(Path(settings.worker.state_dir))
         fed = fed_by(feeder)
     half = next(mark for mark in marks if mark.events >= feed.events // 2)
+    final = _mark(figures)
     wall = end - worker.started_at
     return MemoryResult(
         events=feed.events,
@@ -125,8 +134,11 @@ def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> Memo
         rss_mb_end=last,
         growth_mb=round(last - tenths[4], 1),
         peak_rss_mb=round(peak, 1),
+        store_memory_mb_half=round(half.store_memory_mb, 1),
+        store_memory_mb_end=round(final.store_memory_mb, 1),
+        growth_beyond_stores_mb=round(last - tenths[4] - final.store_memory_mb + half.store_memory_mb, 1),
         store_mb_half=round(half.store_mb, 1),
-        store_mb_end=round(_mark(figures).store_mb, 1),
+        store_mb_end=round(final.store_mb, 1),
         state_mb=round(state, 1),
         read_model_items=int(figures.total("nearstream_read_model_items")),
         rss_mb_tenths=[*tenths, last],
@@ -139,7 +151,12 @@ def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> Memo
 
 
 def _mark(figures: Figures) -> _Mark:
-    return _Mark(time.monotonic(), figures.events(), figures.total("nearstream_store_bytes") / _MIB)
+    return _Mark(
+        time.monotonic(),
+        figures.events(),
+        figures.total("nearstream_store_bytes") / _MIB,
+        figures.total("nearstream_store_memory_bytes") / _MIB,
+    )
 
 
 def _reached(marks: list[_Mark], events: int) -> float:

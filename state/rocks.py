@@ -68,6 +68,11 @@ class RocksStore(PartitionStore[State]):
         names = ("rocksdb.live-sst-files-size", "rocksdb.cur-size-all-mem-tables")
         return sum(self._db.property_int_value(name) or 0 for name in names)
 
+    def memory_bytes(self) -> int:
+        """Bytes of block cache, memtables, and of what is kept of the tables' indexes."""
+        names = ("rocksdb.block-cache-usage", "rocksdb.size-all-mem-tables", "rocksdb.estimate-table-readers-mem")
+        return sum(self._db.property_int_value(name) or 0 for name in names)
+
     def close(self) -> None:
         """Flush and close the files."""
         self._log_on()

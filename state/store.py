@@ -119,6 +119,10 @@ class PartitionStore(ABC, Generic[State]):
         """Bytes that the store holds, roughly."""
 
     @abstractmethod
+    def memory_bytes(self) -> int:
+        """Bytes of memory that the store takes, roughly."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of files and memory; the store must not be used afterwards."""
 
@@ -151,6 +155,10 @@ class MemoryStore(PartitionStore[State]):
     def size_bytes(self) -> int:
         """Bytes of all keys and values."""
         return sum(len(key) + len(value) for key, value in self._data.items())
+
+    def memory_bytes(self) -> int:
+        """As many: everything is in memory."""
+        return self.size_bytes()
 
     def close(self) -> None:
         """Forget everything."""

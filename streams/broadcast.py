@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC
 from processors.plane import Output
+from streams.clients import stop_client
 from streams.publisher import Publisher
 from streams.restore import manual_consumer
 from streams.settings import Settings
@@ -66,7 +67,7 @@ class BroadcastReader:
                         self.complete.set()
                         logger.info("read model complete: %d items", len(self._index))
         finally:
-            await consumer.stop()
+            await stop_client(consumer)
 
     async def _mark(self) -> dict[int, int]:
         """Append a marker to each partition; what is read up to it is complete.

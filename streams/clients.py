@@ -1,7 +1,11 @@
 """Arguments that make a Kafka client of either library reach the brokers of the settings."""
 
+import asyncio
 import ssl
-from typing import Any
+from contextlib import suppress
+from typing import Any, Protocol
+
+from aiokafka.errors import KafkaError
 
 from processors.errors import ConfigurationError
 from streams.settings import KafkaSettings
@@ -58,3 +62,25 @@ def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
         arguments["sasl_plain_username"] = kafka.sasl_username
         arguments["sasl_plain_password"] = kafka.sasl_password
     return arguments
+
+
+class Stoppable(Protocol):
+    """A client of aiokafka."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+
+async def stop_client(client: Stoppable) -> None:
+    """Stop a client of aiokafka whatever state it is in.
+
+    A consumer that was just trying something again passes the cancellation of its own retries on to whoever stops it,
+    who would then look cancelled instead of failed.
+    """
+    try:
+        with suppress(KafkaError):
+            await client.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise

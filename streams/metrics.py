@@ -54,6 +54,9 @@ class Metrics:
         self.lag = gauge("lag_records", "Records of a topic-partition not applied yet.", "topic", "partition")
         self.commit_age = gauge("commit_age_seconds", "Seconds since a partition last committed.", "plane", "partition")
         self.store_bytes = gauge("store_bytes", "Size of a partition store.", "plane", "partition")
+        self.store_memory = gauge(
+            "store_memory_bytes", "Memory of a partition store: caches, memtables, indexes.", "plane", "partition"
+        )
         self.restored = counter("restored_records", "Changelog records read to restore stores.", "plane")
         self.restore_seconds = gauge(
             "restore_seconds", "Seconds the last restore of a partition took.", "plane", "partition"
@@ -61,5 +64,8 @@ class Metrics:
         self.read_model_items = gauge("read_model_items", "Items in the read model.")
         self.read_model_evictions = gauge("read_model_evictions", "Items evicted from the read model so far.")
         self.read_model_age = gauge("read_model_age_seconds", "Seconds since the read model last changed.")
+        self.broker_silence = gauge(
+            "broker_silence_seconds", "Seconds without an answer from the brokers; 0 if they do."
+        )
         self.assigned = gauge("assigned_partitions", "Partitions this worker owns and has restored.", "plane")
         self.ready = gauge("ready", "1 if the worker is ready: partitions restored, read model complete.")

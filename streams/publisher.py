@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
-    KafkaError,
     ProducerFenced,
 )
 from aiokafka.producer import sender
 
 from processors.errors import FencedError
 from processors.plane import Output
-from streams.clients import client_arguments
+from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 
 _BATCH_BYTES = 900_000
@@ -79,8 +77,7 @@ class Publisher:
 
     async def stop(self) -> None:
         """Disconnect. A transaction that is still open is aborted by the broker."""
-        with suppress(KafkaError):
-            await self._producer.stop()
+        await stop_client(self._producer)
 
     async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
         """Append outputs, all or none under ``exactly_once``, and wait until the brokers have acknowledged them.

@@ -16,7 +16,7 @@ from processors.errors import StateError
 from processors.plane import Output, Plane
 from state.rocks import RocksStore
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
-from streams.clients import client_arguments
+from streams.clients import client_arguments, stop_client
 from streams.publisher import Publisher
 from streams.settings import Settings
 from streams.topology import changelog_topic
@@ -102,7 +102,7 @@ async def restore(
         consumer.seek(tp, max(begin, (await consumer.beginning_offsets([tp]))[tp]))
         return await _read_until(consumer, tp, end, store)
     finally:
-        await consumer.stop()
+        await stop_client(consumer)
 
 
 async def _read_until(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int, store: PartitionStore[Any]) -> int:

@@ -1,35 +1,25 @@
-"""Running a worker as a process: logging, topics, signals, exit codes."""
+"""Running a worker as a process: topics, signals, exit codes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
-import sys
+import threading
 from collections.abc import Callable
 
+from aiokafka.errors import KafkaError
+
+from streams.broker.errors import BrokerUnavailable
+from streams.lineage import check_lineage
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from streams.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-_QUIET = {
-    "aiokafka": logging.ERROR,
-    "kafka": logging.CRITICAL,
-    "faust": logging.WARNING,
-    "mode": logging.WARNING,
-    "streams.transport": logging.WARNING,
-}
-"""What other libraries log of their own doings; a worker's log is about partitions and events."""
-
-
-def set_up_logging(level: int = logging.INFO) -> None:
-    """Log to standard error, one line an entry, in UTC-free local time as the platform does."""
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
-    if level > logging.DEBUG:
-        for name, quiet in _QUIET.items():
-            logging.getLogger(name).setLevel(quiet)
+_STOP_WITHIN_S = 8.0
 
 
 def run_worker(settings: Settings) -> None:
@@ -38,22 +28,49 @@ def run_worker(settings: Settings) -> None:
     Raises
     ------
     NearstreamError
-        If topics or state cannot be used.
+        If brokers, topics or state cannot be used.
     Exception
         Whatever ended the worker early. The process should end with a code other than 0, so that its supervisor
         starts it anew.
     """
     ensure_topics(settings)
+    check_lineage(settings)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_run(settings))
+        try:
+            runner.run(_run(settings))
+        except KafkaError as error:
+            raise BrokerUnavailable(f"Kafka at {settings.kafka.brokers} failed: {error!r}") from error
 
 
 async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
+
+    def ask() -> None:
+        if stop.is_set():
+            os._exit(1)  # asked twice: whoever asks has no time
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await Worker(settings).run(stop)
+        loop.add_signal_handler(number, ask)
+    await Worker(settings, stopping=lambda: _end_in_time(0 if stop.is_set() else 1)).run(stop)
+
+
+def _end_in_time(exit_code: int) -> None:
+    """End the process a while from now, however its parts are doing.
+
+    Clients of Kafka take a minute to stop when the brokers are gone, and Faust waits for them in the event loop.
+    Nothing is lost by ending hard: that is what the order of commits is for.
+    """
+
+    def end() -> None:
+        logger.warning("not stopped within %.0f s; ending anyway: what was not committed is done again", _STOP_WITHIN_S)
+        logging.shutdown()
+        os._exit(exit_code)
+
+    timer = threading.Timer(_STOP_WITHIN_S, end)
+    timer.daemon = True
+    timer.start()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

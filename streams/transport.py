@@ -11,6 +11,7 @@ The lines of aiokafka and Faust this relies on are held in place by ``tests/stre
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Any, cast
 
@@ -109,6 +110,12 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self.settings: Settings = cast(Any, self.app).nearstream_settings
         self.fetches = CoveredFetches(self.settings.worker.batch_max_records)
+
+    async def on_thread_stop(self) -> None:
+        """Close the consumer; brokers that are gone don't keep the worker from stopping."""
+        # aiokafka's fetcher lets the cancellation of its own retries through, and Faust waits for ever then.
+        with suppress(asyncio.CancelledError):
+            await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002
         kafka, conf = self.settings.kafka, self.app.conf

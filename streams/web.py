@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +43,11 @@ async def serve(
     ------
     int
         The port, for when 0 was asked for.
+
+    Raises
+    ------
+    ConfigurationError
+        If the port is taken or the address is not of this machine.
     """
 
     async def metrics(_: web.Request) -> web.Response:
@@ -61,7 +69,13 @@ async def serve(
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise ConfigurationError(
+                f"worker.web_port: {host}:{port} cannot be served ({os.strerror(error.errno or 0).lower()}): each "
+                "worker needs a port of its own, or 0 for any that is free"
+            ) from error
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

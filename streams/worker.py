@@ -9,29 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from pathlib import Path
-from time import monotonic, time
 from typing import Any, cast
 
 from faust.types import TP
 
-from processors.errors import ConfigurationError
 from processors.plane import Plane
 from streams.app import FaustApp
 from streams.broadcast import BroadcastReader
+from streams.contact import BrokerContact
+from streams.health import Health
+from streams.lineage import state_directory
 from streams.metrics import Metrics
 from streams.runner import PartitionRunner, SourceControl
 from streams.settings import Settings
 from streams.topology import Topology, build_topology
-from streams.transport import BatchConsumer, BatchSchema
+from streams.transport import BatchSchema
 from streams.web import serve
 
 logger = logging.getLogger(__name__)
-
-_WATCH_INTERVAL_S = 2.0
-_STALL_S = 10.0
 
 
 class Worker:
@@ -43,21 +40,27 @@ class Worker:
         All settings. Topics must exist (:func:`streams.topics.ensure_topics`).
     topology
         By default the production wiring.
+    stopping
+        Called as it begins to stop, for whatever reason.
     """
 
-    def __init__(self, settings: Settings, topology: Topology | None = None) -> None:
+    def __init__(
+        self, settings: Settings, topology: Topology | None = None, stopping: Callable[[], object] = lambda: None
+    ) -> None:
         self.settings = settings
+        self._stopping = stopping
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
         self.reader = BroadcastReader(settings, self.topology.index)
+        self.contact = BrokerContact(settings)
         self.runners: dict[tuple[str, int], PartitionRunner] = {}
         self.web_port = 0
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
-        self._progress: dict[TP, tuple[int, float]] = {}
-        self._joined = False
+        self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
         self._source = SourceControl(self._seek, self._beginning, self._pause, self._resume)
+        self.health = Health(self)
         for signal, handler in (
             (self.app.on_partitions_assigned, self._on_assigned),
             (self.app.on_partitions_revoked, self._on_revoked),
@@ -75,35 +78,35 @@ class Worker:
             Whatever a step, the brokers or the state raised: the process must end without acknowledging. What was
             not committed is done again by whoever takes the partitions over.
         """
-        loop = asyncio.get_running_loop()
-        self._failed = loop.create_future()
+        failed = self._failed = asyncio.get_running_loop().create_future()
         worker = self.settings.worker
-        _make_directory(worker.state_dir)
-        reading = self._guard(self.reader.run(), "read model")
-        watching = self._guard(self._watch(), "watchdog")
+        state_directory(self.settings)
+        health = self.health
         async with serve(
             worker.web_host,
             worker.web_port,
             self.metrics.registry,
-            self.unhealthy,
-            self.unready,
-            self.refresh,
+            health.unhealthy,
+            health.unready,
+            health.refresh,
         ) as self.web_port:
             logger.info("metrics and health on http://%s:%d", worker.web_host, self.web_port)
-            starting = self._guard(self._run_faust(), "faust")
+            parts = [
+                self._guard(self.reader.run(), "read model"),
+                self._guard(self.contact.run(), "contact"),
+                self._guard(health.watch(), "watchdog"),
+                self._guard(self._run_faust(), "faust"),
+            ]
             waiting = asyncio.create_task(stop.wait())
-            ends: set[asyncio.Future[Any]] = {waiting, self._failed}
             try:
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
             finally:
-                waiting.cancel()
+                self._stopping()
                 await self._stop_runners(list(self._tasks))
                 await self.app.stop()
-                for task in (starting, watching, reading):
-                    task.cancel()
-                await asyncio.gather(starting, watching, reading, return_exceptions=True)
-        if self._failed.done():
-            self._failed.result()
+                await self._end([waiting, *parts])
+        if failed.done():
+            failed.result()
 
     async def _run_faust(self) -> None:
         await self.app.start()
@@ -116,15 +119,24 @@ class Worker:
         """Run a part of the worker; if it fails, the worker fails."""
 
         def done(task: asyncio.Task[None]) -> None:
-            if task.cancelled() or task.exception() is None:
+            if task in self._ending:
+                self._ending.discard(task)
                 return
-            logger.error("%s failed", name, exc_info=task.exception())
-            if self._failed is not None and not self._failed.done():
-                self._failed.set_exception(task.exception() or RuntimeError(name))
+            error = RuntimeError(f"{name} was cancelled by nobody") if task.cancelled() else task.exception()
+            if error is not None and self._failed is not None and not self._failed.done():
+                logger.error("%s failed: %s", name, error)
+                self._failed.set_exception(error)
 
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(done)
         return task
+
+    async def _end(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        tasks = [task for task in tasks if not task.done()]
+        self._ending.update(tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # ---------------------------------------------------------------- agents and assignment
 
@@ -155,11 +167,10 @@ class Worker:
                 runner = PartitionRunner(self.settings, plane, partition, self._source, interval, self.metrics)
                 self.runners[name] = runner
                 self._tasks[name] = self._guard(runner.run(self.reader.complete), f"{plane.name}-{partition}")
-        self._progress.clear()
-        self._joined = True
+        self.health.joined()
 
     async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
-        self._joined = False
+        self.health.left()
         await self._stop_runners(list(self._tasks))
 
     async def _stop_runners(self, names: list[tuple[str, int]]) -> None:
@@ -167,9 +178,7 @@ class Worker:
         stopped = [self._tasks.pop(name) for name in names]
         for name in names:
             self.runners.pop(name, None)
-        for task in stopped:
-            task.cancel()
-        await asyncio.gather(*stopped, return_exceptions=True)
+        await self._end(stopped)
 
     # ---------------------------------------------------------------- the consumer, as runners see it
 
@@ -188,103 +197,3 @@ class Worker:
         tp = TP(topic, partition)
         if tp in self.app.consumer.assignment():
             self.app.consumer.resume_partitions({tp})
-
-    # ---------------------------------------------------------------- watching
-
-    async def _watch(self) -> None:
-        """Look for partitions that stand still while their log goes on, and have them read again."""
-        while True:
-            await asyncio.sleep(_WATCH_INTERVAL_S)
-            for tp, lag in self.lags().items():
-                offset = self._offset(tp) or 0
-                known, since = self._progress.get(tp, (-1, monotonic()))
-                if offset != known or lag == 0:
-                    self._progress[tp] = offset, monotonic()
-                elif monotonic() - since > _STALL_S and (runner := self._runner(tp)) and runner.idle:
-                    logger.warning("%s[%d] stands at %d with %d records to go; reading it again", *tp, offset, lag)
-                    self._progress[tp] = offset, monotonic()
-                    await runner.reseek()
-
-    def _runner(self, tp: TP) -> PartitionRunner | None:
-        for plane in self.topology.planes:
-            if tp.topic in plane.source_topics:
-                return self.runners.get((plane.name, tp.partition))
-        return None
-
-    def _offset(self, tp: TP) -> int | None:
-        runner = self._runner(tp)
-        if runner is None or runner.processor is None:
-            return None
-        return runner.processor.position.offsets.get(tp.topic)
-
-    def lags(self) -> dict[TP, int]:
-        """Records not applied yet, per assigned partition that is restored."""
-        consumer = cast(BatchConsumer, self.app.consumer)
-        lags: dict[TP, int] = {}
-        for tp in list(consumer.assignment()):
-            offset, end = self._offset(tp), cast("int | None", consumer.highwater(tp))
-            if offset is None or end is None:
-                continue
-            runner = self._runner(tp)
-            covered = consumer.covered.get(tp, 0)
-            if runner is not None and runner.idle and covered >= end:
-                offset = max(offset, covered)  # what is left up to there are markers
-            lags[tp] = max(0, end - offset)
-        return lags
-
-    def refresh(self) -> None:
-        """Bring the gauges up to date."""
-        metrics, now = self.metrics, monotonic()
-        # Partitions that went elsewhere must not linger with their last figures.
-        for gauge in (metrics.lag, metrics.commit_age, metrics.store_bytes):
-            gauge.clear()
-        for tp, lag in self.lags().items():
-            metrics.lag.labels(tp.topic, str(tp.partition)).set(lag)
-        ready = dict.fromkeys((plane.name for plane in self.topology.planes), 0)
-        for (plane, partition), runner in self.runners.items():
-            if runner.processor is not None:
-                ready[plane] += 1
-                metrics.commit_age.labels(plane, str(partition)).set(now - runner.committed_at)
-                metrics.store_bytes.labels(plane, str(partition)).set(runner.processor.store.size_bytes())
-        for plane, n in ready.items():
-            metrics.assigned.labels(plane).set(n)
-        metrics.read_model_items.set(len(self.topology.index))
-        metrics.read_model_evictions.set(self.topology.index.evictions)
-        metrics.read_model_age.set(max(0.0, time() - self.reader.changed_at))
-        metrics.ready.set(0 if self.unready() else 1)
-
-    def unready(self) -> dict[str, str]:
-        """What keeps the worker from being ready: not in the group, partitions being restored, read model incomplete.
-
-        A worker that the group has no partitions for is ready: it stands by.
-        """
-        problems = {}
-        if not self.reader.complete.is_set():
-            problems["read model"] = "still being read"
-        if not self._joined:
-            problems["group"] = "not joined yet"
-        for (plane, partition), runner in self.runners.items():
-            if runner.processor is None:
-                problems[f"{plane}-{partition}"] = "being restored"
-        return problems
-
-    def unhealthy(self) -> dict[str, str]:
-        """Partitions that have work and make no progress."""
-        limit = self.settings.worker.stalled_after_s
-        now = monotonic()
-        lagging = {tp for tp, lag in self.lags().items() if lag > 0}
-        problems = {}
-        for tp in lagging:
-            runner = self._runner(tp)
-            if runner is not None and now - runner.committed_at > limit:
-                known = self._progress.get(tp)
-                if known is not None and now - known[1] > limit:
-                    problems[f"{tp.topic}[{tp.partition}]"] = f"no progress for {now - runner.committed_at:.0f} s"
-        return problems
-
-
-def _make_directory(state_dir: str) -> None:
-    try:
-        Path(state_dir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"worker.state_dir: {state_dir} cannot be made: {error.strerror}") from error

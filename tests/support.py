@@ -171,6 +171,11 @@ class WorkerProcess:
         self._process.terminate()
         return self._process.wait(seconds)
 
+    def wait(self, seconds: float) -> int:
+        """Its exit code, once it has ended by itself."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
     def discard(self) -> None:
         if self.running and self._process is not None:
             self._process.kill()

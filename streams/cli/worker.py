@@ -19,7 +19,8 @@ def worker(
     """
     import logging
 
-    from streams.service import run_worker, set_up_logging
+    from streams.logs import set_up_logging
+    from streams.service import run_worker
 
     set_up_logging(logging.DEBUG if verbose else logging.INFO)
     run_worker(settings_of(context))

@@ -91,6 +91,10 @@ def test_memory(empty: str) -> None:
     assert 50 < result.users <= 100
     assert len(result.rss_mb_tenths) == 10
     assert result.growth_mb == pytest.approx(result.rss_mb_end - result.rss_mb_half, abs=0.11)
+    assert result.store_memory_mb_end > 0
+    assert result.growth_beyond_stores_mb == pytest.approx(
+        result.growth_mb - result.store_memory_mb_end + result.store_memory_mb_half, abs=0.31
+    )
     assert result.rss_mb_end <= result.peak_rss_mb + 1
     assert result.state_mb > 0
 

@@ -46,6 +46,7 @@ def check_store(make: Make) -> None:
     store.commit(second, 6)
     assert list(store.items()) == [("c", Tally(4)), ("ключ", Tally(2))]
     assert store.size_bytes() >= 0
+    assert store.memory_bytes() > 0
 
     twin.restore([*first, ChangelogRecord(MARKER_KEY, b"anything"), *second], 6)
     assert list(twin.scan()) == list(store.scan()), "a restored store holds the same bytes"

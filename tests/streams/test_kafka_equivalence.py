@@ -96,7 +96,7 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
     driver = TopologyDriver(settings, keep=COMPARED)
     expected: dict[str, list[list[Any]]] = {topic: [[] for _ in range(PARTITIONS)] for topic in COMPARED}
     with running(settings) as worker:
-        wait_until(lambda: worker.runners and not worker.unready(), "ready")
+        wait_until(lambda: worker.runners and not worker.health.unready(), "ready")
         for topic, partition, records in seeded_batches():
             at = produce_batch(kafka, topic, partition, records)
             driver.pipe_batch(topic, records, at, partition)
@@ -105,7 +105,7 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
                     expected[name][record.partition].append((record.key, record.value, record.headers))
             broadcast = sum(map(len, expected[BROADCAST_TOPIC]))
             wait_until(lambda n=broadcast: worker.reader.applied >= n, f"{broadcast} item views")
-            wait_until(lambda: not any(worker.lags().values()), "no lag")
+            wait_until(lambda: not any(worker.health.lags().values()), "no lag")
     for name in COMPARED:
         found = [
             [(r.key, r.value, tuple(r.headers)) for r in records if r.key != b"\x00marker"]

@@ -1,0 +1,156 @@
+"""What a worker says of itself: lag and progress of its partitions, gauges, health, readiness; and the watchdog."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from time import monotonic, time
+from typing import Protocol, cast
+
+from faust.types import TP
+
+from streams.app import FaustApp
+from streams.broadcast import BroadcastReader
+from streams.contact import BrokerContact
+from streams.metrics import Metrics
+from streams.runner import PartitionRunner
+from streams.settings import Settings
+from streams.topology import Topology
+from streams.transport import BatchConsumer
+
+logger = logging.getLogger(__name__)
+
+_WATCH_INTERVAL_S = 2.0
+_STALL_S = 10.0
+
+
+class Watched(Protocol):
+    """The parts of a worker that are watched."""
+
+    settings: Settings
+    topology: Topology
+    metrics: Metrics
+    reader: BroadcastReader
+    contact: BrokerContact
+    runners: dict[tuple[str, int], PartitionRunner]
+    app: FaustApp
+
+
+class Health:
+    """Watches over a worker.
+
+    Parameters
+    ----------
+    worker
+        Whose partitions, read model and contact with the brokers are watched.
+    """
+
+    def __init__(self, worker: Watched) -> None:
+        self._worker = worker
+        self._progress: dict[TP, tuple[int, float]] = {}
+        self._in_group = False
+
+    def joined(self) -> None:
+        """Note that the group has assigned partitions."""
+        self._progress.clear()
+        self._in_group = True
+
+    def left(self) -> None:
+        """Note that the group takes the partitions back."""
+        self._in_group = False
+
+    async def watch(self) -> None:
+        """Look for partitions that stand still while their log goes on, and have them read again."""
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL_S)
+            for tp, lag in self.lags().items():
+                offset = self._offset(tp) or 0
+                known, since = self._progress.get(tp, (-1, monotonic()))
+                if offset != known or lag == 0:
+                    self._progress[tp] = offset, monotonic()
+                elif monotonic() - since > _STALL_S and (runner := self._runner(tp)) and runner.idle:
+                    logger.warning("%s[%d] stands at %d with %d records to go; reading it again", *tp, offset, lag)
+                    self._progress[tp] = offset, monotonic()
+                    await runner.reseek()
+
+    def _runner(self, tp: TP) -> PartitionRunner | None:
+        for plane in self._worker.topology.planes:
+            if tp.topic in plane.source_topics:
+                return self._worker.runners.get((plane.name, tp.partition))
+        return None
+
+    def _offset(self, tp: TP) -> int | None:
+        runner = self._runner(tp)
+        if runner is None or runner.processor is None:
+            return None
+        return runner.processor.position.offsets.get(tp.topic)
+
+    def lags(self) -> dict[TP, int]:
+        """Records not applied yet, per assigned partition that is restored."""
+        consumer = cast(BatchConsumer, self._worker.app.consumer)
+        lags: dict[TP, int] = {}
+        for tp in list(consumer.assignment()):
+            offset, end = self._offset(tp), cast("int | None", consumer.highwater(tp))
+            if offset is None or end is None:
+                continue
+            runner = self._runner(tp)
+            covered = consumer.covered.get(tp, 0)
+            if runner is not None and runner.idle and covered >= end:
+                offset = max(offset, covered)  # what is left up to there are markers
+            lags[tp] = max(0, end - offset)
+        return lags
+
+    def refresh(self) -> None:
+        """Bring the gauges up to date."""
+        metrics, now = self._worker.metrics, monotonic()
+        # Partitions that went elsewhere must not linger with their last figures.
+        for gauge in (metrics.lag, metrics.commit_age, metrics.store_bytes, metrics.store_memory):
+            gauge.clear()
+        for tp, lag in self.lags().items():
+            metrics.lag.labels(tp.topic, str(tp.partition)).set(lag)
+        ready = dict.fromkeys((plane.name for plane in self._worker.topology.planes), 0)
+        for (plane, partition), runner in self._worker.runners.items():
+            if runner.processor is not None:
+                ready[plane] += 1
+                metrics.commit_age.labels(plane, str(partition)).set(now - runner.committed_at)
+                store = runner.processor.store
+                metrics.store_bytes.labels(plane, str(partition)).set(store.size_bytes())
+                metrics.store_memory.labels(plane, str(partition)).set(store.memory_bytes())
+        for plane, n in ready.items():
+            metrics.assigned.labels(plane).set(n)
+        metrics.read_model_items.set(len(self._worker.topology.index))
+        metrics.read_model_evictions.set(self._worker.topology.index.evictions)
+        metrics.read_model_age.set(max(0.0, time() - self._worker.reader.changed_at))
+        metrics.broker_silence.set(self._worker.contact.silent_s)
+        metrics.ready.set(0 if self.unready() else 1)
+
+    def unready(self) -> dict[str, str]:
+        """What keeps the worker from being ready.
+
+        No answer from the brokers, not in the group, partitions being restored, read model incomplete. A worker that
+        the group has no partitions for is ready: it stands by.
+        """
+        problems = {"brokers": silence} if (silence := self._worker.contact.problem) else {}
+        if not self._worker.reader.complete.is_set():
+            problems["read model"] = "still being read"
+        if not self._in_group:
+            problems["group"] = "not joined yet"
+        for (plane, partition), runner in self._worker.runners.items():
+            if runner.processor is None:
+                problems[f"{plane}-{partition}"] = "being restored"
+        return problems
+
+    def unhealthy(self) -> dict[str, str]:
+        """Partitions that have work and make no progress, brokers that have been silent for as long."""
+        limit = self._worker.settings.worker.stalled_after_s
+        now = monotonic()
+        lagging = {tp for tp, lag in self.lags().items() if lag > 0}
+        contact = self._worker.contact
+        problems = {"brokers": silence} if contact.silent_s > limit and (silence := contact.problem) else {}
+        for tp in lagging:
+            runner = self._runner(tp)
+            if runner is not None and now - runner.committed_at > limit:
+                known = self._progress.get(tp)
+                if known is not None and now - known[1] > limit:
+                    problems[f"{tp.topic}[{tp.partition}]"] = f"no progress for {now - runner.committed_at:.0f} s"
+        return problems
