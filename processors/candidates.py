@@ -1,165 +1,144 @@
 """Candidates for many users at once: which items could be shown, and what each source says of them.
 
-Every source contributes *pairs* (user row, item slot, value). Pairs that name the same item for the same user are
-brought together with one sort of packed integers, after which each source is one column over the candidates. There is
-no loop over users or items, and a further source is a further block of pairs.
+Every source proposes a block of pairs (:class:`processors.sources.Block`). Pairs that name the same item for the same
+user are brought together with one sort of packed integers, after which each value is one column over the candidates.
+There is no loop over users or items.
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from processors.item_index import ItemIndex
 from processors.keys import FINGERPRINT_BYTES
 from processors.profile import Profile
+from processors.sources import ALL, Block, Source, SourceSettings, Visitors
+from processors.sources.base import Floats, Ints
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-SOURCES = ("together", "next", "recent", "popular")
-"""What recommends an item: visited together with recent items, visited right after the last ones, the user's own
-history, popularity. The order is that of the columns of :attr:`Candidates.values`."""
-
-_POSITION_BITS = 20
+_POSITION_BITS = 21
 MAX_ROWS = 512
-"""Users per pass: keeps the pairs of a pass below 2**20 and their columns inside the cache."""
-
-
-class CandidateSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far each source reaches.
-
-    Parameters
-    ----------
-    recent_items
-        Recent items whose neighbours are candidates.
-    next_items
-        The last items of them that ask "what came next".
-    position_decay
-        Weight of an item relative to the one visited after it.
-    popular_items
-        Popular items that are candidates for everybody.
-    """
-
-    recent_items: int = 10
-    next_items: int = 3
-    position_decay: float = 0.8
-    popular_items: int = 60
-
-
-@dataclass(frozen=True)
-class History:
-    """Recent items of several users as columns, oldest first within a user; items the index doesn't know left out.
-
-    ``rows`` is the user's row, ``slots`` the item, ``positions`` 0 for the user's latest item.
-    """
-
-    rows: Ints
-    slots: Ints
-    positions: Ints
-    counts: Floats
-
-    @classmethod
-    def of(cls, profiles: Sequence[Profile], index: ItemIndex) -> "History":
-        """Columns of the profiles' recent items."""
-        lengths = np.fromiter((len(p.item_ids) for p in profiles), np.int64, len(profiles))
-        total = int(lengths.sum())
-        rows = np.repeat(np.arange(len(profiles)), lengths)
-        ends = np.cumsum(lengths)
-        positions = ends[rows] - 1 - np.arange(total)
-        slots = np.array(index.slots_of(list(chain.from_iterable(p.item_ids for p in profiles))), np.int64)
-        counts = np.fromiter(chain.from_iterable(p.item_counts for p in profiles), np.float64, total)
-        known = slots >= 0
-        return cls(rows[known], slots[known], positions[known], counts[known])
+"""Users per pass: keeps the pairs of a pass below 2**21 and their columns inside the cache."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates of several users, sorted by row.
+    """Candidates of several users, sorted by row, then slot.
 
     Attributes
     ----------
+    visitors
+        The users.
     rows, slots
         User row and item of each candidate.
+    begins
+        Where the candidates of each user begin, and the end of the last: shape (users + 1,).
     values
-        One row per candidate, one column per source of :data:`SOURCES`.
+        One column per value of the sources, by name.
+    proposed
+        Per source, by name: whether it proposed the candidate.
     touched
         Whether the user has touched the item.
-    starts, order, links
-        What explains a candidate: the co-visitation pairs behind candidate ``c`` are
-        ``order[starts[c] : starts[c + 1]]`` below ``len(links)``; ``links`` gives each pair's recent item (slot).
-    together, next
-        Value of each pair.
+    history
+        The candidate that each of the visitors' recent items is.
+    starts, order
+        The pairs behind candidate ``c`` are ``order[starts[c] : starts[c + 1]]``, counted over all blocks.
+    blocks
+        What the sources proposed, by name, with the number of each block's first pair.
     """
 
+    visitors: Visitors
     rows: Ints
     slots: Ints
-    values: Floats
+    begins: Ints
+    values: dict[str, Floats]
+    proposed: dict[str, npt.NDArray[np.bool_]]
     touched: npt.NDArray[np.bool_]
+    history: Ints
     starts: Ints
     order: Ints
-    links: Ints
-    together: Floats
-    next: Floats
+    blocks: dict[str, tuple[int, Block]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
-def gather_candidates(profiles: Sequence[Profile], index: ItemIndex, settings: CandidateSettings) -> Candidates:
-    """Candidates of at most :data:`MAX_ROWS` users.
+class Gatherer:
+    """Asks the sources and brings together what they propose.
 
-    Complexity: a sort of about ``recent_items * width + popular_items`` integers per user.
+    Parameters
+    ----------
+    settings
+        Of the sources.
     """
-    history = History.of(profiles, index)
-    popular = index.popular(settings.popular_items)
-    near = history.positions < settings.recent_items
-    rows, slots, positions = history.rows[near], history.slots[near], history.positions[near]
-    weight = settings.position_decay ** positions.astype(np.float64)
-    together = (index.together[slots] * weight[:, None]).ravel()
-    following = (index.after[slots] * (weight * (positions < settings.next_items))[:, None]).ravel()
-    n, width = len(profiles), index.width
-    older_rows, older_slots = _older(profiles, index)
-    capacity = len(index.trend)
-    keys = np.concatenate(
-        (
-            (rows[:, None] * capacity + index.neighbours[slots]).ravel(),
-            history.rows * capacity + history.slots,
-            np.repeat(np.arange(n), len(popular)) * capacity + np.tile(popular, n),
-            older_rows * capacity + older_slots,
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self.sources: list[Source] = [source(settings) for source in ALL if source.name not in settings.off]
+        self.columns = tuple(name for source in self.sources for name in source.columns)
+
+    def gather(self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> Candidates:
+        """Candidates of at most :data:`MAX_ROWS` users.
+
+        Complexity: a sort of the pairs proposed, about 500 integers per user.
+        """
+        visitors = Visitors.of(profiles, now_ms, index)
+        blocks: dict[str, tuple[int, Block]] = {}
+        at = 0
+        for source in self.sources:
+            block = source.propose(visitors, index)
+            blocks[source.name] = at, block
+            at += len(block.rows)
+        older_rows, older_slots = _older(profiles, index)
+        capacity = len(index.trend)
+        keys = np.concatenate(
+            [
+                *(block.rows * capacity + block.slots for _, block in blocks.values()),
+                visitors.rows * capacity + visitors.slots,
+                older_rows * capacity + older_slots,
+            ]
         )
-    )
-    packed = np.sort(keys << _POSITION_BITS | np.arange(len(keys)))
-    order = packed & ((1 << _POSITION_BITS) - 1)
-    sorted_keys = packed >> _POSITION_BITS
-    first = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
-    of_pair = np.empty(len(keys), np.int64)
-    of_pair[order] = np.repeat(np.arange(len(first)), np.diff(first, append=len(keys)))
-    pairs, own = len(together), len(history.rows)
-    values = np.empty((len(first), len(SOURCES)))
+        packed = np.sort(keys << _POSITION_BITS | np.arange(len(keys)))
+        order = packed & ((1 << _POSITION_BITS) - 1)
+        sorted_keys = packed >> _POSITION_BITS
+        first = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
+        of_pair = np.empty(len(keys), np.int64)
+        of_pair[order] = np.repeat(np.arange(len(first)), np.diff(first, append=len(keys)))
+        touched = np.zeros(len(first), np.bool_)
+        touched[of_pair[at:]] = True
+        group_keys = sorted_keys[first]
+        rows = group_keys // capacity
+        return Candidates(
+            visitors=visitors,
+            rows=rows,
+            slots=group_keys - rows * capacity,
+            begins=np.searchsorted(rows, np.arange(len(visitors) + 1)),
+            values=self._values(blocks, of_pair, len(first)),
+            proposed=_proposed(blocks, of_pair, len(first)),
+            touched=touched,
+            history=of_pair[at : at + len(visitors.rows)],
+            starts=np.append(first, len(keys)),
+            order=order,
+            blocks=blocks,
+        )
 
-    def add(column: int, begin: int, amounts: Floats) -> None:
-        values[:, column] = np.bincount(of_pair[begin : begin + len(amounts)], amounts, len(first))
+    def _values(self, blocks: dict[str, tuple[int, Block]], of_pair: Ints, n: int) -> dict[str, Floats]:
+        return {
+            name: np.bincount(of_pair[at : at + len(column)], column, n)
+            for source in self.sources
+            for at, block in (blocks[source.name],)
+            for name, column in zip(source.columns, block.values, strict=True)
+        }
 
-    add(0, 0, together)
-    add(1, 0, following)
-    add(2, pairs, np.sqrt(history.counts) / (1.0 + history.positions))
-    trend = index.trend[popular]
-    add(3, pairs + own, np.tile(np.exp2(trend - trend[0]) if n and len(trend) else trend, n))
-    touched = values[:, 2] > 0.0
-    touched[of_pair[pairs + own + n * len(popular) :]] = True
-    group_keys = sorted_keys[first]
-    return Candidates(
-        rows=group_keys // capacity,
-        slots=group_keys % capacity,
-        values=values,
-        touched=touched,
-        starts=np.append(first, len(keys)),
-        order=order,
-        links=np.repeat(slots, width),
-        together=together,
-        next=following,
-    )
+
+def _proposed(blocks: dict[str, tuple[int, Block]], of_pair: Ints, n: int) -> dict[str, npt.NDArray[np.bool_]]:
+    proposed = {}
+    for name, (at, block) in blocks.items():
+        proposed[name] = np.zeros(n, np.bool_)
+        proposed[name][of_pair[at : at + len(block.rows)]] = True
+    return proposed
 
 
 def _older(profiles: Sequence[Profile], index: ItemIndex) -> tuple[Ints, Ints]:

@@ -11,7 +11,12 @@ import numpy.typing as npt
 
 from processors.item_state import ItemView
 from processors.keys import fingerprint
+from processors.top import Slots, TopSlots
 
+POPULAR_DEPTH = 100
+"""Popular items that can be asked for."""
+CATEGORY_DEPTH = 24
+"""Popular items of a category that can be asked for."""
 NO_TREND = -1e9
 """Trend of a slot that nothing has been published for yet."""
 
@@ -32,8 +37,20 @@ class ItemIndex:
         Slots of the neighbours; where there is none, the item's own slot with zero weights.
     together, after : float32 arrays of the same shape
         Their weights; each row sums to one or is zero.
+    trends : float64 array of shape (3, capacity)
+        Log2 of the decayed visits, per half-life; :data:`NO_TREND` where unknown.
     trend : float64 array of shape (capacity,)
-        Log2 of the decayed visits; :data:`NO_TREND` where unknown.
+        The middle one of them, by which items are kept.
+    visits : float64 array of shape (capacity,)
+        All visits ever.
+    category : int32 array of shape (capacity,)
+        Number of the item's category, 0 if it has none.
+    price : float64 array of shape (capacity,)
+        Price last seen; NaN if none was.
+    first_seen, last_seen : int64 array of shape (capacity,)
+        Milliseconds since the epoch; 0 if unknown.
+    category_trend : float64 array of shape (max_categories + 1,)
+        Highest trend there was in each category.
     tie : float64 array of shape (capacity,)
         In [0, 1), from the item's id.
     ids : list of str
@@ -43,13 +60,13 @@ class ItemIndex:
     --------
     >>> index = ItemIndex(neighbours=2)
     >>> shares = np.array([1.0], "<f4").tobytes()
-    >>> index.apply("tent", ItemView(3.0, 8, 0, 0, ["lamp"], shares, shares))
+    >>> index.apply("tent", ItemView((3.0, 3.0, 3.0), 8, 0, 0, ["lamp"], shares, shares))
     >>> index.slot("tent"), index.ids[index.neighbours[0, 0]], index.popular(5).tolist()
     (0, 'lamp', [0])
     """
 
-    def __init__(self, neighbours: int = 32, max_items: int = 200_000) -> None:
-        self.width, self.max_items = neighbours, max_items
+    def __init__(self, neighbours: int = 32, max_items: int = 200_000, max_categories: int = 4096) -> None:
+        self.width, self.max_items, self.max_categories = neighbours, max_items, max_categories
         self.evictions = 0
         self._clear()
 
@@ -58,7 +75,11 @@ class ItemIndex:
         self._slots: dict[str, int] = {}
         self._marks: dict[bytes, int] = {}
         self._free: list[int] = []
-        self._popular: npt.NDArray[np.intp] | None = None
+        self._trending = [TopSlots(POPULAR_DEPTH) for _ in range(3)]
+        self._visited = TopSlots(POPULAR_DEPTH)
+        self._categories: dict[str, int] = {}
+        self._in_category: list[TopSlots] = [TopSlots(CATEGORY_DEPTH)]
+        self.category_trend = np.full(self.max_categories + 1, NO_TREND)
         self.views: list[ItemView | None] = []
         self._allocate(1024)
 
@@ -73,8 +94,16 @@ class ItemIndex:
         self.neighbours = grown(old.get("neighbours"), 0, np.int32, self.width)
         self.together = grown(old.get("together"), 0.0, np.float32, self.width)
         self.after = grown(old.get("after"), 0.0, np.float32, self.width)
-        self.trend = grown(old.get("trend"), NO_TREND, np.float64)
+        self.trends = np.full((3, capacity), NO_TREND)
+        if old:
+            self.trends[:, : old["trends"].shape[1]] = old["trends"]
+        self.trend = self.trends[1]
         self.tie = grown(old.get("tie"), 0.0, np.float64)
+        self.visits = grown(old.get("visits"), 0.0, np.float64)
+        self.category = grown(old.get("category"), 0, np.int32)
+        self.price = grown(old.get("price"), np.nan, np.float64)
+        self.first_seen = grown(old.get("first_seen"), 0, np.int64)
+        self.last_seen = grown(old.get("last_seen"), 0, np.int64)
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -126,19 +155,59 @@ class ItemIndex:
         if -1 in found:
             gone = np.flatnonzero(np.array(found) < 0)
             self.together[slot, gone] = self.after[slot, gone] = 0.0
-        self.trend[slot] = view.trend
-        self.views[slot] = view
-        self._popular = None
+        self._describe(slot, view)
 
-    def popular(self, k: int) -> npt.NDArray[np.intp]:
-        """Slots of the ``k`` items with the highest trend, highest first."""
-        if self._popular is None or len(self._popular) < min(k, len(self)):
-            known = self.trend[: len(self.ids)] + self.tie[: len(self.ids)] * 1e-9
-            kept = min(max(k, 200), len(known))
-            top = np.argpartition(-known, kept - 1)[:kept] if kept else np.empty(0, np.intp)
-            top = top[np.argsort(-known[top], kind="stable")]
-            self._popular = top[self.trend[top] > NO_TREND]
-        return self._popular[:k]
+    def _describe(self, slot: int, view: ItemView) -> None:
+        """Take over everything about an item but its neighbours."""
+        self.views[slot] = view
+        self.trends[:, slot], self.visits[slot] = view.trends, view.visits
+        self.first_seen[slot], self.last_seen[slot] = view.first_seen, view.last_seen
+        self.price[slot] = np.nan if view.price is None else view.price
+        for top, trend in zip(self._trending, view.trends, strict=True):
+            top.offer(slot, trend)
+        self._visited.offer(slot, view.visits)
+        category = 0 if view.category is None else self._category(view.category)
+        before = self.category[slot]
+        if before != category:
+            self._in_category[before].discard(slot)
+            self.category[slot] = category
+        if category:
+            self._in_category[category].offer(slot, view.trends[1])
+            self.category_trend[category] = max(self.category_trend[category], view.trends[1])
+
+    def _category(self, name: str) -> int:
+        """Number of a category; beyond the bound, that of none."""
+        number = self._categories.get(name)
+        if number is None:
+            if len(self._in_category) > self.max_categories:
+                return 0
+            number = self._categories[name] = len(self._in_category)
+            self._in_category.append(TopSlots(CATEGORY_DEPTH))
+        return number
+
+    @property
+    def categories(self) -> int:
+        """Numbers of categories there are, 0 for none among them."""
+        return len(self._in_category)
+
+    def popular(self, k: int, scale: int = 1) -> Slots:
+        """Slots of the ``k`` items with the highest trend, highest first; at most :data:`POPULAR_DEPTH`.
+
+        ``scale`` chooses among the half-lives, the shortest being 0.
+        """
+        return self._trending[scale].best(self.trends[scale], self.tie, self._known)[:k]
+
+    def most_visited(self, k: int) -> Slots:
+        """Slots of the ``k`` items with the most visits ever; at most :data:`POPULAR_DEPTH`."""
+        return self._visited.best(self.visits, self.tie, self._known)[:k]
+
+    def popular_in(self, category: int, k: int) -> Slots:
+        """Slots of the ``k`` items of a category with the highest trend; at most :data:`CATEGORY_DEPTH`."""
+        top = self._in_category[category]
+        return top.best(self.trend, self.tie, lambda: np.flatnonzero(self.category == category))[:k]
+
+    def _known(self) -> Slots:
+        return np.flatnonzero(self.trend[: len(self.ids)] > NO_TREND)
 
     def _new_slot(self, item_id: str) -> int:
         if len(self._slots) >= self.max_items:
@@ -156,7 +225,7 @@ class ItemIndex:
             self.views.append(None)
         self._slots[item_id] = slot
         self.neighbours[slot] = slot
-        self.trend[slot] = NO_TREND
+        self._forget(slot)
         mark = fingerprint(item_id)
         self._marks[mark] = slot
         self.tie[slot] = int.from_bytes(mark, "little") / 2.0**64
@@ -174,10 +243,19 @@ class ItemIndex:
             self._marks.pop(fingerprint(self.ids[slot]), None)
             self.ids[slot], self.views[slot] = "", None
         self.together[slots] = self.after[slots] = 0.0
-        self.trend[slots] = NO_TREND
+        for slot in slots.tolist():
+            self._forget(slot)
         self._free.extend(slots.tolist())
         self.evictions += len(slots)
-        self._popular = None
+
+    def _forget(self, slot: int) -> None:
+        """Empty the columns of a slot."""
+        for top in self._trending:
+            top.discard(slot)
+        self._visited.discard(slot)
+        self._in_category[self.category[slot]].discard(slot)
+        self.trends[:, slot], self.visits[slot], self.category[slot] = NO_TREND, 0.0, 0
+        self.price[slot], self.first_seen[slot], self.last_seen[slot] = np.nan, 0, 0
 
 
 def decode_view(value: bytes | None) -> ItemView | None:

@@ -22,8 +22,9 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The strongest of them, which the read models get.
     neighbour_half_life_ms
         After this long a co-visit counts half.
-    trend_half_life_ms
-        After this long a visit counts half for popularity.
+    trend_half_lives_ms
+        After so long a visit counts half for popularity: of the hour, of the day, of the week. How fast a shop's
+        fashions change is not known beforehand, so the ranker gets all three.
     next_distance
         A visit up to this many steps later in the session counts as "what came next".
     """
@@ -31,7 +32,7 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neighbours: int = 64
     published_neighbours: int = 32
     neighbour_half_life_ms: int = 7 * DAY_MS
-    trend_half_life_ms: int = 2 * DAY_MS
+    trend_half_lives_ms: tuple[int, int, int] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
     next_distance: int = 3
 
 
@@ -39,15 +40,15 @@ class ItemState(msgspec.Struct, array_like=True):
     """One item's state. Times in milliseconds since the epoch.
 
     ``together`` and ``after`` are forward-decayed weights relative to ``landmark``: how much another item was visited
-    in the same session, and how much within the next few steps after this one. ``trend`` is the decayed number of
-    visits relative to ``trend_landmark``.
+    in the same session, and how much within the next few steps after this one. ``trends`` are the decayed numbers of
+    visits relative to ``trend_landmarks``, one per half-life.
     """
 
     landmark: int = 0
     together: dict[str, float] = msgspec.field(default_factory=dict)
     after: dict[str, float] = msgspec.field(default_factory=dict)
-    trend_landmark: int = 0
-    trend: float = 0.0
+    trend_landmarks: list[int] = msgspec.field(default_factory=lambda: [0, 0, 0])
+    trends: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0, 0.0])
     visits: int = 0
     first_seen: int = 0
     last_seen: int = 0
@@ -61,15 +62,16 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
 
     Parameters
     ----------
-    trend
-        Base-2 logarithm of the decayed visits, relative to the epoch: comparable between items at any time.
+    trends
+        Base-2 logarithms of the decayed visits, one per half-life, relative to the epoch: comparable between items at
+        any time.
     neighbours
         Ids of the strongest neighbours, strongest first.
     together, after
         Their weights as little-endian float32, each kind summing to one.
     """
 
-    trend: float
+    trends: tuple[float, float, float]
     visits: int
     first_seen: int
     last_seen: int
@@ -101,12 +103,12 @@ class ItemKeeper:
 
     def touch(self, state: ItemState, touch: Touch) -> None:
         """Count a visit and take over the facts it carries, in place. Facts of the latest visit win."""
-        half_life = self.settings.trend_half_life_ms
-        landmark = landmark_at(touch.time_ms, half_life)
-        if landmark > state.trend_landmark:
-            state.trend *= rebase(state.trend_landmark, landmark, half_life)
-            state.trend_landmark = landmark
-        state.trend += growth(touch.time_ms, state.trend_landmark, half_life)
+        for scale, half_life in enumerate(self.settings.trend_half_lives_ms):
+            landmark, before = landmark_at(touch.time_ms, half_life), state.trend_landmarks[scale]
+            if landmark > before:
+                state.trends[scale] *= rebase(before, landmark, half_life)
+                state.trend_landmarks[scale] = before = landmark
+            state.trends[scale] += growth(touch.time_ms, before, half_life)
         state.visits += 1
         state.first_seen = min(state.first_seen or touch.time_ms, touch.time_ms)
         newest = touch.time_ms >= state.last_seen
@@ -138,7 +140,7 @@ class ItemKeeper:
         strongest = sorted(_with_order(state), key=itemgetter(1, 0), reverse=True)
         names = [name for name, _ in strongest[: self.settings.published_neighbours]]
         return ItemView(
-            trend=_log2_at_epoch(state.trend, state.trend_landmark, self.settings.trend_half_life_ms),
+            trends=self._trends(state),
             visits=state.visits,
             first_seen=state.first_seen,
             last_seen=state.last_seen,
@@ -149,6 +151,11 @@ class ItemKeeper:
             brand=state.brand,
             price=state.price,
         )
+
+    def _trends(self, state: ItemState) -> tuple[float, float, float]:
+        half_lives = self.settings.trend_half_lives_ms
+        hour, day, week = map(_log2_at_epoch, state.trends, state.trend_landmarks, half_lives)
+        return hour, day, week
 
     def _rebase(self, state: ItemState, landmark: int) -> None:
         factor = rebase(state.landmark, landmark, self.settings.neighbour_half_life_ms)

@@ -10,15 +10,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from processors.candidates import (
-    MAX_ROWS,
-    SOURCES,
-    Candidates,
-    CandidateSettings,
-    Floats,
-    Ints,
-    gather_candidates,
-)
+SOURCES=('a','b','recent','x');MAX_ROWS=512
+from processors.candidates import Candidates,Floats,Ints
+from processors.sources import SourceSettings as CandidateSettings
+
 from processors.item_index import ItemIndex
 from processors.profile import Profile
 

@@ -1,0 +1,17 @@
+"""Where candidates come from: one file a source, all of one shape (:class:`processors.sources.base.Source`).
+
+To add one, write its file and name it in :data:`ALL`; everything else (merging, features, reasons, the conformance
+suite, the ablation) follows.
+"""
+
+from processors.sources.base import Block, Source, SourceSettings, Visitors
+from processors.sources.category import CategoryTop
+from processors.sources.covisitation import Covisitation
+from processors.sources.history import OwnHistory
+from processors.sources.secondhop import SecondHop
+from processors.sources.popularity import EverPopular, Trending
+
+ALL: tuple[type[Source], ...] = (Covisitation, OwnHistory, Trending, EverPopular, CategoryTop, SecondHop)
+"""All sources. The order decides nothing but that of the columns."""
+
+__all__ = ["ALL", "Block", "Source", "SourceSettings", "Visitors"]

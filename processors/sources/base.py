@@ -1,0 +1,147 @@
+"""What a candidate source is, and the users it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from processors.item_index import ItemIndex
+from processors.profile import Profile
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}
+"""Actions that say more than a look."""
+
+
+class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the sources reach.
+
+    Parameters
+    ----------
+    off
+        Names of sources that are left out.
+    recent_items
+        Recent items whose neighbours are candidates.
+    next_items
+        The last items of them that ask "what came next".
+    position_decay
+        Weight of an item relative to the one visited after it.
+    popular_items
+        Popular items that are candidates for everybody, trending ones and all-time ones.
+    category_items
+        Popular items of each of the user's last three categories.
+    """
+
+    off: frozenset[str] = frozenset()
+    recent_items: int = 10
+    next_items: int = 3
+    position_decay: float = 0.8
+    popular_items: int = 60
+    category_items: int = 20
+
+
+@dataclass(frozen=True)
+class Visitors:
+    """Users of one pass and their recent items as columns; items the index doesn't know are left out.
+
+    Attributes
+    ----------
+    profiles
+        One per row.
+    now_ms
+        Per row, the moment at which the slate is for.
+    rows, slots, positions
+        The user's row, the item, and 0 for the user's latest item.
+    counts, weights, times
+        How often, with which decayed weight, and when last (milliseconds) the user touched it.
+    actions
+        Number of the last action on it (:data:`ACTION_NUMBERS`), 0 for a look.
+    """
+
+    profiles: Sequence[Profile]
+    now_ms: Ints
+    rows: Ints
+    slots: Ints
+    positions: Ints
+    counts: Floats
+    weights: Floats
+    times: Ints
+    actions: Ints
+
+    @classmethod
+    def of(cls, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> Visitors:
+        """Columns of the profiles' recent items."""
+        lengths = np.fromiter((len(p.item_ids) for p in profiles), np.int64, len(profiles))
+        total = int(lengths.sum())
+        rows = np.repeat(np.arange(len(profiles)), lengths)
+        positions = np.cumsum(lengths)[rows] - 1 - np.arange(total)
+        slots = np.array(index.slots_of(list(chain.from_iterable(p.item_ids for p in profiles))), np.int64)
+        counts = np.fromiter(chain.from_iterable(p.item_counts for p in profiles), np.float64, total)
+        weights = np.fromiter(chain.from_iterable(p.item_weights for p in profiles), np.float64, total)
+        times = np.fromiter(chain.from_iterable(p.item_times for p in profiles), np.int64, total)
+        actions = chain.from_iterable(p.item_actions for p in profiles)
+        numbers = np.fromiter(map(_ACTION_NUMBER, actions, repeat(0)), np.int64, total)
+        now = np.asarray(now_ms, np.int64)
+        known = slots >= 0
+        if known.all():
+            return cls(profiles, now, rows, slots, positions, counts, weights, times, numbers)
+        return cls(
+            profiles,
+            now,
+            *(column[known] for column in (rows, slots, positions, counts, weights, times, numbers)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.profiles)
+
+
+@dataclass(frozen=True)
+class Block:
+    """What a source proposes: pairs of user and item, as columns of one length.
+
+    A pair may come several times; its values then add up.
+
+    Attributes
+    ----------
+    rows, slots
+        User and item.
+    values
+        One column per name in the source's ``columns``; not negative, 0 for "proposed, but not by this".
+    links
+        The user's own item (slot) that led to each pair, for the reason; :obj:`None` if none did.
+    """
+
+    rows: Ints
+    slots: Ints
+    values: tuple[Floats, ...]
+    links: Ints | None = None
+
+
+class Source(Protocol):
+    """Proposes items for many users at once.
+
+    A source reads the visitors and the index and changes neither; the same ones give the same block, in any process.
+    """
+
+    name: str
+    """As in the messages and settings."""
+
+    columns: tuple[str, ...]
+    """Names of its values; each becomes a feature of the ranker."""
+
+    def __init__(self, settings: SourceSettings) -> None: ...
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """Pairs for all visitors, without a loop over them where it can be helped."""
+        ...
+
+
+_ACTION_NUMBER = ACTION_NUMBERS.get

@@ -1,0 +1,41 @@
+"""What everybody looks at: now, and ever."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.item_index import ItemIndex
+from processors.sources.base import Block, Ints, SourceSettings, Visitors
+
+
+class Trending:
+    """Items with the most decayed visits, of the last hours and of the last days."""
+
+    name = "trending"
+    columns: tuple[str, ...] = ()
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._items = settings.popular_items
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """See :class:`processors.sources.base.Source`."""
+        slots = np.unique(np.concatenate([index.popular(self._items, scale) for scale in (0, 1)]))
+        return _for_everybody(slots, len(visitors))
+
+
+class EverPopular:
+    """Items with the most visits ever."""
+
+    name = "popular"
+    columns: tuple[str, ...] = ()
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._items = settings.popular_items
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """See :class:`processors.sources.base.Source`."""
+        return _for_everybody(index.most_visited(self._items), len(visitors))
+
+
+def _for_everybody(slots: Ints, users: int) -> Block:
+    return Block(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), ())
