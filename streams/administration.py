@@ -1,6 +1,5 @@
 """Talking to the brokers about themselves, with errors said in plain words."""
 
-import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -9,18 +8,16 @@ from typing import Any
 from kafka.admin import KafkaAdminClient
 from kafka.errors import AuthorizationError, KafkaError, for_code
 
-from processors.errors import ConfigurationError, NearstreamError
+from processors.errors import NearstreamError
 from streams.broker.errors import BrokerUnavailable
-from streams.clients import bootstrap_servers, client_arguments
-from streams.settings import KafkaSettings
+from streams.clients import client_arguments
+from streams.settings import KafkaSettings, broker_addresses
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 """How long brokers may take to answer at all before they count as unreachable."""
 
 _UNKNOWN_TOPIC = 3
-_DEFAULT_PORT = 9092
 _CONNECT_TIMEOUT_S = 5.0
-_ADDRESS = re.compile(r"(\[[\w:.%]+\]|[^:\s]+)(?::(\d{1,5}))?")
 
 
 class TopicMissing(NearstreamError):
@@ -63,11 +60,7 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     ...
     processors.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, several separated by commas
     """
-    parsed = [_ADDRESS.fullmatch(address) for address in bootstrap_servers(kafka)]
-    addresses = [(found[1].strip("[]"), int(found[2] or _DEFAULT_PORT)) for found in parsed if found]
-    if not addresses or None in parsed:
-        raise ConfigurationError(f"kafka.brokers: {kafka.brokers!r}, expected host:port, several separated by commas")
-    _require_listener(kafka, addresses)
+    _require_listener(kafka, broker_addresses(kafka.brokers))
     return {**client_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
 
 

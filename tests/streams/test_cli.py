@@ -47,7 +47,10 @@ def test_an_error_is_one_line_without_traceback() -> None:
 
 def test_a_wrong_setting_exits_with_2() -> None:
     result = runner.invoke(app, ["topics"], env={"NEARSTREAM_TOPICS__PARTITIONS": "many"})
-    assert (result.exit_code, result.stderr) == (2, "error: topics.partitions: Expected `int`, got `str`\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "error: NEARSTREAM_TOPICS__PARTITIONS: Expected `int`, got `str`\n",
+    )
 
 
 def test_debug_lets_the_error_through() -> None:
@@ -58,6 +61,12 @@ def test_debug_lets_the_error_through() -> None:
 @pytest.mark.parametrize("args", [["--brokers", "127.0.0.1:2", "topics"], ["topics", "--brokers=127.0.0.1:2"]])
 def test_global_options_go_before_and_after_the_command(args: list[str]) -> None:
     assert "Kafka at 127.0.0.1:2 " in runner.invoke(app, args, env=NOWHERE).stderr
+
+
+def test_brokers_that_are_no_addresses_are_named_as_the_option_they_were() -> None:
+    result = runner.invoke(app, ["--brokers", "kafka:port", "doctor", "--json"])
+    (check,) = json.loads(result.stdout)["checks"]
+    assert check["message"] == "--brokers: 'kafka:port', expected host:port, several separated by commas"
 
 
 def test_the_settings_file_holds_where_neither_option_nor_environment_does(tmp_path: Path) -> None:
@@ -81,12 +90,8 @@ def test_send_asks_what_happened_if_that_is_not_said() -> None:
 def test_doctor_names_a_wrong_setting() -> None:
     result = runner.invoke(app, ["doctor", "--json"], env={"NEARSTREAM_KAFKA__BROKRS": "x"})
     (check,) = json.loads(result.stdout)["checks"]
-    assert (result.exit_code, check["name"], check["status"], check["message"]) == (
-        1,
-        "settings",
-        "fail",
-        "kafka: Object contains unknown field `brokrs`",
-    )
+    assert (result.exit_code, check["name"], check["status"]) == (1, "settings", "fail")
+    assert check["message"].startswith("NEARSTREAM_KAFKA__BROKRS: no setting brokrs in kafka; there are brokers, ")
 
 
 def test_doctor_without_brokers_still_checks_the_rest() -> None:
