@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from difflib import SequenceMatcher
 from typing import Any
 
 from kafka.admin import KafkaAdminClient
@@ -11,23 +12,56 @@ from kafka.errors import AuthorizationError, KafkaError, for_code
 from processors.errors import NearstreamError
 from streams.broker.errors import BrokerUnavailable
 from streams.clients import client_arguments
-from streams.settings import KafkaSettings, broker_addresses
+from streams.settings import KafkaSettings, Settings, broker_addresses
+from streams.topology import topic_specs
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 """How long brokers may take to answer at all before they count as unreachable."""
 
 _UNKNOWN_TOPIC = 3
 _CONNECT_TIMEOUT_S = 5.0
+_ALIKE = 0.65
 
 
 class TopicMissing(NearstreamError):
-    """A topic that is needed is not there."""
+    """A topic that is needed is not there.
+
+    Examples
+    --------
+    >>> print(TopicMissing("events.click.v1"))
+    topic events.click.v1 is missing: `nearstream topics --create` creates it, and so does a worker
+    >>> print(TopicMissing("clicks"))
+    topic clicks is not there, and is none of Nearstream's: did you mean events.click.v1? `nearstream topics` lists them
+    """
 
     def __init__(self, topic: str) -> None:
-        super().__init__(
-            f"topic {topic} is missing: `nearstream topics` lists Nearstream's topics, and with --create creates them"
-        )
+        names = [spec.name for spec in topic_specs(Settings())]
+        if topic in names:
+            what = "is missing: `nearstream topics --create` creates it, and so does a worker"
+        else:
+            near = " or ".join(_near(topic, names))
+            meant = f"did you mean {near}? " if near else ""
+            what = f"is not there, and is none of Nearstream's: {meant}`nearstream topics` lists them"
+        super().__init__(f"topic {topic} {what}")
         self.topic = topic
+
+
+def _near(name: str, names: Sequence[str]) -> list[str]:
+    """Names that are like a name as a whole or in a part of it, the nearest first.
+
+    Examples
+    --------
+    >>> topics = ["events.click.v1", "dead-letters.v1"]
+    >>> _near("dead_letter", topics), _near("click", topics), _near("nosuch.v1", topics)
+    (['dead-letters.v1'], ['events.click.v1'], [])
+    """
+    stem = name.removesuffix(".v1")
+
+    def likeness(known: str) -> float:
+        forms = (known, known.removesuffix(".v1"), *known.split(".")[:-1])
+        return float(stem in known) or max(SequenceMatcher(None, stem, form).ratio() for form in forms)
+
+    return [known for known in sorted(names, key=likeness, reverse=True)[:2] if likeness(known) >= _ALIKE]
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from streams.cli import app
+from streams.cli.send import TYPES
+from streams.eventfile import EVENT_TYPES
 
 NOWHERE = {"NEARSTREAM_KAFKA__BROKERS": "127.0.0.1:1"}
 HEAVY = {"aiohttp", "aiokafka", "bench.throughput", "faust", "kafka", "msgspec", "numpy", "rich.progress", "rocksdict"}
@@ -79,12 +81,16 @@ def test_the_settings_file_holds_where_neither_option_nor_environment_does(tmp_p
 def test_send_needs_a_known_type() -> None:
     result = runner.invoke(app, ["send", "wink", "--user", "u", "--item", "i"], env={"COLUMNS": "200"})
     assert result.exit_code == 2
-    assert "'wink' is none of browse, view, rate, click, cart, fav, purchase" in result.stderr
+    assert "'wink', expected browse, view, rate, click, cart, fav or purchase" in result.stderr
+
+
+def test_send_offers_every_type_there_is() -> None:
+    assert TYPES.replace(" or ", ", ").split(", ") == list(EVENT_TYPES)
 
 
 def test_send_asks_what_happened_if_that_is_not_said() -> None:
     result = runner.invoke(app, ["send", "--user", "u", "--item", "i"], env={"COLUMNS": "200"})
-    assert (result.exit_code, "say what happened: click, view, cart, fav or purchase" in result.stderr) == (2, True)
+    assert (result.exit_code, f"say what happened: {TYPES}" in result.stderr) == (2, True)
 
 
 def test_doctor_names_a_wrong_setting() -> None:
