@@ -28,16 +28,20 @@ def replay(
     now: Annotated[
         bool, typer.Option("--now", help="Shift the times of the events so that the stream ends as it is sent.")
     ] = False,
+    new_ids: Annotated[
+        bool, typer.Option("--new-ids", help="Give every event an id of this run, so that it counts once more.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Feed recorded events to Kafka, flat out or as fast as you like.
 
-    Event ids follow from file and line, so that a repeated event is known as one.
+    An event without an id gets one of file name and line. Ids are thus the same in every run, and workers drop what
+    they know: the last 128 ids of each user (users.profile.event_ids). To count a file once more, give --new-ids.
     """
     from streams.cli.replaying import Replay, progress_bar
 
     settings = settings_of(context)
-    run = Replay(settings, file, speed=speed, limit=limit, now=now)
+    run = Replay(settings, file, speed=speed, limit=limit, now=now, new_ids=new_ids)
     with progress_bar(visible=not as_json) as progress:
         task = progress.add_task(file.name, total=run.total())
         result = run.run(lambda events: progress.update(task, completed=events))
@@ -45,3 +49,13 @@ def replay(
         print_json(result)
     else:
         typer.echo(f"{result.events:,} events in {result.seconds:.1f} s: {result.events_per_s:,.0f} a second")
+        typer.echo(_about_ids(settings.users.profile.event_ids, result.id_suffix))
+
+
+def _about_ids(remembered: int, suffix: str) -> str:
+    if suffix:
+        return f"Every event id ends with {suffix}, so that all of them count."
+    return (
+        "The event ids are the same in every run: workers drop those they know, the last\n"
+        f"{remembered} of each user. --new-ids makes a file count once more."
+    )

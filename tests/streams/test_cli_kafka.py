@@ -212,6 +212,18 @@ def test_replay_sends_every_event_once(
     assert Counter(event["event_id"] for event in replayed(settings, path)) == Counter(ids)
 
 
+def test_a_second_replay_repeats_the_ids_unless_new_ones_are_asked_for(
+    nearstream: Nearstream, settings: Settings, stream: tuple[Path, list[str]]
+) -> None:
+    path, ids = stream
+    said = nearstream("replay", str(path)).stdout
+    (again,) = lines(nearstream("replay", str(path), "--new-ids", "--json"))
+    suffix = again["id_suffix"]
+    sent = Counter(event["event_id"] for event in replayed(settings, path))
+    assert ("--new-ids makes a file count once more" in said, suffix != "") == (True, True)
+    assert sent == Counter([*ids, *(f"{event_id}{suffix}" for event_id in ids)])
+
+
 def test_replay_keeps_times_and_puts_users_where_they_belong(
     nearstream: Nearstream, settings: Settings, stream: tuple[Path, list[str]]
 ) -> None:
