@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from streams.cli.checks import Check
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream doctor                                  with the settings a worker would get
-  nearstream --settings production.toml doctor       before a deployment
+  nearstream doctor                              with the settings of a worker
+  nearstream --settings production.toml doctor   before a deployment
   nearstream doctor --json | jq '.checks\\[] | select(.status != "ok")'
 """
 

@@ -10,13 +10,16 @@ import typer
 from streams.cli.common import JsonOption, print_json, settings_of
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream replay clicks.csv.gz                     flat out
-  nearstream replay clicks.csv.gz --speed 60          an hour of it in a minute
-  nearstream replay clicks.csv.gz --now --limit 1000  the first 1,000 events, as if the last of them were just now
-  nearstream replay events.jsonl --json               one JSON line with the figures at the end
+  nearstream replay clicks.csv.gz                      flat out
+  nearstream replay clicks.csv.gz --speed 60           an hour in a minute
+  nearstream replay clicks.csv.gz --now --limit 1000   as if it happened now
+  nearstream replay clicks.csv.gz --new-ids            once more, as new
+  nearstream replay events.jsonl --json                figures as JSON
 
-A CSV file has the columns user_id,item_id,event_type,timestamp,price,category (timestamps in Unix seconds); a line of a
-JSONL file is an event with its "type". Both may be gzipped.
+A CSV file begins with user_id,item_id,event_type,timestamp,price,category
+(columns in any order, the last two if you like; timestamps in Unix seconds).
+A line of a JSONL file is an event as in the README that also has a "type":
+browse, view, rate, click, cart, fav or purchase. Both may be gzipped.
 """
 
 
@@ -35,8 +38,9 @@ def replay(
 ) -> None:
     """Feed recorded events to Kafka, flat out or as fast as you like.
 
-    An event without an id gets one of file name and line. Ids are thus the same in every run, and workers drop what
-    they know: the last 128 ids of each user (users.profile.event_ids). To count a file once more, give --new-ids.
+    An event without an id gets one made of file name and line: the same in every
+    run. Workers drop the ids they know, the last 128 of each user (setting
+    users.profile.event_ids). To have a file counted once more, give --new-ids.
     """
     from streams.cli.replaying import Replay, progress_bar
 

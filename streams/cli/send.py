@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 EXAMPLES = """[bold]Examples[/bold]
   nearstream send click --user u1 --item tent-1 --category camping --price 129
   nearstream send purchase --user u1 --item tent-1 --price 129 --quantity 2
-  echo '{"type": "view", "user_id": "u1", "item_id": "lamp-7"}' | nearstream send
-  printf 'not json' | nearstream send click --raw          what happens to bad input? see dead-letters.v1
+  echo '{"type": "view", "user_id": "u1", "item_id": "lamp"}' | nearstream send
+  printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
 """
 
 TYPES = "browse, view, rate, click, cart, fav or purchase"

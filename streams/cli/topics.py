@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from streams.topics import TopicState
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream topics                    what there is, and what is missing or wrong
-  nearstream topics --create           create what is missing, from the settings in \\[topics]
+  nearstream topics             what there is, and what is missing or wrong
+  nearstream topics --create    create what is missing, as \\[topics] says
 """
 
 

@@ -4,8 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from rich.text import Text
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -26,9 +30,28 @@ def test_help_groups_the_commands() -> None:
     assert positions == sorted(positions)
 
 
-@pytest.mark.parametrize("command", ["demo", "send", "replay", "tail", "topics", "doctor", "bench"])
+ROOT = typer.main.get_command(app)
+COMMANDS = ROOT.commands if isinstance(ROOT, TyperGroup) else {}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_a_command_ends_with_examples(command: str) -> None:
     assert f"nearstream {command}" in runner.invoke(app, [command, "--help"]).stdout.partition("Examples")[2]
+
+
+def own_lines(command: Any) -> list[str]:
+    """Lines of a command's help and epilog that are to stay as they are; the first paragraph of the help may flow."""
+    _, _, rest = (command.help or "").partition("\n\n")
+    text = f"{rest}\n{Text.from_markup(command.epilog or '')}"
+    return [line for line in map(str.strip, text.splitlines()) if line]
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_no_line_of_help_is_broken_at_80_columns(command: str | None) -> None:
+    arguments = [command, "--help"] if command else ["--help"]
+    shown = runner.invoke(app, arguments, env={"COLUMNS": "80", "TERM": "dumb"}).stdout
+    lines = {line.strip() for line in shown.splitlines()}
+    assert [line for line in own_lines(COMMANDS[command] if command else ROOT) if line not in lines] == []
 
 
 def test_the_command_line_loads_nothing_heavy() -> None:
