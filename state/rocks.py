@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
 from processors.errors import StateError
-from state.store import ChangelogRecord, PartitionStore
+from state.store import CHANGELOG_KEY, ChangelogRecord, PartitionStore
 
 State = TypeVar("State", bound=msgspec.Struct)
 
@@ -95,6 +95,24 @@ class RocksStore(PartitionStore[State]):
     def _write(self, records: list[ChangelogRecord]) -> None:
         self._log_on()
         self._db.write(_batch(records))
+
+
+def peek_changelog_offset(path: Path) -> int | None:
+    """How far a store in a directory has read its changelog; it may be another process's, and takes no harm.
+
+    :obj:`None` if there is no store, or it cannot be read now. What is not in files yet may be left out.
+    """
+    if not (path / "CURRENT").is_file():
+        return None
+    try:
+        db = Rdict(str(path), _options(RocksSettings()), access_type=AccessType.read_only())
+    except Exception:  # noqa: BLE001  # rocksdict raises bare Exception, here mostly for files that have just gone
+        return None
+    try:
+        data = cast("bytes | None", db.get(CHANGELOG_KEY))
+    finally:
+        db.close()
+    return 0 if data is None else int.from_bytes(data, "big")
 
 
 def _batch(records: list[ChangelogRecord]) -> WriteBatch:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner, Result
 
 from processors.events import EVENT_TOPICS
 from processors.keys import partition_of
+from state.position import Position
+from state.rocks import RocksStore
 from streams.cli import app
 from streams.cli.transaction_probe import fences_zombies
 from streams.settings import Settings
@@ -165,6 +167,7 @@ def test_doctor_finds_kafka_ready_and_warns_of_events_that_wait(nearstream: Near
             "topics": "ok",
             "transactions": "ok",
             "state": "ok",
+            "changelog": "ok",
             "worker": "ok",
             "lag": "warn",
         },
@@ -174,6 +177,15 @@ def test_doctor_finds_kafka_ready_and_warns_of_events_that_wait(nearstream: Near
 def test_doctor_fails_topics_with_other_partitions(nearstream: Nearstream) -> None:
     result = nearstream("doctor", NEARSTREAM_TOPICS__PARTITIONS="5")
     assert (result.exit_code, "events.click.v1: partitions is 4, expected 5" in result.stdout) == (1, True)
+
+
+def test_doctor_finds_a_store_that_is_ahead_of_its_changelog(nearstream: Nearstream, tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "users-3", Position)
+    store.commit([], 99)
+    store.close()
+    result = nearstream("doctor", NEARSTREAM_WORKER__STATE_DIR=str(tmp_path))
+    found = "users-3 has read internal.changelog.users[3] up to 99, but that ends at 0"
+    assert (result.exit_code, found in result.stdout) == (1, True)
 
 
 def test_the_transaction_probe_leaves_no_record(nearstream: Nearstream, settings: Settings) -> None:
