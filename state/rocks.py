@@ -54,7 +54,8 @@ class RocksStore(PartitionStore[State]):
         try:
             self._db = Rdict(str(path), _options(settings or RocksSettings()))
         except Exception as error:  # rocksdict raises bare Exception for every failure to open
-            raise StateError(f"state directory {path} cannot be opened: {error}") from error
+            hint = ". It is in use: give each worker a worker.state_dir of its own" if _locked(error) else ""
+            raise StateError(f"state directory {path} cannot be opened: {error}{hint}") from error
         # Whether there is data that the write-ahead log doesn't hold.
         self._unlogged = False
         self.position()  # refuses another format version here, not at the first event
@@ -113,6 +114,10 @@ def peek_changelog_offset(path: Path) -> int | None:
     finally:
         db.close()
     return 0 if data is None else int.from_bytes(data, "big")
+
+
+def _locked(error: Exception) -> bool:
+    return any(sign in str(error) for sign in ("While lock file", "lock hold by current process"))
 
 
 def _batch(records: list[ChangelogRecord]) -> WriteBatch:

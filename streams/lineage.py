@@ -7,7 +7,6 @@ read of the old one, and restoring would mix the two.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
@@ -48,12 +47,11 @@ def check_lineage(settings: Settings) -> None:
     BrokerUnavailable
         If the brokers cannot be reached.
     """
-    names = [changelog_topic(plane.name) for plane in build_topology(settings).planes]
-    compare_lineage(state_directory(settings), _topic_ids(settings, names))
+    compare_lineage(state_directory(settings), changelog_ids(settings))
 
 
-def compare_lineage(directory: Path, found: dict[str, str]) -> None:
-    """Compare ids with those noted in a state directory, and note what is new.
+def compare_lineage(directory: Path, found: dict[str, str], *, note: bool = True) -> None:
+    """Compare ids with those noted in a state directory, and note what is new, if wanted.
 
     Raises
     ------
@@ -68,16 +66,23 @@ def compare_lineage(directory: Path, found: dict[str, str]) -> None:
                 f"{topic} is not the topic that {directory} was made from: it was recreated, or these are other "
                 f"brokers. Delete {directory} to follow it, or name another worker.state_dir"
             )
-    if noted | found != noted:
+    if note and noted | found != noted:
         # Workers of one machine may share the directory, and none may see half a file.
         written = file.with_suffix(f".{os.getpid()}")
         written.write_bytes(msgspec.json.encode(noted | found))
         written.replace(file)
 
 
-def _topic_ids(settings: Settings, names: Iterable[str]) -> dict[str, str]:
-    """Ids by topic; those of brokers that give none are left out."""
+def changelog_ids(settings: Settings) -> dict[str, str]:
+    """Ids of the changelog topics that are there; those of brokers that give none are left out.
+
+    Raises
+    ------
+    BrokerUnavailable
+        If the brokers cannot be reached.
+    """
+    names = [changelog_topic(plane.name) for plane in build_topology(settings).planes]
     with administration(settings.kafka) as admin:
-        metadata = existing_topics(admin, list(names))
+        metadata = existing_topics(admin, names)
     ids = {name: topic.get("topic_id") for name, topic in metadata.items()}
     return {name: str(topic_id) for name, topic_id in ids.items() if topic_id and topic_id != _NONE}

@@ -75,7 +75,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     state_dir
-        Where the partition stores live.
+        Where the partition stores live. Each worker has its own: workers that share one hand partitions over well
+        enough, but one that hangs keeps its stores locked, and the others end when they are to take them over.
     processing_guarantee
         ``exactly_once``, or ``at_least_once`` for brokers without transactions.
     commit_interval_ms

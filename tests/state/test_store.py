@@ -111,7 +111,7 @@ def test_garbage_is_told_from_a_state(make: Make) -> None:
 
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "s", Tally)
-    with pytest.raises(StateError, match="cannot be opened"):
+    with pytest.raises(StateError, match=r"cannot be opened: .*\. It is in use: give each worker"):
         RocksStore(tmp_path / "s", Tally)
     store.close()
 

@@ -19,6 +19,7 @@ from state.position import Position
 from state.rocks import RocksStore
 from streams.cli import app
 from streams.cli.transaction_probe import fences_zombies
+from streams.lineage import compare_lineage
 from streams.settings import Settings
 from tests.support import delete_topics, fresh_settings, read_topic
 
@@ -185,6 +186,13 @@ def test_doctor_finds_a_store_that_is_ahead_of_its_changelog(nearstream: Nearstr
     store.close()
     result = nearstream("doctor", NEARSTREAM_WORKER__STATE_DIR=str(tmp_path))
     found = "users-3 has read internal.changelog.users[3] up to 99, but that ends at 0"
+    assert (result.exit_code, found in result.stdout) == (1, True)
+
+
+def test_doctor_finds_a_state_directory_of_other_changelogs(nearstream: Nearstream, tmp_path: Path) -> None:
+    compare_lineage(tmp_path, {"internal.changelog.users": str(uuid4())})
+    result = nearstream("doctor", NEARSTREAM_WORKER__STATE_DIR=str(tmp_path))
+    found = f"internal.changelog.users is not the topic that {tmp_path} was made from"
     assert (result.exit_code, found in result.stdout) == (1, True)
 
 
