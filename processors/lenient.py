@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from processors.bounds import MAX_MS, EpochMs, Milliseconds, Positive
 from processors.errors import NearstreamError
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
 
@@ -38,8 +39,6 @@ MAX_ID_CHARACTERS = 256
 MAX_EXTRA_FIELDS = 32
 MAX_DEPTH = 32
 MAX_AMOUNT = 1e9
-MAX_MS = 253_402_300_799_999
-"""Last millisecond of the year 9999."""
 
 
 class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,11 +58,11 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Timestamps before this are refused; the default is the year 1990.
     """
 
-    max_event_bytes: int = 262_144
-    future_tolerance_ms: int = 300_000
-    max_future_ms: int = 86_400_000
-    late_after_ms: int = 3_600_000
-    earliest_ms: int = 631_152_000_000
+    max_event_bytes: Positive = 262_144
+    future_tolerance_ms: Milliseconds = 300_000
+    max_future_ms: Milliseconds = 86_400_000
+    late_after_ms: Milliseconds = 3_600_000
+    earliest_ms: EpochMs = 631_152_000_000
 
 
 class Refused(NearstreamError):

@@ -1,7 +1,7 @@
-"""Record batches as they come, whatever their headers are called.
+r"""Record batches as they come, whatever their headers are called.
 
 Brokers take header names that are not UTF-8; aiokafka raises at them, at every try anew. Here such a batch is read a
-second time, with what cannot be decoded written as ``\\xff``. All else is left to aiokafka.
+second time, with what cannot be decoded written as ``\xff``. All else is left to aiokafka.
 """
 
 import struct
@@ -106,7 +106,7 @@ class _Fields:
 
     def number(self) -> int:
         number, self.at = decode_varint(self._buffer, self.at)
-        return number
+        return int(number)
 
     def data(self) -> bytes | None:
         length = self.number()

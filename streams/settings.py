@@ -5,22 +5,22 @@
 they are none.
 """
 
+import math
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from processors.bounds import MessageBytes, Milliseconds, Port, Positive, Replicas, WaitMs
 from processors.errors import ConfigurationError
 from processors.item_state import ItemSettings
 from processors.users_plane import UsersSettings
 from state.rocks import RocksSettings
 
 PREFIX = "NEARSTREAM_"
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,8 +49,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
-    fetch_max_wait_ms: _Positive = 10
-    session_timeout_s: _Positive = 10
+    fetch_max_wait_ms: WaitMs = 10
+    session_timeout_s: Positive = 10
 
     def __repr__(self) -> str:
         return f"KafkaSettings(brokers={self.brokers!r}, group={self.group!r}, ...)"
@@ -59,10 +59,10 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TopicSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How topics are created. ``partitions`` is the same for all and must not change once there is state."""
 
-    partitions: _Positive = 4
-    replication: _Positive = 1
-    retention_hours: _Positive = 168
-    max_message_bytes: _Positive = 16 * 2**20
+    partitions: Positive = 4
+    replication: Replicas = 1
+    retention_hours: Positive = 168
+    max_message_bytes: MessageBytes = 16 * 2**20
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,18 +88,18 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     state_dir: str = "nearstream-data"
     processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
-    commit_interval_ms: _Natural = 50
-    broadcast_interval_ms: _Natural = 250
-    batch_max_records: _Positive = 2000
+    commit_interval_ms: Milliseconds = 50
+    broadcast_interval_ms: Milliseconds = 250
+    batch_max_records: Positive = 2000
     web_host: str = "127.0.0.1"
-    web_port: _Natural = 6066
-    stalled_after_s: _Positive = 60
+    web_port: Port = 6066
+    stalled_after_s: Positive = 60
 
 
 class ReadModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of the read models."""
 
-    max_items: _Positive = 200_000
+    max_items: Positive = 200_000
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -144,6 +144,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] | Non
     for name in sorted(variables):
         if name.startswith(PREFIX) and "__" in name:
             _put(tree, name.removeprefix(PREFIX).lower().split("__"), _value(variables[name]), name)
+    _require_finite(tree)
     try:
         return msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
@@ -175,6 +176,18 @@ def _put(tree: dict[str, Any], path: list[str], value: object, variable: str) ->
         if not isinstance(tree, dict):
             raise ConfigurationError(f"{variable}: {section} is a setting, not a section")
     tree[name] = value
+
+
+def _require_finite(value: object, path: str = "") -> None:
+    """TOML knows infinity and nan, and every comparison with nan is false: no range would keep it out."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"{path}: {value} is not a finite number")
+    if isinstance(value, dict):
+        for name, part in value.items():
+            _require_finite(part, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for at, part in enumerate(value):
+            _require_finite(part, f"{path}[{at}]")
 
 
 def _readable(message: str) -> str:
