@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecord, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import decode_varint
+from aiokafka.record.util import decode_varint_py
 
 _LENGTH = struct.Struct(">8xi")
 _MAGIC_AT = 16
@@ -105,7 +105,8 @@ class _Fields:
         self._buffer, self.at = buffer, at
 
     def number(self) -> int:
-        number, self.at = decode_varint(self._buffer, self.at)
+        # Not the compiled one, which reads beyond the end of the buffer.
+        number, self.at = decode_varint_py(self._buffer, self.at)
         return int(number)
 
     def data(self) -> bytes | None:
