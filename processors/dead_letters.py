@@ -1,7 +1,10 @@
 """Dead letters: what could not be understood, with its original bytes and the error headers of Kafka Streams."""
 
+from typing import Annotated
+
 import msgspec
 
+from processors.bounds import EpochMs
 from processors.events import SourceRecord
 from processors.plane import Output
 
@@ -12,9 +15,9 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
     """Where and when (milliseconds since the epoch) a record was first appended."""
 
     topic: str
-    partition: int
-    offset: int
-    time_ms: int
+    partition: Annotated[int, msgspec.Meta(ge=0)]
+    offset: Annotated[int, msgspec.Meta(ge=0)]
+    time_ms: EpochMs
 
     @classmethod
     def of(cls, record: SourceRecord) -> "Origin":

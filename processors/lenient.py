@@ -29,6 +29,7 @@ REASONS = {
     "bad_timestamp": "the timestamp is neither ISO-8601 nor epoch milliseconds",
     "timestamp_ancient": "the timestamp is before intake.earliest_ms",
     "timestamp_future": "the timestamp is further ahead than intake.max_future_ms",
+    "bad_record_time": "the record's own time is not between 1970 and the year 9999",
     "wrong_partition": "a forwarded record does not belong to the partition it is on",
     "no_origin": "a record on the topic of forwarded events does not say which event topic it came from",
     "bad_signals": "a record on the topic of item signals is not one",

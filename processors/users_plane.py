@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from processors.bounds import MAX_MS
 from processors.dead_letters import Origin, dead_letter
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
 from processors.intake import Intake, Refusal
@@ -129,7 +130,7 @@ class UsersPlane:
                 if name == _ORIGIN:
                     try:
                         origin = self._unpack_origin(value)
-                    except msgspec.MsgspecError:
+                    except (TypeError, msgspec.MsgspecError):  # a header may have no value
                         break
                     if origin.topic in EVENT_TOPICS:
                         return origin
@@ -141,6 +142,10 @@ class UsersPlane:
         kind = EVENT_TOPICS.get(origin.topic)
         if kind is None:
             refusal = Refusal("no_origin", f"headers: no {_ORIGIN} that names one of {', '.join(EVENT_TOPICS)}")
+            self._refuse(record, origin, refusal, partition, step)
+            return None
+        if not 0 <= origin.time_ms <= MAX_MS:
+            refusal = Refusal("bad_record_time", f"timestamp: {origin.time_ms}, expected milliseconds up to {MAX_MS}")
             self._refuse(record, origin, refusal, partition, step)
             return None
         event = self._intake.read(record.value, kind, origin.time_ms)

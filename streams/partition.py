@@ -137,7 +137,7 @@ class PartitionProcessor(Generic[State]):
             if name == LINK_HEADER:
                 try:
                     link = self._unpack_link(value)
-                except msgspec.MsgspecError:
+                except (TypeError, msgspec.MsgspecError):  # a header may have no value
                     break
                 last = position.received.get(link.sender, 0)
                 if link.number <= last:

@@ -22,7 +22,7 @@ from processors.signals import SIGNALS_TOPIC
 from streams.administration import administration
 from streams.cli.transaction_probe import fences_zombies
 from streams.settings import Settings
-from streams.topics import TopicState, describe_topics
+from streams.topics import TIMESTAMP_TYPE, TopicState, describe_topics
 
 _GIB = 2**30
 _LOW_SPACE, _NO_SPACE = 1 * _GIB, _GIB // 8
@@ -97,7 +97,7 @@ def check_topics(settings: Settings) -> Check:
             "topics", "fail", message, "Set topics.partitions to what the topics have; it cannot change later."
         )
     advice = "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config NAME=EXPECTED"
-    serious = any(difference.what == "cleanup.policy" for difference in differences)
+    serious = any(difference.what in ("cleanup.policy", TIMESTAMP_TYPE) for difference in differences)
     return Check("topics", "fail" if serious else "warn", message, advice)
 
 

@@ -353,3 +353,26 @@ def test_a_forwarded_record_that_does_not_say_where_it_is_from_is_refused(header
     (letter,) = users.take(record(event(ANN), topic=FORWARDED_TOPIC, headers=headers))
     assert dict(letter.headers)["__streams.errors.exception"] == b"no_origin"
     assert users.last.outcomes == Counter({(FORWARDED_TOPIC, "refused"): 1})
+
+
+@pytest.mark.parametrize("time_ms", [-1, 253_402_300_800_000, 1_700_000_000_000_000_000])
+def test_a_record_from_no_time_that_can_be_written_is_refused(time_ms: int) -> None:
+    users = Users()
+    (letter,) = users.take(record(event(ANN), timestamp=time_ms))
+    assert (letter.value, users.last.refusals) == (event(ANN), Counter({"bad_record_time": 1}))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        msgspec.msgpack.encode((CLICKS, 0, 0, 2**62)),
+        msgspec.msgpack.encode((CLICKS, 0, 0, -1)),
+        msgspec.msgpack.encode((CLICKS, -5, 0, NOW)),
+        msgspec.msgpack.encode((CLICKS, 0, -1, NOW)),
+    ],
+)
+def test_an_origin_that_cannot_be_is_none(origin: bytes) -> None:
+    users = Users()
+    users.take(record(event(ANN), topic=FORWARDED_TOPIC, headers=((ORIGIN, origin),)))
+    assert users.last.refusals == Counter({"no_origin": 1})
