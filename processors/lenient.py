@@ -17,7 +17,7 @@ from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",
-    "too_large": "the record is larger than intake.max_event_bytes",
+    "too_large": "the record is larger than intake.max_event_bytes, or than what can be forwarded",
     "invalid_utf8": "the record is not UTF-8 text",
     "not_json": "the record is not JSON that can be read (NaN, Infinity and 1e400 cannot)",
     "too_deep": "the JSON is nested more than 32 levels deep",

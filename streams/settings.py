@@ -17,6 +17,7 @@ import msgspec
 from processors.bounds import MessageBytes, Milliseconds, Port, Positive, Replicas, WaitMs
 from processors.errors import ConfigurationError
 from processors.item_state import ItemSettings
+from processors.plane import DEFAULT_MAX_MESSAGE_BYTES
 from processors.users_plane import UsersSettings
 from state.rocks import RocksSettings
 
@@ -62,7 +63,7 @@ class TopicSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partitions: Positive = 4
     replication: Replicas = 1
     retention_hours: Positive = 168
-    max_message_bytes: MessageBytes = 16 * 2**20
+    max_message_bytes: MessageBytes = DEFAULT_MAX_MESSAGE_BYTES
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
