@@ -26,7 +26,7 @@ Steps = Annotated[int, msgspec.Meta(ge=0, le=127)]
 """Steps within a session; signals carry them in a byte."""
 
 Bytes = Annotated[int, msgspec.Meta(ge=2**16, le=2**40)]
-"""Memory; RocksDB makes do with no less."""
+"""Memory; no part makes do with less."""
 
 MessageBytes = Annotated[int, msgspec.Meta(ge=2**16, le=2**30)]
 """Of a Kafka record batch; Kafka counts in 32 bits."""

@@ -39,6 +39,12 @@ class SourceBatch(msgspec.Struct, frozen=True):
     end: int
     records: Sequence[SourceRecord]
 
+    def size_bytes(self) -> int:
+        """Bytes of keys, values and headers."""
+        size = sum(len(record.key or b"") + len(record.value or b"") for record in self.records)
+        pairs = (pair for record in self.records if record.headers for pair in record.headers)
+        return size + sum(len(name) + len(value or b"") for name, value in pairs)
+
 
 @dataclass(frozen=True)
 class Prepared(Generic[State]):

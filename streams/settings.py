@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from processors.bounds import MessageBytes, Milliseconds, Port, Positive, Replicas, WaitMs
+from processors.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, WaitMs
 from processors.errors import ConfigurationError
 from processors.item_state import ItemSettings
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES
@@ -81,6 +81,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The same for the other planes; an item is broadcast at most once in it.
     batch_max_records
         Records of a micro-batch, at most.
+    buffer_bytes
+        Events that wait for a partition before its topics are paused; a micro-batch takes a quarter of it at most, or
+        one fetch that is larger.
     web_host, web_port
         Where ``/metrics``, ``/healthz`` and ``/readyz`` are served; port 0 takes a free one.
     stalled_after_s
@@ -92,6 +95,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit_interval_ms: Milliseconds = 50
     broadcast_interval_ms: Milliseconds = 250
     batch_max_records: Positive = 2000
+    buffer_bytes: Bytes = 32 * 2**20
     web_host: str = "127.0.0.1"
     web_port: Port = 6066
     stalled_after_s: Positive = 60
