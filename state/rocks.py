@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
+from processors.bounds import Bytes
 from processors.errors import StateError
 from state.store import CHANGELOG_KEY, ChangelogRecord, PartitionStore
 
@@ -24,8 +25,8 @@ class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Of the cache of uncompressed blocks.
     """
 
-    write_buffer_bytes: int = 16 * 2**20
-    block_cache_bytes: int = 16 * 2**20
+    write_buffer_bytes: Bytes = 16 * 2**20
+    block_cache_bytes: Bytes = 16 * 2**20
 
 
 class RocksStore(PartitionStore[State]):

@@ -39,6 +39,12 @@ class SourceBatch(msgspec.Struct, frozen=True):
     end: int
     records: Sequence[SourceRecord]
 
+    def size_bytes(self) -> int:
+        """Bytes of keys, values and headers."""
+        size = sum(len(record.key or b"") + len(record.value or b"") for record in self.records)
+        pairs = (pair for record in self.records if record.headers for pair in record.headers)
+        return size + sum(len(name) + len(value or b"") for name, value in pairs)
+
 
 @dataclass(frozen=True)
 class Prepared(Generic[State]):
@@ -137,7 +143,7 @@ class PartitionProcessor(Generic[State]):
             if name == LINK_HEADER:
                 try:
                     link = self._unpack_link(value)
-                except msgspec.MsgspecError:
+                except (TypeError, msgspec.MsgspecError):  # a header may have no value
                     break
                 last = position.received.get(link.sender, 0)
                 if link.number <= last:

@@ -19,7 +19,7 @@ from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 
 _BATCH_BYTES = 900_000
-"""Below a broker's default limit for a batch; a record that is larger travels alone."""
+"""Below a broker's default limit for a batch, where no topic has a lower one; a larger record travels alone."""
 
 # A transaction begun while the broker still writes the markers of the last one is put off by this long and tried again.
 # The markers take about 2 ms; aiokafka waits 20.
@@ -66,7 +66,7 @@ class Publisher:
             **identity,
             client_id=f"nearstream-{name}",
             acks="all",
-            max_batch_size=_BATCH_BYTES,
+            max_batch_size=min(_BATCH_BYTES, settings.topics.max_message_bytes),
             max_request_size=settings.topics.max_message_bytes + 65_536,
             retry_backoff_ms=20,
         )

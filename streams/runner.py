@@ -84,11 +84,12 @@ class PartitionRunner:
         self._source, self._metrics = source, metrics
         self._interval = interval_ms / 1000.0
         self._publisher = Publisher(settings, f"{plane.name}-{partition}")
-        self._waiting: deque[tuple[SourceBatch, Acknowledge]] = deque()
-        self._waiting_records = 0
+        self._waiting: deque[tuple[SourceBatch, Acknowledge, int]] = deque()
+        self._waiting_records = self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._paused: set[str] = set()
         self._high = 4 * settings.worker.batch_max_records
+        self._high_bytes = settings.worker.buffer_bytes
         self.processor: PartitionProcessor[Any] | None = None
         self.committed_at = monotonic()
         self._started_at = 0.0
@@ -96,9 +97,12 @@ class PartitionRunner:
 
     def deliver(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
         """Take a batch from the consumer. Beyond a bound its topic is paused until the runner has caught up."""
-        self._waiting.append((batch, acknowledge))
+        size = batch.size_bytes()
+        self._waiting.append((batch, acknowledge, size))
         self._waiting_records += len(batch.records)
-        if self._waiting_records > self._high and batch.topic not in self._paused:
+        self._waiting_bytes += size
+        full = self._waiting_records > self._high or self._waiting_bytes > self._high_bytes
+        if full and batch.topic not in self._paused:
             self._paused.add(batch.topic)
             self._source.pause(batch.topic, self.partition)
         self._arrived.set()
@@ -167,22 +171,27 @@ class PartitionRunner:
 
     async def _gather(self) -> list[tuple[SourceBatch, Acknowledge]]:
         """Wait for work, and then for what else arrives until the interval since the last commit is over."""
-        limit = self.settings.worker.batch_max_records
+        limit, limit_bytes = self.settings.worker.batch_max_records, self._high_bytes // 4
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
         pause = self._started_at + self._interval - monotonic()
-        if pause > 0.0 and self._waiting_records < limit:
+        if pause > 0.0 and self._waiting_records < limit and self._waiting_bytes < limit_bytes:
             await asyncio.sleep(pause)
         self._started_at = monotonic()
         taken: list[tuple[SourceBatch, Acknowledge]] = []
-        records = 0
-        while self._waiting and (not taken or records + len(self._waiting[0][0].records) <= limit):
-            entry = self._waiting.popleft()
-            records += len(entry[0].records)
-            taken.append(entry)
-        self._waiting_records -= records
-        if self._waiting_records <= self._high // 2:
+        taken_records = taken_bytes = 0
+        while self._waiting:
+            batch, acknowledge, size = self._waiting[0]
+            records = len(batch.records)
+            if taken and (taken_records + records > limit or taken_bytes + size > limit_bytes):
+                break
+            self._waiting.popleft()
+            taken.append((batch, acknowledge))
+            taken_records, taken_bytes = taken_records + records, taken_bytes + size
+        self._waiting_records -= taken_records
+        self._waiting_bytes -= taken_bytes
+        if self._waiting_records <= self._high // 2 and self._waiting_bytes <= self._high_bytes // 2:
             self._resume_paused()
         return taken
 
@@ -222,7 +231,7 @@ class PartitionRunner:
         """Have everything from the gap on handed over again, or step over it if the log has lost it."""
         self._metrics.gaps.labels(self.plane.name).inc()
         self._waiting.clear()
-        self._waiting_records = 0
+        self._waiting_records = self._waiting_bytes = 0
         self._resume_paused()
         first = await self._source.beginning(gap.topic, gap.partition)
         if first > gap.expected:

@@ -5,17 +5,20 @@
 they are none or the setting is a text.
 """
 
+import math
 import os
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from processors.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, WaitMs
 from processors.errors import ConfigurationError
 from processors.item_state import ItemSettings
+from processors.plane import DEFAULT_MAX_MESSAGE_BYTES
 from processors.users_plane import UsersSettings
 from state.rocks import RocksSettings
 from streams.setting_names import is_text, kind_at, require_known, setting_paths
@@ -23,8 +26,6 @@ from streams.setting_names import is_text, kind_at, require_known, setting_paths
 PREFIX = "NEARSTREAM_"
 _DEFAULT_PORT = 9092
 _ADDRESS = re.compile(r"(\[[\w:.%]+\]|[^:\s]+)(?::(\d{1,5}))?")
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,8 +54,8 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
-    fetch_max_wait_ms: _Positive = 10
-    session_timeout_s: _Positive = 10
+    fetch_max_wait_ms: WaitMs = 10
+    session_timeout_s: Positive = 10
 
     def __repr__(self) -> str:
         return f"KafkaSettings(brokers={self.brokers!r}, group={self.group!r}, ...)"
@@ -63,10 +64,10 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TopicSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How topics are created. ``partitions`` is the same for all and must not change once there is state."""
 
-    partitions: _Positive = 4
-    replication: _Positive = 1
-    retention_hours: _Positive = 168
-    max_message_bytes: _Positive = 16 * 2**20
+    partitions: Positive = 4
+    replication: Replicas = 1
+    retention_hours: Positive = 168
+    max_message_bytes: MessageBytes = DEFAULT_MAX_MESSAGE_BYTES
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +86,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The same for the other planes; an item is broadcast at most once in it.
     batch_max_records
         Records of a micro-batch, at most.
+    buffer_bytes
+        Events that wait for a partition before its topics are paused; a micro-batch takes a quarter of it at most, or
+        one fetch that is larger.
     web_host, web_port
         Where ``/metrics``, ``/healthz`` and ``/readyz`` are served; port 0 takes a free one.
     stalled_after_s
@@ -93,18 +97,19 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     state_dir: str = "nearstream-data"
     processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
-    commit_interval_ms: _Natural = 50
-    broadcast_interval_ms: _Natural = 250
-    batch_max_records: _Positive = 2000
+    commit_interval_ms: Milliseconds = 50
+    broadcast_interval_ms: Milliseconds = 250
+    batch_max_records: Positive = 2000
+    buffer_bytes: Bytes = 32 * 2**20
     web_host: str = "127.0.0.1"
-    web_port: _Natural = 6066
-    stalled_after_s: _Positive = 60
+    web_port: Port = 6066
+    stalled_after_s: Positive = 60
 
 
 class ReadModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of the read models."""
 
-    max_items: _Positive = 200_000
+    max_items: Positive = 200_000
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,6 +184,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] | Non
             _put(tree, path, variables[variable], variable)
             given[".".join(path)] = variable
     try:
+        _require_finite(tree)
         settings = msgspec.convert(tree, Settings)
         broker_addresses(settings.kafka.brokers)
     except msgspec.ValidationError as error:
@@ -253,6 +259,18 @@ def _value(text: str, kind: Any) -> object:
     except tomllib.TOMLDecodeError:
         return text
     return text if is_text(kind) and not isinstance(value, str) else value
+
+
+def _require_finite(value: object, path: str = "") -> None:
+    """TOML knows infinity and nan, and every comparison with nan is false: no range would keep it out."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigurationError(f"{path}: {value} is not a finite number")
+    if isinstance(value, dict):
+        for name, part in value.items():
+            _require_finite(part, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for at, part in enumerate(value):
+            _require_finite(part, f"{path}[{at}]")
 
 
 def _readable(message: str) -> str:

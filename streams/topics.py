@@ -14,7 +14,8 @@ from streams.settings import Settings
 from streams.topology import TopicSpec, topic_specs
 
 _READY_TIMEOUT_MS = 30_000
-_COMPARED = ("cleanup.policy", "message.timestamp.type")
+TIMESTAMP_TYPE = "message.timestamp.type"
+_COMPARED = ("cleanup.policy", TIMESTAMP_TYPE)
 _EXISTS = 36
 _SETTING_OF_ERROR = {37: "topics.partitions", 38: "topics.replication", 40: "topics", 44: "topics"}
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import ConsumerStoppedError
@@ -24,10 +25,14 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.clients import client_arguments
+from streams.lenient_batches import LenientMemoryRecords
 from streams.partition import SourceBatch
 from streams.settings import Settings
 
 RecordMap = Mapping[TP, list[SourceBatch]]
+
+# A header name that is not UTF-8 must not stop a partition.
+aiokafka_fetcher.MemoryRecords = LenientMemoryRecords
 
 
 class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and values

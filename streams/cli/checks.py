@@ -24,7 +24,7 @@ from streams.administration import administration
 from streams.cli.transaction_probe import fences_zombies
 from streams.lineage import changelog_ids, compare_lineage
 from streams.settings import Settings
-from streams.topics import TopicState, describe_topics
+from streams.topics import TIMESTAMP_TYPE, TopicState, describe_topics
 from streams.topology import changelog_topic, topic_specs
 
 _GIB = 2**30
@@ -102,7 +102,7 @@ def check_topics(settings: Settings) -> Check:
             "topics", "fail", message, "Set topics.partitions to what the topics have; it cannot change later."
         )
     advice = "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config NAME=EXPECTED"
-    serious = any(difference.what == "cleanup.policy" for difference in differences)
+    serious = any(difference.what in ("cleanup.policy", TIMESTAMP_TYPE) for difference in differences)
     return Check("topics", "fail" if serious else "warn", message, advice)
 
 

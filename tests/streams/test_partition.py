@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -167,6 +168,13 @@ def test_a_header_of_that_name_on_a_topic_without_chain_is_the_apps_own() -> Non
 def test_a_link_that_cannot_be_read_is_no_link() -> None:
     target = processor()
     apply(target, SourceBatch("a", 0, 1, [Record("a", 3, 0, 0, None, b"", ((LINK_HEADER, b"garbage"),))]))
+    assert seen(target) == ["a0"]
+
+
+def test_a_link_without_a_value_is_no_link() -> None:
+    target = processor()
+    headers: Any = ((LINK_HEADER, None),)
+    apply(target, SourceBatch("a", 0, 1, [Record("a", 3, 0, 0, None, b"", headers)]))
     assert seen(target) == ["a0"]
 
 

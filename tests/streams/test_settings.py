@@ -1,12 +1,19 @@
 """Settings come from a file and the environment; mistakes name the setting."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from processors.errors import ConfigurationError
 from processors.slate import Placement
+from streams.driver import TopologyDriver
 from streams.settings import KafkaSettings, Settings, load_settings
+from tests.support import event
+
+NOW = 1_700_000_000_000
 
 
 def test_defaults_need_nothing() -> None:
@@ -110,6 +117,63 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path: Path, toml: str, message: 
     with pytest.raises(ConfigurationError) as caught:
         load_settings(file, {})
     assert str(caught.value).startswith(f"settings file {file}: {message}")
+
+
+OUT_OF_RANGE = {
+    "KAFKA__FETCH_MAX_WAIT_MS": ("0", "60000"),
+    "TOPICS__REPLICATION": ("0", "40000"),
+    "TOPICS__MAX_MESSAGE_BYTES": ("1000", "10000000000"),
+    "WORKER__WEB_PORT": ("-1", "70000"),
+    "WORKER__COMMIT_INTERVAL_MS": ("-1", "1e3"),
+    "STORE__WRITE_BUFFER_BYTES": ("0", "1" + "0" * 30),
+    "USERS__INTAKE__MAX_EVENT_BYTES": ("0",),
+    "USERS__INTAKE__EARLIEST_MS": ("-1", "253402300800000"),
+    "USERS__INTAKE__MAX_FUTURE_MS": ("-1", "1" + "0" * 30),
+    "USERS__PROFILE__RECENT_ITEMS": ("0", "-1"),
+    "USERS__PROFILE__OLDER_ITEMS": ("-1",),
+    "USERS__PROFILE__INTERESTS": ("0", "-1"),
+    "USERS__PROFILE__EVENT_IDS": ("0", "-1"),
+    "USERS__PROFILE__INTEREST_HALF_LIFE_MS": ("-5", "0", "1", "999"),
+    "USERS__PROFILE__SESSION_IDLE_MS": ("-1",),
+    "USERS__PROFILE__WINDOW_ITEMS": ("-1", "128"),
+    "ITEMS__NEIGHBOURS": ("0", "-1"),
+    "ITEMS__PUBLISHED_NEIGHBOURS": ("0", "-1"),
+    "ITEMS__NEIGHBOUR_HALF_LIFE_MS": ("0", "1"),
+    "ITEMS__TREND_HALF_LIFE_MS": ("0", "1"),
+    "ITEMS__NEXT_DISTANCE": ("-1", "128"),
+    "READ_MODEL__MAX_ITEMS": ("0",),
+    "USERS__RANKING__TOGETHER": ("nan", "inf", "-inf"),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in OUT_OF_RANGE.items() for value in values]
+)
+def test_a_figure_that_would_break_something_later_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(environment={f"NEARSTREAM_{name}": value})
+    assert str(caught.value).startswith(f"NEARSTREAM_{name}: ")
+
+
+def figures(type_: msgspec.inspect.Type, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(type_, msgspec.inspect.StructType):
+        for field in type_.fields:
+            yield from figures(field.type, f"{path}.{field.name}")
+    elif isinstance(type_, msgspec.inspect.IntType | msgspec.inspect.FloatType):
+        yield path, type_
+
+
+def test_every_figure_has_a_least_and_a_largest_value() -> None:
+    without = [path for path, type_ in figures(msgspec.inspect.type_info(Settings), "") if None in (type_.ge, type_.le)]
+    assert [path for path in without if not path.startswith(".users.ranking")] == []
+
+
+def test_sessions_may_be_paired_as_far_as_signals_can_say() -> None:
+    profile = {"NEARSTREAM_USERS__PROFILE__WINDOW_ITEMS": "127", "NEARSTREAM_USERS__PROFILE__RECENT_ITEMS": "300"}
+    driver = TopologyDriver(load_settings(environment=profile))
+    for n in range(200):
+        driver.pipe("events.click.v1", b"u", event(n, "u", f"i{n}", NOW + n), NOW + n)
+    assert len(driver.read("recommendations.v1")) == 400
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
