@@ -214,9 +214,10 @@ class PartitionRunner:
             acknowledge()
 
     def _records(self, prepared: Prepared[Any]) -> list[Output]:
+        """What to publish, the changelog last: without transactions it is what says that the rest was published."""
         topic = changelog_topic(self.plane.name)
         changelog = [Output(topic, self.partition, key, value) for key, value in prepared.changelog]
-        return changelog + prepared.outputs
+        return prepared.outputs + changelog
 
     async def _mend(self, gap: DeliveryGap, processor: PartitionProcessor[Any]) -> None:
         """Have everything from the gap on handed over again, or step over it if the log has lost it."""
