@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 
 from processors.errors import DeliveryGap, FencedError
@@ -137,6 +137,7 @@ class PartitionRunner:
             await self._publisher.start()
             read = await restore(self.settings, self.plane, self.partition, store, self._publisher)
             processor = PartitionProcessor(self.plane, self.partition, store)
+            processor.begin(time_ns() // 1_000_000)
             for topic in self.plane.source_topics:
                 if topic not in processor.position.offsets:
                     processor.start_at(topic, await self._source.beginning(topic, self.partition))
