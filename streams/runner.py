@@ -9,19 +9,22 @@ from collections.abc import Awaitable, Callable
 from time import monotonic, time_ns
 from typing import Any
 
-from processors.errors import DeliveryGap, FencedError
+from processors.errors import CorruptStoreError, DeliveryGap, FencedError
 from processors.plane import Output, Plane
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.metrics import Metrics
 from streams.partition import PartitionProcessor, Prepared, SourceBatch
 from streams.publisher import Appended, Publisher
-from streams.restore import open_store, restore
+from streams.restore import restore
 from streams.settings import Settings
+from streams.stores import Stores
 from streams.topology import changelog_topic
 
 logger = logging.getLogger(__name__)
 
 Acknowledge = Callable[[], None]
+
+_LONGEST_REST_S = 60.0
 
 
 class SourceControl:
@@ -62,6 +65,8 @@ class PartitionRunner:
         Time between two transactions.
     metrics
         Where to count.
+    stores
+        Of this process.
 
     Attributes
     ----------
@@ -69,6 +74,8 @@ class PartitionRunner:
         Once restored; :obj:`None` before.
     committed_at : float
         Monotonic seconds of the last commit, or of the moment the runner was ready.
+    moved_at : float
+        As long as there is no processor: monotonic seconds of the last step towards one.
     """
 
     def __init__(
@@ -79,19 +86,21 @@ class PartitionRunner:
         source: SourceControl,
         interval_ms: int,
         metrics: Metrics,
+        stores: Stores,
     ) -> None:
         self.settings, self.plane, self.partition = settings, plane, partition
-        self._source, self._metrics = source, metrics
+        self._source, self._metrics, self._stores = source, metrics, stores
         self._interval = interval_ms / 1000.0
-        self._publisher = Publisher(settings, f"{plane.name}-{partition}")
+        self._publisher = self._new_publisher()
         self._waiting: deque[tuple[SourceBatch, Acknowledge]] = deque()
         self._waiting_records = 0
         self._arrived = asyncio.Event()
         self._paused: set[str] = set()
         self._high = 4 * settings.worker.batch_max_records
         self.processor: PartitionProcessor[Any] | None = None
-        self.committed_at = monotonic()
+        self.committed_at = self.moved_at = monotonic()
         self._started_at = 0.0
+        self._rest_s = self._shortest_rest_s
         self._labels = {"plane": plane.name, "partition": str(partition)}
 
     def deliver(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
@@ -104,12 +113,26 @@ class PartitionRunner:
         self._arrived.set()
 
     @property
+    def _shortest_rest_s(self) -> float:
+        """Long enough for the group to tell a worker that was frozen that the partition has gone to another.
+
+        Heartbeats go out four times in a session.
+        """
+        return self.settings.kafka.session_timeout_s / 2
+
+    def _new_publisher(self) -> Publisher:
+        return Publisher(self.settings, f"{self.plane.name}-{self.partition}")
+
+    @property
     def idle(self) -> bool:
         """Whether nothing waits to be applied."""
         return not self._waiting
 
     async def run(self, ready: asyncio.Event) -> None:
-        """Take over the partition and run it until cancelled, or until another worker takes it.
+        """Take over the partition and run it until cancelled, which is how the worker says that it has gone elsewhere.
+
+        Who is fenced takes it over again after a rest: either the group has it cancelled by then, or whoever fenced it
+        was not given the partition. So does who finds the files of the store damaged, once, without them.
 
         Parameters
         ----------
@@ -117,25 +140,52 @@ class PartitionRunner:
             What must be set before the first batch is applied: the read model.
         """
         try:
-            await self._take_over()
-            await ready.wait()
             while True:
-                await self._work(await self._gather())
-        except FencedError as error:
-            logger.warning("%s; letting the partition go", error)
+                try:
+                    await self._run(ready)
+                except FencedError as error:
+                    await self._let_go()
+                    await self._rest(error)
+                except CorruptStoreError as error:
+                    await self._let_go()
+                    if not self._stores.rebuild(self.plane, self.partition):
+                        raise
+                    logger.warning("%s; starting it anew from the changelog", error)
+                self._publisher = self._new_publisher()
         finally:
-            await self._publisher.stop()
-            if self.processor is not None:
-                self.processor.store.close()
-                self.processor = None
+            await self._let_go()
+
+    async def _run(self, ready: asyncio.Event) -> None:
+        await self._take_over()
+        await ready.wait()
+        while True:
+            await self._work(await self._gather())
+
+    async def _rest(self, error: FencedError) -> None:
+        logger.warning("%s; unless the group says so within %.0f s, this one takes it back", error, self._rest_s)
+        await asyncio.sleep(self._rest_s)
+        self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
+
+    async def _let_go(self) -> None:
+        """Close what belongs to the partition."""
+        if self.processor is not None:
+            self._stores.close(self.processor.store)
+            self.processor = None
+            self.moved_at = monotonic()
+        await self._publisher.stop()
+
+    def _forget_waiting(self) -> None:
+        self._waiting.clear()
+        self._waiting_records = 0
+        self._resume_paused()
 
     async def _take_over(self) -> None:
         """Fence the predecessor, restore the store, and make the consumer follow it."""
         begun = monotonic()
-        store = open_store(self.settings, self.plane, self.partition)
+        store = self._stores.open(self.plane, self.partition)
         try:
             await self._publisher.start()
-            read = await restore(self.settings, self.plane, self.partition, store, self._publisher)
+            read = await restore(self.settings, self.plane, self.partition, store, self._publisher, self._move)
             processor = PartitionProcessor(self.plane, self.partition, store)
             processor.begin(time_ns() // 1_000_000)
             for topic in self.plane.source_topics:
@@ -143,10 +193,11 @@ class PartitionRunner:
                     processor.start_at(topic, await self._source.beginning(topic, self.partition))
             if not self._publisher.transactional:
                 await self._renumber(processor)
+            self._forget_waiting()
             for topic in self.plane.source_topics:
                 await self._source.seek(topic, self.partition, processor.position.offsets[topic])
         except BaseException:
-            store.close()
+            self._stores.close(store)
             raise
         self.processor = processor
         self.committed_at = monotonic()
@@ -154,6 +205,9 @@ class PartitionRunner:
         self._metrics.restore_seconds.labels(**self._labels).set(monotonic() - begun)
         logger.info("%s-%d ready: %d changelog records in %.1f s", self.plane.name, self.partition, read,
                     monotonic() - begun)  # fmt: skip
+
+    def _move(self) -> None:
+        self.moved_at = monotonic()
 
     async def _renumber(self, processor: PartitionProcessor[Any]) -> None:
         """Without transactions, skip the number that a batch sent before a crash may have used up.
@@ -208,6 +262,7 @@ class PartitionRunner:
             published = monotonic()
             end = appended[changelog_topic(self.plane.name), self.partition].end
             processor.commit(prepared, end)
+            self._rest_s = self._shortest_rest_s
             self.committed_at = monotonic()
             steps = (computed - begun, published - computed, self.committed_at - published)
             self._count(prepared, steps, appended)
@@ -223,9 +278,7 @@ class PartitionRunner:
     async def _mend(self, gap: DeliveryGap, processor: PartitionProcessor[Any]) -> None:
         """Have everything from the gap on handed over again, or step over it if the log has lost it."""
         self._metrics.gaps.labels(self.plane.name).inc()
-        self._waiting.clear()
-        self._waiting_records = 0
-        self._resume_paused()
+        self._forget_waiting()
         first = await self._source.beginning(gap.topic, gap.partition)
         if first > gap.expected:
             logger.error("%s; the log begins at %d: retention has deleted records unread", gap, first)
