@@ -10,8 +10,10 @@ from time import monotonic, time_ns
 from typing import Any
 
 from processors.errors import CorruptStoreError, DeliveryGap, FencedError
+from processors.events import EVENT_TOPICS
 from processors.plane import Output, Plane
 from processors.users_plane import RECOMMENDATIONS_TOPIC
+from streams.lineage import check_source_end
 from streams.metrics import Metrics
 from streams.partition import PartitionProcessor, Prepared, SourceBatch
 from streams.publisher import Appended, Publisher
@@ -36,6 +38,8 @@ class SourceControl:
         ``await seek(topic, partition, offset)``: hand over from there next.
     beginning
         ``await beginning(topic, partition)``: first offset the log still has.
+    end
+        ``await end(topic, partition)``: offset up to which its records can be read now.
     pause, resume
         ``pause(topic, partition)``: stop, go on fetching.
     """
@@ -44,10 +48,11 @@ class SourceControl:
         self,
         seek: Callable[[str, int, int], Awaitable[None]],
         beginning: Callable[[str, int], Awaitable[int]],
+        end: Callable[[str, int], Awaitable[int]],
         pause: Callable[[str, int], None],
         resume: Callable[[str, int], None],
     ) -> None:
-        self.seek, self.beginning, self.pause, self.resume = seek, beginning, pause, resume
+        self.seek, self.beginning, self.end, self.pause, self.resume = seek, beginning, end, pause, resume
 
 
 class PartitionRunner:
@@ -188,14 +193,11 @@ class PartitionRunner:
             read = await restore(self.settings, self.plane, self.partition, store, self._publisher, self._move)
             processor = PartitionProcessor(self.plane, self.partition, store)
             processor.begin(time_ns() // 1_000_000)
-            for topic in self.plane.source_topics:
-                if topic not in processor.position.offsets:
-                    processor.start_at(topic, await self._source.beginning(topic, self.partition))
+            await self._compare(processor)
             if not self._publisher.transactional:
                 await self._renumber(processor)
             self._forget_waiting()
-            for topic in self.plane.source_topics:
-                await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+            await self._seek(processor)
         except BaseException:
             self._stores.close(store)
             raise
@@ -266,6 +268,7 @@ class PartitionRunner:
             self.committed_at = monotonic()
             steps = (computed - begun, published - computed, self.committed_at - published)
             self._count(prepared, steps, appended)
+        self._count_dropped(processor)
         for _, acknowledge in taken:
             acknowledge()
 
@@ -279,21 +282,57 @@ class PartitionRunner:
         """Have everything from the gap on handed over again, or step over it if the log has lost it."""
         self._metrics.gaps.labels(self.plane.name).inc()
         self._forget_waiting()
-        first = await self._source.beginning(gap.topic, gap.partition)
-        if first > gap.expected:
-            logger.error("%s; the log begins at %d: retention has deleted records unread", gap, first)
-            self._metrics.lost.labels(gap.topic).inc(first - gap.expected)
-            processor.start_at(gap.topic, first)
-        else:
-            logger.info("%s; seeking back", gap)
-        for topic in self.plane.source_topics:
-            await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+        logger.info("%s; seeking back", gap)
+        await self._compare(processor)
+        await self._seek(processor)
 
     async def reseek(self) -> None:
         """Have everything beyond the position handed over again: what the watchdog does for a stalled partition."""
         if self.processor is not None:
-            for topic in self.plane.source_topics:
-                await self._source.seek(topic, self.partition, self.processor.position.offsets[topic])
+            await self._compare(self.processor)
+            await self._seek(self.processor)
+
+    async def _seek(self, processor: PartitionProcessor[Any]) -> None:
+        for topic in self.plane.source_topics:
+            await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+
+    async def _compare(self, processor: PartitionProcessor[Any]) -> None:
+        """Compare the position with what the logs still have, and step over what they have lost.
+
+        Raises
+        ------
+        StateError
+            If a log ends before the position: it is another log, and its records would be taken for repeated ones.
+        """
+        for topic in self.plane.source_topics:
+            first = await self._source.beginning(topic, self.partition)
+            offset = processor.position.offsets.get(topic)
+            if offset is not None and first > offset:
+                self._count_deleted(topic, offset, first)
+            processor.start_at(topic, first)
+            # Only Kafka is to be believed: brokers without transactions give wrong ends.
+            if self._publisher.transactional:
+                end = await self._source.end(topic, self.partition)
+                check_source_end(self.settings, topic, self.partition, processor.position.offsets[topic], end)
+
+    def _count_deleted(self, topic: str, offset: int, first: int) -> None:
+        """Tell of offsets that retention deleted before they were applied.
+
+        Each may have held a record, or what a transaction leaves behind; nobody can tell any more. On the apps' topics
+        they count as lost. On our own every transaction leaves a marker, so an idle one ends in one that is deleted
+        unread as a matter of course; what is lost there shows as a broken chain.
+        """
+        logger.warning(
+            "%s[%d]: read up to %d, but the log begins at %d now: retention has deleted what was in between, records "
+            "or only what transactions leave behind", topic, self.partition, offset, first,
+        )  # fmt: skip
+        if topic in EVENT_TOPICS:
+            self._metrics.lost.labels(topic).inc(first - offset)
+
+    def _count_dropped(self, processor: PartitionProcessor[Any]) -> None:
+        self._metrics.repeated.labels(self.plane.name).inc(processor.repeated)
+        self._metrics.chain_breaks.labels(self.plane.name).inc(processor.chain_breaks)
+        processor.repeated = processor.chain_breaks = 0
 
     def _count(
         self,
@@ -311,11 +350,6 @@ class PartitionRunner:
             metrics.dead_letters.labels(reason).inc(n)
         for output in prepared.outputs:
             metrics.outputs.labels(output.topic).inc()
-        processor = self.processor
-        if processor is not None:
-            metrics.repeated.labels(plane).inc(processor.repeated)
-            metrics.chain_breaks.labels(plane).inc(processor.chain_breaks)
-            processor.repeated = processor.chain_breaks = 0
         recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))
         if recommended is not None and recommended.time_ms is not None and recommended.time_ms > 0:
             for record in prepared.batch:

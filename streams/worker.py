@@ -60,7 +60,7 @@ class Worker:
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
-        self._source = SourceControl(self._seek, self._beginning, self._pause, self._resume)
+        self._source = SourceControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
         self._stores = Stores(settings)
         self.health = Health(self)
         for signal, handler in (
@@ -191,6 +191,11 @@ class Worker:
     async def _beginning(self, topic: str, partition: int) -> int:
         tp = TP(topic, partition)
         offsets = await self.app.consumer.earliest_offsets(tp)
+        return int(next(iter(offsets.values())))
+
+    async def _end_of_log(self, topic: str, partition: int) -> int:
+        tp = TP(topic, partition)
+        offsets = await self.app.consumer.highwaters(tp)
         return int(next(iter(offsets.values())))
 
     def _pause(self, topic: str, partition: int) -> None:

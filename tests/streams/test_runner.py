@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from processors.errors import CorruptStoreError, FencedError
+from processors.errors import CorruptStoreError, FencedError, StateError
 from processors.plane import Output
 from state.rocks import RocksStore
 from state.store import ChangelogRecord, PartitionStore
@@ -52,8 +52,11 @@ class Place:
     async def _beginning(self, topic: str, _: int) -> int:
         return self.begins.get(topic, 0)
 
+    async def _end(self, topic: str, _: int) -> int:
+        return self.ends.get(topic, 1000)
+
     def runner(self) -> PartitionRunner:
-        source = SourceControl(self._seek, self._beginning, lambda *_: None, lambda *_: None)
+        source = SourceControl(self._seek, self._beginning, self._end, lambda *_: None, lambda *_: None)
         return PartitionRunner(self.settings, LogPlane(), 3, source, 0, self.metrics, self.stores)
 
     def counted(self, name: str, **labels: str) -> float:
@@ -208,3 +211,55 @@ async def test_a_position_that_is_new_begins_another_life(place: Place) -> None:
         place.changelog.clear()
         assert place.stores.rebuild(LogPlane(), 3) or len(lives) == 2
     assert 0 < lives[0] < lives[1]
+
+
+async def test_a_log_that_ends_before_the_position_is_refused(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch("a", 0, 7))
+        await until(lambda: seen(runner))
+    assert place.stores.rebuild(LogPlane(), 3), "the next worker knows of it from the changelog alone"
+    place.ends["a"] = 6
+    with pytest.raises(StateError, match=r"a\[3\] ends at 6, but it has been applied up to 7: .* start anew: delete"):
+        await place.runner().run(asyncio.Event())
+
+
+async def test_a_log_that_is_replaced_under_a_worker_is_refused_once_it_stands_still(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch("a", 0, 7))
+        await until(lambda: seen(runner))
+        place.ends["a"] = 6
+        with pytest.raises(StateError, match="the topic was recreated"):
+            await runner.reseek()
+
+
+@pytest.mark.parametrize(("topic", "lost"), [("internal.events", 0), ("events.click.v1", 2)])
+async def test_what_retention_took_is_stepped_over_and_counted_where_it_must_have_been_records(
+    place: Place, topic: str, lost: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(LogPlane, "source_topics", (topic,))
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch(topic, 0, 3))
+        await until(lambda: seen(runner))
+    place.begins[topic] = 5
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        assert (place.sought, place.counted("lost_records", topic=topic)) == ({topic: 5}, lost)
+    assert "read up to 3, but the log begins at 5 now" in caplog.text
+
+
+async def test_repeated_records_count_though_nothing_else_came(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        acknowledged = deliver(runner, batch("a", 0, 3), batch("a", 0, 3))
+        await until(lambda: len(acknowledged) == 2)
+        acknowledged = deliver(runner, batch("a", 1, 3))
+        await until(lambda: acknowledged)
+        assert place.counted("repeated_records", plane="log") == 5
