@@ -27,7 +27,7 @@ class Link(msgspec.Struct, array_like=True, frozen=True):
     Parameters
     ----------
     sender
-        Plane and partition, such as ``users-3``.
+        Plane and partition, such as ``users-3``; with an incarnation ``users-3@7``, which is another sender.
     number
         The sender's batch number; rises with every message.
     previous

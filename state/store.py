@@ -141,7 +141,7 @@ class MemoryStore(PartitionStore[State]):
     >>> store = MemoryStore(Position)
     >>> store.commit(store.encode({"a": Position(7)}, Position(1)), 2)
     >>> store.read(["a", "b"]), store.position().number, store.changelog_offset()
-    ([Position(number=7, offsets={}, received={}, sent={}), None], 1, 2)
+    ([Position(number=7, offsets={}, received={}, sent={}, incarnation=0), None], 1, 2)
     """
 
     def __init__(self, state_type: type[State]) -> None:

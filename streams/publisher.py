@@ -82,6 +82,9 @@ class Publisher:
     async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
         """Append outputs, all or none under ``exactly_once``, and wait until the brokers have acknowledged them.
 
+        Without transactions the log that the last output goes to is appended to when all others are acknowledged: put
+        there what says that the rest is done.
+
         Returns
         -------
         dict
@@ -92,20 +95,23 @@ class Publisher:
         FencedError
             If another publisher of this name has taken over; nothing was published.
         """
+        per_log: dict[tuple[str, int], list[Output]] = {}
+        log = None
+        for output in outputs:
+            log = output.topic, output.partition
+            per_log.setdefault(log, []).append(output)
         if not self.transactional:
-            return await self._send(outputs)
+            last = {} if log is None else {log: per_log.pop(log)}
+            return await self._send(per_log) | await self._send(last)
         try:
             await self._producer.begin_transaction()
-            appended = await self._send(outputs)
+            appended = await self._send(per_log)
             await self._producer.commit_transaction()
         except _FENCED as error:
             raise FencedError(f"{self.name}: another worker has taken over") from error
         return appended
 
-    async def _send(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
-        per_log: dict[tuple[str, int], list[Output]] = {}
-        for output in outputs:
-            per_log.setdefault((output.topic, output.partition), []).append(output)
+    async def _send(self, per_log: dict[tuple[str, int], list[Output]]) -> dict[tuple[str, int], Appended]:
         ends = await asyncio.gather(*(self._send_log(*log, records) for log, records in per_log.items()))
         return dict(zip(per_log, ends, strict=True))
 

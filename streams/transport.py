@@ -64,6 +64,11 @@ class CoveredFetches:
         self.covered: dict[TP, int] = {}
         self._held: dict[TP, tuple[int, int]] = {}
 
+    @property
+    def recordless(self) -> Mapping[TP, tuple[int, int]]:
+        """Per partition, the stretch that is kept back: start and end."""
+        return self._held
+
     def drain(self, fetcher: Any, partitions: set[TP] | None) -> dict[TP, list[SourceBatch]]:
         """Everything that has been fetched for the partitions. Never waits, so no seek can come between."""
         drained: dict[TP, list[SourceBatch]] = {}
@@ -182,9 +187,18 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
-    def covered(self) -> Mapping[TP, int]:
-        """Per partition, the offset up to which everything was handed over or held no record."""
-        return cast(BatchConsumerThread, self._thread).fetches.covered
+    def recordless(self) -> Mapping[TP, tuple[int, int]]:
+        """Per partition, the stretch behind what was handed over last that is known to hold no record."""
+        return cast(BatchConsumerThread, self._thread).fetches.recordless
+
+    def end(self, tp: TP) -> int | None:
+        """Offset up to which records can be read now, as of the last fetch.
+
+        Not those of a transaction that is still open, unless the consumer reads uncommitted ones too.
+        """
+        consumer = cast(BatchConsumerThread, self._thread)._ensure_consumer()
+        stable = cast("int | None", consumer.last_stable_offset(tp))
+        return cast("int | None", consumer.highwater(tp)) if stable is None or stable < 0 else stable
 
     def _to_message(self, tp: TP, batch: SourceBatch) -> ConsumerMessage:
         last = batch.records[-1]

@@ -22,7 +22,7 @@ from processors.signals import SIGNALS_TOPIC
 from state.rocks import peek_changelog_offset
 from streams.administration import administration
 from streams.cli.transaction_probe import fences_zombies
-from streams.lineage import changelog_ids, compare_lineage
+from streams.lineage import changelogs, compare_lineage, topic_ids
 from streams.settings import Settings
 from streams.topics import TIMESTAMP_TYPE, TopicState, describe_topics
 from streams.topology import changelog_topic, topic_specs
@@ -139,7 +139,7 @@ def check_state_directory(settings: Settings) -> Check:
 
 def check_changelogs(settings: Settings) -> Check:
     """The local stores were made from these changelogs, and know of no more than they hold: else a worker refuses."""
-    compare_lineage(Path(settings.worker.state_dir), changelog_ids(settings), note=False)
+    compare_lineage(Path(settings.worker.state_dir), topic_ids(settings), changelogs(settings), note=False)
     # Stores before topics: a worker that runs adds to both, to the topics first.
     stores = {path: offset for path in _store_paths(settings) if (offset := peek_changelog_offset(path)) is not None}
     ends = {

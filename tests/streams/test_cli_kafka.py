@@ -190,7 +190,7 @@ def test_doctor_finds_a_store_that_is_ahead_of_its_changelog(nearstream: Nearstr
 
 
 def test_doctor_finds_a_state_directory_of_other_changelogs(nearstream: Nearstream, tmp_path: Path) -> None:
-    compare_lineage(tmp_path, {"internal.changelog.users": str(uuid4())})
+    compare_lineage(tmp_path, {"internal.changelog.users": str(uuid4())}, ["internal.changelog.users"])
     result = nearstream("doctor", NEARSTREAM_WORKER__STATE_DIR=str(tmp_path))
     found = f"internal.changelog.users is not the topic that {tmp_path} was made from"
     assert (result.exit_code, found in result.stdout) == (1, True)

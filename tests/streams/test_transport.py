@@ -71,8 +71,10 @@ async def test_a_fetch_of_markers_alone_is_joined_to_the_next_batch() -> None:
     fetcher, fetches = FakeFetcher(5), CoveredFetches(100)
     fetcher.fetched(5, 6, [])
     assert stretches(fetches.drain(fetcher, {HERE})) == []
+    assert fetches.recordless == {HERE: (5, 6)}
     fetcher.fetched(6, 8, [6, 7])
     assert stretches(fetches.drain(fetcher, {HERE})) == [(5, 8, [6, 7])]
+    assert fetches.recordless == {}
 
 
 async def test_markers_before_a_seek_are_not_joined_to_what_comes_after() -> None:
