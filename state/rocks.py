@@ -148,7 +148,7 @@ def _failing(path: Path, done: str) -> Iterator[None]:
     except Exception as error:  # rocksdict raises bare Exception for every failure
         text = f"state directory {path} cannot be {done}: {error}"
         if any(cause in text for cause in _LOCKED):
-            raise LockedStoreError(text) from error
+            raise LockedStoreError(f"{text}. It is in use: give each worker a worker.state_dir of its own") from error
         if any(cause in text for cause in _NOT_THE_FILES):
             raise StateError(text) from error
         raise CorruptStoreError(text) from error

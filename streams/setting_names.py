@@ -40,8 +40,8 @@ def kind_at(root: type[msgspec.Struct], path: SettingPath) -> Any:
     Examples
     --------
     >>> from processors.users_plane import UsersSettings
-    >>> kind_at(UsersSettings, ("profile", "recent_items"))
-    <class 'int'>
+    >>> kind_at(UsersSettings, ("profile",)).__name__
+    'ProfileSettings'
     >>> kind_at(UsersSettings, ("profil", "recent_items"))
     Traceback (most recent call last):
     ...
