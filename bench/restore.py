@@ -28,8 +28,9 @@ from state.position import Position
 from state.rocks import RocksStore
 from state.store import ChangelogRecord, MemoryStore
 from streams.publisher import Publisher
-from streams.restore import open_store, restore
+from streams.restore import restore
 from streams.settings import Settings
+from streams.stores import Stores
 from streams.topology import build_topology, changelog_topic
 
 CHUNK_RECORDS = 10_000
@@ -142,7 +143,7 @@ async def _through_kafka(place: Cluster, log: Sequence[ChangelogRecord]) -> floa
     await create_topics(settings)
     plane = build_topology(settings).users
     await _write(settings, log)
-    publisher, store = Publisher(settings, "users-0"), open_store(settings, plane, 0)
+    publisher, store = Publisher(settings, "users-0"), Stores(settings).open(plane, 0)
     try:
         begun = time.monotonic()
         await publisher.start()

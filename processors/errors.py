@@ -21,6 +21,14 @@ class StateFormatError(StateError):
     """Stored bytes have a format version that this release does not read."""
 
 
+class CorruptStoreError(StateError):
+    """The files of a store are damaged: it must be made anew from its changelog."""
+
+
+class LockedStoreError(StateError):
+    """The files of a store are in use by another process."""
+
+
 class DeliveryGap(StateError):
     """Records were skipped on the way here: the batch starts beyond the next offset the store expects.
 

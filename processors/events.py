@@ -97,7 +97,8 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
     time_ms
         When it happened, milliseconds since the epoch.
     kind, action
-        The kind comes from the topic; the action refines it (``view``, ``click``, ``cart``, ``fav``, ``purchase``).
+        The kind comes from the topic; the action refines it. One that :data:`ACTION_WEIGHTS` does not know, such as
+        ``rate``, weighs as much as a look.
     price
         In ``currency``, finite and not negative.
     repairs

@@ -10,12 +10,12 @@ from typing import Annotated
 
 import msgspec
 
+from processors.bounds import EpochMs
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
-from processors.lenient import MAX_ID_CHARACTERS, MAX_MS, IntakeSettings, Refused, check_time, read_leniently
+from processors.lenient import MAX_ID_CHARACTERS, IntakeSettings, Refused, check_time, read_leniently
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-_EpochMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 _Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
 
@@ -26,7 +26,7 @@ class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
     event_id: _Id
     user_id: _Id
     item_id: _Id
-    timestamp: _EpochMs | _Aware
+    timestamp: EpochMs | _Aware
     action: _Text | None = None
     session_id: _Text | None = None
     price: _Amount | None = None

@@ -6,6 +6,7 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
+from processors.bounds import HalfLife, Neighbours, Steps
 from processors.decay import growth, landmark_at, rebase
 from processors.profile import DAY_MS
 from processors.signals import Touch
@@ -29,11 +30,11 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         A visit up to this many steps later in the session counts as "what came next".
     """
 
-    neighbours: int = 64
-    published_neighbours: int = 32
-    neighbour_half_life_ms: int = 7 * DAY_MS
-    trend_half_lives_ms: tuple[int, int, int] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
-    next_distance: int = 3
+    neighbours: Neighbours = 64
+    published_neighbours: Neighbours = 32
+    neighbour_half_life_ms: HalfLife = 7 * DAY_MS
+    trend_half_lives_ms: tuple[HalfLife, HalfLife, HalfLife] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
+    next_distance: Steps = 3
 
 
 class ItemState(msgspec.Struct, array_like=True):

@@ -7,7 +7,7 @@ import msgspec
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
-from processors.plane import Output, ReadStates, Step
+from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.signals import SIGNALS_TOPIC, ItemSignals
 
 BROADCAST_TOPIC = "broadcast.items"
@@ -20,6 +20,8 @@ class ItemsPlane:
     ----------
     settings
         Bounds and half-lives.
+    max_message_bytes
+        What the topic of dead letters takes in one message.
     """
 
     name = "items"
@@ -27,8 +29,9 @@ class ItemsPlane:
     source_topics: tuple[str, ...] = (SIGNALS_TOPIC,)
     chained_topics: frozenset[str] = frozenset((SIGNALS_TOPIC,))
 
-    def __init__(self, settings: ItemSettings) -> None:
+    def __init__(self, settings: ItemSettings, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._keeper = ItemKeeper(settings)
+        self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(ItemSignals).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
@@ -53,7 +56,8 @@ class ItemsPlane:
             signals.check()
         except (msgspec.MsgspecError, ValueError) as error:
             message = f"value: {error}, expected item signals"
-            step.outputs.append(dead_letter(record, Origin.of(record), "bad_signals", message, partition))
+            origin = Origin.of(record)
+            step.outputs.append(dead_letter(record, origin, "bad_signals", message, partition, self._max_bytes))
             step.outcomes[record.topic, "refused"] += 1
             step.refusals["bad_signals"] += 1
             return None

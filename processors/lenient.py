@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
+from processors.bounds import MAX_MS, EpochMs, Milliseconds, Positive
 from processors.errors import NearstreamError
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",
-    "too_large": "the record is larger than intake.max_event_bytes",
+    "too_large": "the record is larger than intake.max_event_bytes, or than what can be forwarded",
     "invalid_utf8": "the record is not UTF-8 text",
     "not_json": "the record is not JSON that can be read (NaN, Infinity and 1e400 cannot)",
     "too_deep": "the JSON is nested more than 32 levels deep",
@@ -28,6 +29,7 @@ REASONS = {
     "bad_timestamp": "the timestamp is neither ISO-8601 nor epoch milliseconds",
     "timestamp_ancient": "the timestamp is before intake.earliest_ms",
     "timestamp_future": "the timestamp is further ahead than intake.max_future_ms",
+    "bad_record_time": "the record's own time is not between 1970 and the year 9999",
     "wrong_partition": "a forwarded record does not belong to the partition it is on",
     "no_origin": "a record on the topic of forwarded events does not say which event topic it came from",
     "bad_signals": "a record on the topic of item signals is not one",
@@ -38,8 +40,6 @@ MAX_ID_CHARACTERS = 256
 MAX_EXTRA_FIELDS = 32
 MAX_DEPTH = 32
 MAX_AMOUNT = 1e9
-MAX_MS = 253_402_300_799_999
-"""Last millisecond of the year 9999."""
 
 
 class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,11 +59,11 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Timestamps before this are refused; the default is the year 1990.
     """
 
-    max_event_bytes: int = 262_144
-    future_tolerance_ms: int = 300_000
-    max_future_ms: int = 86_400_000
-    late_after_ms: int = 3_600_000
-    earliest_ms: int = 631_152_000_000
+    max_event_bytes: Positive = 262_144
+    future_tolerance_ms: Milliseconds = 300_000
+    max_future_ms: Milliseconds = 86_400_000
+    late_after_ms: Milliseconds = 3_600_000
+    earliest_ms: EpochMs = 631_152_000_000
 
 
 class Refused(NearstreamError):

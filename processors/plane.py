@@ -16,6 +16,13 @@ from processors.events import SourceRecord
 State = TypeVar("State", bound=msgspec.Struct)
 
 
+DEFAULT_MAX_MESSAGE_BYTES = 16 * 2**20
+"""What the topics of forwarded events, signals and dead letters take, unless ``topics.max_message_bytes`` differs."""
+
+_RECORD_BYTES, _HEADER_BYTES = 128, 10
+"""Beside the data: the batch's own 61 bytes and a record's lengths and numbers, each as long as they get."""
+
+
 class ReadStates(Protocol[State]):
     """Looks up the states of keys; :obj:`None` where there is none yet."""
 
@@ -44,6 +51,17 @@ class Output(msgspec.Struct, frozen=True):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...] = ()
     chained: bool = False
+
+    def batch_bytes(self) -> int:
+        """Bytes of a Kafka record batch with nothing else in it, at most.
+
+        Examples
+        --------
+        >>> Output("t", 0, b"key", b"value", (("name", b""),)).batch_bytes()
+        150
+        """
+        headers = sum(_HEADER_BYTES + len(name.encode()) + len(value or b"") for name, value in self.headers)
+        return _RECORD_BYTES + len(self.key or b"") + len(self.value or b"") + headers
 
 
 @dataclass

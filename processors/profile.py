@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.decay import growth, landmark_at, rebase
 from processors.events import ACTION_WEIGHTS, Event
 from processors.keys import FingerprintRing, fingerprint
@@ -37,13 +38,13 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Items of the session that a new event is paired with.
     """
 
-    recent_items: int = 60
-    older_items: int = 1000
-    interests: int = 24
-    event_ids: int = 128
-    interest_half_life_ms: int = 14 * DAY_MS
-    session_idle_ms: int = 1_800_000
-    window_items: int = 10
+    recent_items: Entries = 60
+    older_items: EntriesOrNone = 1000
+    interests: Entries = 24
+    event_ids: Entries = 128
+    interest_half_life_ms: HalfLife = 14 * DAY_MS
+    session_idle_ms: Milliseconds = 1_800_000
+    window_items: Steps = 10
 
 
 class Profile(msgspec.Struct, array_like=True):

@@ -13,6 +13,12 @@ from processors.events import ACTION_WEIGHTS, Event
 from processors.keys import partition_of
 
 SIGNALS_TOPIC = "internal.item-signals"
+LINK_BYTES = 512
+"""What a message has beside its signals, at most: the link and Kafka's own."""
+
+
+_FRAME_BYTES, _NUMBER_BYTES, _PAIR_BYTES = 32, 5, 17
+"""Of a message: its arrays' own bytes, the longest index or length, a pair in the four columns."""
 
 
 class Link(msgspec.Struct, array_like=True, frozen=True):
@@ -21,7 +27,7 @@ class Link(msgspec.Struct, array_like=True, frozen=True):
     Parameters
     ----------
     sender
-        Plane and partition, such as ``users-3``.
+        Plane and partition, such as ``users-3``; with an incarnation ``users-3@7``, which is another sender.
     number
         The sender's batch number; rises with every message.
     previous
@@ -83,6 +89,37 @@ class ItemSignals(msgspec.Struct, array_like=True):
         if indices and not 0 <= min(indices) <= max(indices) < len(self.items):
             raise ValueError(f"columns refer to items beyond the table of {len(self.items)}")
 
+    def cut(self, max_bytes: int) -> tuple["ItemSignals", int]:
+        """As much as goes into so many bytes, and how many touches and pairs were left out.
+
+        Touches come before pairs and near pairs before far ones, so that what goes says least.
+
+        Examples
+        --------
+        >>> gatherer = SignalGatherer(1)
+        >>> event = Event(event_id="e", user_id="u", item_id="mat", time_ms=5, kind="click", action="click")
+        >>> gatherer.add(event, ("lamp", "tent"))
+        >>> kept, left_out = gatherer.messages()[0].cut(120)
+        >>> kept.items, kept.pairs()[2].tolist(), left_out
+        (['mat', 'lamp'], [1, -1], 2)
+        """
+        kept, encode, names = _Columns(), msgspec.msgpack.Encoder().encode, self.items
+        room = max_bytes - _FRAME_BYTES
+        for at, touch in enumerate(self.touches):
+            room -= len(encode(touch)) + _NUMBER_BYTES + kept.new_bytes(names[touch.item])
+            if room < 0:
+                return kept.message(), len(self.touches) - at + len(self.times) // 8
+            kept.touches.append(msgspec.structs.replace(touch, item=kept.index(names[touch.item])))
+        columns = self.pairs()
+        nearest = np.argsort(np.abs(columns[2].astype(np.int16)), kind="stable")
+        for at, row in enumerate(zip(*(column[nearest].tolist() for column in columns), strict=True)):
+            owner, other, distance, time_ms = names[row[0]], names[row[1]], *row[2:]
+            room -= _PAIR_BYTES + kept.new_bytes(owner, other)
+            if room < 0:
+                return kept.message(), len(nearest) - at
+            kept.add_pair(owner, other, distance, time_ms)
+        return kept.message(), 0
+
     def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Pair columns as arrays: owners, others, distances, times."""
         return (
@@ -103,6 +140,13 @@ class _Columns:
         self.others: list[int] = []
         self.distances: list[int] = []
         self.times: list[int] = []
+
+    def index(self, item: str) -> int:
+        return self.table.setdefault(item, len(self.table))
+
+    def new_bytes(self, *items: str) -> int:
+        """What the table grows by with the items, at most."""
+        return sum(_NUMBER_BYTES + len(item.encode()) for item in items if item not in self.table)
 
     def add_pair(self, owner: str, other: str, distance: int, time_ms: int) -> None:
         table = self.table

@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from processors.bounds import MAX_MS
 from processors.dead_letters import Origin, dead_letter
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
 from processors.intake import Intake, Refusal
 from processors.item_index import ItemIndex
 from processors.keys import partition_of
 from processors.lenient import IntakeSettings
-from processors.plane import Output, ReadStates, Step
+from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.profile import Profile, ProfileKeeper, ProfileSettings
-from processors.signals import SIGNALS_TOPIC, SignalGatherer
+from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
 from processors.slate import Ranker, RankingSettings, SlateItem
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
@@ -65,6 +66,8 @@ class UsersPlane:
         The read model of items. The plane only reads it; whoever owns it may update it between steps.
     partitions
         Number of partitions of every topic.
+    max_message_bytes
+        What the topics of forwarded events, signals and dead letters take in one message.
 
     Attributes
     ----------
@@ -78,7 +81,13 @@ class UsersPlane:
     source_topics: tuple[str, ...] = (*EVENT_TOPICS, FORWARDED_TOPIC)
     chained_topics: frozenset[str] = frozenset()
 
-    def __init__(self, settings: UsersSettings, index: ItemIndex, partitions: int) -> None:
+    def __init__(
+        self,
+        settings: UsersSettings,
+        index: ItemIndex,
+        partitions: int,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+    ) -> None:
         self._intake = Intake(settings.intake)
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
@@ -86,6 +95,7 @@ class UsersPlane:
         self._model_version = settings.ranking.model_version
         self._index = index
         self._partitions = partitions
+        self._max_bytes = max_message_bytes
         self.publishes = True
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
@@ -114,7 +124,12 @@ class UsersPlane:
         if self.publishes:
             self._recommend(step, causes, _stamp(max((origin.time_ms for _, origin in accepted), default=0)), partition)
         for receiver, signals in gatherer.messages().items():
-            step.outputs.append(Output(SIGNALS_TOPIC, receiver, None, self._pack(signals), chained=True))
+            packed = self._pack(signals)
+            if len(packed) > self._max_bytes - LINK_BYTES:
+                signals, left_out = signals.cut(self._max_bytes - LINK_BYTES)
+                packed = self._pack(signals)
+                step.outcomes[SIGNALS_TOPIC, "left_out"] += left_out
+            step.outputs.append(Output(SIGNALS_TOPIC, receiver, None, packed, chained=True))
         return step
 
     def recommend(self, profiles: Sequence[Profile]) -> list[list[list[SlateItem]]]:
@@ -129,7 +144,7 @@ class UsersPlane:
                 if name == _ORIGIN:
                     try:
                         origin = self._unpack_origin(value)
-                    except msgspec.MsgspecError:
+                    except (TypeError, msgspec.MsgspecError):  # a header may have no value
                         break
                     if origin.topic in EVENT_TOPICS:
                         return origin
@@ -141,6 +156,10 @@ class UsersPlane:
         kind = EVENT_TOPICS.get(origin.topic)
         if kind is None:
             refusal = Refusal("no_origin", f"headers: no {_ORIGIN} that names one of {', '.join(EVENT_TOPICS)}")
+            self._refuse(record, origin, refusal, partition, step)
+            return None
+        if not 0 <= origin.time_ms <= MAX_MS:
+            refusal = Refusal("bad_record_time", f"timestamp: {origin.time_ms}, expected milliseconds up to {MAX_MS}")
             self._refuse(record, origin, refusal, partition, step)
             return None
         event = self._intake.read(record.value, kind, origin.time_ms)
@@ -156,14 +175,20 @@ class UsersPlane:
             return None
         kept = [(name, value) for name, value in record.headers if name != _ORIGIN]
         headers = (*kept, (_ORIGIN, self._pack(origin)))
-        step.outputs.append(Output(FORWARDED_TOPIC, home, event.user_id.encode(), record.value, headers))
+        forwarded = Output(FORWARDED_TOPIC, home, event.user_id.encode(), record.value, headers)
+        size = forwarded.batch_bytes()
+        if size > self._max_bytes:
+            message = f"record: {size} bytes with its headers, expected at most {self._max_bytes} to be forwarded"
+            self._refuse(record, origin, Refusal("too_large", message), partition, step)
+            return None
+        step.outputs.append(forwarded)
         step.outcomes[origin.topic, "forwarded"] += 1
         return None
 
     def _refuse(
         self, record: SourceRecord, origin: Origin, refusal: Refusal, partition: int, step: Step[Profile]
     ) -> None:
-        step.outputs.append(dead_letter(record, origin, refusal.reason, refusal.message, partition))
+        step.outputs.append(dead_letter(record, origin, refusal.reason, refusal.message, partition, self._max_bytes))
         step.outcomes[origin.topic, "refused"] += 1
         step.refusals[refusal.reason] += 1
 

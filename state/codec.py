@@ -56,7 +56,8 @@ class StateCodec(Generic[State]):
             found = data[0] if data else "none"
             raise StateFormatError(
                 f"stored {self._name} has format version {found}, this release reads {FORMAT_VERSION}: "
-                "run the release that wrote it, or delete the state directory and the changelog topics to start anew"
+                "run the release that wrote it, or delete the state directory, the changelog topics and "
+                "internal.item-signals to start anew"
             )
         try:
             return self._decode(memoryview(data)[1:])

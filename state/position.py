@@ -16,12 +16,16 @@ class Position(msgspec.Struct, array_like=True):
         Per sender of chained messages, the number of the last one applied.
     sent
         Per ``topic/partition`` of chained messages sent, the number of the last one.
+    incarnation
+        Which life of the partition this is: another one after its changelog was deleted, so that receivers don't take
+        its messages, numbered from 1 again, for repetitions. Any number that was not used before; 0 stands for none.
     """
 
     number: int = 0
     offsets: dict[str, int] = msgspec.field(default_factory=dict)
     received: dict[str, int] = msgspec.field(default_factory=dict)
     sent: dict[str, int] = msgspec.field(default_factory=dict)
+    incarnation: int = 0
 
     def copy(self) -> "Position":
         """An independent copy.
@@ -33,4 +37,4 @@ class Position(msgspec.Struct, array_like=True):
         >>> one.offsets
         {'a': 1}
         """
-        return Position(self.number, dict(self.offsets), dict(self.received), dict(self.sent))
+        return Position(self.number, dict(self.offsets), dict(self.received), dict(self.sent), self.incarnation)

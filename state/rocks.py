@@ -1,16 +1,25 @@
 """The partition store on RocksDB."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
-from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
 
-from processors.errors import StateError
-from state.store import ChangelogRecord, PartitionStore
+from processors.bounds import Bytes
+from processors.errors import CorruptStoreError, LockedStoreError, StateError
+from state.store import CHANGELOG_KEY, ChangelogRecord, PartitionStore
 
 State = TypeVar("State", bound=msgspec.Struct)
+
+
+_LOCKED = ("While lock file", "lock hold by current process")
+_NOT_THE_FILES = ("Permission denied", "Operation not permitted", "Read-only file system", "No space left on device",
+                  "Disk quota exceeded", "Too many open files")  # fmt: skip
+"""What fails for other reasons than the files themselves, so that making them anew would not help."""
 
 
 class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,8 +33,8 @@ class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Of the cache of uncompressed blocks.
     """
 
-    write_buffer_bytes: int = 16 * 2**20
-    block_cache_bytes: int = 16 * 2**20
+    write_buffer_bytes: Bytes = 16 * 2**20
+    block_cache_bytes: Bytes = 16 * 2**20
 
 
 class RocksStore(PartitionStore[State]):
@@ -42,8 +51,12 @@ class RocksStore(PartitionStore[State]):
 
     Raises
     ------
+    LockedStoreError
+        If another process has the directory open.
+    CorruptStoreError
+        If its files are damaged. Reads and writes raise it too: some damage shows only then.
     StateError
-        If the directory cannot be opened, for instance because another process has it.
+        If the machine refuses: permissions, a full disk.
     StateFormatError
         If another format version wrote it.
     """
@@ -51,17 +64,21 @@ class RocksStore(PartitionStore[State]):
     def __init__(self, path: Path, state_type: type[State], settings: RocksSettings | None = None) -> None:
         super().__init__(state_type)
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        self.path = path
+        with _failing(path, "opened"):
             self._db = Rdict(str(path), _options(settings or RocksSettings()))
-        except Exception as error:  # rocksdict raises bare Exception for every failure to open
-            raise StateError(f"state directory {path} cannot be opened: {error}") from error
         # Whether there is data that the write-ahead log doesn't hold.
         self._unlogged = False
-        self.position()  # refuses another format version here, not at the first event
+        try:
+            self.position()  # refuses another format version here, not at the first event
+        except StateError:
+            self._db.close()
+            raise
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
         """Raw keys and values in the order of the keys."""
-        yield from self._db.items()
+        with _failing(self.path, "read"):
+            yield from self._db.items()
 
     def size_bytes(self) -> int:
         """Bytes of live files and memtables."""
@@ -75,26 +92,84 @@ class RocksStore(PartitionStore[State]):
 
     def close(self) -> None:
         """Flush and close the files."""
-        self._log_on()
-        self._db.close()
+        try:
+            self._log_on()
+        finally:
+            self._db.close()
 
     def _get(self, keys: list[bytes]) -> list[bytes | None]:
-        return list(cast("list[bytes | None]", self._db.get([*keys])))
+        with _failing(self.path, "read"):
+            return list(cast("list[bytes | None]", self._db.get([*keys])))
 
     def _write_restored(self, records: list[ChangelogRecord]) -> None:
         # A crash loses the latest part of what was written without log, data and offset alike, and it is read again.
         self._unlogged = True
-        self._db.write(_batch(records), _without_log())
+        with _failing(self.path, "written"):
+            self._db.write(_batch(records), _without_log())
 
     def _log_on(self) -> None:
         """Put restored data into files before anything that is logged can come behind it."""
         if self._unlogged:
-            self._db.flush()
+            with _failing(self.path, "written"):
+                self._db.flush()
             self._unlogged = False
 
     def _write(self, records: list[ChangelogRecord]) -> None:
         self._log_on()
-        self._db.write(_batch(records))
+        with _failing(self.path, "written"):
+            self._db.write(_batch(records))
+
+
+def destroy(path: Path) -> None:
+    """Delete the directory of a store that nobody has open, damaged or not.
+
+    Raises
+    ------
+    LockedStoreError
+        If somebody has it open.
+    StateError
+        If it cannot be deleted.
+    """
+    if not path.exists():
+        return
+    with suppress(CorruptStoreError), _failing(path, "deleted"):
+        Rdict.destroy(str(path))
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StateError(f"state directory {path} cannot be deleted: {error}") from error
+
+
+@contextmanager
+def _failing(path: Path, done: str) -> Iterator[None]:
+    """Say which directory could not be opened, read or written, and whether its files are to blame."""
+    try:
+        yield
+    except Exception as error:  # rocksdict raises bare Exception for every failure
+        text = f"state directory {path} cannot be {done}: {error}"
+        if any(cause in text for cause in _LOCKED):
+            raise LockedStoreError(f"{text}. It is in use: give each worker a worker.state_dir of its own") from error
+        if any(cause in text for cause in _NOT_THE_FILES):
+            raise StateError(text) from error
+        raise CorruptStoreError(text) from error
+
+
+def peek_changelog_offset(path: Path) -> int | None:
+    """How far a store in a directory has read its changelog; it may be another process's, and takes no harm.
+
+    :obj:`None` if there is no store, or it cannot be read now. What is not in files yet may be left out.
+    """
+    if not (path / "CURRENT").is_file():
+        return None
+    try:
+        db = Rdict(str(path), _options(RocksSettings()), access_type=AccessType.read_only())
+    except Exception:  # noqa: BLE001  # rocksdict raises bare Exception, here mostly for files that have just gone
+        return None
+    try:
+        data = cast("bytes | None", db.get(CHANGELOG_KEY))
+    finally:
+        db.close()
+    return 0 if data is None else int.from_bytes(data, "big")
 
 
 def _batch(records: list[ChangelogRecord]) -> WriteBatch:

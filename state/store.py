@@ -23,7 +23,7 @@ State = TypeVar("State", bound=msgspec.Struct)
 
 POSITION_KEY = b"\x00position"
 MARKER_KEY = b"\x00marker"
-_CHANGELOG_KEY = b"\x00changelog"
+CHANGELOG_KEY = b"\x00changelog"
 _STATE_PREFIX = b"\x01"
 
 
@@ -65,7 +65,7 @@ class PartitionStore(ABC, Generic[State]):
 
     def changelog_offset(self) -> int:
         """Next offset of the changelog that this store has not seen."""
-        (data,) = self._get([_CHANGELOG_KEY])
+        (data,) = self._get([CHANGELOG_KEY])
         return 0 if data is None else int.from_bytes(data, "big")
 
     def encode(self, states: dict[str, State | None], position: Position) -> list[ChangelogRecord]:
@@ -80,7 +80,7 @@ class PartitionStore(ABC, Generic[State]):
 
     def commit(self, records: Iterable[ChangelogRecord], changelog_offset: int) -> None:
         """Write records of the changelog, and that it is known up to ``changelog_offset``, in one atomic write."""
-        self._write([*records, ChangelogRecord(_CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))])
+        self._write([*records, ChangelogRecord(CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))])
 
     def restore(self, records: Iterable[ChangelogRecord], changelog_offset: int) -> None:
         """Bring the store up by records read back from the changelog; markers are passed over.
@@ -97,7 +97,7 @@ class PartitionStore(ABC, Generic[State]):
         position = kept.get(POSITION_KEY)
         if position is not None:
             self._positions.decode(position)
-        end = ChangelogRecord(_CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))
+        end = ChangelogRecord(CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))
         self._write_restored([*(ChangelogRecord(key, value) for key, value in kept.items()), end])
 
     def _write_restored(self, records: list[ChangelogRecord]) -> None:
@@ -141,7 +141,7 @@ class MemoryStore(PartitionStore[State]):
     >>> store = MemoryStore(Position)
     >>> store.commit(store.encode({"a": Position(7)}, Position(1)), 2)
     >>> store.read(["a", "b"]), store.position().number, store.changelog_offset()
-    ([Position(number=7, offsets={}, received={}, sent={}), None], 1, 2)
+    ([Position(number=7, offsets={}, received={}, sent={}, incarnation=0), None], 1, 2)
     """
 
     def __init__(self, state_type: type[State]) -> None:

@@ -1,36 +1,67 @@
 """Talking to the brokers about themselves, with errors said in plain words."""
 
-import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from difflib import SequenceMatcher
 from typing import Any
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import AuthorizationError, KafkaError, for_code
 
-from processors.errors import ConfigurationError, NearstreamError
+from processors.errors import NearstreamError
 from streams.broker.errors import BrokerUnavailable
-from streams.clients import bootstrap_servers, client_arguments
-from streams.settings import KafkaSettings
+from streams.clients import client_arguments
+from streams.settings import KafkaSettings, Settings, broker_addresses
+from streams.topology import topic_specs
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 """How long brokers may take to answer at all before they count as unreachable."""
 
 _UNKNOWN_TOPIC = 3
-_DEFAULT_PORT = 9092
 _CONNECT_TIMEOUT_S = 5.0
-_ADDRESS = re.compile(r"(\[[\w:.%]+\]|[^:\s]+)(?::(\d{1,5}))?")
+_ALIKE = 0.65
 
 
 class TopicMissing(NearstreamError):
-    """A topic that is needed is not there."""
+    """A topic that is needed is not there.
+
+    Examples
+    --------
+    >>> print(TopicMissing("events.click.v1"))
+    topic events.click.v1 is missing: `nearstream topics --create` creates it, and so does a worker
+    >>> print(TopicMissing("clicks"))
+    topic clicks is not there, and is none of Nearstream's: did you mean events.click.v1? `nearstream topics` lists them
+    """
 
     def __init__(self, topic: str) -> None:
-        super().__init__(
-            f"topic {topic} is missing: `nearstream topics` lists Nearstream's topics, and with --create creates them"
-        )
+        names = [spec.name for spec in topic_specs(Settings())]
+        if topic in names:
+            what = "is missing: `nearstream topics --create` creates it, and so does a worker"
+        else:
+            near = " or ".join(_near(topic, names))
+            meant = f"did you mean {near}? " if near else ""
+            what = f"is not there, and is none of Nearstream's: {meant}`nearstream topics` lists them"
+        super().__init__(f"topic {topic} {what}")
         self.topic = topic
+
+
+def _near(name: str, names: Sequence[str]) -> list[str]:
+    """Names that are like a name as a whole or in a part of it, the nearest first.
+
+    Examples
+    --------
+    >>> topics = ["events.click.v1", "dead-letters.v1"]
+    >>> _near("dead_letter", topics), _near("click", topics), _near("nosuch.v1", topics)
+    (['dead-letters.v1'], ['events.click.v1'], [])
+    """
+    stem = name.removesuffix(".v1")
+
+    def likeness(known: str) -> float:
+        forms = (known, known.removesuffix(".v1"), *known.split(".")[:-1])
+        return float(stem in known) or max(SequenceMatcher(None, stem, form).ratio() for form in forms)
+
+    return [known for known in sorted(names, key=likeness, reverse=True)[:2] if likeness(known) >= _ALIKE]
 
 
 @contextmanager
@@ -63,11 +94,7 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     ...
     processors.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, several separated by commas
     """
-    parsed = [_ADDRESS.fullmatch(address) for address in bootstrap_servers(kafka)]
-    addresses = [(found[1].strip("[]"), int(found[2] or _DEFAULT_PORT)) for found in parsed if found]
-    if not addresses or None in parsed:
-        raise ConfigurationError(f"kafka.brokers: {kafka.brokers!r}, expected host:port, several separated by commas")
-    _require_listener(kafka, addresses)
+    _require_listener(kafka, broker_addresses(kafka.brokers))
     return {**client_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
 
 

@@ -48,11 +48,13 @@ class Health:
     def __init__(self, worker: Watched) -> None:
         self._worker = worker
         self._progress: dict[TP, tuple[int, float]] = {}
+        self._reread_at: dict[TP, float] = {}
         self._in_group = False
 
     def joined(self) -> None:
         """Note that the group has assigned partitions."""
         self._progress.clear()
+        self._reread_at.clear()
         self._in_group = True
 
     def left(self) -> None:
@@ -64,14 +66,20 @@ class Health:
         while True:
             await asyncio.sleep(_WATCH_INTERVAL_S)
             for tp, lag in self.lags().items():
-                offset = self._offset(tp) or 0
-                known, since = self._progress.get(tp, (-1, monotonic()))
-                if offset != known or lag == 0:
-                    self._progress[tp] = offset, monotonic()
-                elif monotonic() - since > _STALL_S and (runner := self._runner(tp)) and runner.idle:
-                    logger.warning("%s[%d] stands at %d with %d records to go; reading it again", *tp, offset, lag)
-                    self._progress[tp] = offset, monotonic()
-                    await runner.reseek()
+                await self._look_at(tp, lag)
+
+    async def _look_at(self, tp: TP, lag: int) -> None:
+        offset, now = self._offset(tp) or 0, monotonic()
+        known, since = self._progress.get(tp, (-1, now))
+        if offset != known or lag == 0:
+            self._progress[tp] = offset, now
+            return
+        # To read again is no progress: what does not help must show in the end.
+        since = max(since, self._reread_at.get(tp, since))
+        if now - since > _STALL_S and (runner := self._runner(tp)) and runner.idle:
+            logger.warning("%s[%d] stands at %d with %d records to go; reading it again", *tp, offset, lag)
+            self._reread_at[tp] = now
+            await runner.reseek()
 
     def _runner(self, tp: TP) -> PartitionRunner | None:
         for plane in self._worker.topology.planes:
@@ -90,13 +98,12 @@ class Health:
         consumer = cast(BatchConsumer, self._worker.app.consumer)
         lags: dict[TP, int] = {}
         for tp in list(consumer.assignment()):
-            offset, end = self._offset(tp), cast("int | None", consumer.highwater(tp))
+            offset, end = self._offset(tp), consumer.end(tp)
             if offset is None or end is None:
                 continue
-            runner = self._runner(tp)
-            covered = consumer.covered.get(tp, 0)
-            if runner is not None and runner.idle and covered >= end:
-                offset = max(offset, covered)  # what is left up to there are markers
+            start, stop = consumer.recordless.get(tp, (0, 0))
+            if start <= offset < stop:
+                offset = stop
             lags[tp] = max(0, end - offset)
         return lags
 
@@ -141,16 +148,22 @@ class Health:
         return problems
 
     def unhealthy(self) -> dict[str, str]:
-        """Partitions that have work and make no progress, brokers that have been silent for as long."""
+        """What has not been well for longer than a worker may take to get over it.
+
+        Partitions that have work and make no progress, or that are not taken over; silent brokers.
+        """
         limit = self._worker.settings.worker.stalled_after_s
         now = monotonic()
         lagging = {tp for tp, lag in self.lags().items() if lag > 0}
         contact = self._worker.contact
         problems = {"brokers": silence} if contact.silent_s > limit and (silence := contact.problem) else {}
+        for (plane, partition), runner in self._worker.runners.items():
+            if runner.processor is None and now - runner.moved_at > limit:
+                problems[f"{plane}-{partition}"] = f"not taken over for {now - runner.moved_at:.0f} s"
         for tp in lagging:
-            runner = self._runner(tp)
-            if runner is not None and now - runner.committed_at > limit:
+            owner = self._runner(tp)
+            if owner is not None and now - owner.committed_at > limit:
                 known = self._progress.get(tp)
                 if known is not None and now - known[1] > limit:
-                    problems[f"{tp.topic}[{tp.partition}]"] = f"no progress for {now - runner.committed_at:.0f} s"
+                    problems[f"{tp.topic}[{tp.partition}]"] = f"no progress for {now - owner.committed_at:.0f} s"
         return problems

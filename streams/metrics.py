@@ -40,7 +40,9 @@ class Metrics:
         self.outputs = counter("outputs", "Records published, by topic.", "topic")
         self.repeated = counter("repeated_records", "Records dropped by fence or chain.", "plane")
         self.gaps = counter("delivery_gaps", "Batches given back because records before them were missing.", "plane")
-        self.lost = counter("lost_records", "Offsets that retention deleted before they were read.", "topic")
+        self.lost = counter(
+            "lost_records", "Offsets of the apps' topics that retention deleted before they were read.", "topic"
+        )
         self.chain_breaks = counter("chain_breaks", "Chained messages whose predecessor never came.", "plane")
         self.batch_records = histogram("batch_records", "Source records per micro-batch.", _SIZE_BUCKETS, "plane")
         self.step_seconds = histogram(

@@ -39,6 +39,12 @@ class SourceBatch(msgspec.Struct, frozen=True):
     end: int
     records: Sequence[SourceRecord]
 
+    def size_bytes(self) -> int:
+        """Bytes of keys, values and headers."""
+        size = sum(len(record.key or b"") + len(record.value or b"") for record in self.records)
+        pairs = (pair for record in self.records if record.headers for pair in record.headers)
+        return size + sum(len(name) + len(value or b"") for name, value in pairs)
+
 
 @dataclass(frozen=True)
 class Prepared(Generic[State]):
@@ -83,6 +89,11 @@ class PartitionProcessor(Generic[State]):
     def start_at(self, topic: str, offset: int) -> None:
         """Set where a topic begins that the states have seen nothing of, or whose head is gone for good."""
         self.position.offsets[topic] = max(offset, self.position.offsets.get(topic, 0))
+
+    def begin(self, incarnation: int) -> None:
+        """Give a position that is new its incarnation (see :class:`state.position.Position`)."""
+        if self.position == Position():
+            self.position.incarnation = incarnation
 
     def prepare(self, batches: Iterable[SourceBatch]) -> Prepared[State] | None:
         """What the batches become; :obj:`None` if there is nothing new in them.
@@ -137,8 +148,10 @@ class PartitionProcessor(Generic[State]):
             if name == LINK_HEADER:
                 try:
                     link = self._unpack_link(value)
-                except msgspec.MsgspecError:
+                except (TypeError, msgspec.MsgspecError):  # a header may have no value
                     break
+                if link.sender not in position.received:
+                    _forget_earlier_lives(link.sender, position)
                 last = position.received.get(link.sender, 0)
                 if link.number <= last:
                     self.repeated += 1
@@ -153,8 +166,17 @@ class PartitionProcessor(Generic[State]):
         if previous == position.number:
             raise ValueError(f"step of {self.plane.name} sent two chained records to {receiver} in one batch")
         position.sent[receiver] = position.number
-        link = self._pack(Link(f"{self.plane.name}-{self.partition}", position.number, previous))
+        sender = f"{self.plane.name}-{self.partition}"
+        if position.incarnation:
+            sender += f"@{position.incarnation}"
+        link = self._pack(Link(sender, position.number, previous))
         return msgspec.structs.replace(output, headers=(*output.headers, (LINK_HEADER, link)))
+
+
+def _forget_earlier_lives(sender: str, position: Position) -> None:
+    name = sender.partition("@")[0]
+    for known in [known for known in position.received if known.partition("@")[0] == name]:
+        del position.received[known]
 
 
 def _in_order(per_topic: list[list[SourceRecord]]) -> list[SourceRecord]:

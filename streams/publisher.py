@@ -19,7 +19,7 @@ from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 
 _BATCH_BYTES = 900_000
-"""Below a broker's default limit for a batch; a record that is larger travels alone."""
+"""Below a broker's default limit for a batch, where no topic has a lower one; a larger record travels alone."""
 
 # A transaction begun while the broker still writes the markers of the last one is put off by this long and tried again.
 # The markers take about 2 ms; aiokafka waits 20.
@@ -66,7 +66,7 @@ class Publisher:
             **identity,
             client_id=f"nearstream-{name}",
             acks="all",
-            max_batch_size=_BATCH_BYTES,
+            max_batch_size=min(_BATCH_BYTES, settings.topics.max_message_bytes),
             max_request_size=settings.topics.max_message_bytes + 65_536,
             retry_backoff_ms=20,
         )
@@ -82,6 +82,9 @@ class Publisher:
     async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
         """Append outputs, all or none under ``exactly_once``, and wait until the brokers have acknowledged them.
 
+        Without transactions the log that the last output goes to is appended to when all others are acknowledged: put
+        there what says that the rest is done.
+
         Returns
         -------
         dict
@@ -92,20 +95,23 @@ class Publisher:
         FencedError
             If another publisher of this name has taken over; nothing was published.
         """
+        per_log: dict[tuple[str, int], list[Output]] = {}
+        log = None
+        for output in outputs:
+            log = output.topic, output.partition
+            per_log.setdefault(log, []).append(output)
         if not self.transactional:
-            return await self._send(outputs)
+            last = {} if log is None else {log: per_log.pop(log)}
+            return await self._send(per_log) | await self._send(last)
         try:
             await self._producer.begin_transaction()
-            appended = await self._send(outputs)
+            appended = await self._send(per_log)
             await self._producer.commit_transaction()
         except _FENCED as error:
             raise FencedError(f"{self.name}: another worker has taken over") from error
         return appended
 
-    async def _send(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
-        per_log: dict[tuple[str, int], list[Output]] = {}
-        for output in outputs:
-            per_log.setdefault((output.topic, output.partition), []).append(output)
+    async def _send(self, per_log: dict[tuple[str, int], list[Output]]) -> dict[tuple[str, int], Appended]:
         ends = await asyncio.gather(*(self._send_log(*log, records) for log, records in per_log.items()))
         return dict(zip(per_log, ends, strict=True))
 

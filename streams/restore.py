@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
-from pathlib import Path
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -14,7 +13,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processors.errors import StateError
 from processors.plane import Output, Plane
-from state.rocks import RocksStore
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
 from streams.clients import client_arguments, stop_client
 from streams.publisher import Publisher
@@ -42,38 +40,23 @@ def manual_consumer(settings: Settings) -> AIOKafkaConsumer:
     )
 
 
-def open_store(settings: Settings, plane: Plane[State], partition: int) -> PartitionStore[State]:
-    """Store of a partition in the state directory; one whose files are corrupt is begun anew.
-
-    Raises
-    ------
-    StateError
-        If another process has it open, or the directory cannot be written.
-    StateFormatError
-        If another release wrote it.
-    """
-    path = Path(settings.worker.state_dir) / f"{plane.name}-{partition}"
-    try:
-        return RocksStore(path, plane.state_type, settings.store)
-    except StateError as error:
-        if "Corruption" not in str(error):
-            raise
-        logger.warning("%s; starting it anew from the changelog", error)
-        shutil.rmtree(path)
-        return RocksStore(path, plane.state_type, settings.store)
-
-
 async def restore(
     settings: Settings,
     plane: Plane[State],
     partition: int,
     store: PartitionStore[State],
     publisher: Publisher,
+    progress: Callable[[], None] = lambda: None,
 ) -> int:
     """Read the changelog into the store, from where the store stands to a marker set now.
 
     The publisher must have been started: everything its predecessor had in flight is aborted by then, so nothing
     that counts can be appended behind the marker.
+
+    Parameters
+    ----------
+    progress
+        Called whenever a part has been read.
 
     Returns
     -------
@@ -100,12 +83,18 @@ async def restore(
                 f"recreated; delete {settings.worker.state_dir} to follow it, or restore the topic"
             )
         consumer.seek(tp, max(begin, (await consumer.beginning_offsets([tp]))[tp]))
-        return await _read_until(consumer, tp, end, store)
+        return await _read_until(consumer, tp, end, store, progress)
     finally:
         await stop_client(consumer)
 
 
-async def _read_until(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int, store: PartitionStore[Any]) -> int:
+async def _read_until(
+    consumer: AIOKafkaConsumer,
+    tp: TopicPartition,
+    end: int,
+    store: PartitionStore[Any],
+    progress: Callable[[], None],
+) -> int:
     read, told = 0, monotonic()
     while (position := await consumer.position(tp)) < end:
         found = await consumer.getmany(tp, timeout_ms=1000, max_records=_CHUNK_RECORDS)
@@ -117,6 +106,7 @@ async def _read_until(consumer: AIOKafkaConsumer, tp: TopicPartition, end: int, 
                 records[-1].offset + 1,
             )
             read += len(records)
+            progress()
         if monotonic() - told > 5.0:
             told = monotonic()
             logger.info("restoring %s[%s]: %d records, at offset %d of %d", *tp, read, position, end)

@@ -6,22 +6,27 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any
 
-from processors.errors import DeliveryGap, FencedError
+from processors.errors import CorruptStoreError, DeliveryGap, FencedError
+from processors.events import EVENT_TOPICS
 from processors.plane import Output, Plane
 from processors.users_plane import RECOMMENDATIONS_TOPIC
+from streams.lineage import check_source_end
 from streams.metrics import Metrics
 from streams.partition import PartitionProcessor, Prepared, SourceBatch
 from streams.publisher import Appended, Publisher
-from streams.restore import open_store, restore
+from streams.restore import restore
 from streams.settings import Settings
+from streams.stores import Stores
 from streams.topology import changelog_topic
 
 logger = logging.getLogger(__name__)
 
 Acknowledge = Callable[[], None]
+
+_LONGEST_REST_S = 60.0
 
 
 class SourceControl:
@@ -33,6 +38,8 @@ class SourceControl:
         ``await seek(topic, partition, offset)``: hand over from there next.
     beginning
         ``await beginning(topic, partition)``: first offset the log still has.
+    end
+        ``await end(topic, partition)``: offset up to which its records can be read now.
     pause, resume
         ``pause(topic, partition)``: stop, go on fetching.
     """
@@ -41,10 +48,11 @@ class SourceControl:
         self,
         seek: Callable[[str, int, int], Awaitable[None]],
         beginning: Callable[[str, int], Awaitable[int]],
+        end: Callable[[str, int], Awaitable[int]],
         pause: Callable[[str, int], None],
         resume: Callable[[str, int], None],
     ) -> None:
-        self.seek, self.beginning, self.pause, self.resume = seek, beginning, pause, resume
+        self.seek, self.beginning, self.end, self.pause, self.resume = seek, beginning, end, pause, resume
 
 
 class PartitionRunner:
@@ -62,6 +70,8 @@ class PartitionRunner:
         Time between two transactions.
     metrics
         Where to count.
+    stores
+        Of this process.
 
     Attributes
     ----------
@@ -69,6 +79,8 @@ class PartitionRunner:
         Once restored; :obj:`None` before.
     committed_at : float
         Monotonic seconds of the last commit, or of the moment the runner was ready.
+    moved_at : float
+        As long as there is no processor: monotonic seconds of the last step towards one.
     """
 
     def __init__(
@@ -79,29 +91,46 @@ class PartitionRunner:
         source: SourceControl,
         interval_ms: int,
         metrics: Metrics,
+        stores: Stores,
     ) -> None:
         self.settings, self.plane, self.partition = settings, plane, partition
-        self._source, self._metrics = source, metrics
+        self._source, self._metrics, self._stores = source, metrics, stores
         self._interval = interval_ms / 1000.0
-        self._publisher = Publisher(settings, f"{plane.name}-{partition}")
-        self._waiting: deque[tuple[SourceBatch, Acknowledge]] = deque()
-        self._waiting_records = 0
+        self._publisher = self._new_publisher()
+        self._waiting: deque[tuple[SourceBatch, Acknowledge, int]] = deque()
+        self._waiting_records = self._waiting_bytes = 0
         self._arrived = asyncio.Event()
         self._paused: set[str] = set()
         self._high = 4 * settings.worker.batch_max_records
+        self._high_bytes = settings.worker.buffer_bytes
         self.processor: PartitionProcessor[Any] | None = None
-        self.committed_at = monotonic()
+        self.committed_at = self.moved_at = monotonic()
         self._started_at = 0.0
+        self._rest_s = self._shortest_rest_s
         self._labels = {"plane": plane.name, "partition": str(partition)}
 
     def deliver(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
         """Take a batch from the consumer. Beyond a bound its topic is paused until the runner has caught up."""
-        self._waiting.append((batch, acknowledge))
+        size = batch.size_bytes()
+        self._waiting.append((batch, acknowledge, size))
         self._waiting_records += len(batch.records)
-        if self._waiting_records > self._high and batch.topic not in self._paused:
+        self._waiting_bytes += size
+        full = self._waiting_records > self._high or self._waiting_bytes > self._high_bytes
+        if full and batch.topic not in self._paused:
             self._paused.add(batch.topic)
             self._source.pause(batch.topic, self.partition)
         self._arrived.set()
+
+    @property
+    def _shortest_rest_s(self) -> float:
+        """Long enough for the group to tell a worker that was frozen that the partition has gone to another.
+
+        Heartbeats go out four times in a session.
+        """
+        return self.settings.kafka.session_timeout_s / 2
+
+    def _new_publisher(self) -> Publisher:
+        return Publisher(self.settings, f"{self.plane.name}-{self.partition}")
 
     @property
     def idle(self) -> bool:
@@ -109,7 +138,10 @@ class PartitionRunner:
         return not self._waiting
 
     async def run(self, ready: asyncio.Event) -> None:
-        """Take over the partition and run it until cancelled, or until another worker takes it.
+        """Take over the partition and run it until cancelled, which is how the worker says that it has gone elsewhere.
+
+        Who is fenced takes it over again after a rest: either the group has it cancelled by then, or whoever fenced it
+        was not given the partition. So does who finds the files of the store damaged, once, without them.
 
         Parameters
         ----------
@@ -117,35 +149,61 @@ class PartitionRunner:
             What must be set before the first batch is applied: the read model.
         """
         try:
-            await self._take_over()
-            await ready.wait()
             while True:
-                await self._work(await self._gather())
-        except FencedError as error:
-            logger.warning("%s; letting the partition go", error)
+                try:
+                    await self._run(ready)
+                except FencedError as error:
+                    await self._let_go()
+                    await self._rest(error)
+                except CorruptStoreError as error:
+                    await self._let_go()
+                    if not self._stores.rebuild(self.plane, self.partition):
+                        raise
+                    logger.warning("%s; starting it anew from the changelog", error)
+                self._publisher = self._new_publisher()
         finally:
-            await self._publisher.stop()
-            if self.processor is not None:
-                self.processor.store.close()
-                self.processor = None
+            await self._let_go()
+
+    async def _run(self, ready: asyncio.Event) -> None:
+        await self._take_over()
+        await ready.wait()
+        while True:
+            await self._work(await self._gather())
+
+    async def _rest(self, error: FencedError) -> None:
+        logger.warning("%s; unless the group says so within %.0f s, this one takes it back", error, self._rest_s)
+        await asyncio.sleep(self._rest_s)
+        self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
+
+    async def _let_go(self) -> None:
+        """Close what belongs to the partition."""
+        if self.processor is not None:
+            self._stores.close(self.processor.store)
+            self.processor = None
+            self.moved_at = monotonic()
+        await self._publisher.stop()
+
+    def _forget_waiting(self) -> None:
+        self._waiting.clear()
+        self._waiting_records = self._waiting_bytes = 0
+        self._resume_paused()
 
     async def _take_over(self) -> None:
         """Fence the predecessor, restore the store, and make the consumer follow it."""
         begun = monotonic()
-        store = open_store(self.settings, self.plane, self.partition)
+        store = self._stores.open(self.plane, self.partition)
         try:
             await self._publisher.start()
-            read = await restore(self.settings, self.plane, self.partition, store, self._publisher)
+            read = await restore(self.settings, self.plane, self.partition, store, self._publisher, self._move)
             processor = PartitionProcessor(self.plane, self.partition, store)
-            for topic in self.plane.source_topics:
-                if topic not in processor.position.offsets:
-                    processor.start_at(topic, await self._source.beginning(topic, self.partition))
+            processor.begin(time_ns() // 1_000_000)
+            await self._compare(processor)
             if not self._publisher.transactional:
                 await self._renumber(processor)
-            for topic in self.plane.source_topics:
-                await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+            self._forget_waiting()
+            await self._seek(processor)
         except BaseException:
-            store.close()
+            self._stores.close(store)
             raise
         self.processor = processor
         self.committed_at = monotonic()
@@ -153,6 +211,9 @@ class PartitionRunner:
         self._metrics.restore_seconds.labels(**self._labels).set(monotonic() - begun)
         logger.info("%s-%d ready: %d changelog records in %.1f s", self.plane.name, self.partition, read,
                     monotonic() - begun)  # fmt: skip
+
+    def _move(self) -> None:
+        self.moved_at = monotonic()
 
     async def _renumber(self, processor: PartitionProcessor[Any]) -> None:
         """Without transactions, skip the number that a batch sent before a crash may have used up.
@@ -167,22 +228,27 @@ class PartitionRunner:
 
     async def _gather(self) -> list[tuple[SourceBatch, Acknowledge]]:
         """Wait for work, and then for what else arrives until the interval since the last commit is over."""
-        limit = self.settings.worker.batch_max_records
+        limit, limit_bytes = self.settings.worker.batch_max_records, self._high_bytes // 4
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
         pause = self._started_at + self._interval - monotonic()
-        if pause > 0.0 and self._waiting_records < limit:
+        if pause > 0.0 and self._waiting_records < limit and self._waiting_bytes < limit_bytes:
             await asyncio.sleep(pause)
         self._started_at = monotonic()
         taken: list[tuple[SourceBatch, Acknowledge]] = []
-        records = 0
-        while self._waiting and (not taken or records + len(self._waiting[0][0].records) <= limit):
-            entry = self._waiting.popleft()
-            records += len(entry[0].records)
-            taken.append(entry)
-        self._waiting_records -= records
-        if self._waiting_records <= self._high // 2:
+        taken_records = taken_bytes = 0
+        while self._waiting:
+            batch, acknowledge, size = self._waiting[0]
+            records = len(batch.records)
+            if taken and (taken_records + records > limit or taken_bytes + size > limit_bytes):
+                break
+            self._waiting.popleft()
+            taken.append((batch, acknowledge))
+            taken_records, taken_bytes = taken_records + records, taken_bytes + size
+        self._waiting_records -= taken_records
+        self._waiting_bytes -= taken_bytes
+        if self._waiting_records <= self._high // 2 and self._waiting_bytes <= self._high_bytes // 2:
             self._resume_paused()
         return taken
 
@@ -207,38 +273,75 @@ class PartitionRunner:
             published = monotonic()
             end = appended[changelog_topic(self.plane.name), self.partition].end
             processor.commit(prepared, end)
+            self._rest_s = self._shortest_rest_s
             self.committed_at = monotonic()
             steps = (computed - begun, published - computed, self.committed_at - published)
             self._count(prepared, steps, appended)
+        self._count_dropped(processor)
         for _, acknowledge in taken:
             acknowledge()
 
     def _records(self, prepared: Prepared[Any]) -> list[Output]:
+        """What to publish, the changelog last: without transactions it is what says that the rest was published."""
         topic = changelog_topic(self.plane.name)
         changelog = [Output(topic, self.partition, key, value) for key, value in prepared.changelog]
-        return changelog + prepared.outputs
+        return prepared.outputs + changelog
 
     async def _mend(self, gap: DeliveryGap, processor: PartitionProcessor[Any]) -> None:
         """Have everything from the gap on handed over again, or step over it if the log has lost it."""
         self._metrics.gaps.labels(self.plane.name).inc()
-        self._waiting.clear()
-        self._waiting_records = 0
-        self._resume_paused()
-        first = await self._source.beginning(gap.topic, gap.partition)
-        if first > gap.expected:
-            logger.error("%s; the log begins at %d: retention has deleted records unread", gap, first)
-            self._metrics.lost.labels(gap.topic).inc(first - gap.expected)
-            processor.start_at(gap.topic, first)
-        else:
-            logger.info("%s; seeking back", gap)
-        for topic in self.plane.source_topics:
-            await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+        self._forget_waiting()
+        logger.info("%s; seeking back", gap)
+        await self._compare(processor)
+        await self._seek(processor)
 
     async def reseek(self) -> None:
         """Have everything beyond the position handed over again: what the watchdog does for a stalled partition."""
         if self.processor is not None:
-            for topic in self.plane.source_topics:
-                await self._source.seek(topic, self.partition, self.processor.position.offsets[topic])
+            await self._compare(self.processor)
+            await self._seek(self.processor)
+
+    async def _seek(self, processor: PartitionProcessor[Any]) -> None:
+        for topic in self.plane.source_topics:
+            await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+
+    async def _compare(self, processor: PartitionProcessor[Any]) -> None:
+        """Compare the position with what the logs still have, and step over what they have lost.
+
+        Raises
+        ------
+        StateError
+            If a log ends before the position: it is another log, and its records would be taken for repeated ones.
+        """
+        for topic in self.plane.source_topics:
+            first = await self._source.beginning(topic, self.partition)
+            offset = processor.position.offsets.get(topic)
+            if offset is not None and first > offset:
+                self._count_deleted(topic, offset, first)
+            processor.start_at(topic, first)
+            # Only Kafka is to be believed: brokers without transactions give wrong ends.
+            if self._publisher.transactional:
+                end = await self._source.end(topic, self.partition)
+                check_source_end(self.settings, topic, self.partition, processor.position.offsets[topic], end)
+
+    def _count_deleted(self, topic: str, offset: int, first: int) -> None:
+        """Tell of offsets that retention deleted before they were applied.
+
+        Each may have held a record, or what a transaction leaves behind; nobody can tell any more. On the apps' topics
+        they count as lost. On our own every transaction leaves a marker, so an idle one ends in one that is deleted
+        unread as a matter of course; what is lost there shows as a broken chain.
+        """
+        logger.warning(
+            "%s[%d]: read up to %d, but the log begins at %d now: retention has deleted what was in between, records "
+            "or only what transactions leave behind", topic, self.partition, offset, first,
+        )  # fmt: skip
+        if topic in EVENT_TOPICS:
+            self._metrics.lost.labels(topic).inc(first - offset)
+
+    def _count_dropped(self, processor: PartitionProcessor[Any]) -> None:
+        self._metrics.repeated.labels(self.plane.name).inc(processor.repeated)
+        self._metrics.chain_breaks.labels(self.plane.name).inc(processor.chain_breaks)
+        processor.repeated = processor.chain_breaks = 0
 
     def _count(
         self,
@@ -256,11 +359,6 @@ class PartitionRunner:
             metrics.dead_letters.labels(reason).inc(n)
         for output in prepared.outputs:
             metrics.outputs.labels(output.topic).inc()
-        processor = self.processor
-        if processor is not None:
-            metrics.repeated.labels(plane).inc(processor.repeated)
-            metrics.chain_breaks.labels(plane).inc(processor.chain_breaks)
-            processor.repeated = processor.chain_breaks = 0
         recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))
         if recommended is not None and recommended.time_ms is not None and recommended.time_ms > 0:
             for record in prepared.batch:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
+from processors.errors import ConfigurationError
 from streams.broker.errors import BrokerUnavailable
 from streams.lineage import check_lineage
 from streams.settings import Settings
-from streams.topics import ensure_topics
+from streams.topics import TIMESTAMP_TYPE, TopicReport, ensure_topics
 from streams.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -28,18 +29,30 @@ def run_worker(settings: Settings) -> None:
     Raises
     ------
     NearstreamError
-        If brokers, topics or state cannot be used.
+        If brokers, topics or state cannot be used: topics whose records carry the time of their making, too.
     Exception
         Whatever ended the worker early. The process should end with a code other than 0, so that its supervisor
         starts it anew.
     """
-    ensure_topics(settings)
+    _check_topics(ensure_topics(settings))
     check_lineage(settings)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_run(settings))
         except KafkaError as error:
             raise BrokerUnavailable(f"Kafka at {settings.kafka.brokers} failed: {error!r}") from error
+
+
+def _check_topics(report: TopicReport) -> None:
+    """Say how topics differ from what they should be, and refuse those whose times are not append times."""
+    for difference in report.differences:
+        logger.warning("%s", difference)
+    wrong = [difference.topic for difference in report.differences if difference.what == TIMESTAMP_TYPE]
+    if wrong:
+        raise ConfigurationError(
+            f"topics: {', '.join(wrong)}: {TIMESTAMP_TYPE} must be LogAppendTime, the time that events are judged by: "
+            "change it with kafka-configs.sh --alter --add-config, or delete the topic if its records may go"
+        )
 
 
 async def _run(settings: Settings) -> None:

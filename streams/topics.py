@@ -14,7 +14,8 @@ from streams.settings import Settings
 from streams.topology import TopicSpec, topic_specs
 
 _READY_TIMEOUT_MS = 30_000
-_COMPARED = ("cleanup.policy", "message.timestamp.type")
+TIMESTAMP_TYPE = "message.timestamp.type"
+_COMPARED = ("cleanup.policy", TIMESTAMP_TYPE)
 _EXISTS = 36
 _SETTING_OF_ERROR = {37: "topics.partitions", 38: "topics.replication", 40: "topics", 44: "topics"}
 
@@ -68,8 +69,8 @@ class TopicState:
         :obj:`None` if the brokers do not say.
     offsets
         Start and end offset of each partition.
-    records
-        Offsets between start and end. Compaction and transactions leave fewer records than offsets.
+    records_at_most
+        Offsets between start and end. Each transaction takes one of them for its marker, and compaction empties some.
     """
 
     name: str
@@ -79,7 +80,7 @@ class TopicState:
     cleanup_policy: str | None = None
     timestamp_type: str | None = None
     offsets: tuple[tuple[int, int], ...] = ()
-    records: int = 0
+    records_at_most: int = 0
     differences: tuple[Difference, ...] = ()
 
 
@@ -228,6 +229,6 @@ def _state(
         cleanup_policy=configs.get("cleanup.policy"),
         timestamp_type=configs.get("message.timestamp.type"),
         offsets=offsets,
-        records=sum(end - start for start, end in offsets),
+        records_at_most=sum(end - start for start, end in offsets),
         differences=tuple(differences),
     )

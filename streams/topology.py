@@ -93,5 +93,6 @@ class Topology:
 def build_topology(settings: Settings) -> Topology:
     """Planes wired for production."""
     index = ItemIndex(settings.items.published_neighbours, settings.read_model.max_items)
-    users = UsersPlane(settings.users, index, settings.topics.partitions)
-    return Topology(index, users, ItemsPlane(settings.items))
+    largest = settings.topics.max_message_bytes
+    users = UsersPlane(settings.users, index, settings.topics.partitions, largest)
+    return Topology(index, users, ItemsPlane(settings.items, largest))

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import ConsumerStoppedError
@@ -24,10 +25,14 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.clients import client_arguments
+from streams.lenient_batches import LenientMemoryRecords
 from streams.partition import SourceBatch
 from streams.settings import Settings
 
 RecordMap = Mapping[TP, list[SourceBatch]]
+
+# A header name that is not UTF-8 must not stop a partition.
+aiokafka_fetcher.MemoryRecords = LenientMemoryRecords
 
 
 class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and values
@@ -58,6 +63,11 @@ class CoveredFetches:
         self.max_records = max_records
         self.covered: dict[TP, int] = {}
         self._held: dict[TP, tuple[int, int]] = {}
+
+    @property
+    def recordless(self) -> Mapping[TP, tuple[int, int]]:
+        """Per partition, the stretch that is kept back: start and end."""
+        return self._held
 
     def drain(self, fetcher: Any, partitions: set[TP] | None) -> dict[TP, list[SourceBatch]]:
         """Everything that has been fetched for the partitions. Never waits, so no seek can come between."""
@@ -177,9 +187,18 @@ class BatchConsumer(driver.Consumer):
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     @property
-    def covered(self) -> Mapping[TP, int]:
-        """Per partition, the offset up to which everything was handed over or held no record."""
-        return cast(BatchConsumerThread, self._thread).fetches.covered
+    def recordless(self) -> Mapping[TP, tuple[int, int]]:
+        """Per partition, the stretch behind what was handed over last that is known to hold no record."""
+        return cast(BatchConsumerThread, self._thread).fetches.recordless
+
+    def end(self, tp: TP) -> int | None:
+        """Offset up to which records can be read now, as of the last fetch.
+
+        Not those of a transaction that is still open, unless the consumer reads uncommitted ones too.
+        """
+        consumer = cast(BatchConsumerThread, self._thread)._ensure_consumer()
+        stable = cast("int | None", consumer.last_stable_offset(tp))
+        return cast("int | None", consumer.highwater(tp)) if stable is None or stable < 0 else stable
 
     def _to_message(self, tp: TP, batch: SourceBatch) -> ConsumerMessage:
         last = batch.records[-1]

@@ -24,6 +24,7 @@ from streams.lineage import state_directory
 from streams.metrics import Metrics
 from streams.runner import PartitionRunner, SourceControl
 from streams.settings import Settings
+from streams.stores import Stores
 from streams.topology import Topology, build_topology
 from streams.transport import BatchSchema
 from streams.web import serve
@@ -59,7 +60,8 @@ class Worker:
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
-        self._source = SourceControl(self._seek, self._beginning, self._pause, self._resume)
+        self._source = SourceControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
+        self._stores = Stores(settings)
         self.health = Health(self)
         for signal, handler in (
             (self.app.on_partitions_assigned, self._on_assigned),
@@ -164,8 +166,9 @@ class Worker:
             interval = worker.commit_interval_ms if plane.name == "users" else worker.broadcast_interval_ms
             for partition in sorted(partitions):
                 name = plane.name, partition
-                runner = PartitionRunner(self.settings, plane, partition, self._source, interval, self.metrics)
-                self.runners[name] = runner
+                self.runners[name] = runner = PartitionRunner(
+                    self.settings, plane, partition, self._source, interval, self.metrics, self._stores
+                )
                 self._tasks[name] = self._guard(runner.run(self.reader.complete), f"{plane.name}-{partition}")
         self.health.joined()
 
@@ -188,6 +191,11 @@ class Worker:
     async def _beginning(self, topic: str, partition: int) -> int:
         tp = TP(topic, partition)
         offsets = await self.app.consumer.earliest_offsets(tp)
+        return int(next(iter(offsets.values())))
+
+    async def _end_of_log(self, topic: str, partition: int) -> int:
+        tp = TP(topic, partition)
+        offsets = await self.app.consumer.highwaters(tp)
         return int(next(iter(offsets.values())))
 
     def _pause(self, topic: str, partition: int) -> None:

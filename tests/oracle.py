@@ -99,6 +99,8 @@ def _replay(
     driver: TopologyDriver, plane: str, partition: int, positions: list[Position], logs: dict[str, list[list[Any]]]
 ) -> int:
     offsets = dict.fromkeys(logs, 0)
+    if positions:
+        driver.processors[plane][partition].begin(positions[0].incarnation)
     for position in positions:
         batches = []
         for topic, start in offsets.items():

@@ -16,6 +16,9 @@ from uuid import uuid4
 
 import msgspec
 from aiokafka import AIOKafkaProducer
+from aiokafka.codec import gzip_encode, zstd_encode
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
@@ -24,6 +27,7 @@ from streams.topics import ensure_topics
 from streams.topology import topic_specs
 
 Headers = tuple[tuple[str, bytes], ...]
+SourceRecord = tuple[bytes | None, bytes | None, Headers]
 
 
 def fresh_settings(bootstrap: str, state_dir: Path, partitions: int = 4, **worker: Any) -> Settings:
@@ -53,9 +57,7 @@ def delete_topics(settings: Settings) -> None:
         admin.close()
 
 
-def produce_batch(
-    bootstrap: str, topic: str, partition: int, records: Sequence[tuple[bytes | None, bytes | None, Headers]]
-) -> int:
+def produce_batch(bootstrap: str, topic: str, partition: int, records: Sequence[SourceRecord]) -> int:
     """Append records as one batch, so that one fetch brings them all; their append time."""
 
     async def produce() -> int:
@@ -71,6 +73,33 @@ def produce_batch(
             await producer.stop()
 
     return asyncio.run(produce())
+
+
+def record_batch(records: Sequence[SourceRecord], codec: int = 0) -> bytes:
+    """Records as one batch in Kafka's format; the codec is Kafka's number of it."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=codec,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=2**24,
+    )
+    for n, (key, value, headers) in enumerate(records):
+        builder.append(n, 1_700_000_000_000 + n, key, value, list(headers))
+    return bytes(builder.build())
+
+
+def misnamed(records: Sequence[SourceRecord], codec: int = 0) -> bytes:
+    """The same batch, but headers called ``@@@@`` have a name of as many bytes that is not UTF-8."""
+    data = bytearray(record_batch(records))
+    body = bytes(data[61:]).replace(b"@@@@", b"\xff\xfe\xff\xfe")
+    data[61:] = {0: bytes, 1: gzip_encode, 4: zstd_encode}[codec](body)
+    data[8:12] = (len(data) - 12).to_bytes(4, "big")
+    data[22] = codec
+    data[17:21] = calc_crc32c(bytes(data[21:])).to_bytes(4, "big")
+    return bytes(data)
 
 
 def read_topic(bootstrap: str, topic: str) -> list[list[Any]]:

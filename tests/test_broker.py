@@ -112,8 +112,11 @@ def test_it_listens_on_loopback_only_where_clients_connect(started: LocalBroker)
 
 
 @every_broker
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills children with their parent")
-def test_it_dies_with_a_parent_that_is_killed(kind: type[LocalBroker], tmp_path: Path) -> None:
+def test_it_dies_with_its_parent_and_leaves_nothing(
+    kind: type[LocalBroker], tmp_path: Path, ending: signal.Signals
+) -> None:
     script = (
         "import time\n"
         f"from streams.broker import {kind.__name__}\n"
@@ -121,17 +124,17 @@ def test_it_dies_with_a_parent_that_is_killed(kind: type[LocalBroker], tmp_path:
         "print(broker.pid, broker.port, flush=True)\n"
         "time.sleep(600)\n"
     )
-    # Nobody is left to remove the broker's temporary directory, so it lies in pytest's.
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
         assert parent.stdout is not None
         pid, port = (int(word) for word in parent.stdout.readline().split())
-        assert is_running(pid)
-        parent.send_signal(signal.SIGKILL)
+        assert (is_running(pid), len(list(tmp_path.glob("nearstream-broker-*")))) == (True, 1)
+        parent.send_signal(ending)
 
     # The process counts as dead while its last threads, and with them the port, still go away.
     assert becomes_true(lambda: not is_running(pid) and not is_listening(port))
+    assert becomes_true(lambda: not list(tmp_path.glob("nearstream-broker-*")))
 
 
 def test_it_outlives_the_thread_that_started_it() -> None:

@@ -342,7 +342,7 @@ def _work(metrics: Metrics) -> None:
             metrics.lost.labels(topic)
         for step in STEPS:
             metrics.step_seconds.labels(plane.name, step).observe(0.004)
-        for gauge in (metrics.commit_age, metrics.store_bytes, metrics.restore_seconds):
+        for gauge in (metrics.commit_age, metrics.store_bytes, metrics.store_memory, metrics.restore_seconds):
             gauge.labels(plane.name, "0").set(0.5)
         metrics.batch_records.labels(plane.name).observe(25)
         metrics.assigned.labels(plane.name).set(1)

@@ -173,7 +173,7 @@ def missing_tools(version: str = KAFKA_VERSION) -> str | None:
 def _format_storage(java: list[str], properties: Path) -> None:
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     done = subprocess.run(
-        [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(properties)],
+        [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

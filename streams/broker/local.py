@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import socket
-import tempfile
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,7 +13,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from streams.broker.errors import BrokerUnavailable, file_tail
-from streams.broker.process import LOOPBACK, ChildProcess, free_port, is_listening
+from streams.broker.process import LOOPBACK, ChildProcess, TemporaryDirectory, free_port, is_listening
 
 
 def answers(bootstrap: str, timeout: float = 5.0) -> bool:
@@ -75,7 +74,7 @@ class LocalBroker(ABC):
     def __init__(self, *, log_dir: Path | None = None) -> None:
         self._port = free_port()
         self._kept_dir = log_dir
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: TemporaryDirectory | None = None
         self._process: ChildProcess | None = None
 
     @property
@@ -149,8 +148,8 @@ class LocalBroker(ABC):
             self._kept_dir.mkdir(parents=True, exist_ok=True)
             return self._kept_dir.absolute()
         if not self._temporary:
-            self._temporary = tempfile.TemporaryDirectory(prefix="nearstream-broker-")
-        return Path(self._temporary.name)
+            self._temporary = TemporaryDirectory("nearstream-broker-")
+        return self._temporary.path
 
     def _end_process(self, *, force: bool) -> None:
         if self._process:

@@ -2,9 +2,11 @@
 
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +30,14 @@ os.execv(sys.argv[2], sys.argv[2:])
 # Linux means "the thread that started it" when it says parent: a broker started from a short-lived thread
 # would be killed when that thread ends. This one thread starts all, and lives as long as the interpreter.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="broker-starter")
+
+
+# Reads until the parent, who alone can write to it, is gone; then removes what it left. The broker dies at the same
+# time, and may write a little longer than the first try takes.
+_SWEEPER = """
+read -r _
+for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && [ ! -e "$1" ] && exit; sleep 0.5; done
+"""
 
 
 def free_port() -> int:
@@ -59,6 +69,44 @@ def _can_bind(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+class TemporaryDirectory:
+    """A new directory that is removed with all that is in it, at the latest when this process ends, whatever ends it.
+
+    A signal that kills leaves a process no time to clean up, so a small one beside it waits for its end.
+
+    Parameters
+    ----------
+    prefix
+        The beginning of its name.
+
+    Examples
+    --------
+    >>> directory = TemporaryDirectory("example-")
+    >>> directory.path.is_dir()
+    True
+    >>> directory.cleanup()
+    >>> directory.path.exists()
+    False
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        # In a session of its own, Ctrl-C in the terminal does not end it before its work is done.
+        self._sweeper = subprocess.Popen(
+            ["/bin/sh", "-c", _SWEEPER, "sh", str(self.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def cleanup(self) -> None:
+        """Remove it now. Nothing happens when that is done already."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        # The pipe is closed, and if anything is left it is removed now.
+        self._sweeper.communicate()
 
 
 class ChildProcess:

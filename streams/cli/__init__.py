@@ -17,17 +17,18 @@ from streams.cli.common import Commands, GlobalOptions
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
 
-The options below go before or after a command's name. Settings come from a TOML file and from environment variables
-such as NEARSTREAM_KAFKA__BROKERS; `nearstream doctor` checks them, and says what to do.
+The options below go before or after a command's name. Settings come from a
+TOML file and from environment variables such as NEARSTREAM_KAFKA__BROKERS;
+`nearstream doctor` checks them, and says what to do.
 """
 
 _EXAMPLES = """[bold]First steps[/bold]
-  nearstream demo                                          broker, worker and shoppers, all at once
-  nearstream topics --create                               create the topics
-  nearstream worker                                        run a worker; more of them share the work
-  nearstream send click --user u1 --item tent-1            tell it of a click
-  nearstream tail recommendations.v1 --user u1             see what is recommended, as it changes
-  nearstream replay clicks.csv.gz --speed 60               feed a recorded hour in a minute
+  nearstream demo                                  all at once, with shoppers
+  nearstream topics --create                       create the topics
+  nearstream worker                                run one, or several
+  nearstream send click --user u1 --item tent-1    tell it of a click
+  nearstream tail recommendations.v1 --user u1     see what is recommended
+  nearstream replay clicks.csv.gz --speed 60       feed an hour in a minute
 
 `nearstream COMMAND --help` shows a command's own options and examples.
 """
@@ -45,14 +46,14 @@ app = typer.Typer(
 
 _RUN, _TRY, _LOOK, _MEASURE = "Run", "Try", "Look", "Measure"
 
-app.command("worker", rich_help_panel=_RUN)(worker.worker)
+app.command("worker", rich_help_panel=_RUN, epilog=worker.EXAMPLES)(worker.worker)
 app.command("demo", rich_help_panel=_TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.command("send", rich_help_panel=_TRY, epilog=send.EXAMPLES)(send.send)
 app.command("replay", rich_help_panel=_TRY, epilog=replay.EXAMPLES)(replay.replay)
 app.command("tail", rich_help_panel=_LOOK, epilog=tail.EXAMPLES)(tail.tail)
 app.command("topics", rich_help_panel=_LOOK, epilog=topics.EXAMPLES)(topics.topics)
 app.command("doctor", rich_help_panel=_LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)
-app.command("evaluate", rich_help_panel=_MEASURE)(evaluate.evaluate)
+app.command("evaluate", rich_help_panel=_MEASURE, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
 

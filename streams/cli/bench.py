@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     import msgspec
 
 _EXAMPLES = """[bold]Examples[/bold]
-  nearstream bench throughput                           200,000 simulated events, flat out
-  nearstream bench throughput --data clicks.csv.gz      a recorded stream
-  nearstream bench throughput --peer                    and the same logic as an idiomatic Faust app
-  nearstream bench latency --rate 500                   from an event to its recommendation
+  nearstream bench throughput                        200,000 simulated events
+  nearstream bench throughput --data clicks.csv.gz   a recorded stream
+  nearstream bench throughput --peer                 and a usual Faust app
+  nearstream bench latency --rate 500                event to recommendation
 
-Each starts an Apache Kafka of its own (Java 17 and Maven) and stops it, unless --brokers names some without
-events. docs/benchmarks.md says what the figures mean. Settings hold here too: NEARSTREAM_WORKER__BATCH_MAX_RECORDS=500.
+Each starts an Apache Kafka of its own (Java 17 and Maven) and stops it,
+unless --brokers names some without events. Settings hold here too, such as
+NEARSTREAM_WORKER__BATCH_MAX_RECORDS=500. For the figures, see
+docs/benchmarks.md.
 """
 
 app = typer.Typer(

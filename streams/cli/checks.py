@@ -19,10 +19,13 @@ from kafka.errors import CoordinatorNotAvailableError
 from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
 from processors.signals import SIGNALS_TOPIC
+from state.rocks import peek_changelog_offset
 from streams.administration import administration
 from streams.cli.transaction_probe import fences_zombies
+from streams.lineage import changelogs, compare_lineage, topic_ids
 from streams.settings import Settings
-from streams.topics import TopicState, describe_topics
+from streams.topics import TIMESTAMP_TYPE, TopicState, describe_topics
+from streams.topology import changelog_topic, topic_specs
 
 _GIB = 2**30
 _LOW_SPACE, _NO_SPACE = 1 * _GIB, _GIB // 8
@@ -55,6 +58,8 @@ def run_checks(settings: Settings) -> Iterator[Check]:
         yield _checked("topics", check_topics, settings)
         yield _checked("transactions", check_transactions, settings)
     yield check_state_directory(settings)
+    if brokers.status != "fail":
+        yield _checked("changelog", check_changelogs, settings)
     yield check_worker(settings)
     if brokers.status != "fail":
         yield _checked("lag", check_lag, settings)
@@ -97,7 +102,7 @@ def check_topics(settings: Settings) -> Check:
             "topics", "fail", message, "Set topics.partitions to what the topics have; it cannot change later."
         )
     advice = "kafka-configs.sh --alter --entity-type topics --entity-name TOPIC --add-config NAME=EXPECTED"
-    serious = any(difference.what == "cleanup.policy" for difference in differences)
+    serious = any(difference.what in ("cleanup.policy", TIMESTAMP_TYPE) for difference in differences)
     return Check("topics", "fail" if serious else "warn", message, advice)
 
 
@@ -130,6 +135,47 @@ def check_state_directory(settings: Settings) -> Check:
         advice = "Make room, or set worker.state_dir to a larger disk."
         return Check("state", "fail" if free < _NO_SPACE else "warn", message, advice)
     return Check("state", "ok", message if where == path else f"{message} (not there yet: a worker makes it)")
+
+
+def check_changelogs(settings: Settings) -> Check:
+    """The local stores were made from these changelogs, and know of no more than they hold: else a worker refuses."""
+    compare_lineage(Path(settings.worker.state_dir), topic_ids(settings), changelogs(settings), note=False)
+    # Stores before topics: a worker that runs adds to both, to the topics first.
+    stores = {path: offset for path in _store_paths(settings) if (offset := peek_changelog_offset(path)) is not None}
+    ends = {
+        (state.name, partition): end
+        for state in describe_topics(settings)
+        for partition, (_, end) in enumerate(state.offsets or ((0, 0),) * settings.topics.partitions)
+    }
+    beyond = []
+    for path, offset in stores.items():
+        topic, partition = _changelog(path)
+        # A store of a partition that there is not is left over from other settings: nobody opens it.
+        end = ends.get((topic, partition), offset)
+        if offset > end:
+            beyond.append(f"{path.name} has read {topic}[{partition}] up to {offset}, but that ends at {end}")
+    if beyond:
+        advice = f"The topic was made anew: restore it, or delete {settings.worker.state_dir} to follow it."
+        return Check("changelog", "fail", "; ".join(beyond), advice)
+    return Check("changelog", "ok", f"{len(stores)} local stores, all made from it")
+
+
+def _store_paths(settings: Settings) -> list[Path]:
+    names = {spec.name for spec in topic_specs(settings)}
+    paths = sorted(Path(settings.worker.state_dir).glob("*-*"))
+    return [path for path in paths if _changelog(path)[0] in names]
+
+
+def _changelog(path: Path) -> tuple[str, int]:
+    """Changelog topic and partition of a store in a directory.
+
+    Examples
+    --------
+    >>> _changelog(Path("nearstream-data/users-3")), _changelog(Path("nearstream-data/notes-old"))
+    (('internal.changelog.users', 3), ('', 0))
+    """
+    plane, _, partition = path.name.rpartition("-")
+    return (changelog_topic(plane), int(partition)) if partition.isdecimal() else ("", 0)
 
 
 def check_worker(settings: Settings) -> Check:

@@ -91,12 +91,16 @@ def settings_of(context: typer.Context) -> Settings:
     """
     import msgspec
 
-    from streams.settings import load_settings
+    from streams.settings import broker_addresses, load_settings
 
     options = options_of(context)
     settings = load_settings(options.settings_file)
     if options.brokers is None:
         return settings
+    try:
+        broker_addresses(options.brokers)
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error).replace("kafka.brokers", "--brokers", 1)) from error
     return msgspec.structs.replace(settings, kafka=msgspec.structs.replace(settings.kafka, brokers=options.brokers))
 
 

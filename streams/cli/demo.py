@@ -33,10 +33,12 @@ def demo(
 ) -> None:
     """Start a broker, a worker and simulated shoppers, and watch the recommendations get better.
 
-    Ctrl-C ends it and stops everything it started. Neither Docker nor Java is needed, unless you ask for --kafka.
+    Ctrl-C ends it and stops everything it started. Neither Docker nor Java is
+    needed, unless you ask for --kafka.
 
-    With --brokers it starts no broker: its worker joins the group of the settings, and the events stay in the topics.
-    Another run there needs another --seed, or its events are dropped as duplicates.
+    With --brokers it starts no broker: its worker joins the group of the
+    settings, and the events stay in the topics. Another run there needs another
+    --seed, or its events are dropped as duplicates.
     """
     from rich.console import Console
 

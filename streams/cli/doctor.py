@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from streams.cli.checks import Check
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream doctor                                  with the settings a worker would get
-  nearstream --settings production.toml doctor       before a deployment
+  nearstream doctor                              with the settings of a worker
+  nearstream --settings production.toml doctor   before a deployment
   nearstream doctor --json | jq '.checks\\[] | select(.status != "ok")'
 """
 
@@ -24,7 +24,7 @@ _MARKS = {"ok": ("✓", typer.colors.GREEN), "warn": ("!", typer.colors.YELLOW),
 
 
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Check settings, brokers, topics, transactions, state directory, worker and lag.
+    """Check settings, brokers, topics, transactions, local state, worker and lag.
 
     Each check is ok, warn (it works, but look at it) or fail (it cannot work).
     The exit code is 1 if one fails.

@@ -14,15 +14,22 @@ if TYPE_CHECKING:
 
     from streams.settings import Settings
 
-EXAMPLES = """[bold]Examples[/bold]
-  nearstream evaluate clicks.csv.gz                          a table
-  nearstream evaluate clicks.csv.gz --json --limit 10000     one JSON line on the first 10,000 events
-  nearstream evaluate clicks.csv.gz --settings new.toml      the same with other settings, to compare
-  nearstream evaluate clicks.csv.gz --lists shown.jsonl.gz   and what would have been shown before each event
-
-hr10, hr20: how often the item was among the first 10, 20 of the list. mrr20: mean of 1/rank. ndcg10: discounted gain.
-ceiling: how often it was an item that anybody had touched before, so that it could have been listed at all.
+LEGEND = """HR@10, HR@20  how often the event's item was in the first 10, 20 of the list
+MRR@20        mean of 1/rank; 0 for an item that was not among the first 20
+NDCG@10       as HR@10, but a low rank counts less: 1/log2(rank + 1)
+ceiling       how often anybody had touched the item before: no HR is higher
+first-time    events whose user had not touched the item before, judged by a
+              list without anything the user had touched
 """
+"""What the columns and rows of the figures mean."""
+
+EXAMPLES = f"""[bold]Examples[/bold]
+  nearstream evaluate clicks.csv.gz                        a table
+  nearstream evaluate clicks.csv.gz --json --limit 10000   the first, as JSON
+  nearstream evaluate clicks.csv.gz --settings new.toml    with other settings
+  nearstream evaluate clicks.csv.gz --lists shown.jsonl    keep the lists
+
+{LEGEND}"""
 
 
 def evaluate(
@@ -37,7 +44,7 @@ def evaluate(
 ) -> None:
     """Judge the recommendations by a recorded stream: how often the list shown before an event held its item.
 
-    Runs in memory, without a broker. First-time pairs are judged by the list without what the user has touched.
+    Runs in memory, without a broker.
     """
     if lists is not None and lists.exists() and lists.samefile(file):
         raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--lists")
@@ -48,6 +55,7 @@ def evaluate(
         from rich.console import Console
 
         Console().print(figures_table(file.name, result))
+        typer.echo(f"\n{LEGEND}", nl=False)
 
 
 def _run(file: Path, settings: Settings, lists: Path | None, limit: int | None) -> dict[str, Any]:

@@ -43,14 +43,14 @@ def record_fields(record: SourceRecord) -> dict[str, Any]:
 
 def print_record(record: SourceRecord, console: Console | None = None) -> None:
     """Print a record: a recommendation as a table, anything else as JSON."""
-    (console or Console()).print(rendered(record))
+    (console or Console()).print(rendered(record), crop=False)
 
 
 def rendered(record: SourceRecord) -> RenderableType:
     """What :func:`print_record` prints."""
     if record.topic == RECOMMENDATIONS_TOPIC and record.value is not None:
         try:
-            return recommendation_table(msgspec.json.decode(record.value, type=Recommendation))
+            return rendered_recommendation(msgspec.json.decode(record.value, type=Recommendation))
         except msgspec.MsgspecError:
             pass
     fields = record_fields(record)
@@ -61,17 +61,18 @@ def rendered(record: SourceRecord) -> RenderableType:
     return Group(Text(head, style="dim"), Text(pretty))
 
 
-def recommendation_table(message: Recommendation) -> Table:
-    """A recommendation with its reasons."""
+def rendered_recommendation(message: Recommendation) -> RenderableType:
+    """A recommendation with its reasons; what stands above and below the table is one line each, however narrow."""
     cause = message.caused_by
-    title = Text(f"{message.user_id}  {message.placement}  {message.generated_at}")
-    caption = Text(f"after event {cause.event_id} ({cause.topic} partition {cause.partition} offset {cause.offset})")
-    table = Table("rank", "item", "score", "source", "reasons", title=title, caption=caption, title_justify="left")
+    head = f"{message.user_id}  {message.placement}  {message.generated_at}"
+    foot = f"after event {cause.event_id} at {cause.topic}/{cause.partition}/{cause.offset}"
+    table = Table("rank", "item", "score", "source", "reasons")
     for item in message.items:
         reasons = "; ".join(reason.text or reason.kind for reason in item.reasons)
         # Ids come from outside: as Text they are not read as markup.
         table.add_row(str(item.rank), Text(item.item_id), f"{item.score:.3f}", item.source, Text(reasons))
-    return table
+    whole: dict[str, Any] = {"no_wrap": True, "overflow": "ignore"}
+    return Group(Text(head, "italic", **whole), table, Text(foot, "dim italic", **whole))
 
 
 def _key(key: bytes | None) -> dict[str, Any]:

@@ -10,13 +10,16 @@ import typer
 from streams.cli.common import JsonOption, print_json, settings_of
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream replay clicks.csv.gz                     flat out
-  nearstream replay clicks.csv.gz --speed 60          an hour of it in a minute
-  nearstream replay clicks.csv.gz --now --limit 1000  the first 1,000 events, as if the last of them were just now
-  nearstream replay events.jsonl --json               one JSON line with the figures at the end
+  nearstream replay clicks.csv.gz                      flat out
+  nearstream replay clicks.csv.gz --speed 60           an hour in a minute
+  nearstream replay clicks.csv.gz --now --limit 1000   as if it happened now
+  nearstream replay clicks.csv.gz --new-ids            once more, as new
+  nearstream replay events.jsonl --json                figures as JSON
 
-A CSV file has the columns user_id,item_id,event_type,timestamp,price,category (timestamps in Unix seconds); a line of a
-JSONL file is an event with its "type". Both may be gzipped.
+A CSV file begins with user_id,item_id,event_type,timestamp,price,category
+(columns in any order, the last two if you like; timestamps in Unix seconds).
+A line of a JSONL file is an event as in the README that also has a "type":
+browse, view, rate, click, cart, fav or purchase. Both may be gzipped.
 """
 
 
@@ -28,16 +31,21 @@ def replay(
     now: Annotated[
         bool, typer.Option("--now", help="Shift the times of the events so that the stream ends as it is sent.")
     ] = False,
+    new_ids: Annotated[
+        bool, typer.Option("--new-ids", help="Give every event an id of this run, so that it counts once more.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Feed recorded events to Kafka, flat out or as fast as you like.
 
-    Event ids follow from file and line, so that a repeated event is known as one.
+    An event without an id gets one made of file name and line: the same in every
+    run. Workers drop the ids they know, the last 128 of each user (setting
+    users.profile.event_ids). To have a file counted once more, give --new-ids.
     """
     from streams.cli.replaying import Replay, progress_bar
 
     settings = settings_of(context)
-    run = Replay(settings, file, speed=speed, limit=limit, now=now)
+    run = Replay(settings, file, speed=speed, limit=limit, now=now, new_ids=new_ids)
     with progress_bar(visible=not as_json) as progress:
         task = progress.add_task(file.name, total=run.total())
         result = run.run(lambda events: progress.update(task, completed=events))
@@ -45,3 +53,13 @@ def replay(
         print_json(result)
     else:
         typer.echo(f"{result.events:,} events in {result.seconds:.1f} s: {result.events_per_s:,.0f} a second")
+        typer.echo(_about_ids(settings.users.profile.event_ids, result.id_suffix))
+
+
+def _about_ids(remembered: int, suffix: str) -> str:
+    if suffix:
+        return f"Every event id ends with {suffix}, so that all of them count."
+    return (
+        "The event ids are the same in every run: workers drop those they know, the last\n"
+        f"{remembered} of each user. --new-ids makes a file count once more."
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from rich.console import Console
@@ -74,31 +75,41 @@ def pace_of(first_ms: int, last_ms: int, speed: float, now_ms: int | None) -> Pa
     return Pace(first_ms, speed, round(starts_ms) - first_ms)
 
 
-def shifted(event: FileEvent, shift_ms: int) -> FileEvent:
-    """The event at another time.
+def rewritten(event: FileEvent, shift_ms: int = 0, suffix: str = "") -> FileEvent:
+    """The event at another time, with something behind its id (what is no id stays, for a worker to refuse).
 
     Examples
     --------
-    >>> event = FileEvent("events.click.v1", b"u", b'{"user_id":"u","timestamp":5}', 5)
-    >>> shifted(event, 10).value
-    b'{"user_id":"u","timestamp":15}'
+    >>> event = FileEvent("events.click.v1", b"u", b'{"event_id":"clicks:2","user_id":"u","timestamp":5}', 5)
+    >>> rewritten(event, 10, ":b7").value
+    b'{"event_id":"clicks:2:b7","user_id":"u","timestamp":15}'
     """
-    if not shift_ms:
+    if not shift_ms and not suffix:
         return event
-    time_ms = event.time_ms + shift_ms
-    value = _encode({**_decode(event.value), "timestamp": time_ms})
-    return FileEvent(event.topic, event.key, value, time_ms)
+    fields = _decode(event.value)
+    if shift_ms:
+        fields["timestamp"] = event.time_ms + shift_ms
+    if suffix and isinstance(known := fields.get("event_id"), str | int) and known != "":
+        fields["event_id"] = f"{known}{suffix}"
+    return FileEvent(event.topic, event.key, _encode(fields), event.time_ms + shift_ms)
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """Figures of a replay that is done: every event is on all replicas."""
+    """Figures of a replay that is done: every event is on all replicas.
+
+    Parameters
+    ----------
+    id_suffix
+        What the ids of the file have behind them in this run; empty if they are as in every run.
+    """
 
     file: str
     events: int
     seconds: float
     events_per_s: float
     shift_ms: int
+    id_suffix: str
 
 
 class Replay:
@@ -106,15 +117,23 @@ class Replay:
 
     Parameters
     ----------
-    speed, limit, now
+    speed, limit, now, new_ids
         As the options of ``nearstream replay``.
     """
 
     def __init__(
-        self, settings: Settings, file: Path, *, speed: float = 0.0, limit: int | None = None, now: bool = False
+        self,
+        settings: Settings,
+        file: Path,
+        *,
+        speed: float = 0.0,
+        limit: int | None = None,
+        now: bool = False,
+        new_ids: bool = False,
     ) -> None:
         self._settings, self._file, self._limit = settings, file, limit
         self._speed, self._now = speed, now
+        self._suffix = f":{uuid4().hex[:8]}" if new_ids else ""
 
     def total(self) -> int:
         """How many events there will be, nearly."""
@@ -153,7 +172,8 @@ class Replay:
         seconds = time.monotonic() - started
         if progress is not None:
             progress(sent)
-        return Replayed(str(self._file), sent, round(seconds, 3), round(sent / max(seconds, 1e-9), 1), pace.shift_ms)
+        rate = round(sent / max(seconds, 1e-9), 1)
+        return Replayed(str(self._file), sent, round(seconds, 3), rate, pace.shift_ms, self._suffix)
 
     def _pace(self) -> Pace:
         if not self._now:
@@ -168,7 +188,7 @@ class Replay:
                 wait = started + pace.due_s(event.time_ms) - time.monotonic()
                 if wait > 0:
                     time.sleep(wait)
-            yield shifted(event, pace.shift_ms)
+            yield rewritten(event, pace.shift_ms, self._suffix)
 
 
 class _RateColumn(ProgressColumn):

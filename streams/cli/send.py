@@ -10,7 +10,7 @@ import typer
 from streams.cli.common import JsonOption, print_json, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kafka import KafkaProducer
 
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 EXAMPLES = """[bold]Examples[/bold]
   nearstream send click --user u1 --item tent-1 --category camping --price 129
   nearstream send purchase --user u1 --item tent-1 --price 129 --quantity 2
-  echo '{"type": "view", "user_id": "u1", "item_id": "lamp-7"}' | nearstream send
-  printf 'not json' | nearstream send click --raw          what happens to bad input? see dead-letters.v1
+  echo '{"type": "view", "user_id": "u1", "item_id": "lamp"}' | nearstream send
+  printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
 """
+
+TYPES = "browse, view, rate, click, cart, fav or purchase"
+"""The keys of :data:`streams.eventfile.EVENT_TYPES`, written out so that help need not load that."""
 
 
 def send(
     context: typer.Context,
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="TYPE", help="view, click, cart, fav or purchase; for input lines that say none."),
+        typer.Argument(metavar="TYPE", help=f"{TYPES}; for input lines that say none."),
     ] = None,
     user: Annotated[str | None, typer.Option(help="Who. Without --user, JSON lines are read from input.")] = None,
     item: Annotated[str | None, typer.Option(help="What.")] = None,
@@ -61,7 +64,7 @@ def send(
     about = {"event_id": event_id, "user_id": user, "item_id": item, "timestamp": timestamp, "session_id": session_id}
     fields = event_fields({**about, **given})
     if fields and kind is None:
-        raise typer.BadParameter("say what happened: click, view, cart, fav or purchase", param_hint="TYPE")
+        raise typer.BadParameter(f"say what happened: {TYPES}", param_hint="TYPE")
     prepared = [preparer.event(fields, str(kind))] if fields else _lines(preparer)
     if _send_all(settings, iter(prepared), as_json):
         raise typer.Exit(1)
@@ -71,7 +74,7 @@ def _topic(kind: str | None) -> str | None:
     from streams.eventfile import EVENT_TYPES
 
     if kind is not None and kind not in EVENT_TYPES:
-        raise typer.BadParameter(f"{kind!r} is none of {', '.join(EVENT_TYPES)}", param_hint="TYPE")
+        raise typer.BadParameter(f"{kind!r}, expected {TYPES}", param_hint="TYPE")
     return EVENT_TYPES[kind] if kind else None
 
 
@@ -86,27 +89,32 @@ def _lines(preparer: Any) -> Iterator[Outgoing | Refused]:
 
 def _send_all(settings: Settings, prepared: Iterator[Outgoing | Refused], as_json: bool) -> int:
     """Send each as it comes; the number refused."""
-    from processors.events import EVENT_TOPICS
+    from functools import cache
+
     from streams.administration import partition_counts
     from streams.cli.connections import producing
     from streams.cli.outgoing import Outgoing
 
+    @cache
+    def partitions(topic: str) -> int:
+        return partition_counts(settings.kafka, [topic])[topic]
+
     refused = 0
-    counts = partition_counts(settings.kafka, list(EVENT_TOPICS))
     with producing(settings) as producer:
         for event in prepared:
             if isinstance(event, Outgoing):
-                _report(event, _append(producer, event, counts), as_json)
+                _report(event, _append(producer, event, partitions), as_json)
             else:
                 refused += 1
                 typer.secho(f"{event.where}not sent: {event.why}", fg=typer.colors.RED, err=True)
     return refused
 
 
-def _append(producer: KafkaProducer, event: Outgoing, counts: dict[str, int]) -> Sent:
+def _append(producer: KafkaProducer, event: Outgoing, partitions: Callable[[str], int]) -> Sent:
     from processors.keys import partition_of
 
-    partition = partition_of(event.user_id, counts[event.topic]) if event.user_id else None
+    count = partitions(event.topic)
+    partition = partition_of(event.user_id, count) if event.user_id else None
     key = event.user_id.encode() if event.user_id else None
     appended = producer.send(event.topic, key=key, value=event.value, partition=partition).get()
     return Sent(event.topic, appended.partition, appended.offset, event.event_id, event.user_id)

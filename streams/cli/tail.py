@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from streams.settings import Settings
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream tail recommendations.v1 --user u1                    one user's recommendations, as they change
-  nearstream tail recommendations.v1 --from-beginning --limit 5   the oldest five
-  nearstream tail dead-letters.v1 --from-beginning --json         what was refused, and why, one JSON line each
-  nearstream tail events.click.v1 --seconds 60 --json | wc -l     clicks in the next minute
+  nearstream tail recommendations.v1 --user u1          one user's, as they come
+  nearstream tail recommendations.v1 --from-beginning   all that there are
+  nearstream tail dead-letters.v1 --from-beginning      what was refused
+  nearstream tail events.click.v1 --seconds 60 --json | wc -l      count clicks
 """
 
 _POLL_MS = 250

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from streams.topics import TopicState
 
 EXAMPLES = """[bold]Examples[/bold]
-  nearstream topics                    what there is, and what is missing or wrong
-  nearstream topics --create           create what is missing, from the settings in \\[topics]
+  nearstream topics             what there is, and what is missing or wrong
+  nearstream topics --create    create what is missing, as \\[topics] says
 """
 
 
@@ -26,7 +26,11 @@ def topics(
     create: Annotated[bool, typer.Option("--create", help="Create the topics that are missing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show Nearstream's topics: partitions, replication, cleanup policy, records."""
+    """Show Nearstream's topics: partitions, replication, cleanup policy, offsets.
+
+    There are at most as many records as offsets: each transaction takes one of
+    them for its marker, and compaction empties some.
+    """
     from streams.topics import describe_topics, ensure_topics
 
     settings = settings_of(context)
@@ -57,11 +61,16 @@ def topic_table(states: Sequence[TopicState]) -> Table:
     table.add_column("partitions", justify="right")
     table.add_column("replicas", justify="right")
     table.add_column("cleanup")
-    table.add_column("records", justify="right")
+    table.add_column("offsets", justify="right")
     colours = {"ok": "green", "missing": "yellow", "wrong": "red"}
     for state in states:
         figures = (
-            [str(state.partitions), str(state.replication), state.cleanup_policy or "unknown", f"{state.records:,}"]
+            [
+                str(state.partitions),
+                str(state.replication),
+                state.cleanup_policy or "unknown",
+                f"{state.records_at_most:,}",
+            ]
             if state.state != "missing"
             else ["–"] * 4
         )

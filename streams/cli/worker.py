@@ -8,6 +8,14 @@ import typer
 
 from streams.cli.common import settings_of
 
+EXAMPLES = """[bold]Examples[/bold]
+  nearstream --settings production.toml worker
+
+A second worker on one machine has a port and a state directory of its own:
+  export NEARSTREAM_WORKER__WEB_PORT=0 NEARSTREAM_WORKER__STATE_DIR=data-2
+  nearstream worker
+"""
+
 
 def worker(
     context: typer.Context,
@@ -15,7 +23,8 @@ def worker(
 ) -> None:
     """Run a worker until Ctrl-C or SIGTERM.
 
-    Start as many as you like: they share the partitions. Missing topics are created.
+    Start as many as you like: they share the partitions. Missing topics are
+    created.
     """
     import logging
 

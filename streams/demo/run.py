@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
+import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -163,7 +166,24 @@ def _setting(settings: Settings, options: Options, broker: str, metrics_url: str
         placement=settings.users.ranking.placements[0].name,
         seed=options.seed,
         example_item=item,
+        activate=activation(shutil.which("nearstream"), Path(sys.prefix)),
     )
+
+
+def activation(found: str | None, prefix: Path) -> str:
+    """What makes a shell find this ``nearstream``; empty if it does, or nothing is known to help.
+
+    Parameters
+    ----------
+    found
+        The one that it finds now.
+    prefix
+        Where the Python that runs is installed: of a virtual environment, its folder.
+    """
+    script, activate = prefix / "bin" / "nearstream", prefix / "bin" / "activate"
+    if found is not None and script.exists() and script.samefile(found):
+        return ""
+    return f". {shlex.quote(str(activate))}" if activate.exists() else ""
 
 
 @contextmanager

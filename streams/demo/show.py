@@ -93,10 +93,10 @@ def say_summary(console: Console, summary: Summary) -> None:
     lines = (
         f"{summary.events:,} events in {summary.seconds:.0f} s; {summary.recommendations:,} recommendations.",
         f"From event to recommendation: p50 {milliseconds(summary.p50_ms)}, p99 {milliseconds(summary.p99_ms)}.",
-        f"Next product in the top 10: {percent(summary.hit_rate_first_quarter)} in the first quarter of the time, "
+        f"Next product in the top 10: {percent(summary.hit_rate_first_quarter)} in the first quarter, "
         f"{percent(summary.hit_rate_last_quarter)} in the last.",
         f"Best possible {percent(summary.oracle)}, bestsellers {percent(summary.popularity)}: "
-        f"Nearstream reached {percent(summary.oracle_share)} of what is possible.",
+        f"Nearstream reached {percent(summary.oracle_share)} of the best.",
     )
     for line in lines:
         console.print(line, highlight=False, markup=False)

@@ -27,6 +27,8 @@ class Setting:
         Of the simulation.
     example_item
         Id of a product, to try things with.
+    activate
+        What to type in another terminal before ``nearstream`` is found there; empty if it is found anyway.
     """
 
     broker: str
@@ -38,6 +40,7 @@ class Setting:
     placement: str
     seed: int
     example_item: str
+    activate: str = ""
 
 
 @dataclass(frozen=True)

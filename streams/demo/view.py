@@ -16,7 +16,6 @@ _STREAM_WIDTH = 32
 _LEGEND_WIDTH = 21
 _SIDE_BY_SIDE = 110
 _NARROWEST, _LOWEST = 64, 18
-_BOTTOM = 3
 
 
 def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> RenderableType:
@@ -32,6 +31,7 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Rende
     if width < _NARROWEST or height < _LOWEST:
         return Text(status_line(snapshot))
     top = 11 if height >= 32 else 7
+    bottom = len(commands(setting)) + 1
     screen = Layout()
     figures = Layout(size=top)
     figures.split_row(
@@ -41,8 +41,8 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Rende
     screen.split_column(
         Layout(_header(setting, snapshot), size=1),
         figures,
-        Layout(_story(snapshot.story, setting.placement, width, height - top - _BOTTOM - 3)),
-        Layout(_footer(setting), size=_BOTTOM),
+        Layout(_story(snapshot.story, setting.placement, width, height - top - bottom - 3)),
+        Layout(_footer(setting), size=bottom),
     )
     return screen
 
@@ -110,6 +110,7 @@ def commands(setting: Setting) -> list[str]:
     """What to type in another terminal to join in: see one's own recommendations, and cause some."""
     at = f"--brokers {setting.brokers}"
     return [
+        *([setting.activate] if setting.activate else []),
         f"nearstream tail recommendations.v1 --user me {at}",
         f"nearstream send view --user me --item {setting.example_item} {at}",
     ]

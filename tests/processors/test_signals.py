@@ -114,3 +114,23 @@ def test_a_distance_that_its_column_cannot_hold_is_an_error_and_not_another_dist
     gatherer.add(event("tent"), map(str, range(129)))
     with pytest.raises(OverflowError):
         gatherer.messages()
+
+
+@given(visits, st.integers(0, 2000))
+def test_what_is_cut_fits_is_part_of_the_whole_and_is_counted(
+    visits: list[tuple[str, list[str], int]], max_bytes: int
+) -> None:
+    whole = gathered(visits, 1)[0]
+    kept, left_out = whole.cut(max_bytes)
+    kept.check()
+    assert len(msgspec.msgpack.encode(kept)) <= max(max_bytes, 11)
+    assert touched(kept) == touched(whole)[: len(touched(kept))]
+    assert not Counter(pairs(kept)) - Counter(pairs(whole))
+    everything = len(whole.touches) + len(pairs(whole))
+    assert left_out == everything - len(kept.touches) - len(pairs(kept))
+
+
+def test_near_pairs_stay_longer_than_far_ones() -> None:
+    whole = gathered([("mat", ["lamp", "tent", "rope"], 5)], 1)[0]
+    kept, _ = whole.cut(160)
+    assert {abs(distance) for _, _, distance, _ in pairs(kept)} == {1, 2}

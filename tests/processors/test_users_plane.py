@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from processors.item_state import ItemView
 from processors.keys import partition_of
 from processors.lenient import IntakeSettings
 from processors.plane import Output, Step
-from processors.profile import Profile
+from processors.profile import Profile, ProfileSettings
 from processors.signals import SIGNALS_TOPIC, ItemSignals
 from processors.slate import Placement, RankingSettings
 from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane, UsersSettings
@@ -353,3 +354,77 @@ def test_a_forwarded_record_that_does_not_say_where_it_is_from_is_refused(header
     (letter,) = users.take(record(event(ANN), topic=FORWARDED_TOPIC, headers=headers))
     assert dict(letter.headers)["__streams.errors.exception"] == b"no_origin"
     assert users.last.outcomes == Counter({(FORWARDED_TOPIC, "refused"): 1})
+
+
+@pytest.mark.parametrize("time_ms", [-1, 253_402_300_800_000, 1_700_000_000_000_000_000])
+def test_a_record_from_no_time_that_can_be_written_is_refused(time_ms: int) -> None:
+    users = Users()
+    (letter,) = users.take(record(event(ANN), timestamp=time_ms))
+    assert (letter.value, users.last.refusals) == (event(ANN), Counter({"bad_record_time": 1}))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        None,
+        msgspec.msgpack.encode((CLICKS, 0, 0, 2**62)),
+        msgspec.msgpack.encode((CLICKS, 0, 0, -1)),
+        msgspec.msgpack.encode((CLICKS, -5, 0, NOW)),
+        msgspec.msgpack.encode((CLICKS, 0, -1, NOW)),
+    ],
+)
+def test_an_origin_that_cannot_be_is_none(origin: bytes) -> None:
+    users = Users()
+    users.take(record(event(ANN), topic=FORWARDED_TOPIC, headers=((ORIGIN, origin),)))
+    assert users.last.refusals == Counter({"no_origin": 1})
+
+
+SMALL = 2**16
+
+
+def small(partition: int = 0, profile: ProfileSettings | None = None) -> Users:
+    """A partition whose topics take little."""
+    settings = UsersSettings(intake=IntakeSettings(max_event_bytes=2**20), profile=profile or ProfileSettings())
+    users = Users(partition, settings)
+    users.plane = UsersPlane(settings, catalogue(), PARTITIONS, SMALL)
+    return users
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers", "cut"),
+    [
+        (b"key", b"x" * 2**17, (("trace", b"1"),), b"value"),
+        (b"k" * 2**17, b"bad", (("trace", b"1"),), b"key"),
+        (b"key", b"bad", (("trace", b"1" * 2**17),), b"headers"),
+        (b"k" * 2**17, b"x" * 2**17, (("trace", b"1"),) * 10_000, b"headers,key,value"),
+        (None, b"x" * 2**17, (("empty", None),), b"value"),
+    ],
+)
+def test_a_dead_letter_that_is_too_large_is_cut_and_says_so(
+    key: bytes | None, value: bytes, headers: Any, cut: bytes
+) -> None:
+    (letter,) = small().take(record(value, key=key, headers=headers))
+    found = dict(letter.headers)
+    assert letter.batch_bytes() <= SMALL
+    assert found["nearstream.cut"] == cut
+    assert found["nearstream.value.bytes"] == str(len(value)).encode()
+    assert found["nearstream.value.sha256"] == sha256(value).hexdigest().encode()
+    assert value.startswith(letter.value or b"-")
+
+
+def test_a_record_too_large_to_be_passed_on_becomes_a_dead_letter() -> None:
+    users = small()
+    (letter,) = users.take(record(event(ABROAD), headers=(("trace", b"1" * SMALL),)))
+    assert (letter.topic, letter.value) == (DEAD_LETTERS_TOPIC, event(ABROAD))
+    assert (users.last.refusals, users.last.outcomes) == (Counter(too_large=1), Counter({(CLICKS, "refused"): 1}))
+
+
+def test_signals_that_are_too_large_lose_what_is_furthest_apart_and_say_how_much() -> None:
+    users = small(profile=ProfileSettings(window_items=100, recent_items=100))
+    events = [record(event(ANN, f"{n}-" + "\N{GRINNING FACE}" * 40, n=n), offset=n) for n in range(60)]
+    signals = on(SIGNALS_TOPIC, users.take(*events))
+    messages = [msgspec.msgpack.decode(output.value or b"", type=ItemSignals) for output in signals]
+    pairs = sum(len(message.times) // 8 for message in messages)
+    assert max(output.batch_bytes() for output in signals) <= SMALL
+    assert sum(len(message.touches) for message in messages) == 60
+    assert users.last.outcomes[SIGNALS_TOPIC, "left_out"] == 60 * 59 - pairs

@@ -10,7 +10,7 @@ import pytest
 
 from processors.errors import StateError, StateFormatError
 from state.position import Position
-from state.rocks import RocksStore
+from state.rocks import RocksStore, peek_changelog_offset
 from state.store import MARKER_KEY, POSITION_KEY, ChangelogRecord, MemoryStore, PartitionStore
 
 
@@ -111,7 +111,7 @@ def test_garbage_is_told_from_a_state(make: Make) -> None:
 
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "s", Tally)
-    with pytest.raises(StateError, match="cannot be opened"):
+    with pytest.raises(StateError, match=r"cannot be opened: .*\. It is in use: give each worker"):
         RocksStore(tmp_path / "s", Tally)
     store.close()
 
@@ -133,3 +133,16 @@ def test_a_crash_after_a_restore_and_a_commit_leaves_both_or_nothing(tmp_path: P
         found[moment] = (store.position().number, store.changelog_offset(), sorted(key for key, _ in store.items()))
         store.close()
     assert found == {"restored": (0, 0, []), "committed": (2, 4, ["new", "restored"])}
+
+
+def test_a_peek_sees_how_far_a_store_is_while_its_owner_goes_on(tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "users-0", Tally)
+    for offset in (3, 5):
+        store.commit(store.encode({"a": Tally(offset)}, Position(1)), offset)
+        assert peek_changelog_offset(tmp_path / "users-0") == offset
+    store.close()
+    assert RocksStore(tmp_path / "users-0", Tally).read(["a"]) == [Tally(5)]
+
+
+def test_a_peek_makes_no_store_where_there_is_none(tmp_path: Path) -> None:
+    assert (peek_changelog_offset(tmp_path / "users-0"), list(tmp_path.iterdir())) == (None, [])

@@ -100,11 +100,13 @@ def test_changelogs_made_anew_are_not_mixed_with_old_stores(kafka: str, tmp_path
 
 
 def test_lineage_is_noted_once_and_held_to(tmp_path: Path) -> None:
-    compare_lineage(tmp_path, {"a": "1"})
-    compare_lineage(tmp_path, {"a": "1", "b": "2"})
-    compare_lineage(tmp_path, {})
-    with pytest.raises(StateError, match="b is not the topic"):
-        compare_lineage(tmp_path, {"a": "1", "b": "3"})
+    compare_lineage(tmp_path, {"a": "1"}, ["a"])
+    compare_lineage(tmp_path, {"a": "1", "b": "2"}, ["a"])
+    compare_lineage(tmp_path, {}, ["a"])
+    with pytest.raises(StateError, match=r"a is not the topic .* to follow it"):
+        compare_lineage(tmp_path, {"a": "3", "b": "2"}, ["a"])
+    with pytest.raises(StateError, match=r"b is not the topic .* start anew: delete .* the changelog topics"):
+        compare_lineage(tmp_path, {"a": "1", "b": "3"}, ["a"])
 
 
 async def test_a_port_that_is_taken_names_the_setting() -> None:

@@ -15,8 +15,11 @@ from typer.testing import CliRunner, Result
 
 from processors.events import EVENT_TOPICS
 from processors.keys import partition_of
+from state.position import Position
+from state.rocks import RocksStore
 from streams.cli import app
 from streams.cli.transaction_probe import fences_zombies
+from streams.lineage import compare_lineage
 from streams.settings import Settings
 from tests.support import delete_topics, fresh_settings, read_topic
 
@@ -133,7 +136,10 @@ def test_tail_shows_no_record_of_an_aborted_transaction(nearstream: Nearstream, 
 
 def test_a_topic_that_is_not_there_is_named(nearstream: Nearstream) -> None:
     result = nearstream("tail", "clicks")
-    assert (result.exit_code, result.stderr.startswith("error: topic clicks is missing: ")) == (1, True)
+    assert (result.exit_code, "clicks is not there, and is none of Nearstream's: did you mean" in result.stderr) == (
+        1,
+        True,
+    )
 
 
 def test_topics_are_shown_with_their_state(nearstream: Nearstream) -> None:
@@ -162,6 +168,7 @@ def test_doctor_finds_kafka_ready_and_warns_of_events_that_wait(nearstream: Near
             "topics": "ok",
             "transactions": "ok",
             "state": "ok",
+            "changelog": "ok",
             "worker": "ok",
             "lag": "warn",
         },
@@ -171,6 +178,22 @@ def test_doctor_finds_kafka_ready_and_warns_of_events_that_wait(nearstream: Near
 def test_doctor_fails_topics_with_other_partitions(nearstream: Nearstream) -> None:
     result = nearstream("doctor", NEARSTREAM_TOPICS__PARTITIONS="5")
     assert (result.exit_code, "events.click.v1: partitions is 4, expected 5" in result.stdout) == (1, True)
+
+
+def test_doctor_finds_a_store_that_is_ahead_of_its_changelog(nearstream: Nearstream, tmp_path: Path) -> None:
+    store = RocksStore(tmp_path / "users-3", Position)
+    store.commit([], 99)
+    store.close()
+    result = nearstream("doctor", NEARSTREAM_WORKER__STATE_DIR=str(tmp_path))
+    found = "users-3 has read internal.changelog.users[3] up to 99, but that ends at 0"
+    assert (result.exit_code, found in result.stdout) == (1, True)
+
+
+def test_doctor_finds_a_state_directory_of_other_changelogs(nearstream: Nearstream, tmp_path: Path) -> None:
+    compare_lineage(tmp_path, {"internal.changelog.users": str(uuid4())}, ["internal.changelog.users"])
+    result = nearstream("doctor", NEARSTREAM_WORKER__STATE_DIR=str(tmp_path))
+    found = f"internal.changelog.users is not the topic that {tmp_path} was made from"
+    assert (result.exit_code, found in result.stdout) == (1, True)
 
 
 def test_the_transaction_probe_leaves_no_record(nearstream: Nearstream, settings: Settings) -> None:
@@ -207,6 +230,18 @@ def test_replay_sends_every_event_once(
     path, ids = stream
     nearstream("replay", str(path))
     assert Counter(event["event_id"] for event in replayed(settings, path)) == Counter(ids)
+
+
+def test_a_second_replay_repeats_the_ids_unless_new_ones_are_asked_for(
+    nearstream: Nearstream, settings: Settings, stream: tuple[Path, list[str]]
+) -> None:
+    path, ids = stream
+    said = nearstream("replay", str(path)).stdout
+    (again,) = lines(nearstream("replay", str(path), "--new-ids", "--json"))
+    suffix = again["id_suffix"]
+    sent = Counter(event["event_id"] for event in replayed(settings, path))
+    assert ("--new-ids makes a file count once more" in said, suffix != "") == (True, True)
+    assert sent == Counter([*ids, *(f"{event_id}{suffix}" for event_id in ids)])
 
 
 def test_replay_keeps_times_and_puts_users_where_they_belong(
@@ -291,7 +326,9 @@ def test_replay_stops_at_a_bad_line_and_names_it(nearstream: Nearstream, tmp_pat
 
 def test_missing_topics_are_named_by_doctor_and_made_by_topics(nearstream: Nearstream, settings: Settings) -> None:
     delete_topics(settings)
+    unsent = nearstream("send", "click", "--user", "u", "--item", "i")
     missing = nearstream("doctor")
     created = nearstream("topics", "--create", "--json")
+    assert unsent.stderr.startswith("error: topic events.click.v1 is missing: ")
     assert (missing.exit_code, "10 of 10 are missing: events.browse.v1, " in missing.stdout) == (1, True)
     assert [topic["state"] for topic in lines(created)[0]["topics"]] == ["ok"] * 10

@@ -100,8 +100,8 @@ def test_the_last_shifted_event_is_sent_at_its_time(span: int, speed: float) -> 
 # What is shown
 
 
-def shown(record: Record) -> list[str]:
-    console = Console(width=100, file=io.StringIO())
+def shown(record: Record, width: int = 100) -> list[str]:
+    console = Console(width=width, file=io.StringIO())
     with console.capture() as captured:
         print_record(record, console)
     return [line.strip() for line in captured.get().splitlines()]
@@ -127,7 +127,8 @@ def test_a_recommendation_is_shown_with_its_reasons() -> None:
         "covisitation",
         "because you viewed tent-1",
     ]
-    assert lines[-1] == "after event e9 (events.click.v1 partition 2 offset 17)"
+    assert lines[-1] == "after event e9 at events.click.v1/2/17"
+    assert (shown(record, 30)[0], shown(record, 30)[-1]) == (lines[0], lines[-1])
 
 
 def test_a_recommendation_that_cannot_be_read_is_shown_as_json() -> None:

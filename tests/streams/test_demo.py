@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,8 @@ from processors.slate import Reason, SlateItem
 from processors.users_plane import CausedBy, Recommendation
 from streams.demo.feed import Feed
 from streams.demo.meters import Curve, Latencies, Rate
+from streams.demo.run import activation
+from streams.demo.show import say_summary
 from streams.demo.snapshot import Deed, Setting, Snapshot, Story, Suggestion
 from streams.demo.story import liveliest
 from streams.demo.summary import summarize
@@ -321,10 +324,10 @@ http://127.0.0.1:30301/metrics                                       Ctrl-C ends
 """
 
 
-def drawn(snapshot: Snapshot, width: int, height: int) -> list[str]:
+def drawn(snapshot: Snapshot, width: int, height: int, setting: Setting = SETTING) -> list[str]:
     console = Console(file=StringIO(), width=width, height=height, color_system=None)
     with console.capture() as captured:
-        console.print(draw(SETTING, snapshot, width, height))
+        console.print(draw(setting, snapshot, width, height))
     return captured.get().rstrip("\n").split("\n")
 
 
@@ -339,6 +342,33 @@ def test_the_screen_fills_every_terminal_and_no_more(snapshot: Snapshot, size: t
     lines = drawn(snapshot, width, height)
     assert len(lines) == height
     assert max(map(len, lines)) <= width
+
+
+def test_what_makes_nearstream_found_has_a_line_of_its_own() -> None:
+    lines = drawn(SNAPSHOT, 80, 24, replace(SETTING, activate=". .venv/bin/activate"))
+    assert (len(lines), lines[-4].rstrip()) == (24, ". .venv/bin/activate")
+
+
+def test_a_shell_that_finds_this_nearstream_needs_no_activation(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    script, activate = tmp_path / "bin" / "nearstream", tmp_path / "bin" / "activate"
+    script.touch()
+    activate.touch()
+    assert activation(str(script), tmp_path) == ""
+    assert activation("/bin/sh", tmp_path) == activation(None, tmp_path) == f". {activate}"
+
+
+def test_a_python_that_is_no_virtual_environment_has_no_activation(tmp_path: Path) -> None:
+    assert activation(None, tmp_path) == ""
+
+
+def test_no_line_of_the_summary_is_broken_at_80_columns(watch: Watch) -> None:
+    summary = replace(summarize(watch, SETTING, 0.0), hit_rate_first_quarter=1.0, hit_rate_last_quarter=1.0)
+    summary = replace(summary, oracle=1.0, popularity=1.0, oracle_share=1.0, p50_ms=60_000.0, p99_ms=60_000.0)
+    console = Console(file=StringIO(), width=80)
+    with console.capture() as captured:
+        say_summary(console, replace(summary, events=10**7, recommendations=10**8))
+    assert len(captured.get().splitlines()) == 4
 
 
 def test_a_tiny_terminal_gets_a_line() -> None:

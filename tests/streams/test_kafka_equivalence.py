@@ -97,6 +97,10 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
     expected: dict[str, list[list[Any]]] = {topic: [[] for _ in range(PARTITIONS)] for topic in COMPARED}
     with running(settings) as worker:
         wait_until(lambda: worker.runners and not worker.health.unready(), "ready")
+        for name, partition in worker.runners:
+            processor = worker.runners[name, partition].processor
+            assert processor is not None
+            driver.processors[name][partition].begin(processor.position.incarnation)
         for topic, partition, records in seeded_batches():
             at = produce_batch(kafka, topic, partition, records)
             driver.pipe_batch(topic, records, at, partition)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -170,10 +171,43 @@ def test_a_link_that_cannot_be_read_is_no_link() -> None:
     assert seen(target) == ["a0"]
 
 
+def test_a_link_without_a_value_is_no_link() -> None:
+    target = processor()
+    headers: Any = ((LINK_HEADER, None),)
+    apply(target, SourceBatch("a", 0, 1, [Record("a", 3, 0, 0, None, b"", headers)]))
+    assert seen(target) == ["a0"]
+
+
 def test_chains_of_different_senders_do_not_mix() -> None:
     target = processor()
     apply(target, linked(0, 5, 0), linked(1, 5, 0, sender="users-1"))
     assert seen(target) == ["a0", "a1"]
+
+
+def test_a_sender_that_began_anew_begins_a_new_chain() -> None:
+    target = processor()
+    apply(target, linked(0, 5, 0, sender="users-1"), linked(1, 500, 0))
+    apply(target, linked(2, 1, 0, sender="users-0@7"), linked(3, 2, 1, sender="users-0@7"))
+    assert (seen(target), target.repeated, target.chain_breaks) == (["a0", "a1", "a2", "a3"], 0, 0)
+
+
+def test_only_the_latest_life_of_a_sender_is_remembered() -> None:
+    target = processor()
+    apply(target, linked(0, 5, 0, sender="users-00"))
+    for life in range(1, 9):
+        apply(target, linked(life, 3, 0, sender=f"users-0@{life}"))
+    assert target.position.received == {"users-00": 5, "users-0@8": 3}
+
+
+def test_a_link_names_the_life_that_its_sender_began() -> None:
+    store: MemoryStore[Log] = MemoryStore(Log)
+    first = processor(store)
+    first.begin(7)
+    apply(first, batch("a", 0, 1))
+    second = processor(store)
+    second.begin(8)
+    (output,) = apply(second, batch("a", 1, 2))
+    assert msgspec.msgpack.decode(output.headers[-1][1], type=Link) == Link("log-3@7", 2, 1)
 
 
 def test_a_missing_link_is_counted() -> None:

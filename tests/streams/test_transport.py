@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult
+from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.producer import sender
@@ -71,8 +71,10 @@ async def test_a_fetch_of_markers_alone_is_joined_to_the_next_batch() -> None:
     fetcher, fetches = FakeFetcher(5), CoveredFetches(100)
     fetcher.fetched(5, 6, [])
     assert stretches(fetches.drain(fetcher, {HERE})) == []
+    assert fetches.recordless == {HERE: (5, 6)}
     fetcher.fetched(6, 8, [6, 7])
     assert stretches(fetches.drain(fetcher, {HERE})) == [(5, 8, [6, 7])]
+    assert fetches.recordless == {}
 
 
 async def test_markers_before_a_seek_are_not_joined_to_what_comes_after() -> None:
@@ -124,6 +126,9 @@ async def test_an_error_of_the_fetch_is_raised() -> None:
 @pytest.mark.parametrize(
     ("function", "line"),
     [
+        (Fetcher._proc_fetch_request, "records = MemoryRecords(part_data[-1])"),
+        (PartitionRecords._unpack_records, "for record in next_batch:"),
+        (PartitionRecords._contains_abort_marker, "control_record = next(next_batch)"),
         (Fetcher.fetched_records, "for tp in list(self._records.keys()):"),
         (Fetcher.fetched_records, "records = res_or_error.getall(max_records)"),
         (Fetcher.fetched_records, "self._notify(self._wait_consume_future)"),

@@ -1,0 +1,53 @@
+"""Ranges of settings: a figure that something would break on later is refused at the start, with its name.
+
+Every range has two ends, which also keeps out infinity and what is not a number.
+"""
+
+from typing import Annotated
+
+import msgspec
+
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""Zero or more."""
+
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+"""One or more."""
+
+Neighbours = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+"""Neighbours of an item; each costs every item as much."""
+
+Entries = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+"""Entries of a list that each state holds and each event goes through."""
+
+EntriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+"""The same, or none."""
+
+Steps = Annotated[int, msgspec.Meta(ge=0, le=127)]
+"""Steps within a session; signals carry them in a byte."""
+
+Bytes = Annotated[int, msgspec.Meta(ge=2**16, le=2**40)]
+"""Memory; no part makes do with less."""
+
+MessageBytes = Annotated[int, msgspec.Meta(ge=2**16, le=2**30)]
+"""Of a Kafka record batch; Kafka counts in 32 bits."""
+
+Replicas = Annotated[int, msgspec.Meta(ge=1, le=2**15 - 1)]
+"""Copies of a partition; Kafka counts in 16 bits."""
+
+WaitMs = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+"""A wait within a request, shorter than any request may take."""
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+"""Of TCP; 0 takes a free one."""
+
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**13)]
+"""A span of at most three centuries."""
+
+HalfLife = Annotated[int, msgspec.Meta(ge=1000, le=10**13)]
+"""A second at least: decay moves its landmark every sixteen half-lives."""
+
+MAX_MS = 253_402_300_799_999
+"""Last millisecond of the year 9999."""
+
+EpochMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
+"""Milliseconds since the epoch, up to the year 9999."""

@@ -1,0 +1,117 @@
+r"""Record batches as they come, whatever their headers are called.
+
+Brokers take header names that are not UTF-8; aiokafka raises at them, at every try anew. Here such a batch is read a
+second time, with what cannot be decoded written as ``\xff``. All else is left to aiokafka.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecord, _DefaultRecordBatchPy
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint_py
+
+_LENGTH = struct.Struct(">8xi")
+_MAGIC_AT = 16
+
+
+class LenientMemoryRecords:
+    """Stands in for aiokafka's ``MemoryRecords``: the record batches of one fetched partition.
+
+    Parameters
+    ----------
+    data
+        As fetched; the last batch may be cut short.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+        self._at = 0
+        self._records = MemoryRecords(data)
+
+    def size_in_bytes(self) -> int:
+        """Bytes of all batches."""
+        return int(self._records.size_in_bytes())
+
+    def has_next(self) -> bool:
+        """Whether there is another whole batch."""
+        return bool(self._records.has_next())
+
+    def next_batch(self) -> Any:
+        """The next batch; :obj:`None` if there is none."""
+        batch = self._records.next_batch()
+        if batch is None:
+            return None
+        start = self._at
+        self._at += _LENGTH.size + _LENGTH.unpack_from(self._data, start)[0]
+        # Headers came with the second version of the format.
+        return batch if self._data[start + _MAGIC_AT] < 2 else _LenientBatch(batch, self._data[start : self._at])
+
+
+class _LenientBatch:
+    """A batch of aiokafka that gives its records whatever their headers are called."""
+
+    def __init__(self, batch: Any, raw: memoryview) -> None:
+        self._batch, self._raw = batch, raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        # All at once: a record that cannot be read would otherwise show when those before it are gone.
+        try:
+            return iter(list(self._batch))
+        except (UnicodeDecodeError, CorruptRecordException):
+            return iter(_read_leniently(self._raw))
+
+
+def _read_leniently(raw: memoryview) -> list[Any]:
+    batch = _DefaultRecordBatchPy(raw)
+    batch._maybe_uncompress()
+    fields = _Fields(batch._buffer, batch._pos)
+    appended = batch.timestamp_type == batch.LOG_APPEND_TIME
+    records = []
+    try:
+        for _ in range(batch._num_records):
+            length = fields.number()
+            end = fields.at + length
+            fields.at += 1  # attributes; there are none
+            ahead, offset = fields.number(), batch.base_offset + fields.number()
+            time_ms = batch.max_timestamp if appended else batch.first_timestamp + ahead
+            key, value = fields.data(), fields.data()
+            headers = [
+                ((fields.data() or b"").decode(errors="backslashreplace"), fields.data())
+                for _ in range(fields.number())
+            ]
+            if fields.at != end:
+                raise CorruptRecordException(f"the record at offset {offset} is not as long as it says")
+            records.append(DefaultRecord(offset, time_ms, batch.timestamp_type, key, value, headers))
+        if fields.at != len(batch._buffer):
+            raise CorruptRecordException(f"the batch at offset {batch.base_offset} is not as long as its records")
+    except (IndexError, ValueError) as error:
+        raise CorruptRecordException(f"the batch at offset {batch.base_offset} cannot be read: {error}") from error
+    return records
+
+
+class _Fields:
+    """Reads the fields of records one after the other."""
+
+    def __init__(self, buffer: bytearray, at: int) -> None:
+        self._buffer, self.at = buffer, at
+
+    def number(self) -> int:
+        # Not the compiled one, which reads beyond the end of the buffer.
+        number, self.at = decode_varint_py(self._buffer, self.at)
+        return int(number)
+
+    def data(self) -> bytes | None:
+        length = self.number()
+        if length < 0:
+            return None
+        start, self.at = self.at, self.at + length
+        return bytes(self._buffer[start : self.at])

@@ -1,0 +1,89 @@
+"""How much a runner takes at once, and when it has the consumer stop."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from processors.events import Record
+from streams.metrics import Metrics
+from streams.partition import SourceBatch
+from streams.runner import PartitionRunner, SourceControl
+from streams.settings import Settings, WorkerSettings
+from streams.stores import Stores
+from streams.topology import build_topology
+
+CLICKS = "events.click.v1"
+LARGE = 2**18
+
+
+class Control(SourceControl):
+    """Notes which topics are paused."""
+
+    def __init__(self) -> None:
+        self.paused: list[str] = []
+        super().__init__(self._seek, self._beginning, self._end, self._pause, self._resume)
+
+    async def _seek(self, topic: str, partition: int, offset: int) -> None: ...
+
+    async def _beginning(self, topic: str, partition: int) -> int:
+        return 0
+
+    async def _end(self, topic: str, partition: int) -> int:
+        return 0
+
+    def _pause(self, topic: str, partition: int) -> None:
+        self.paused.append(topic)
+
+    def _resume(self, topic: str, partition: int) -> None:
+        self.paused.remove(topic)
+
+
+@pytest.fixture
+def control() -> Control:
+    return Control()
+
+
+@pytest.fixture
+async def runner(control: Control) -> AsyncIterator[PartitionRunner]:
+    settings = Settings(worker=WorkerSettings(buffer_bytes=16 * LARGE))
+    runner = PartitionRunner(settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings))
+    yield runner
+    await runner._publisher.stop()
+
+
+def give(runner: PartitionRunner, batches: int, value: bytes = b"", header: bytes = b"") -> None:
+    for n in range(batches):
+        record = Record(CLICKS, 0, n, 0, None, value, (("trace", header),))
+        runner.deliver(SourceBatch(CLICKS, n, n + 1, [record]), lambda: None)
+
+
+async def test_few_large_events_pause_their_topic(runner: PartitionRunner, control: Control) -> None:
+    give(runner, 15, b"x" * LARGE)
+    assert control.paused == []
+    give(runner, 1, b"x" * LARGE)
+    assert control.paused == [CLICKS]
+
+
+async def test_headers_count_as_well(runner: PartitionRunner, control: Control) -> None:
+    give(runner, 16, header=b"x" * LARGE)
+    assert control.paused == [CLICKS]
+
+
+async def test_a_micro_batch_takes_a_quarter_of_the_bytes_that_may_wait(runner: PartitionRunner) -> None:
+    give(runner, 16, b"x" * (LARGE - 5))
+    assert [len(await runner._gather()) for _ in range(4)] == [4, 4, 4, 4]
+    assert runner.idle
+
+
+async def test_what_is_larger_goes_alone(runner: PartitionRunner) -> None:
+    give(runner, 2, b"x" * 16 * LARGE)
+    assert [len(await runner._gather()) for _ in range(2)] == [1, 1]
+
+
+async def test_a_topic_goes_on_when_half_is_left(runner: PartitionRunner, control: Control) -> None:
+    give(runner, 16, b"x" * LARGE)
+    paused = []
+    while not runner.idle:
+        await runner._gather()
+        paused.append(bool(control.paused))
+    assert paused == [True, True, False, False, False, False]

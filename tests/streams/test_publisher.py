@@ -1,0 +1,31 @@
+"""In which order a micro-batch is published."""
+
+import asyncio
+
+from processors.plane import Output
+from streams.publisher import Appended, Publisher
+from streams.settings import Settings, WorkerSettings
+
+
+class SlowPublisher(Publisher):
+    """Notes when each log is begun and acknowledged, the first one late."""
+
+    def __init__(self) -> None:
+        super().__init__(Settings(worker=WorkerSettings(processing_guarantee="at_least_once")), "users-0")
+        self.seen: list[str] = []
+
+    async def _send_log(self, topic: str, partition: int, outputs: list[Output]) -> Appended:
+        self.seen.append(f"{topic} sent")
+        await asyncio.sleep(0.05 if topic == "slow" else 0)
+        self.seen.append(f"{topic} acknowledged")
+        return Appended(len(outputs), None)
+
+
+async def test_without_transactions_the_last_log_waits_for_all_others() -> None:
+    """A worker that dies in between does the batch again; the other way round its outputs would be lost."""
+    publisher = SlowPublisher()
+    outputs = [Output(topic, 0, None, b"") for topic in ("slow", "fast", "changelog", "changelog")]
+    appended = await publisher.publish(outputs)
+    await publisher.stop()
+    assert publisher.seen[-2:] == ["changelog sent", "changelog acknowledged"]
+    assert {topic: end for (topic, _), (end, _) in appended.items()} == {"slow": 1, "fast": 1, "changelog": 2}

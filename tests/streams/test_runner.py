@@ -1,0 +1,265 @@
+"""A partition's life in a worker, around a changelog in memory: fenced, damaged, behind or ahead of its logs."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from processors.errors import CorruptStoreError, FencedError, StateError
+from processors.plane import Output
+from state.rocks import RocksStore
+from state.store import ChangelogRecord, PartitionStore
+from streams.metrics import Metrics
+from streams.partition import SourceBatch
+from streams.publisher import Appended
+from streams.runner import PartitionRunner, SourceControl
+from streams.settings import KafkaSettings, Settings, WorkerSettings
+from streams.stores import Stores
+from tests.streams.test_partition import LogPlane, batch
+
+CHANGELOG = "internal.changelog.log"
+
+
+class Place:
+    """What a runner meets outside: a changelog, the ends of its source logs, other workers."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.settings = Settings(
+            kafka=KafkaSettings(session_timeout_s=1), worker=WorkerSettings(state_dir=str(folder), commit_interval_ms=0)
+        )
+        self.changelog: list[ChangelogRecord] = []
+        self.begins: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
+        self.sought: dict[str, int] = {}
+        self.fenced = self.publishers = 0
+        self.metrics = Metrics()
+        self.stores = Stores(self.settings)
+        monkeypatch.setattr("streams.runner.Publisher", lambda *_: FakePublisher(self))
+        monkeypatch.setattr("streams.runner.restore", self._restore)
+
+    async def _restore(self, _s: Any, _p: Any, _n: int, store: PartitionStore[Any], *_: Any) -> int:
+        begin = store.changelog_offset()
+        store.restore(self.changelog[begin:], len(self.changelog))
+        return len(self.changelog) - begin
+
+    async def _seek(self, topic: str, _: int, offset: int) -> None:
+        self.sought[topic] = offset
+
+    async def _beginning(self, topic: str, _: int) -> int:
+        return self.begins.get(topic, 0)
+
+    async def _end(self, topic: str, _: int) -> int:
+        return self.ends.get(topic, 1000)
+
+    def runner(self) -> PartitionRunner:
+        source = SourceControl(self._seek, self._beginning, self._end, lambda *_: None, lambda *_: None)
+        return PartitionRunner(self.settings, LogPlane(), 3, source, 0, self.metrics, self.stores)
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(f"nearstream_{name}_total", labels) or 0.0
+
+
+class FakePublisher:
+    transactional = True
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        place.publishers += 1
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
+        if self._place.fenced:
+            self._place.fenced -= 1
+            raise FencedError("log-3: another worker has taken over")
+        self._place.changelog += [ChangelogRecord(o.key or b"", o.value) for o in outputs if o.topic == CHANGELOG]
+        return {(CHANGELOG, 3): Appended(len(self._place.changelog), None)}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+@asynccontextmanager
+async def running(runner: PartitionRunner) -> AsyncIterator[asyncio.Task[None]]:
+    ready = asyncio.Event()
+    ready.set()
+    task = asyncio.create_task(runner.run(ready))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Any, seconds: float = 5) -> None:
+    deadline = monotonic() + seconds
+    while not condition():
+        assert monotonic() < deadline, "not in time"
+        await asyncio.sleep(0.01)
+
+
+def deliver(runner: PartitionRunner, *batches: SourceBatch) -> list[int]:
+    """Hand batches over; what is returned grows with each that is acknowledged."""
+    acknowledged: list[int] = []
+    for part in batches:
+        runner.deliver(part, lambda end=part.end: acknowledged.append(end))  # type: ignore[misc]  # bound now
+    return acknowledged
+
+
+def seen(runner: PartitionRunner) -> list[str]:
+    assert runner.processor is not None
+    (state,) = runner.processor.store.read(["all"])
+    return list(state.seen) if state else []
+
+
+async def test_a_fenced_runner_takes_its_partition_over_again(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        place.fenced = 1
+        lost = deliver(runner, batch("a", 0, 2))
+        await until(lambda: runner.processor is None)
+        await until(lambda: runner.processor)
+        assert (lost, place.publishers) == ([], 2)
+        deliver(runner, batch("a", 0, 2))
+        await until(lambda: seen(runner) == ["a0", "a1"])
+
+
+async def test_a_runner_that_is_fenced_rests_longer_each_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        monkeypatch.setattr("streams.runner.asyncio.sleep", rest)
+        for _ in range(9):
+            await runner._rest(FencedError("again"))
+        monkeypatch.undo()
+    assert rests == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+async def test_a_fenced_runner_whose_partition_went_elsewhere_lets_it_go(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner) as task:
+        await until(lambda: runner.processor)
+        place.fenced = 1
+        deliver(runner, batch("a", 0, 2))
+        await until(lambda: runner.processor is None)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert (place.publishers, task.cancelled()) == (1, True)
+
+
+async def test_a_store_found_damaged_at_work_is_made_anew(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch("a", 0, 2))
+        await until(lambda: seen(runner) == ["a0", "a1"])
+        damage(monkeypatch, runner)
+        lost = deliver(runner, batch("a", 2, 3))
+        await until(lambda: place.publishers == 2 and runner.processor)
+        assert lost == []
+        deliver(runner, batch("a", 2, 3))
+        await until(lambda: seen(runner) == ["a0", "a1", "a2"])
+
+
+async def test_a_store_found_damaged_twice_fails_the_worker(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = place.runner()
+    async with running(runner) as task:
+        for publishers in (1, 2):
+            await until(lambda n=publishers: place.publishers == n and runner.processor)
+            damage(monkeypatch, runner)
+            deliver(runner, batch("a", 0, 1))
+        with pytest.raises(CorruptStoreError):
+            await asyncio.wait_for(task, 5)
+
+
+def damage(monkeypatch: pytest.MonkeyPatch, runner: PartitionRunner) -> None:
+    """From now on the runner's store can be read no more."""
+    assert runner.processor is not None
+    store = runner.processor.store
+    assert isinstance(store, RocksStore)
+
+    def fail(_: object) -> None:
+        raise CorruptStoreError(f"state directory {store.path} cannot be read: Corruption")
+
+    monkeypatch.setattr(store, "_get", fail)
+
+
+async def test_a_position_that_is_new_begins_another_life(place: Place) -> None:
+    lives = []
+    for _ in range(2):
+        runner = place.runner()
+        async with running(runner):
+            await until(lambda r=runner: r.processor)
+            deliver(runner, batch("a", 0, 1))
+            await until(lambda r=runner: seen(r))
+            assert runner.processor is not None
+            lives.append(runner.processor.position.incarnation)
+        place.changelog.clear()
+        assert place.stores.rebuild(LogPlane(), 3) or len(lives) == 2
+    assert 0 < lives[0] < lives[1]
+
+
+async def test_a_log_that_ends_before_the_position_is_refused(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch("a", 0, 7))
+        await until(lambda: seen(runner))
+    assert place.stores.rebuild(LogPlane(), 3), "the next worker knows of it from the changelog alone"
+    place.ends["a"] = 6
+    with pytest.raises(StateError, match=r"a\[3\] ends at 6, but it has been applied up to 7: .* start anew: delete"):
+        await place.runner().run(asyncio.Event())
+
+
+async def test_a_log_that_is_replaced_under_a_worker_is_refused_once_it_stands_still(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch("a", 0, 7))
+        await until(lambda: seen(runner))
+        place.ends["a"] = 6
+        with pytest.raises(StateError, match="the topic was recreated"):
+            await runner.reseek()
+
+
+@pytest.mark.parametrize(("topic", "lost"), [("internal.events", 0), ("events.click.v1", 2)])
+async def test_what_retention_took_is_stepped_over_and_counted_where_it_must_have_been_records(
+    place: Place, topic: str, lost: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(LogPlane, "source_topics", (topic,))
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch(topic, 0, 3))
+        await until(lambda: seen(runner))
+    place.begins[topic] = 5
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        assert (place.sought, place.counted("lost_records", topic=topic)) == ({topic: 5}, lost)
+    assert "read up to 3, but the log begins at 5 now" in caplog.text
+
+
+async def test_repeated_records_count_though_nothing_else_came(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        acknowledged = deliver(runner, batch("a", 0, 3), batch("a", 0, 3))
+        await until(lambda: len(acknowledged) == 2)
+        acknowledged = deliver(runner, batch("a", 1, 3))
+        await until(lambda: acknowledged)
+        assert place.counted("repeated_records", plane="log") == 5

@@ -1,0 +1,42 @@
+"""What the README shows works as it stands there."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from processors.intake import Intake, Refusal
+from processors.users_plane import Recommendation
+from streams.eventfile import COLUMNS, EVENT_TYPES
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_example_in_python_recommends_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = blocks("python")
+    exec(compile(example, "README.md", "exec"), {})
+    *_, last = capsys.readouterr().out.splitlines()
+    message = msgspec.json.decode(last, type=Recommendation)
+    assert (message.user_id, message.items[0].item_id) == ("bob", "lamp")
+    assert message.items[0].reasons[0].text == "Often viewed together with tent"
+
+
+def test_the_event_is_taken_as_it_is() -> None:
+    event = Intake().read(blocks("json")[0].encode(), "click", at_ms=1_748_859_300_250)
+    assert not isinstance(event, Refusal)
+    assert (event.time_ms, event.repairs) == (1_748_859_300_250, ())
+
+
+def test_the_recommendation_has_the_form_of_one() -> None:
+    assert msgspec.json.decode(blocks("json")[1], type=Recommendation).caused_by.event_id == "7f9c"
+
+
+def test_every_type_and_column_of_event_files_is_named() -> None:
+    files = README.partition("Bring your own file")[2]
+    assert ",".join(COLUMNS) in files
+    assert [kind for kind in EVENT_TYPES if f"`{kind}`" not in files] == []
