@@ -22,6 +22,24 @@ Entries = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 EntriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 """The same, or none."""
 
+Reach = Annotated[int, msgspec.Meta(ge=0, le=256)]
+"""Items of a user, or neighbours of an item, that a candidate source goes through."""
+
+Listed = Annotated[int, msgspec.Meta(ge=0, le=100)]
+"""Items of a list kept for everybody; :data:`processors.item_index.POPULAR_DEPTH` bounds it."""
+
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+"""A share of one."""
+
+Rate = Annotated[float, msgspec.Meta(ge=0.0, le=100.0)]
+"""A rate or weight without a unit."""
+
+Examples = Annotated[int, msgspec.Meta(ge=0, le=256)]
+"""Training examples per micro-batch."""
+
+Places = Annotated[int, msgspec.Meta(ge=1, le=100)]
+"""Places of a slate."""
+
 Steps = Annotated[int, msgspec.Meta(ge=0, le=127)]
 """Steps within a session; signals carry them in a byte."""
 

@@ -19,9 +19,29 @@ from processors.profile import Profile
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.base import Floats, Ints
 
-_POSITION_BITS = 21
-MAX_ROWS = 512
-"""Users per pass: keeps the pairs of a pass below 2**21 and their columns inside the cache."""
+MAX_ROWS = 256
+"""Users per pass: keeps the columns of a pass inside the cache."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A source's block among those of all sources.
+
+    Attributes
+    ----------
+    at
+        Number of its first pair, counted over all blocks.
+    columns
+        Names of its values.
+    """
+
+    at: int
+    block: Block
+    columns: tuple[str, ...]
+
+    def column(self, name: str) -> Floats:
+        """One value of the pairs, by name."""
+        return self.block.values[self.columns.index(name)]
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class Candidates:
     starts, order
         The pairs behind candidate ``c`` are ``order[starts[c] : starts[c + 1]]``, counted over all blocks.
     blocks
-        What the sources proposed, by name, with the number of each block's first pair.
+        What the sources proposed, by name.
     """
 
     visitors: Visitors
@@ -60,7 +80,7 @@ class Candidates:
     history: Ints
     starts: Ints
     order: Ints
-    blocks: dict[str, tuple[int, Block]]
+    blocks: dict[str, Proposal]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -85,24 +105,25 @@ class Gatherer:
         Complexity: a sort of the pairs proposed, about 500 integers per user.
         """
         visitors = Visitors.of(profiles, now_ms, index)
-        blocks: dict[str, tuple[int, Block]] = {}
+        blocks: dict[str, Proposal] = {}
         at = 0
         for source in self.sources:
             block = source.propose(visitors, index)
-            blocks[source.name] = at, block
+            blocks[source.name] = Proposal(at, block, source.columns)
             at += len(block.rows)
         older_rows, older_slots = _older(profiles, index)
         capacity = len(index.trend)
         keys = np.concatenate(
             [
-                *(block.rows * capacity + block.slots for _, block in blocks.values()),
+                *(part.block.rows * capacity + part.block.slots for part in blocks.values()),
                 visitors.rows * capacity + visitors.slots,
                 older_rows * capacity + older_slots,
             ]
         )
-        packed = np.sort(keys << _POSITION_BITS | np.arange(len(keys)))
-        order = packed & ((1 << _POSITION_BITS) - 1)
-        sorted_keys = packed >> _POSITION_BITS
+        bits = len(keys).bit_length()
+        packed = np.sort(keys << bits | np.arange(len(keys)))
+        order = packed & ((1 << bits) - 1)
+        sorted_keys = packed >> bits
         first = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
         of_pair = np.empty(len(keys), np.int64)
         of_pair[order] = np.repeat(np.arange(len(first)), np.diff(first, append=len(keys)))
@@ -115,7 +136,7 @@ class Gatherer:
             rows=rows,
             slots=group_keys - rows * capacity,
             begins=np.searchsorted(rows, np.arange(len(visitors) + 1)),
-            values=self._values(blocks, of_pair, len(first)),
+            values=_values(blocks, of_pair, len(first)),
             proposed=_proposed(blocks, of_pair, len(first)),
             touched=touched,
             history=of_pair[at : at + len(visitors.rows)],
@@ -124,20 +145,20 @@ class Gatherer:
             blocks=blocks,
         )
 
-    def _values(self, blocks: dict[str, tuple[int, Block]], of_pair: Ints, n: int) -> dict[str, Floats]:
-        return {
-            name: np.bincount(of_pair[at : at + len(column)], column, n)
-            for source in self.sources
-            for at, block in (blocks[source.name],)
-            for name, column in zip(source.columns, block.values, strict=True)
-        }
+
+def _values(blocks: dict[str, Proposal], of_pair: Ints, n: int) -> dict[str, Floats]:
+    return {
+        name: np.bincount(of_pair[part.at : part.at + len(column)], column, n)
+        for part in blocks.values()
+        for name, column in zip(part.columns, part.block.values, strict=True)
+    }
 
 
-def _proposed(blocks: dict[str, tuple[int, Block]], of_pair: Ints, n: int) -> dict[str, npt.NDArray[np.bool_]]:
+def _proposed(blocks: dict[str, Proposal], of_pair: Ints, n: int) -> dict[str, npt.NDArray[np.bool_]]:
     proposed = {}
-    for name, (at, block) in blocks.items():
+    for name, part in blocks.items():
         proposed[name] = np.zeros(n, np.bool_)
-        proposed[name][of_pair[at : at + len(block.rows)]] = True
+        proposed[name][of_pair[part.at : part.at + len(part.block.rows)]] = True
     return proposed
 
 

@@ -121,6 +121,11 @@ class ItemIndex:
         get = self._slots.get
         return [get(item_id, -1) for item_id in item_ids]
 
+    def category_name(self, slot: int) -> str | None:
+        """Category of the item in a slot, if it has one."""
+        view = self.views[slot]
+        return None if view is None else view.category
+
     def view(self, item_id: str) -> ItemView | None:
         """What was last published of an item."""
         slot = self._slots.get(item_id, -1)

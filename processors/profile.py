@@ -128,6 +128,10 @@ class ProfileKeeper:
     def __init__(self, settings: ProfileSettings) -> None:
         self.settings = settings
 
+    def knows(self, profile: Profile, event: Event) -> bool:
+        """Whether the profile has learned an event of this id, as far back as it remembers ids."""
+        return FingerprintRing.contains(profile.event_ids, fingerprint(event.event_id))
+
     def learn(self, profile: Profile, event: Event) -> Learned:
         """Fold one event into the profile, in place.
 

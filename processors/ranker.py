@@ -3,13 +3,14 @@
 Before an event is learned by anything else, the list its user would have been shown is a question: where in it was the
 item that the user then chose? The answer is one step of softmax regression over the list, which pulls the weights
 towards what told the chosen item from the others. There are two heads: one for slates of anything, one for slates of
-what the user has not touched, because what makes people come back to an item says nothing of what they discover.
+what the user has not touched, because what makes people come back to an item says nothing of what they discover. And
+there are weights of their own for users with little history, added to those that all share: with one visit to go by,
+the crowd says more, with ten the user does.
 
 References
 ----------
 Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise approach to listwise approach", ICML 2007
-(the loss, for one chosen item). J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and
-stochastic optimization", JMLR 12, 2011 (the steps).
+(the loss, for one chosen item).
 """
 
 from __future__ import annotations
@@ -17,87 +18,170 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from processors.candidates import Candidates
-from processors.sources.base import Floats, Ints
+from processors.sources.base import Floats, Ints, Visitors
 
 HEADS = ("any", "new")
 """Which weights rank: those for slates of anything, those for slates of what the user has not touched."""
 
+HISTORY_EDGES = (1, 2, 4)
+"""Lengths of known history at which a user passes to the next bucket of weights."""
+
+BUCKETS = len(HISTORY_EDGES) + 1
+
 NEVER = -np.inf
 _TIE = 1e-9
 
+FALLBACK = {
+    "together": 2.0,
+    "together_root": 2.0,
+    "next": 1.0,
+    "next_root": 1.0,
+    "related": 1.0,
+    "trend_day": 0.5,
+    "trend_day_root": 1.0,
+    "own": 1.0,
+    "own_position": 2.0,
+    "own_count": 0.5,
+    "category_share": 0.5,
+}
+"""Weights before anything was learned, and for when what was learned is worse: the order of co-visitation."""
 
-def scores_of(weights: Floats, features: Floats) -> Floats:
+
+def fallback_weights(names: tuple[str, ...]) -> Floats:
+    """Shape (heads, buckets + 1, features): what is shared, then what each bucket adds, which is nothing.
+
+    Examples
+    --------
+    >>> fallback_weights(("together", "visits"))[0].tolist()
+    [[2.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+    """
+    weights = np.zeros((len(HEADS), BUCKETS + 1, len(names)))
+    weights[:, 0] = [FALLBACK.get(name, 0.0) for name in names]
+    return weights
+
+
+def carried_over(names: tuple[str, ...], known: tuple[str, ...], values: bytes, fresh: Floats) -> Floats:
+    """Figures per feature, those of features that were known before carried over by name.
+
+    Parameters
+    ----------
+    names
+        The features now.
+    known, values
+        The features before, and their figures: float64 of shape (heads, buckets + 1, known features).
+    fresh
+        Figures of a feature that was not known, shape (heads, buckets + 1, features).
+    """
+    old = np.frombuffer(values, np.float64).reshape(*fresh.shape[:2], len(known))
+    if names == known:
+        return old.copy()
+    carried = fresh.copy()
+    shared = [name for name in names if name in known]
+    carried[:, :, [names.index(name) for name in shared]] = old[:, :, [known.index(name) for name in shared]]
+    return carried
+
+
+def buckets_of(visitors: Visitors) -> Ints:
+    """Bucket of each user, by how many of the user's recent items the index knows."""
+    known = np.bincount(visitors.rows, minlength=len(visitors))
+    return np.searchsorted(HISTORY_EDGES, known, side="right")
+
+
+def scores_of(weights: Floats, candidates: Candidates, features: Floats) -> Floats:
     """Linear scores, shape (candidates,).
 
     Added up feature by feature: unlike a matrix product, that gives a candidate the same score to the last bit
     whatever other candidates it is scored with.
-    """
-    scores = np.zeros(features.shape[1])
-    for weight, column in zip(weights.tolist(), features, strict=True):
-        if weight:
-            scores += weight * column
-    return scores
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """What some questions taught one head.
-
-    Attributes
-    ----------
-    gradients
-        Of the loss by the weights, one row per question whose item was a candidate.
-    losses
-        Negative log-likelihood of the chosen item, one per row of ``gradients``.
-    ranks
-        Place of the chosen item in the list, from 1; 0 if it was no candidate. One per question.
-    """
-
-    gradients: Floats
-    losses: Floats
-    ranks: Ints
-
-
-def learn(weights: Floats, candidates: Candidates, features: Floats, asked: Ints, head: str) -> Lessons:
-    """Ask where the chosen items stood.
 
     Parameters
     ----------
     weights
-        Of the head.
-    asked
-        Slot of the item that each user chose; -1 if there is no question for the user, or the index doesn't know it.
-    head
-        One of :data:`HEADS`; for ``new``, what the user has touched is not in the list.
+        Of one head, shape (buckets, features).
+    features
+        Shape (features, candidates).
     """
-    listed = np.ones(len(candidates), np.bool_) if head == "any" else ~candidates.touched
-    listed &= asked[candidates.rows] >= 0
-    rows, columns = candidates.rows[listed], features[:, listed]
-    chosen = candidates.slots[listed] == asked[rows]
-    users = len(asked)
-    ranks = np.zeros(users, np.int64)
+    buckets = buckets_of(candidates.visitors)
+    lengths = np.diff(candidates.begins)
+    scores = np.zeros(features.shape[1])
+    for of_bucket, column in zip(weights.T, features, strict=True):
+        if of_bucket.any():
+            scores += np.repeat(of_bucket[buckets], lengths) * column
+    return scores
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What some questions taught one head.
+
+    Attributes
+    ----------
+    users
+        Row of each question whose item was listed.
+    gradients
+        Of the loss by the weights, one row for each of ``users``; every figure in [-1, 1].
+    losses
+        Negative log-likelihood of the chosen item, one for each of ``users``.
+    ranks
+        Place of the chosen item in the list, from 1; 0 if it was not listed. One per user.
+    plain_ranks
+        The same by the order of co-visitation.
+    """
+
+    users: Ints
+    gradients: Floats
+    losses: Floats
+    ranks: Ints
+    plain_ranks: Ints
+
+
+def ask(
+    scores: Floats, plain: Floats, candidates: Candidates, features: Floats, listed: Floats, chosen: Ints
+) -> Answers:
+    """Ask where the chosen items stood among those listed.
+
+    Parameters
+    ----------
+    scores, plain
+        By what is learned, and by co-visitation alone.
+    listed
+        Which candidates are in the lists.
+    chosen
+        Slot of the item that each user chose; -1 if there is no question for the user, or the index doesn't know it.
+    """
+    users = len(chosen)
+    is_chosen = listed & (candidates.slots == chosen[candidates.rows])
     answered = np.zeros(users, np.bool_)
-    answered[rows[chosen]] = True
-    of_answered = answered[rows]
-    rows, columns, chosen = rows[of_answered], columns[:, of_answered], chosen[of_answered]
-    if not len(rows):
-        return Lessons(np.empty((0, len(weights))), np.empty(0), ranks)
-    scores = scores_of(weights, columns)
+    answered[candidates.rows[is_chosen]] = True
+    kept = np.flatnonzero(listed & answered[candidates.rows])
+    ranks, plain_ranks = np.zeros(users, np.int64), np.zeros(users, np.int64)
+    if not len(kept):
+        return Answers(kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks)
+    rows, columns, is_chosen = candidates.rows[kept], features[:, kept], is_chosen[kept]
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
     lengths = np.diff(begins, append=len(rows))
-    best = np.repeat(np.maximum.reduceat(scores, begins), lengths)
-    odds = np.exp(scores - best)
-    shares = odds / np.repeat(np.add.reduceat(odds, begins), lengths)
+    asked = rows[begins]
+    ranks[asked] = _places(scores[kept], is_chosen, begins, lengths)
+    plain_ranks[asked] = _places(plain[kept], is_chosen, begins, lengths)
+    shares = _softmax(scores[kept], begins, lengths)
     expected = np.add.reduceat(columns * shares, begins, axis=1)
-    of_chosen = np.repeat(scores[chosen], lengths)
-    ranks[rows[chosen]] = np.add.reduceat((scores > of_chosen).astype(np.int64), begins) + 1
-    return Lessons((expected - columns[:, chosen]).T, -np.log(shares[chosen]), ranks)
+    gradients = (expected - columns[:, is_chosen]).T
+    return Answers(asked, gradients, -np.log(np.maximum(shares[is_chosen], 1e-300)), ranks, plain_ranks)
+
+
+def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:
+    odds = np.exp(scores - np.repeat(np.maximum.reduceat(scores, begins), lengths))
+    shares: Floats = odds / np.repeat(np.add.reduceat(odds, begins), lengths)
+    return shares
+
+
+def _places(scores: Floats, is_chosen: Floats, begins: Ints, lengths: Ints) -> Ints:
+    """Place of the chosen item of each list; of equals, it is the last: nothing is won by saying nothing."""
+    above = scores >= np.repeat(scores[is_chosen], lengths)
+    return np.add.reduceat(above.astype(np.int64), begins)
 
 
 def with_ties(scores: Floats, ties: Floats) -> Floats:
     """Scores in which equals differ by a hash of their item's id."""
-    found: npt.NDArray[np.float64] = scores + ties * _TIE
-    return found
+    return scores + ties * _TIE

@@ -1,24 +1,31 @@
 """Slates: the best candidates per user and placement, with a reason for each, as messages.
 
-The score is a blend with fixed weights; each co-visitation source is first divided by the user's best candidate in it,
-so that the weights mean the same for a user with one visit and one with sixty.
+The way of a slate: sources propose (:mod:`processors.candidates`), each candidate gets its features
+(:mod:`processors.features`), the learned ranker scores them (:mod:`processors.ranker`), the best are taken, and each is
+explained (:mod:`processors.reasons`).
 """
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-SOURCES=('a','b','recent','x');MAX_ROWS=512
-from processors.candidates import Candidates,Floats,Ints
-from processors.sources import SourceSettings as CandidateSettings
-
+from processors.bounds import Examples as ExampleCount
+from processors.bounds import Places
+from processors.candidates import MAX_ROWS, Candidates, Gatherer
+from processors.features import feature_names, features_of
 from processors.item_index import ItemIndex
+from processors.model_book import ModelBook
 from processors.profile import Profile
-
-_NEVER = -np.inf
-_TIE = 1e-9
+from processors.ranker import HEADS, NEVER, Answers, ask, buckets_of, fallback_weights, scores_of, with_ties
+from processors.reasons import KINDS, Explainer, Locale, Reason, holds, reason_of
+from processors.sources import SourceSettings
+from processors.sources.base import Floats, Ints
+from processors.training import Examples, examples_of
 
 
 class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,31 +43,25 @@ class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     only_new: bool = False
-    size: int = 20
+    size: Places = 20
 
 
 class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Placements and the weights of the blend, in the order of :data:`processors.candidates.SOURCES`."""
+    """Placements, sources, and how much is learned.
+
+    Parameters
+    ----------
+    locale
+        Language of the reasons' texts.
+    training_examples
+        Users per micro-batch whose choice the ranker learns from, at most: bounds the cost under load, where there are
+        examples enough. 0 learns nothing.
+    """
 
     placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
-    together: float = 1.0
-    next: float = 0.5
-    recent: float = 0.6
-    popular: float = 0.02
-    candidates: CandidateSettings = CandidateSettings()
-
-    @property
-    def model_version(self) -> str:
-        """Names the logic and its weights: two slates with the same version were ranked alike."""
-        return f"blend-1:{self.together:g},{self.next:g},{self.recent:g},{self.popular:g}"
-
-
-class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why an item is in a slate. ``item_id`` is the user's own item that led to it."""
-
-    kind: str
-    item_id: str | None = None
-    text: str | None = None
+    sources: SourceSettings = SourceSettings()
+    locale: Locale = "en"
+    training_examples: ExampleCount = 64
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -77,140 +78,194 @@ class SlateItem(msgspec.Struct, frozen=True):
 class Slates:
     """Slates of several users for one placement, as arrays of shape (users, size).
 
-    ``slots`` is -1 beyond the end of a slate; ``sources`` are indices into :data:`SOURCES`; ``because`` is the slot of
-    the recent item behind a co-visitation candidate, else -1.
+    ``slots`` is -1 beyond the end of a slate; ``kinds`` are indices into :data:`processors.reasons.KINDS`; ``because``
+    is the slot of the user's own item behind a reason, else -1.
     """
 
     slots: Ints
     scores: Floats
-    sources: Ints
+    kinds: Ints
     because: Ints
+    locale: Locale
 
     def items(self, row: int, index: ItemIndex) -> list[SlateItem]:
         """The slate of one user."""
         ids, found = index.ids, []
-        columns = (self.slots[row], self.scores[row], self.sources[row], self.because[row])
-        for rank, (slot, score, source, because) in enumerate(
+        columns = (self.slots[row], self.scores[row], self.kinds[row], self.because[row])
+        for rank, (slot, score, kind, because) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True), 1
         ):
             if slot < 0:
                 break
-            reason = _reason(source, ids[because] if because >= 0 else None)
-            found.append(SlateItem(ids[slot], rank, score, SOURCES[source], (reason,)))
+            reason = reason_of(kind, because, slot, self.locale, index)
+            found.append(SlateItem(ids[slot], rank, score, _SOURCES[kind], (reason,)))
         return found
 
 
-def _reason(source: int, because: str | None) -> Reason:
-    if source == 0:
-        return Reason("viewed_together", because, f"Often viewed together with {because}")
-    if source == 1:
-        return Reason("viewed_next", because, f"Often viewed right after {because}")
-    return _VIEWED if source == SOURCES.index("recent") else _TRENDING
+_SOURCES = tuple(kind.column or kind.source for kind in KINDS)
 
 
-_VIEWED = Reason("viewed_before", None, "You looked at this before")
-_TRENDING = Reason("trending", None, "Popular right now")
+@dataclass(frozen=True)
+class _Scored:
+    """Candidates with their features, which of them anything true can be said of, and the hash that breaks ties."""
+
+    candidates: Candidates
+    features: Floats
+    true: npt.NDArray[np.bool_]
+    ties: Floats
 
 
 class Ranker:
-    """Ranks for many users at once.
+    """Ranks for many users at once, and finds out what their next choice teaches.
 
     Parameters
     ----------
     settings
-        Placements and weights.
+        Placements and sources.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Names of the features.
     """
 
     def __init__(self, settings: RankingSettings) -> None:
         self.settings = settings
-        self._weights = np.array([settings.together, settings.next, settings.recent, settings.popular])
+        self._gatherer = Gatherer(settings.sources)
+        self.features = feature_names(self._gatherer.columns)
+        self._explainer = Explainer(self.features)
+        self._plain = fallback_weights(self.features)[:, 0:1] + fallback_weights(self.features)[:, 1:]
 
-    def rank(self, profiles: Sequence[Profile], index: ItemIndex) -> list[Slates]:
+    def rank(
+        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, book: ModelBook
+    ) -> list[Slates]:
         """Slates per placement, in the order of the settings; rows as in ``profiles``.
 
-        Deterministic in profiles and published item views alone: ties are broken by a hash of the item id.
+        Deterministic in profiles, moments, published item views and model alone: ties are broken by a hash of the item
+        id, and it makes no difference who else is ranked for.
+
+        Parameters
+        ----------
+        now_ms
+            The moment each slate is for, milliseconds since the epoch.
         """
         parts = [
-            self._rank_part(profiles[at : at + MAX_ROWS], index) for at in range(0, max(1, len(profiles)), MAX_ROWS)
+            self._rank_part(profiles[at : at + MAX_ROWS], now_ms[at : at + MAX_ROWS], index, book.serving)
+            for at in range(0, max(1, len(profiles)), MAX_ROWS)
         ]
         if len(parts) == 1:
             return parts[0]
         return [_stack([part[n] for part in parts]) for n in range(len(self.settings.placements))]
 
-    def _rank_part(self, profiles: Sequence[Profile], index: ItemIndex) -> list[Slates]:
-        candidates = gather_candidates(profiles, index, self.settings.candidates)
-        shares = candidates.values * self._weights
-        if len(shares):
-            row_starts = np.flatnonzero(np.diff(candidates.rows, prepend=-1))
-            best = np.maximum.reduceat(candidates.values[:, :2], row_starts)
-            of_row = np.repeat(np.arange(len(row_starts)), np.diff(row_starts, append=len(shares)))
-            shares[:, :2] /= np.where(best > 0.0, best, 1.0)[of_row]
-        scores = shares.sum(axis=1)
-        scores = np.where(scores > 0.0, scores + index.tie[candidates.slots] * _TIE, _NEVER)
-        return [
-            self._slates(
-                candidates,
-                shares,
-                np.where(candidates.touched, _NEVER, scores) if placement.only_new else scores,
-                len(profiles),
-                placement.size,
-                index,
-            )
-            for placement in self.settings.placements
-        ]
+    def lessons(
+        self,
+        profiles: Sequence[Profile],
+        now_ms: Sequence[int],
+        chosen: Sequence[str],
+        index: ItemIndex,
+        book: ModelBook,
+    ) -> tuple[list[Answers], Examples | None]:
+        """What the users' choices teach, given the profiles as they were before.
+
+        Parameters
+        ----------
+        profiles
+            At most :data:`processors.candidates.MAX_ROWS`, not empty.
+        now_ms
+            When each user chose.
+        chosen
+            Item of each user.
+
+        Returns
+        -------
+        answers
+            Per head, in the order of :data:`processors.ranker.HEADS`.
+        examples
+            The same for the models plane; :obj:`None` if there is nothing to learn.
+        """
+        scored = self._score(profiles, now_ms, index)
+        candidates, features = scored.candidates, scored.features
+        slots = np.array(index.slots_of(list(chosen)), np.int64)
+        is_touched = candidates.touched & (candidates.slots == slots[candidates.rows])
+        touched = np.zeros(len(profiles), np.bool_)
+        touched[candidates.rows[is_touched]] = True
+        answers = []
+        for head, name in enumerate(HEADS):
+            listed = scored.true.any(axis=0)
+            asked = slots
+            if name == "new":
+                listed = listed & ~candidates.touched
+                asked = np.where(touched, -1, slots)
+            scores = scores_of(book.learned[head], candidates, features)
+            plain = scores_of(self._plain[head], candidates, features)
+            answers.append(ask(scores, plain, candidates, features, listed, asked))
+        return answers, examples_of(self.features, buckets_of(candidates.visitors), answers)
+
+    def _score(self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> _Scored:
+        candidates = self._gatherer.gather(profiles, now_ms, index)
+        return _Scored(candidates, features_of(candidates, index), holds(candidates), index.tie[candidates.slots])
+
+    def _rank_part(
+        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, weights: Floats
+    ) -> list[Slates]:
+        scored = self._score(profiles, now_ms, index)
+        shown = scored.true.any(axis=0)
+        of_head: dict[str, Floats] = {}
+        slates = []
+        for placement in self.settings.placements:
+            name = "new" if placement.only_new else "any"
+            head = HEADS.index(name)
+            if name not in of_head:
+                scores = with_ties(scores_of(weights[head], scored.candidates, scored.features), scored.ties)
+                kept = shown & ~scored.candidates.touched if placement.only_new else shown
+                of_head[name] = np.where(kept, scores, NEVER)
+            slates.append(self._slates(scored, of_head[name], weights[head], len(profiles), placement.size, index))
+        return slates
 
     def _slates(
-        self, candidates: Candidates, shares: Floats, scores: Floats, users: int, size: int, index: ItemIndex
+        self, scored: _Scored, scores: Floats, weights: Floats, users: int, size: int, index: ItemIndex
     ) -> Slates:
-        chosen, kept = _top(candidates.rows, scores, users, size)
-        flat = np.flatnonzero(kept.ravel())
-        picked = chosen.ravel()[flat]
+        candidates = scored.candidates
+        best, filled = _top(candidates.begins, scores, users, size)
+        flat = np.flatnonzero(filled.ravel())
+        picked = best.ravel()[flat]
+        of_picked = weights[buckets_of(candidates.visitors)[candidates.rows[picked]]].T
+        explained = self._explainer.explain(
+            candidates, picked, scored.features[:, picked] * of_picked, scored.true, index
+        )
         slots = np.full(users * size, -1, np.int64)
-        sources, because = slots.copy(), slots.copy()
-        score = np.zeros(users * size)
+        kinds, because, score = slots.copy(), slots.copy(), np.zeros(users * size)
         slots[flat] = candidates.slots[picked]
         score[flat] = np.round(scores[picked], 6)
-        source = np.argmax(shares[picked], axis=1) if len(picked) else picked
-        sources[flat] = source
-        explained = source < 2
-        because[flat[explained]] = _strongest_link(candidates, picked[explained], source[explained], index)
+        kinds[flat], because[flat] = explained.kinds, explained.links
         shape = (users, size)
-        return Slates(slots.reshape(shape), score.reshape(shape), sources.reshape(shape), because.reshape(shape))
+        return Slates(
+            slots.reshape(shape),
+            score.reshape(shape),
+            kinds.reshape(shape),
+            because.reshape(shape),
+            self.settings.locale,
+        )
 
 
 def _stack(parts: list[Slates]) -> Slates:
     return Slates(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("slots", "scores", "sources", "because"))
+        slots=np.concatenate([part.slots for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        kinds=np.concatenate([part.kinds for part in parts]),
+        because=np.concatenate([part.because for part in parts]),
+        locale=parts[0].locale,
     )
 
 
-def _top(rows: Ints, scores: Floats, users: int, size: int) -> tuple[Ints, "np.ndarray"]:
+def _top(begins: Ints, scores: Floats, users: int, size: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """Candidate numbers of each user's ``size`` best, best first, and which of those places are filled."""
-    lengths = np.bincount(rows, minlength=users)
-    starts = np.cumsum(lengths) - lengths
+    lengths = np.diff(begins)
     width = max(int(lengths.max(initial=0)), size)
-    table = np.full((users, width), _NEVER)
-    table[rows, np.arange(len(rows)) - starts[rows]] = scores
+    table = np.full((users, width), NEVER)
+    table[np.arange(width) < lengths[:, None]] = scores
     best = np.argpartition(-table, size - 1, axis=1)[:, :size] if width > size else np.tile(np.arange(size), (users, 1))
     values = np.take_along_axis(table, best, axis=1)
     order = np.argsort(-values, axis=1, kind="stable")
     values = np.take_along_axis(values, order, axis=1)
-    return np.take_along_axis(best, order, axis=1) + starts[:, None], values > _NEVER
-
-
-def _strongest_link(candidates: Candidates, picked: Ints, source: Ints, index: ItemIndex) -> Ints:
-    """Slot of the recent item that contributed most to each picked candidate, in the source it is shown for."""
-    if not len(picked):
-        return picked
-    begins = candidates.starts[picked]
-    lengths = candidates.starts[picked + 1] - begins
-    owner = np.repeat(np.arange(len(picked)), lengths)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    pairs = candidates.order[begins[owner] + offset]
-    linked = pairs < len(candidates.links)
-    owner, pairs = owner[linked], pairs[linked]
-    values = np.where(source[owner] == 0, candidates.together[pairs], candidates.next[pairs])
-    order = np.lexsort((index.tie[candidates.links[pairs]], values, owner))
-    last = np.flatnonzero(np.diff(owner[order], append=len(picked)))
-    found: Ints = candidates.links[pairs[order[last]]]
-    return found
+    return np.take_along_axis(best, order, axis=1) + begins[:-1, None], values > NEVER

@@ -2,7 +2,8 @@
 
 Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.intake`), folds it into its user's profile
 (:mod:`processors.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and, once the
-whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.slate`).
+whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.slate`). Before anything is folded in,
+each user's next choice is a lesson for the ranker (:mod:`processors.training`).
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,12 @@ from processors.intake import Intake, Refusal
 from processors.item_index import ItemIndex
 from processors.keys import partition_of
 from processors.lenient import IntakeSettings
+from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
 from processors.slate import Ranker, RankingSettings, SlateItem
+from processors.training import RANKER, TRAINING_TOPIC
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
 _ORIGIN = "nearstream.origin"
@@ -71,6 +74,8 @@ class UsersPlane:
 
     Attributes
     ----------
+    book : ModelBook
+        The read model of models, to be updated between steps.
     publishes : bool
         Whether steps recommend. Off, they only learn, for replays that ask with :meth:`recommend`; states and signals
         are the same either way.
@@ -92,7 +97,8 @@ class UsersPlane:
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
         self._placements = settings.ranking.placements
-        self._model_version = settings.ranking.model_version
+        self._lessons = settings.ranking.training_examples
+        self.book = ModelBook(self._ranker.features)
         self._index = index
         self._partitions = partitions
         self._max_bytes = max_message_bytes
@@ -111,6 +117,7 @@ class UsersPlane:
         ]
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
+        self._learn([event for event, _ in accepted], profiles, step)
         causes: dict[str, tuple[Event, Origin]] = {}
         gatherer = SignalGatherer(self._partitions)
         for event, origin in accepted:
@@ -132,10 +139,33 @@ class UsersPlane:
             step.outputs.append(Output(SIGNALS_TOPIC, receiver, None, packed, chained=True))
         return step
 
-    def recommend(self, profiles: Sequence[Profile]) -> list[list[list[SlateItem]]]:
-        """Slates as they would be published now: per placement, per user. For evaluation and questions."""
-        slates = self._ranker.rank(profiles, self._index)
+    def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
+        """Slates as they would be published at a moment: per placement, per user. For evaluation and questions."""
+        slates = self._ranker.rank(profiles, [now_ms] * len(profiles), self._index, self.book)
         return [[part.items(row, self._index) for row in range(len(profiles))] for part in slates]
+
+    def _learn(self, events: Sequence[Event], profiles: dict[str, Profile], step: Step[Profile]) -> None:
+        """Send what the first event of each user teaches the ranker, as long as nothing of the batch is folded in."""
+        first: dict[str, Event] = {}
+        for event in events:
+            if len(first) == self._lessons:
+                break
+            if event.user_id not in first and not self._keeper.knows(profiles[event.user_id], event):
+                first[event.user_id] = event
+        if not first:
+            return
+        moments = [event.time_ms for event in first.values()]
+        chosen = [event.item_id for event in first.values()]
+        asked = [profiles[user] for user in first]
+        _, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
+        if examples is None:
+            return
+        packed = self._pack(examples)
+        if len(packed) > self._max_bytes - LINK_BYTES:
+            step.outcomes[TRAINING_TOPIC, "left_out"] += 1
+            return
+        receiver = partition_of(RANKER, self._partitions)
+        step.outputs.append(Output(TRAINING_TOPIC, receiver, None, packed, chained=True))
 
     def _origin(self, record: SourceRecord) -> Origin:
         """Where an app appended the record: for a forwarded one, what the last header of that kind says."""
@@ -197,8 +227,9 @@ class UsersPlane:
     ) -> None:
         if not causes:
             return
-        slates = self._ranker.rank(list(step.states.values()), self._index)
-        encode, index, version = self._json, self._index, self._model_version
+        profiles = list(step.states.values())
+        slates = self._ranker.rank(profiles, [profile.last_seen for profile in profiles], self._index, self.book)
+        encode, index, version = self._json, self._index, self.book.version
         for row, (user, (event, origin)) in enumerate(causes.items()):
             cause = CausedBy(event.event_id, origin.topic, origin.partition, origin.offset)
             key = user.encode()

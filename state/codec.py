@@ -8,7 +8,7 @@ from processors.errors import StateFormatError
 
 State = TypeVar("State", bound=msgspec.Struct)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raised whenever the layout of a stored struct changes; a store or changelog of another version is refused."""
 
 _PREFIX = bytes([FORMAT_VERSION])

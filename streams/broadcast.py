@@ -1,4 +1,4 @@
-"""Feeding the read model: every worker reads the whole broadcast topic and follows it."""
+"""Feeding the read models: every worker reads the whole broadcast topics and follows them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from time import time
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from processors.item_index import ItemIndex, decode_view
-from processors.items_plane import BROADCAST_TOPIC
 from processors.plane import Output
 from streams.clients import stop_client
 from streams.publisher import Publisher
 from streams.restore import manual_consumer
 from streams.settings import Settings
+from streams.topology import BROADCAST_TOPICS, Topology
 
 logger = logging.getLogger(__name__)
 
@@ -24,14 +23,14 @@ _CHUNK_RECORDS = 1000
 
 
 class BroadcastReader:
-    """Keeps an item index current.
+    """Keeps the read models current.
 
     Parameters
     ----------
     settings
         Brokers.
-    index
-        The read model. Only this reader writes to it, and only between two steps of the planes: both run in one
+    topology
+        Its read models. Only this reader writes to them, and only between two steps of the planes: both run in one
         event loop and neither yields in between.
 
     Attributes
@@ -41,35 +40,36 @@ class BroadcastReader:
     changed_at : float
         Seconds since the epoch when something was last read.
     applied : int
-        Item views read so far.
+        Views read so far.
     """
 
-    def __init__(self, settings: Settings, index: ItemIndex) -> None:
-        self._settings, self._index = settings, index
+    def __init__(self, settings: Settings, topology: Topology) -> None:
+        self._settings, self._topology = settings, topology
         self.complete = asyncio.Event()
         self.changed_at = time()
         self.applied = 0
 
     async def run(self) -> None:
-        """Read the topic from its beginning and follow it until cancelled."""
+        """Read the topics from their beginnings and follow them until cancelled."""
         consumer = manual_consumer(self._settings)
-        partitions = [TopicPartition(BROADCAST_TOPIC, p) for p in range(self._settings.topics.partitions)]
+        numbers = range(self._settings.topics.partitions)
+        partitions = [TopicPartition(topic, number) for topic in BROADCAST_TOPICS for number in numbers]
         consumer.assign(partitions)
         await consumer.start()
         try:
-            ends = await self._mark()
+            ends = await self._mark(partitions)
             await consumer.seek_to_beginning(*partitions)
             while True:
                 await self._read(consumer)
                 if not self.complete.is_set():
-                    reached = [await consumer.position(tp) >= ends[tp.partition] for tp in partitions]
+                    reached = [await consumer.position(tp) >= ends[tp] for tp in partitions]
                     if all(reached):
                         self.complete.set()
-                        logger.info("read model complete: %d items", len(self._index))
+                        logger.info("read models complete: %d items", len(self._topology.index))
         finally:
             await stop_client(consumer)
 
-    async def _mark(self) -> dict[int, int]:
+    async def _mark(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Append a marker to each partition; what is read up to it is complete.
 
         A tombstone, so that compaction removes it. Needed because not every broker reports end offsets rightly.
@@ -77,18 +77,19 @@ class BroadcastReader:
         publisher = Publisher(_without_transactions(self._settings), "read-model")
         await publisher.start()
         try:
-            partitions = range(self._settings.topics.partitions)
-            appended = await publisher.publish(Output(BROADCAST_TOPIC, p, _MARKER_KEY, None) for p in partitions)
+            appended = await publisher.publish(
+                Output(topic, partition, _MARKER_KEY, None) for topic, partition in partitions
+            )
         finally:
             await publisher.stop()
-        return {partition: end.end for (_, partition), end in appended.items()}
+        return {TopicPartition(*log): end.end for log, end in appended.items()}
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=200, max_records=_CHUNK_RECORDS)
         for records in fetched.values():
             for record in records:
                 if record.key is not None and record.key != _MARKER_KEY:
-                    self._index.apply(record.key.decode(), decode_view(record.value))
+                    self._topology.broadcast(record.topic, record.key, record.value)
                     self.applied += 1
                     self.changed_at = time()
 

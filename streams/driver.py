@@ -21,18 +21,17 @@ import msgspec
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Record
-from processors.item_index import decode_view
-from processors.items_plane import BROADCAST_TOPIC
 from processors.keys import murmur2
 from processors.plane import Output, Plane
 from processors.profile import Profile
 from processors.signals import SIGNALS_TOPIC
 from processors.slate import SlateItem
+from processors.training import TRAINING_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
 from streams.partition import PartitionProcessor, SourceBatch
 from streams.settings import Settings
-from streams.topology import build_topology, changelog_topic
+from streams.topology import BROADCAST_TOPICS, build_topology, changelog_topic
 
 State = TypeVar("State", bound=msgspec.Struct)
 
@@ -42,8 +41,8 @@ MakeStore = Callable[[Plane[Any], int], PartitionStore[Any]]
 class TopologyDriver:
     """Runs every plane in memory.
 
-    Each call of :meth:`pipe` is one micro-batch and returns when nothing is left to do, save that the items plane
-    waits out its broadcast interval (in the time given with the records) as it does in a worker.
+    Each call of :meth:`pipe` is one micro-batch and returns when nothing is left to do, save that the planes which
+    broadcast wait out their interval (in the time given with the records) as they do in a worker.
 
     Parameters
     ----------
@@ -149,10 +148,10 @@ class TopologyDriver:
         return {key: state for processor in self.processors[plane] for key, state in processor.store.items()}
 
     def recommend(self, user_id: str) -> list[list[SlateItem]]:
-        """Slates a user would be shown now, per placement of the settings."""
+        """Slates a user would be shown at :attr:`now`, per placement of the settings."""
         processor = self.processors["users"][self._partition(user_id.encode())]
         (profile,) = processor.store.read([user_id])
-        return [part[0] for part in self.topology.users.recommend([profile or Profile()])]
+        return [part[0] for part in self.topology.users.recommend([profile or Profile()], self.now)]
 
     def process(self, plane: str, partition: int, batches: Iterable[SourceBatch], at: int) -> None:
         """Give a partition one micro-batch directly, as a replay of committed batches does."""
@@ -168,12 +167,14 @@ class TopologyDriver:
         self.now = at
 
     def _run(self) -> None:
-        users, items = self.topology.planes
+        users, *others = self.topology.planes
         while self._take(users):
             pass
         due = self._flushed_at is None or self.now - self._flushed_at >= self.settings.worker.broadcast_interval_ms
-        if due and self._take(items):
-            self._flushed_at = self.now
+        if due:
+            worked = [self._take(plane) for plane in others]
+            if any(worked):
+                self._flushed_at = self.now
 
     def _take(self, plane: Plane[Any]) -> bool:
         """Process what waits for a plane; whether there was anything."""
@@ -207,8 +208,8 @@ class TopologyDriver:
             self._ends[log] = offset + 1
             record = Record(*log, offset, self.now, output.key, output.value, output.headers)
             per_log.setdefault(log, []).append(record)
-            if output.topic == BROADCAST_TOPIC and record.key is not None:
-                self.topology.index.apply(record.key.decode(), decode_view(record.value))
+            if output.topic in BROADCAST_TOPICS and record.key is not None:
+                self.topology.broadcast(output.topic, record.key, record.value)
             if output.topic in self._keep:
                 self._unread.setdefault(output.topic, deque()).append(record)
         for log, records in per_log.items():
@@ -217,4 +218,4 @@ class TopologyDriver:
                 self._pending.setdefault(log, []).append(batch)
 
 
-_CONSUMED = {*EVENT_TOPICS, FORWARDED_TOPIC, SIGNALS_TOPIC}
+_CONSUMED = {*EVENT_TOPICS, FORWARDED_TOPIC, SIGNALS_TOPIC, TRAINING_TOPIC}

@@ -18,6 +18,7 @@ import msgspec
 from processors.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, WaitMs
 from processors.errors import ConfigurationError
 from processors.item_state import ItemSettings
+from processors.model_state import ModelsSettings
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES
 from processors.users_plane import UsersSettings
 from state.rocks import RocksSettings
@@ -121,6 +122,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: RocksSettings = RocksSettings()
     users: UsersSettings = UsersSettings()
     items: ItemSettings = ItemSettings()
+    models: ModelsSettings = ModelsSettings()
     read_model: ReadModelSettings = ReadModelSettings()
 
 

@@ -5,10 +5,13 @@ from typing import Any
 
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
-from processors.item_index import ItemIndex
+from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
+from processors.model_book import ModelBook, decode_model
+from processors.models_plane import MODELS_TOPIC, ModelsPlane
 from processors.plane import Plane
 from processors.signals import SIGNALS_TOPIC
+from processors.training import TRAINING_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane
 from streams.settings import Settings
 
@@ -47,6 +50,10 @@ class TopicSpec:
         return config
 
 
+BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC)
+"""What every worker reads in whole, for its read models."""
+
+
 def changelog_topic(plane: str) -> str:
     """Changelog topic of a plane."""
     return f"internal.changelog.{plane}"
@@ -62,32 +69,48 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(RECOMMENDATIONS_TOPIC, compacted=True),
         TopicSpec(DEAD_LETTERS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(SIGNALS_TOPIC, retention_ms=retention, max_message_bytes=largest),
-        TopicSpec(BROADCAST_TOPIC, compacted=True),
-        TopicSpec(changelog_topic("users"), compacted=True),
-        TopicSpec(changelog_topic("items"), compacted=True),
+        TopicSpec(TRAINING_TOPIC, retention_ms=retention, max_message_bytes=largest),
+        *(TopicSpec(topic, compacted=True) for topic in BROADCAST_TOPICS),
+        *(TopicSpec(changelog_topic(plane), compacted=True) for plane in ("users", "items", "models")),
     ]
 
 
 @dataclass(frozen=True)
 class Topology:
-    """The planes of one process around one read model.
+    """The planes of one process around its read models.
 
     Parameters
     ----------
     index
-        Read model of items; kept current by whoever runs the topology.
-    planes
-        In the order in which a record flows through them.
+        Read model of items.
+    users, items, models
+        The planes.
     """
 
     index: ItemIndex
     users: UsersPlane
     items: ItemsPlane
+    models: ModelsPlane
 
     @property
     def planes(self) -> tuple[Plane[Any], ...]:
         """All planes, in the order in which a record flows through them."""
-        return self.users, self.items
+        return self.users, self.items, self.models
+
+    @property
+    def book(self) -> ModelBook:
+        """Read model of models."""
+        return self.users.book
+
+    def broadcast(self, topic: str, key: bytes, value: bytes | None) -> None:
+        """Hand a record of a broadcast topic to the read model it is for.
+
+        Whoever runs the topology does so between two steps of its planes.
+        """
+        if topic == MODELS_TOPIC:
+            self.book.apply(key.decode(), decode_model(value))
+        else:
+            self.index.apply(key.decode(), decode_view(value))
 
 
 def build_topology(settings: Settings) -> Topology:
@@ -95,4 +118,4 @@ def build_topology(settings: Settings) -> Topology:
     index = ItemIndex(settings.items.published_neighbours, settings.read_model.max_items)
     largest = settings.topics.max_message_bytes
     users = UsersPlane(settings.users, index, settings.topics.partitions, largest)
-    return Topology(index, users, ItemsPlane(settings.items, largest))
+    return Topology(index, users, ItemsPlane(settings.items, largest), ModelsPlane(settings.models, largest))

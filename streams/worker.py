@@ -52,7 +52,7 @@ class Worker:
         self._stopping = stopping
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
-        self.reader = BroadcastReader(settings, self.topology.index)
+        self.reader = BroadcastReader(settings, self.topology)
         self.contact = BrokerContact(settings)
         self.runners: dict[tuple[str, int], PartitionRunner] = {}
         self.web_port = 0

@@ -8,8 +8,8 @@ from processors.sources.base import Block, Source, SourceSettings, Visitors
 from processors.sources.category import CategoryTop
 from processors.sources.covisitation import Covisitation
 from processors.sources.history import OwnHistory
-from processors.sources.secondhop import SecondHop
 from processors.sources.popularity import EverPopular, Trending
+from processors.sources.secondhop import SecondHop
 
 ALL: tuple[type[Source], ...] = (Covisitation, OwnHistory, Trending, EverPopular, CategoryTop, SecondHop)
 """All sources. The order decides nothing but that of the columns."""

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from processors.bounds import Listed, Reach, Share
 from processors.item_index import ItemIndex
 from processors.profile import Profile
 
@@ -38,14 +39,18 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Popular items that are candidates for everybody, trending ones and all-time ones.
     category_items
         Popular items of each of the user's last three categories.
+    first_hop, second_hop
+        Neighbours of the last item, and neighbours of each of those, that a walk of two steps may take.
     """
 
     off: frozenset[str] = frozenset()
-    recent_items: int = 10
-    next_items: int = 3
-    position_decay: float = 0.8
-    popular_items: int = 60
-    category_items: int = 20
+    recent_items: Reach = 10
+    next_items: Reach = 3
+    position_decay: Share = 0.8
+    popular_items: Listed = 60
+    category_items: Listed = 24
+    first_hop: Reach = 12
+    second_hop: Reach = 16
 
 
 @dataclass(frozen=True)

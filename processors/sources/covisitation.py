@@ -11,12 +11,11 @@ from processors.sources.base import Block, SourceSettings, Visitors
 class Covisitation:
     """Neighbours of the recent items, the more recent the heavier.
 
-    Three values: co-visitation with all recent items, with the last one alone, and the ordered "what came next" over
-    the last few.
+    Two values: co-visitation with all recent items, and the ordered "what came next" over the last few.
     """
 
     name = "together"
-    columns: tuple[str, ...] = ("together", "together_last", "next", "next_last", "alike")
+    columns: tuple[str, ...] = ("together", "next")
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
@@ -27,18 +26,12 @@ class Covisitation:
         near = visitors.positions < settings.recent_items
         rows, slots, positions = visitors.rows[near], visitors.slots[near], visitors.positions[near]
         weight = settings.position_decay ** positions.astype(np.float64)
-        pairs = index.together[slots].astype(np.float64)
-        after = index.after[slots].astype(np.float64)
-        last = (positions == 0)[:, None]
-        neighbours = index.neighbours[slots]
-        visits = np.maximum(index.visits, 1.0)
-        alike = pairs * np.sqrt(visits[slots])[:, None] / np.sqrt(visits[neighbours])
-        w = weight[:, None]
-        near_next = (positions < settings.next_items)[:, None]
+        together = index.together[slots] * weight[:, None]
+        following = index.after[slots] * (weight * (positions < settings.next_items))[:, None]
         width = index.width
         return Block(
             rows=np.repeat(rows, width),
             slots=index.neighbours[slots].astype(np.int64).ravel(),
-            values=tuple(v.ravel() for v in (pairs * w, pairs * last, after * w * near_next, after * last, alike * w)),
+            values=(together.ravel(), following.ravel()),
             links=np.repeat(slots, width),
         )

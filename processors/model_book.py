@@ -1,0 +1,69 @@
+"""The read model of models: what every worker ranks with."""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.model_state import ModelView
+from processors.ranker import carried_over, fallback_weights
+from processors.sources.base import Floats
+from processors.training import RANKER
+
+_COVISITATION = "covisitation"
+
+
+class ModelBook:
+    """Holds the models last published.
+
+    Parameters
+    ----------
+    features
+        Names of the ranker's features in this process. A view may come from one with others: what it lacks starts
+        anew.
+
+    Attributes
+    ----------
+    view : ModelView or None
+        What was last published of the ranker.
+    learned : float64 array of shape (heads, buckets, features)
+        What has been learned, shared weights added in: what is trained.
+    serving : float64 array of the same shape
+        What slates are ranked by: the same, unless the ranker has fallen back.
+    version : str
+        Names what slates are ranked by.
+
+    Examples
+    --------
+    >>> book = ModelBook(("together", "visits"))
+    >>> book.version, book.serving[0, 0].tolist()
+    ('covisitation', [2.0, 0.0])
+    """
+
+    def __init__(self, features: tuple[str, ...]) -> None:
+        self.features = features
+        self.apply(RANKER, None)
+
+    def apply(self, name: str, view: ModelView | None) -> None:
+        """Take over what was published of a model; :obj:`None` forgets what was learned."""
+        if name != RANKER:
+            return
+        self.view = view
+        plain = fallback_weights(self.features)
+        weights = plain if view is None else carried_over(self.features, view.features, view.weights, plain)
+        behind = view is None or view.fallback
+        self.learned = _effective(weights)
+        self.serving = _effective(plain) if behind else self.learned
+        self.version = _COVISITATION if view is None or view.fallback else f"softmax-{view.version}"
+
+
+def _effective(weights: Floats) -> Floats:
+    effective: Floats = weights[:, :1] + weights[:, 1:]
+    return effective
+
+
+def decode_model(value: bytes | None) -> ModelView | None:
+    """Model view of a broadcast record's value; a tombstone gives :obj:`None`."""
+    return None if value is None else _DECODER.decode(value)
+
+
+_DECODER = msgspec.msgpack.Decoder(ModelView)
