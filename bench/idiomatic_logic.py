@@ -1,7 +1,8 @@
 """The recommendation logic once more, as plain Python over plain dicts, one event at a time: what the Faust app does.
 
-The rules, bounds, half-lives, sources and weights are those of ``processors/``; ``tests/bench`` compares the slates.
-What a table holds is JSON-ready: dicts and lists.
+The rules, bounds and half-lives of profiles and items are those of ``processors/``; ``tests/bench`` compares the
+neighbours. Ranking is the blend with fixed weights that one would write by hand, over fewer candidates and features,
+and nothing is learned: less work per event than the worker does. What a table holds is JSON-ready: dicts and lists.
 """
 
 from __future__ import annotations
@@ -9,18 +10,36 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from heapq import nlargest
-from typing import Any
+from typing import Any, NamedTuple
 
 from processors.decay import growth, landmark_at, rebase
 from processors.events import ACTION_WEIGHTS
 from processors.item_state import ItemSettings
 from processors.keys import fingerprint
 from processors.profile import ProfileSettings
-from processors.slate import RankingSettings
+from processors.slate import Placement, RankingSettings
 
 USERS = ProfileSettings()
 ITEMS = ItemSettings()
-RANKING = RankingSettings()
+
+
+class Blend(NamedTuple):
+    """How the blend ranks: reach of the sources, and their weights."""
+
+    recent_items: int = 10
+    next_items: int = 3
+    position_decay: float = 0.8
+    popular_items: int = 60
+    together: float = 1.0
+    next: float = 0.5
+    recent: float = 0.6
+    popular: float = 0.02
+    model_version: str = "blend"
+    placements: tuple[Placement, ...] = RankingSettings().placements
+
+
+RANKING = Blend()
+TREND_HALF_LIFE_MS = ITEMS.trend_half_lives_ms[1]
 
 State = dict[str, Any]
 View = list[tuple[str, float, float]]
@@ -138,7 +157,7 @@ def _current_growth(profile: State, at: int) -> float:
 
 def visit(item: State, at: int, category: str | None, brand: str | None, price: float | None) -> None:
     """Count a visit of an item, in place."""
-    half_life = ITEMS.trend_half_life_ms
+    half_life = TREND_HALF_LIFE_MS
     landmark = landmark_at(at, half_life)
     if landmark > item["trend_landmark"]:
         item["trend"] *= rebase(item["trend_landmark"], landmark, half_life)
@@ -191,13 +210,13 @@ def trend(item: State) -> float:
     """Popularity of an item now, as a logarithm that compares between items."""
     if not item["visits"]:
         return -math.inf
-    return float(math.log2(item["trend"]) + item["trend_landmark"] / ITEMS.trend_half_life_ms)
+    return float(math.log2(item["trend"]) + item["trend_landmark"] / TREND_HALF_LIFE_MS)
 
 
 def most_popular(items: Mapping[str, State]) -> list[tuple[str, float]]:
     """Most popular items with their popularity relative to the first one."""
     trends = {name: trend(item) for name, item in items.items() if item["visits"]}
-    top = nlargest(RANKING.candidates.popular_items, trends, key=trends.__getitem__)
+    top = nlargest(RANKING.popular_items, trends, key=trends.__getitem__)
     return [(name, 2.0 ** (trends[name] - trends[top[0]])) for name in top]
 
 

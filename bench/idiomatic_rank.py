@@ -52,10 +52,9 @@ def _gather(
     """What each source says of each candidate, and which of the user's items led to it."""
     points: dict[str, list[float]] = {}
     links: dict[str, list[tuple[float, float, str]]] = {}
-    reach = RANKING.candidates
-    for position, (item_id, _) in enumerate(history[: reach.recent_items]):
-        weight = reach.position_decay**position
-        next_weight = weight if position < reach.next_items else 0.0
+    for position, (item_id, _) in enumerate(history[: RANKING.recent_items]):
+        weight = RANKING.position_decay**position
+        next_weight = weight if position < RANKING.next_items else 0.0
         for name, together, after in views(item_id):
             sources = points.setdefault(name, [0.0, 0.0, 0.0, 0.0])
             sources[0] += weight * together

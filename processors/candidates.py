@@ -148,7 +148,7 @@ class Gatherer:
 
 def _values(blocks: dict[str, Proposal], of_pair: Ints, n: int) -> dict[str, Floats]:
     return {
-        name: np.bincount(of_pair[part.at : part.at + len(column)], column, n)
+        name: np.bincount(of_pair[part.at : part.at + len(column)], column, n).astype(np.float64, copy=False)
         for part in blocks.values()
         for name, column in zip(part.columns, part.block.values, strict=True)
     }

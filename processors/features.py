@@ -65,7 +65,7 @@ def feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
     Examples
     --------
     >>> feature_names(("together",))[:3]
-    ('together', 'together_root', 'trend')
+    ('together', 'together_root', 'trend_hour')
     """
     from_sources = tuple(name for column in columns for name in (column, f"{column}_root"))
     return (*from_sources, *ITEM_FEATURES, *HISTORY_FEATURES, *TASTE_FEATURES)
@@ -124,7 +124,7 @@ def _of_history(candidates: Candidates) -> list[Floats]:
         found[at] = values
         return found
 
-    position = 1.0 / (1.0 + visitors.positions)
+    position = 1.0 / (1.0 + visitors.positions.astype(np.float64))
     return [
         column(np.ones(len(at))),
         column(position),
@@ -149,7 +149,7 @@ def _of_taste(candidates: Candidates, index: ItemIndex) -> list[Floats]:
     of_history = index.category[visitors.slots]
     known = category > 0
     shares = _category_share(visitors.weights, of_history, candidates, index)
-    recent = _category_share(_RECENT_DECAY**visitors.positions, of_history, candidates, index)
+    recent = _category_share(_RECENT_DECAY ** visitors.positions.astype(np.float64), of_history, candidates, index)
     last_category = np.full(len(visitors), -1)
     last_price = np.full(len(visitors), np.nan)
     last = visitors.positions == 0

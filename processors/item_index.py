@@ -94,10 +94,10 @@ class ItemIndex:
         self.neighbours = grown(old.get("neighbours"), 0, np.int32, self.width)
         self.together = grown(old.get("together"), 0.0, np.float32, self.width)
         self.after = grown(old.get("after"), 0.0, np.float32, self.width)
-        self.trends = np.full((3, capacity), NO_TREND)
+        trends = np.full((3, capacity), NO_TREND)
         if old:
-            self.trends[:, : old["trends"].shape[1]] = old["trends"]
-        self.trend = self.trends[1]
+            trends[:, : self.trends.shape[1]] = self.trends
+        self.trends, self.trend = trends, trends[1]
         self.tie = grown(old.get("tie"), 0.0, np.float64)
         self.visits = grown(old.get("visits"), 0.0, np.float64)
         self.category = grown(old.get("category"), 0, np.int32)

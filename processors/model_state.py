@@ -14,7 +14,7 @@ J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -117,13 +117,13 @@ class ModelView(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ModelKeeper:
-    """Folds examples into a model's state.
+    r"""Folds examples into a model's state.
 
     Examples
     --------
     >>> keeper, state = ModelKeeper(ModelsSettings()), ModelState()
     >>> row = np.array([-0.5], "<f4").tobytes()
-    >>> one, zero = np.array([1], "<i4").tobytes(), b"\\0"
+    >>> one, zero = np.array([1], "<i4").tobytes(), b"\0"
     >>> keeper.learn(state, Examples("ranker", ("together",), zero, zero, one, one, row, row))
     Traceback (most recent call last):
     ...
@@ -242,12 +242,14 @@ class ModelKeeper:
 
         It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.
         """
-        alarm = ADWIN(delta=self._settings.drift_confidence, clock=1, grace_period=8, min_window_length=4)
+        alarm: Any = ADWIN(  # type: ignore[no-untyped-call]
+            delta=self._settings.drift_confidence, clock=1, grace_period=8, min_window_length=4
+        )
         before = 0.0
         for loss in losses:
             before = alarm.estimation
             alarm.update(loss)
-        return bool(alarm.drift_detected) and alarm.estimation > before
+        return bool(alarm.drift_detected and alarm.estimation > before)
 
 
 _LATELY = 4

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.candidates import Candidates
-from processors.sources.base import Floats, Ints, Visitors
+from processors.sources.base import Flags, Floats, Ints, Visitors
 
 HEADS = ("any", "new")
 """Which weights rank: those for slates of anything, those for slates of what the user has not touched."""
@@ -137,7 +137,7 @@ class Answers:
 
 
 def ask(
-    scores: Floats, plain: Floats, candidates: Candidates, features: Floats, listed: Floats, chosen: Ints
+    scores: Floats, plain: Floats, candidates: Candidates, features: Floats, listed: Flags, chosen: Ints
 ) -> Answers:
     """Ask where the chosen items stood among those listed.
 
@@ -176,7 +176,7 @@ def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:
     return shares
 
 
-def _places(scores: Floats, is_chosen: Floats, begins: Ints, lengths: Ints) -> Ints:
+def _places(scores: Floats, is_chosen: Flags, begins: Ints, lengths: Ints) -> Ints:
     """Place of the chosen item of each list; of equals, it is the last: nothing is won by saying nothing."""
     above = scores >= np.repeat(scores[is_chosen], lengths)
     return np.add.reduceat(above.astype(np.int64), begins)

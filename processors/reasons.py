@@ -11,11 +11,10 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from processors.candidates import Candidates
 from processors.item_index import ItemIndex
-from processors.sources.base import Floats, Ints
+from processors.sources.base import Flags, Floats, Ints
 
 Locale = Literal["en", "zh"]
 
@@ -111,7 +110,7 @@ class Explained:
     links: Ints
 
 
-def holds(candidates: Candidates) -> npt.NDArray[np.bool_]:
+def holds(candidates: Candidates) -> Flags:
     """Which kinds are true of which candidates, shape (kinds, candidates)."""
     n = len(candidates)
     found = np.zeros((len(KINDS), n), np.bool_)
@@ -142,7 +141,7 @@ class Explainer:
         candidates: Candidates,
         picked: Ints,
         weighted: Floats,
-        true: npt.NDArray[np.bool_],
+        true: Flags,
         index: ItemIndex,
     ) -> Explained:
         """Reasons for the picked candidates.

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from processors.bounds import Examples as ExampleCount
 from processors.bounds import Places
@@ -24,7 +23,7 @@ from processors.profile import Profile
 from processors.ranker import HEADS, NEVER, Answers, ask, buckets_of, fallback_weights, scores_of, with_ties
 from processors.reasons import KINDS, Explainer, Locale, Reason, holds, reason_of
 from processors.sources import SourceSettings
-from processors.sources.base import Floats, Ints
+from processors.sources.base import Flags, Floats, Ints
 from processors.training import Examples, examples_of
 
 
@@ -111,8 +110,14 @@ class _Scored:
 
     candidates: Candidates
     features: Floats
-    true: npt.NDArray[np.bool_]
+    true: Flags
     ties: Floats
+
+    @property
+    def shown(self) -> Flags:
+        """Candidates that anything can be said for."""
+        found: Flags = np.logical_or.reduce(self.true)
+        return found
 
 
 class Ranker:
@@ -191,7 +196,7 @@ class Ranker:
         touched[candidates.rows[is_touched]] = True
         answers = []
         for head, name in enumerate(HEADS):
-            listed = scored.true.any(axis=0)
+            listed = scored.shown
             asked = slots
             if name == "new":
                 listed = listed & ~candidates.touched
@@ -209,7 +214,7 @@ class Ranker:
         self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, weights: Floats
     ) -> list[Slates]:
         scored = self._score(profiles, now_ms, index)
-        shown = scored.true.any(axis=0)
+        shown = scored.shown
         of_head: dict[str, Floats] = {}
         slates = []
         for placement in self.settings.placements:
@@ -258,7 +263,7 @@ def _stack(parts: list[Slates]) -> Slates:
     )
 
 
-def _top(begins: Ints, scores: Floats, users: int, size: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def _top(begins: Ints, scores: Floats, users: int, size: int) -> tuple[Ints, Flags]:
     """Candidate numbers of each user's ``size`` best, best first, and which of those places are filled."""
     lengths = np.diff(begins)
     width = max(int(lengths.max(initial=0)), size)

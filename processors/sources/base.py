@@ -17,6 +17,7 @@ from processors.profile import Profile
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}
 """Actions that say more than a look."""
@@ -101,7 +102,13 @@ class Visitors:
         return cls(
             profiles,
             now,
-            *(column[known] for column in (rows, slots, positions, counts, weights, times, numbers)),
+            rows[known],
+            slots[known],
+            positions[known],
+            counts[known],
+            weights[known],
+            times[known],
+            numbers[known],
         )
 
     def __len__(self) -> int:

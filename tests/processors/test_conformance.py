@@ -1,4 +1,4 @@
-"""Both planes conform, and a plane that breaks a promise is found out."""
+"""All planes conform, and a plane that breaks a promise is found out."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,9 +11,13 @@ from processors.events import Record, SourceRecord
 from processors.item_index import ItemIndex, decode_view
 from processors.item_state import ItemSettings, ItemState
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
+from processors.model_state import ModelsSettings, ModelState
+from processors.models_plane import ModelsPlane
 from processors.plane import Output, Plane, ReadStates, Step
 from processors.profile import Profile, ProfileSettings
+from processors.ranker import Answers
 from processors.signals import SIGNALS_TOPIC
+from processors.training import TRAINING_TOPIC, examples_of
 from processors.users_plane import UsersPlane, UsersSettings
 from tests.processors.conformance import Case, check_plane
 
@@ -72,15 +76,16 @@ def users_case() -> Case[Profile]:
 
     def model(plane: Plane[Profile]) -> bytes:
         index = indexes[id(plane)]
-        columns = (index.neighbours, index.together, index.after, index.trend, index.tie)
-        return msgspec.msgpack.encode([index.ids, index.views, *(column.tobytes() for column in columns)])
+        columns = (index.neighbours, index.together, index.after, index.trends, index.visits, index.category, index.tie)
+        learned = plane.book.learned.tobytes() if isinstance(plane, UsersPlane) else b""
+        return msgspec.msgpack.encode([index.ids, index.views, learned, *(column.tobytes() for column in columns)])
 
     broadcasts = _broadcasts()
     return Case(make, event_batches(), largest_state=600, read_model=model)
 
 
 def items_case() -> Case[ItemState]:
-    return Case(lambda: ItemsPlane(ITEMS), signal_batches(), largest_state=300)
+    return Case(lambda: ItemsPlane(ITEMS), signal_batches(), largest_state=330)
 
 
 def _broadcasts() -> list[tuple[str, bytes | None]]:
@@ -90,6 +95,24 @@ def _broadcasts() -> list[tuple[str, bytes | None]]:
         states.update(step.states)
         found += [(o.key.decode(), o.value) for o in step.outputs if o.topic == BROADCAST_TOPIC and o.key]
     return found
+
+
+def models_case() -> Case[ModelState]:
+    """Lessons of a ranker with a short window, so that it is full before the batches are."""
+    settings = ModelsSettings(block_examples=4, window_blocks=8)
+    random = np.random.default_rng(5)
+    return Case(lambda: ModelsPlane(settings), [[lesson(random, n)] for n in range(40)], largest_state=1200)
+
+
+def lesson(random: np.random.Generator, offset: int) -> Record:
+    users = np.arange(3)
+    part = Answers(users, random.uniform(-1, 1, (3, 2)), random.uniform(0, 5, 3), users + 1, users + 2)
+    examples = examples_of(("together", "visits"), users, [part, part])
+    return Record(TRAINING_TOPIC, 0, offset, NOW, None, msgspec.msgpack.encode(examples))
+
+
+def test_the_models_plane_conforms() -> None:
+    check_plane(models_case())
 
 
 def test_the_users_plane_conforms() -> None:

@@ -137,7 +137,7 @@ def test_an_item_without_neighbours_shows_none() -> None:
 
 
 def test_a_state_that_was_never_touched_has_no_trend_to_speak_of() -> None:
-    assert keeper().view(ItemState()).trend == -1e6
+    assert keeper().view(ItemState()).trends == (-1e6, -1e6, -1e6)
 
 
 def test_neighbours_that_have_faded_to_nothing_have_no_share() -> None:
@@ -146,16 +146,19 @@ def test_neighbours_that_have_faded_to_nothing_have_no_share() -> None:
     assert (shares(view.together), shares(view.after)) == ([0.0], [0.0])
 
 
-@given(st.lists(times, min_size=1, max_size=30), st.lists(times, min_size=1, max_size=30))
-def test_trends_of_two_items_compare_as_their_decayed_visits_do(first: list[int], second: list[int]) -> None:
-    settings = ItemSettings()
-    half_life = settings.trend_half_life_ms
+@pytest.mark.parametrize("scale", range(3))
+@given(first=st.lists(times, min_size=1, max_size=30), second=st.lists(times, min_size=1, max_size=30))
+def test_trends_of_two_items_compare_as_their_decayed_visits_do(
+    first: list[int], second: list[int], scale: int
+) -> None:
+    settings = ItemSettings(trend_half_lives_ms=(DAY_MS, 2 * DAY_MS, 30 * DAY_MS))
+    half_life = settings.trend_half_lives_ms[scale]
 
     def trend(times: list[int]) -> float:
         state = ItemState()
         for time_ms in times:
             ItemKeeper(settings).touch(state, touch(time_ms))
-        return ItemKeeper(settings).view(state).trend
+        return ItemKeeper(settings).view(state).trends[scale]
 
     def visits(times: list[int]) -> float:
         return math.fsum(0.5 ** ((NOW - time_ms) / half_life) for time_ms in times)

@@ -20,6 +20,7 @@ from processors.plane import Output, Step
 from processors.profile import Profile, ProfileSettings
 from processors.signals import SIGNALS_TOPIC, ItemSignals
 from processors.slate import Placement, RankingSettings
+from processors.training import TRAINING_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane, UsersSettings
 
 NOW = 1_700_000_000_000
@@ -36,9 +37,9 @@ ANN, BEN, *_ = AT_HOME
 def catalogue() -> ItemIndex:
     index = ItemIndex(neighbours=2)
     whole = np.array([1.0], "<f4").tobytes()
-    index.apply("tent", ItemView(2.0, 1, 0, 0, ["lamp"], whole, whole))
-    index.apply("lamp", ItemView(1.0, 1, 0, 0, ["tent"], whole, whole))
-    index.apply("mat", ItemView(0.0, 1, 0, 0, [], b"", b""))
+    index.apply("tent", ItemView((2.0, 2.0, 2.0), 1, 0, 0, ["lamp"], whole, whole))
+    index.apply("lamp", ItemView((1.0, 1.0, 1.0), 1, 0, 0, ["tent"], whole, whole))
+    index.apply("mat", ItemView((0.0, 0.0, 0.0), 1, 0, 0, [], b"", b""))
     return index
 
 
@@ -110,12 +111,12 @@ def test_a_recommendation_says_what_the_apps_were_promised() -> None:
         "placement": "home",
         "generated_at": "2023-11-14T22:13:20.123Z",
         "caused_by": {"event_id": "e1", "topic": "events.click.v1", "partition": 0, "offset": 7},
-        "model_version": "blend-1:1,0.5,0.6,0.02",
+        "model_version": "covisitation",
         "items": [
             {
                 "item_id": "lamp",
                 "rank": 1,
-                "score": 1.51,
+                "score": 6.957107,
                 "source": "together",
                 "reasons": [
                     {"kind": "viewed_together", "item_id": "tent", "text": "Often viewed together with tent"},
@@ -124,15 +125,15 @@ def test_a_recommendation_says_what_the_apps_were_promised() -> None:
             {
                 "item_id": "tent",
                 "rank": 2,
-                "score": 0.62,
+                "score": 5.5,
                 "source": "recent",
                 "reasons": [{"kind": "viewed_before", "text": "You looked at this before"}],
             },
             {
                 "item_id": "mat",
                 "rank": 3,
-                "score": 0.005,
-                "source": "popular",
+                "score": 0.625,
+                "source": "trending",
                 "reasons": [{"kind": "trending", "text": "Popular right now"}],
             },
         ],
@@ -185,7 +186,7 @@ def test_the_click_just_made_has_its_effect() -> None:
 def test_what_is_asked_for_is_what_would_be_published() -> None:
     users = Users()
     outputs = users.take(record(event(ANN)))
-    home, discover = users.plane.recommend([users.profile(ANN)])
+    home, discover = users.plane.recommend([users.profile(ANN)], users.profile(ANN).last_seen)
     published = [message["items"] for message in recommendations(outputs)]
     assert json.loads(msgspec.json.encode([discover[0], home[0]])) == published
 
@@ -194,7 +195,8 @@ def test_a_plane_that_does_not_publish_learns_the_same() -> None:
     quiet, loud = Users(), Users()
     quiet.plane.publishes = False
     batch = [record(event(ANN, n=1)), record(event(ANN, item="lamp", n=2))]
-    expected = on(SIGNALS_TOPIC, loud.take(*batch))
+    expected = [output for output in loud.take(*batch) if output.topic != RECOMMENDATIONS_TOPIC]
+    assert {output.topic for output in expected} == {TRAINING_TOPIC, SIGNALS_TOPIC}
     assert quiet.take(*batch) == expected
     assert quiet.stored == loud.stored
 

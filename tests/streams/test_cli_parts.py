@@ -16,7 +16,8 @@ from rich.console import Console
 
 from processors.events import Record
 from processors.lenient import IntakeSettings
-from processors.slate import Reason, SlateItem
+from processors.reasons import Reason
+from processors.slate import SlateItem
 from processors.users_plane import CausedBy, Recommendation
 from streams.cli.checks import Check, check_state_directory, check_transactions, check_worker
 from streams.cli.outgoing import Outgoing, Preparer, Refused

@@ -20,8 +20,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from processors.reasons import Reason
 from processors.simulator import SimulatedEvent, Simulator
-from processors.slate import Reason, SlateItem
+from processors.slate import SlateItem
 from processors.users_plane import CausedBy, Recommendation
 from streams.demo.feed import Feed
 from streams.demo.meters import Curve, Latencies, Rate

@@ -1,0 +1,111 @@
+"""Reasons are true: what they say is recomputed here from the views and the profile, without the ranker."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.profile import Profile
+from processors.reasons import KINDS, Reason
+from processors.slate import RankingSettings, SlateItem
+from tests.processors.worlds import World, profile, random_world, touched, view
+
+seeds = st.integers(0, 2**32)
+
+
+def check_true(world: World, user: Profile, item: SlateItem) -> str:
+    """Make sure that the item's reason holds; its kind."""
+    (reason,) = item.reasons
+    sources = world.settings.sources
+    recent = user.item_ids[::-1]
+    added: dict[str, float] = {}
+
+    def shares(own: str) -> tuple[float, float]:
+        return world.neighbours(own).get(item.item_id, (0.0, 0.0))
+
+    if reason.kind == "viewed_together":
+        reach = [(n, own) for n, own in enumerate(recent) if n < sources.recent_items]
+        added = {
+            own: world.neighbours(own).get(item.item_id, (0, 0))[0] * sources.position_decay**n for n, own in reach
+        }
+    elif reason.kind == "viewed_next":
+        reach = [(n, own) for n, own in enumerate(recent) if n < sources.next_items]
+        added = {
+            own: world.neighbours(own).get(item.item_id, (0, 0))[1] * sources.position_decay**n for n, own in reach
+        }
+    elif reason.kind == "related":
+        first = world.neighbours(recent[0])
+        walks = (share * world.neighbours(name).get(item.item_id, (0, 0))[0] for name, (share, _) in first.items())
+        added = {recent[0]: sum(walks)}
+    elif reason.kind == "viewed_before":
+        assert touched(user, item.item_id)
+    elif reason.kind == "popular_in_category":
+        category = world.views[item.item_id].category
+        assert category is not None
+        assert reason.category == category
+        last = [own for own in recent[:3] if own in world.views]
+        assert category in [world.views[own].category for own in last]
+    elif reason.kind == "trending":
+        assert item.item_id in world.best("0", sources.popular_items) + world.best("1", sources.popular_items)
+    else:
+        assert reason.kind == "popular"
+        assert item.item_id in world.best("visits", sources.popular_items)
+    if added:
+        assert reason.item_id is not None
+        assert added[reason.item_id] == pytest.approx(max(added.values()))
+        assert added[reason.item_id] > 0.0
+    assert (reason.item_id is not None) == bool(added)
+    return reason.kind
+
+
+@given(seeds)
+def test_every_reason_is_true(seed: int) -> None:
+    world = random_world(seed)
+    for slates in world.slates():
+        for user, slate in zip(world.users, slates, strict=True):
+            for item in slate:
+                check_true(world, user, item)
+
+
+def test_every_kind_of_reason_is_given() -> None:
+    found = set()
+    for seed in range(60):
+        world = random_world(seed)
+        for slates in world.slates():
+            for user, slate in zip(world.users, slates, strict=True):
+                found |= {check_true(world, user, item) for item in slate}
+    assert found == {kind.name for kind in KINDS}
+
+
+SHOP = {
+    "tent": view(5.0, {"lamp": (0.9, 0.2), "mat": (0.1, 0.8)}, category="camping"),
+    "lamp": view(1.0, {"wick": (1.0, 0.0)}),
+    "axe": view(0.5, category="camping"),
+}
+
+
+@pytest.mark.parametrize(
+    ("locale", "texts"),
+    [
+        ("en", {"lamp": "Often viewed together with tent", "tent": "You looked at this before"}),
+        ("zh", {"lamp": "常与 tent 一起浏览", "tent": "您之前看过"}),
+    ],
+)
+def test_reasons_come_in_the_locale_of_the_settings(locale: str, texts: dict[str, str]) -> None:
+    home, _ = World(SHOP, [profile("tent")], RankingSettings(locale=locale)).slates()  # type: ignore[arg-type]
+    found = {item.item_id: item.reasons[0].text for item in home[0]}
+    assert {item: found[item] for item in texts} == texts
+
+
+def test_a_reason_names_the_item_or_the_category_behind_it() -> None:
+    home, _ = World(SHOP, [profile("tent")]).slates()
+    found = {item.item_id: item.reasons[0] for item in home[0]}
+    assert found["lamp"] == Reason("viewed_together", "tent", None, "Often viewed together with tent")
+    assert found["wick"] == Reason("related", "tent", None, "Related to tent")
+    assert found["axe"] == Reason("popular_in_category", None, "camping", "Popular in camping")
+
+
+def test_every_kind_has_a_text_in_every_locale() -> None:
+    for kind in KINDS:
+        for text in kind.texts.values():
+            assert text.format(item="tent", category="camping") != ""
+        assert set(kind.texts) == {"en", "zh"}

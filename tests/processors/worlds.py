@@ -1,0 +1,168 @@
+"""Small random worlds for what ranks: published items, users, settings, and a plain reading of what is true in them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from processors.item_index import ItemIndex
+from processors.item_state import ItemView
+from processors.keys import FINGERPRINT_BYTES, fingerprint
+from processors.model_book import ModelBook
+from processors.profile import Profile
+from processors.slate import Placement, Ranker, RankingSettings, SlateItem
+from processors.sources import SourceSettings
+
+WIDTH = 4
+NOW = 1_700_000_000_000
+ACTIONS = ("view", "click", "fav", "cart", "purchase")
+
+
+def view(
+    trend: float,
+    neighbours: dict[str, tuple[float, float]] | None = None,
+    category: str | None = None,
+    trends: tuple[float, float, float] | None = None,
+    visits: int = 1,
+    seen: tuple[int, int] = (NOW, NOW),
+    price: float | None = None,
+) -> ItemView:
+    """A view with (together, after) per neighbour."""
+    shares = np.array(list((neighbours or {}).values()), "<f4").reshape(-1, 2)
+    return ItemView(
+        trends or (trend, trend, trend),
+        visits,
+        *seen,
+        list(neighbours or {}),
+        shares[:, 0].tobytes(),
+        shares[:, 1].tobytes(),
+        category,
+        None,
+        price,
+    )
+
+
+def profile(
+    *items: str,
+    counts: Sequence[int] = (),
+    older: Sequence[str] = (),
+    times: Sequence[int] = (),
+    weights: Sequence[float] = (),
+    actions: Sequence[str] = (),
+) -> Profile:
+    """A profile with these recent items, the oldest first."""
+    return Profile(
+        item_ids=list(items),
+        item_counts=list(counts) or [1] * len(items),
+        item_times=list(times) or [NOW] * len(items),
+        item_weights=list(weights) or [1.0] * len(items),
+        item_actions=list(actions) or ["view"] * len(items),
+        last_seen=max(times, default=NOW),
+        older_items=b"".join(map(fingerprint, older)),
+    )
+
+
+def touched(user: Profile, item: str) -> bool:
+    """Whether the user has ever touched the item."""
+    ring = user.older_items
+    marks = [ring[at : at + FINGERPRINT_BYTES] for at in range(0, len(ring), FINGERPRINT_BYTES)]
+    return item in user.item_ids or fingerprint(item) in marks
+
+
+@dataclass
+class World:
+    """Views, users and settings, and what the ranker makes of them."""
+
+    views: dict[str, ItemView]
+    users: list[Profile]
+    settings: RankingSettings = field(default_factory=RankingSettings)
+
+    def index(self) -> ItemIndex:
+        """All views, applied."""
+        index = ItemIndex(neighbours=WIDTH)
+        for item, published in self.views.items():
+            index.apply(item, published)
+        return index
+
+    def slates(self) -> list[list[list[SlateItem]]]:
+        """Per placement and user."""
+        index, ranker = self.index(), Ranker(self.settings)
+        ranked = ranker.rank(self.users, [NOW] * len(self.users), index, ModelBook(ranker.features))
+        return [[part.items(row, index) for row in range(len(self.users))] for part in ranked]
+
+    def neighbours(self, item: str) -> dict[str, tuple[float, float]]:
+        """(together, after) of each published neighbour."""
+        if item not in self.views:
+            return {}
+        published = self.views[item]
+        columns = np.frombuffer(published.together, "<f4"), np.frombuffer(published.after, "<f4")
+        together, after = (column.astype(float).tolist() for column in columns)
+        return dict(zip(published.neighbours, zip(together, after, strict=True), strict=True))
+
+    def known(self) -> set[str]:
+        """Items that are published or somebody's neighbour."""
+        return set(self.views) | {name for published in self.views.values() for name in published.neighbours}
+
+    def best(self, score: str, k: int) -> list[str]:
+        """Published items with the highest trend (``0``, ``1``, ``2``) or most ``visits``."""
+
+        def key(item: str) -> tuple[float, bytes]:
+            published = self.views[item]
+            value = float(published.visits) if score == "visits" else published.trends[int(score)]
+            return value, fingerprint(item)[::-1]
+
+        return sorted(self.views, key=key, reverse=True)[:k]
+
+
+def random_world(seed: int) -> World:
+    """A world in which everything varies that can."""
+    random = np.random.default_rng(seed)
+    names = [f"item {n}" for n in range(random.integers(1, 40))]
+
+    def some(most: int) -> list[str]:
+        return [str(name) for name in random.permutation(names)[: random.integers(0, most + 1)]]
+
+    def moments(n: int) -> list[int]:
+        return sorted(int(NOW - age) for age in random.exponential(10.0 ** random.integers(4, 9), n))
+
+    views = {}
+    for item in some(len(names)):
+        others = [name for name in some(WIDTH) if name != item]
+        shares = random.random((len(others), 2)) * (random.random((len(others), 2)) < 0.7)
+        trends = random.normal(9000.0, 3.0, 3).tolist()
+        first, last = moments(2)
+        views[item] = view(
+            0.0,
+            dict(zip(others, map(tuple, shares), strict=True)),
+            category=str(random.choice(["tents", "lamps"])) if random.random() < 0.8 else None,
+            trends=(trends[0], trends[1], trends[2]),
+            visits=int(random.integers(1, 50)),
+            seen=(first, last),
+            price=float(random.integers(1, 100)) if random.random() < 0.5 else None,
+        )
+    users = []
+    for _ in range(random.integers(1, 8)):
+        items = some(20) + [f"unknown {n}" for n in range(random.integers(0, 3))]
+        random.shuffle(items)
+        n = len(items)
+        users.append(
+            profile(
+                *items,
+                counts=[int(count) for count in random.integers(1, 9, n)],
+                older=some(5),
+                times=moments(n),
+                weights=random.random(n).tolist(),
+                actions=[str(action) for action in random.choice(ACTIONS, n)],
+            )
+        )
+    placements = (
+        Placement("home", size=int(random.integers(1, 30))),
+        Placement("discover", only_new=True, size=int(random.integers(1, 30))),
+    )
+    sources = SourceSettings(
+        recent_items=int(random.integers(0, 12)),
+        next_items=int(random.integers(0, 5)),
+        position_decay=float(random.choice([0.8, 1.0, random.random()])),
+        popular_items=int(random.choice([0, 3, 60])),
+    )
+    return World(views, users, RankingSettings(placements=placements, sources=sources))
