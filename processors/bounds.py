@@ -34,6 +34,15 @@ Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Rate = Annotated[float, msgspec.Meta(ge=0.0, le=100.0)]
 """A rate or weight without a unit."""
 
+PositiveRate = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
+"""The same, where zero makes no sense."""
+
+Confidence = Annotated[float, msgspec.Meta(ge=1e-9, le=0.5)]
+"""Probability of a false alarm."""
+
+WindowBlocks = Annotated[int, msgspec.Meta(ge=8, le=1024)]
+"""Means that a drift alarm looks back on."""
+
 Examples = Annotated[int, msgspec.Meta(ge=0, le=256)]
 """Training examples per micro-batch."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from processors.errors import ConfigurationError
 from processors.item_index import ItemIndex
 from processors.keys import FINGERPRINT_BYTES
 from processors.profile import Profile
@@ -93,9 +94,20 @@ class Gatherer:
     ----------
     settings
         Of the sources.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``off`` names a source that there is not.
     """
 
     def __init__(self, settings: SourceSettings) -> None:
+        names = [source.name for source in ALL]
+        for name in settings.off:
+            if name not in names:
+                raise ConfigurationError(
+                    f"users.ranking.sources.off: no source {name!r}, expected some of {', '.join(names)}"
+                )
         self.sources: list[Source] = [source(settings) for source in ALL if source.name not in settings.off]
         self.columns = tuple(name for source in self.sources for name in source.columns)
 

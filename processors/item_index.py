@@ -97,7 +97,8 @@ class ItemIndex:
         trends = np.full((3, capacity), NO_TREND)
         if old:
             trends[:, : self.trends.shape[1]] = self.trends
-        self.trends, self.trend = trends, trends[1]
+        self.trends: npt.NDArray[np.float64] = trends
+        self.trend: npt.NDArray[np.float64] = trends[1]
         self.tie = grown(old.get("tie"), 0.0, np.float64)
         self.visits = grown(old.get("visits"), 0.0, np.float64)
         self.category = grown(old.get("category"), 0, np.int32)

@@ -14,13 +14,13 @@ J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 from river.drift import ADWIN
 
-from processors.bounds import Positive, Share
+from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
 from processors.ranker import BUCKETS, HEADS, carried_over, fallback_weights
 from processors.sources.base import Floats, Ints
 from processors.training import Examples
@@ -48,20 +48,20 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What the sums of squared gradients are multiplied with after a change of the world.
     """
 
-    learning_rate: Annotated[float, msgspec.Meta(gt=0.0, le=10.0)] = 0.4
-    first_square: Annotated[float, msgspec.Meta(gt=0.0, le=1e6)] = 0.1
+    learning_rate: PositiveRate = 0.4
+    first_square: PositiveRate = 0.1
     block_examples: Positive = 256
-    window_blocks: Annotated[int, msgspec.Meta(ge=8, le=1024)] = 64
-    drift_confidence: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.002
+    window_blocks: WindowBlocks = 64
+    drift_confidence: Confidence = 0.002
     boldness: Share = 0.1
 
 
 class Good(msgspec.Struct, array_like=True):
     """Weights that were better than co-visitation, to go back to."""
 
-    version: int
-    weights: bytes
-    squares: bytes
+    version: int = 0
+    weights: bytes = b""
+    squares: bytes = b""
 
 
 class ModelState(msgspec.Struct, array_like=True):

@@ -90,16 +90,16 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
         One of :data:`KINDS`, by name.
     item_id
         The user's own item that led to it.
-    category
-        The category it is popular in.
     text
         For people, in the locale of the settings.
+    category
+        The category it is popular in.
     """
 
     kind: str
     item_id: str | None = None
-    category: str | None = None
     text: str | None = None
+    category: str | None = None
 
 
 @dataclass(frozen=True)
@@ -204,4 +204,4 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, index: ItemInde
     item = index.ids[link] if link >= 0 and kind.name != "popular_in_category" else None
     category = index.category_name(slot) if kind.name == "popular_in_category" else None
     text = kind.texts[locale].format(item=item, category=category)
-    return Reason(kind.name, item, category, text)
+    return Reason(kind.name, item, text, category)

@@ -84,12 +84,12 @@ def is_text(kind: Any) -> bool:
 
     Examples
     --------
-    >>> is_text(str | None), is_text(Literal["a", "b"]), is_text(int)
-    (True, True, False)
+    >>> is_text(str | None), is_text(Literal["a", "b"]), is_text(int), is_text(tuple[str, ...])
+    (True, True, False, False)
     """
     if get_origin(kind) is Literal:
         return all(isinstance(value, str) for value in get_args(kind))
-    return kind is str or str in get_args(kind)
+    return kind is str or (get_origin(kind) is not tuple and str in get_args(kind))
 
 
 def _fields(section: type[msgspec.Struct]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Neighbours of the last item, and neighbours of each of those, that a walk of two steps may take.
     """
 
-    off: frozenset[str] = frozenset()
+    off: tuple[str, ...] = ()
     recent_items: Reach = 10
     next_items: Reach = 3
     position_decay: Share = 0.8

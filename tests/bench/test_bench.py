@@ -152,7 +152,7 @@ def test_the_idiomatic_logic_keeps_what_the_planes_keep() -> None:
         names = [other for other, _, _ in view(item)]
         total += len(names)
         same += sum(a == b for a, b in zip(names, published.neighbours, strict=True))
-    assert total > 1_000
+    assert total > 200
     assert same / total > 0.99
 
 

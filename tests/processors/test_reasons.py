@@ -24,14 +24,10 @@ def check_true(world: World, user: Profile, item: SlateItem) -> str:
 
     if reason.kind == "viewed_together":
         reach = [(n, own) for n, own in enumerate(recent) if n < sources.recent_items]
-        added = {
-            own: world.neighbours(own).get(item.item_id, (0, 0))[0] * sources.position_decay**n for n, own in reach
-        }
+        added = {own: shares(own)[0] * sources.position_decay**n for n, own in reach}
     elif reason.kind == "viewed_next":
-        reach = [(n, own) for n, own in enumerate(recent) if n < sources.next_items]
-        added = {
-            own: world.neighbours(own).get(item.item_id, (0, 0))[1] * sources.position_decay**n for n, own in reach
-        }
+        reach = [(n, own) for n, own in enumerate(recent) if n < min(sources.next_items, sources.recent_items)]
+        added = {own: shares(own)[1] * sources.position_decay**n for n, own in reach}
     elif reason.kind == "related":
         first = world.neighbours(recent[0])
         walks = (share * world.neighbours(name).get(item.item_id, (0, 0))[0] for name, (share, _) in first.items())
@@ -99,9 +95,9 @@ def test_reasons_come_in_the_locale_of_the_settings(locale: str, texts: dict[str
 def test_a_reason_names_the_item_or_the_category_behind_it() -> None:
     home, _ = World(SHOP, [profile("tent")]).slates()
     found = {item.item_id: item.reasons[0] for item in home[0]}
-    assert found["lamp"] == Reason("viewed_together", "tent", None, "Often viewed together with tent")
-    assert found["wick"] == Reason("related", "tent", None, "Related to tent")
-    assert found["axe"] == Reason("popular_in_category", None, "camping", "Popular in camping")
+    assert found["lamp"] == Reason("viewed_together", "tent", "Often viewed together with tent")
+    assert found["wick"] == Reason("related", "tent", "Related to tent")
+    assert found["axe"] == Reason("popular_in_category", None, "Popular in camping", "camping")
 
 
 def test_every_kind_has_a_text_in_every_locale() -> None:

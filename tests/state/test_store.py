@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from processors.errors import StateError, StateFormatError
+from state.codec import FORMAT_VERSION
 from state.position import Position
 from state.rocks import RocksStore, peek_changelog_offset
 from state.store import MARKER_KEY, POSITION_KEY, ChangelogRecord, MemoryStore, PartitionStore
@@ -90,7 +91,8 @@ def test_another_format_version_is_refused_at_opening(tmp_path: Path) -> None:
     store = RocksStore(tmp_path / "s", Tally)
     store.commit([ChangelogRecord(POSITION_KEY, b"\x09rest")], 1)
     store.close()
-    with pytest.raises(StateFormatError, match="format version 9, this release reads 1: run the release that"):
+    said = f"format version 9, this release reads {FORMAT_VERSION}: run the release that"
+    with pytest.raises(StateFormatError, match=said):
         RocksStore(tmp_path / "s", Tally)
 
 
@@ -103,7 +105,7 @@ def test_another_format_version_on_the_changelog_is_refused(make: Make) -> None:
 
 def test_garbage_is_told_from_a_state(make: Make) -> None:
     store = make()
-    store.commit([ChangelogRecord(b"\x01a", b"\x01\xc1")], 1)
+    store.commit([ChangelogRecord(b"\x01a", bytes([FORMAT_VERSION]) + b"\xc1")], 1)
     with pytest.raises(StateFormatError, match="stored Tally cannot be decoded"):
         store.read(["a"])
     store.close()

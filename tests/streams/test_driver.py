@@ -41,7 +41,7 @@ def test_the_click_just_made_changes_the_slate() -> None:
     before = slates(driver)["novice", "discover"]
     click(driver, "novice", "tent", 4)
     after = slates(driver)["novice", "discover"]
-    assert {item["source"] for item in before["items"]} == {"popular"}
+    assert {item["source"] for item in before["items"]} == {"trending"}
     assert shown(after)[0] == "lamp"
     assert after["items"][0]["reasons"] == [
         {"kind": "viewed_together", "item_id": "tent", "text": "Often viewed together with tent"}
@@ -61,12 +61,12 @@ def test_a_recommendation_has_the_promised_shape() -> None:
         "placement": "home",
         "generated_at": "2023-11-14T22:13:22.000Z",
         "caused_by": {"event_id": "eu2", "topic": CLICK, "partition": partition_of("u", 4), "offset": 2},
-        "model_version": "blend-1:1,0.5,0.6,0.02",
+        "model_version": "covisitation",
         "items": message["items"],
     }
     assert [(item["item_id"], item["rank"], item["source"]) for item in message["items"]] == [
         ("lamp", 1, "together"),
-        ("tent", 2, "recent"),
+        ("tent", 2, "together"),
     ]
 
 
