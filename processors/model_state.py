@@ -50,8 +50,8 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     learning_rate: PositiveRate = 0.4
     first_square: PositiveRate = 0.1
-    block_examples: Positive = 256
-    window_blocks: WindowBlocks = 64
+    block_examples: Positive = 32
+    window_blocks: WindowBlocks = 256
     drift_confidence: Confidence = 0.002
     boldness: Share = 0.1
 
@@ -68,9 +68,9 @@ class ModelState(msgspec.Struct, array_like=True):
     """The ranker's state.
 
     ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, buckets + 1, features), the
-    first bucket being what all share. ``losses``, ``gains`` and ``plain_gains`` are means over the last blocks: of the
-    loss, of the reciprocal rank, and of that by co-visitation; ``block`` are the sums of the running block, after its
-    number of examples.
+    first bucket being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
+    ``plain_gains`` the mean reciprocal ranks of the last few blocks, and those by co-visitation; ``block`` are the sums
+    of the running block, after its number of examples.
     """
 
     features: tuple[str, ...] = ()
@@ -147,6 +147,8 @@ class ModelKeeper:
             If the examples are unusable; the state is unchanged then.
         """
         heads, buckets, ranks, plain_ranks, losses, gradients = examples.columns()
+        if not len(heads):
+            return
         weights, squares = self._arrays(state, examples.features)
         for head in range(len(HEADS)):
             of_head = heads == head
@@ -202,27 +204,27 @@ class ModelKeeper:
             n, loss, gain, plain_gain = state.block
             state.block = n + 1, loss + row[0], gain + row[1], plain_gain + row[2]
             if n + 1 == self._settings.block_examples:
-                for kept, total in zip((state.losses, state.gains, state.plain_gains), state.block[1:], strict=True):
+                bounds = self._settings.window_blocks, _LATELY, _LATELY
+                means = state.losses, state.gains, state.plain_gains
+                for kept, total, bound in zip(means, state.block[1:], bounds, strict=True):
                     kept.append(total / (n + 1))
-                    del kept[: -self._settings.window_blocks]
+                    del kept[:-bound]
                 state.block = 0, 0.0, 0.0, 0.0
                 self._judge(state)
 
     def _judge(self, state: ModelState) -> None:
         ahead = _lately(state.gains) >= _lately(state.plain_gains)
-        if self._risen(state.losses):
+        if self._has_risen(state):
             state.alarms += 1
-            squares = np.frombuffer(state.squares)
             if ahead:
-                state.squares = np.maximum(squares * self._settings.boldness, self._settings.first_square).tobytes()
+                squares = np.frombuffer(state.squares) * self._settings.boldness
+                state.squares = np.maximum(squares, self._settings.first_square).tobytes()
             else:
                 self._roll_back(state)
-            for kept in (state.losses, state.gains, state.plain_gains):
-                del kept[:-1]
         elif ahead:
             state.fallback = False
             state.good = Good(state.version, state.weights, state.squares)
-        elif len(state.gains) >= _LATELY:
+        elif len(state.gains) == _LATELY:
             state.fallback = True
 
     def _roll_back(self, state: ModelState) -> None:
@@ -237,22 +239,27 @@ class ModelKeeper:
         state.rollbacks += 1
         state.fallback = True
 
-    def _risen(self, losses: list[float]) -> bool:
-        """Whether ADWIN finds, at the last block, that the mean has changed, and upwards.
+    def _has_risen(self, state: ModelState) -> bool:
+        """Whether ADWIN finds that the mean loss has changed, and upwards; what came before the change is dropped.
 
         It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.
         """
         alarm: Any = ADWIN(  # type: ignore[no-untyped-call]
             delta=self._settings.drift_confidence, clock=1, grace_period=8, min_window_length=4
         )
-        before = 0.0
-        for loss in losses:
-            before = alarm.estimation
+        changed = False
+        for loss in state.losses:
             alarm.update(loss)
-        return bool(alarm.drift_detected and alarm.estimation > before)
+            changed |= alarm.drift_detected
+        if not changed:
+            return False
+        kept = state.losses[-max(1, int(alarm.width)) :]
+        dropped = state.losses[: -len(kept)]
+        state.losses = kept
+        return bool(dropped) and sum(kept) / len(kept) > sum(dropped) / len(dropped)
 
 
-_LATELY = 4
+_LATELY = 32
 
 
 def _lately(means: list[float]) -> float:

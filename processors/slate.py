@@ -169,7 +169,7 @@ class Ranker:
         chosen: Sequence[str],
         index: ItemIndex,
         book: ModelBook,
-    ) -> tuple[list[Answers], Examples | None]:
+    ) -> tuple[list[Answers], Examples]:
         """What the users' choices teach, given the profiles as they were before.
 
         Parameters
@@ -186,7 +186,7 @@ class Ranker:
         answers
             Per head, in the order of :data:`processors.ranker.HEADS`.
         examples
-            The same for the models plane; :obj:`None` if there is nothing to learn.
+            The same for the models plane.
         """
         scored = self._score(profiles, now_ms, index)
         candidates, features = scored.candidates, scored.features

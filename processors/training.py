@@ -78,8 +78,20 @@ class Examples(msgspec.Struct, array_like=True):
         )
 
 
-def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers]) -> Examples | None:
-    """Examples from the answers of each head; none if nothing was listed.
+def example_bytes(features: tuple[str, ...]) -> int:
+    """Bytes of a user's examples in a message, at most, the message's own spread over them.
+
+    Examples
+    --------
+    >>> example_bytes(("together", "visits"))
+    108
+    """
+    names = sum(len(name.encode()) + 5 for name in features)
+    return len(HEADS) * (4 * len(features) + 14) + names + 40
+
+
+def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers]) -> Examples:
+    """Examples from the answers of each head.
 
     Parameters
     ----------
@@ -89,8 +101,6 @@ def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answ
         In the order of :data:`processors.ranker.HEADS`.
     """
     heads = np.repeat(np.arange(len(answers)), [len(part.users) for part in answers])
-    if not len(heads):
-        return None
     return Examples(
         model=RANKER,
         features=features,

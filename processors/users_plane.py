@@ -23,7 +23,7 @@ from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
 from processors.slate import Ranker, RankingSettings, SlateItem
-from processors.training import RANKER, TRAINING_TOPIC
+from processors.training import RANKER, TRAINING_TOPIC, example_bytes
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
 _ORIGIN = "nearstream.origin"
@@ -97,7 +97,8 @@ class UsersPlane:
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
         self._placements = settings.ranking.placements
-        self._lessons = settings.ranking.training_examples
+        fitting = (max_message_bytes - LINK_BYTES) // example_bytes(self._ranker.features)
+        self._lessons = min(settings.ranking.training_examples, fitting)
         self.book = ModelBook(self._ranker.features)
         self._index = index
         self._partitions = partitions
@@ -158,14 +159,9 @@ class UsersPlane:
         chosen = [event.item_id for event in first.values()]
         asked = [profiles[user] for user in first]
         _, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
-        if examples is None:
-            return
-        packed = self._pack(examples)
-        if len(packed) > self._max_bytes - LINK_BYTES:
-            step.outcomes[TRAINING_TOPIC, "left_out"] += 1
-            return
         receiver = partition_of(RANKER, self._partitions)
-        step.outputs.append(Output(TRAINING_TOPIC, receiver, None, packed, chained=True))
+        # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
+        step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))
 
     def _origin(self, record: SourceRecord) -> Origin:
         """Where an app appended the record: for a forwarded one, what the last header of that kind says."""

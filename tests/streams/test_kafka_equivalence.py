@@ -13,16 +13,18 @@ import msgspec
 import pytest
 
 from processors.events import EVENT_TOPICS
-from processors.items_plane import BROADCAST_TOPIC
 from processors.keys import partition_of
 from processors.signals import SIGNALS_TOPIC
+from processors.training import TRAINING_TOPIC
 from streams.driver import TopologyDriver
 from streams.settings import Settings
+from streams.topology import BROADCAST_TOPICS
 from streams.worker import Worker
 from tests.support import Headers, event, fresh_settings, produce_batch, read_topic
 
 PARTITIONS = 3
-COMPARED = ("recommendations.v1", "dead-letters.v1", "internal.events", SIGNALS_TOPIC, BROADCAST_TOPIC)
+APPS = ("recommendations.v1", "dead-letters.v1")
+COMPARED = (*APPS, "internal.events", SIGNALS_TOPIC, TRAINING_TOPIC, *BROADCAST_TOPICS)
 
 Fed = tuple[str, int, list[tuple[bytes | None, bytes | None, Headers]]]
 
@@ -107,8 +109,8 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
             for name in COMPARED:
                 for record in driver.read(name):
                     expected[name][record.partition].append((record.key, record.value, record.headers))
-            broadcast = sum(map(len, expected[BROADCAST_TOPIC]))
-            wait_until(lambda n=broadcast: worker.reader.applied >= n, f"{broadcast} item views")
+            broadcast = sum(len(log) for name in BROADCAST_TOPICS for log in expected[name])
+            wait_until(lambda n=broadcast: worker.reader.applied >= n, f"{broadcast} views")
             wait_until(lambda: not any(worker.health.lags().values()), "no lag")
     for name in COMPARED:
         found = [
@@ -117,7 +119,10 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
         ]
         assert found == expected[name], name
     slates = [msgspec.json.decode(value) for records in expected["recommendations.v1"] for _, value, _ in records]
-    assert {item["source"] for slate in slates for item in slate["items"]} >= {"together", "recent", "popular"}
+    assert {item["source"] for slate in slates for item in slate["items"]} >= {"together", "recent", "trending"}
+    versions = [slate["model_version"] for slate in slates]
+    assert versions[0] == "covisitation"
+    assert versions[-1].startswith("softmax-")
     assert sum(map(len, expected["dead-letters.v1"])) == 6
     assert sum(map(len, expected["internal.events"])) == 4
 
