@@ -170,7 +170,8 @@ def _category_share(weights: Floats, of_history: Ints, candidates: Candidates, i
     """Share of each candidate's category in the weights of the user's recent items."""
     visitors, width = candidates.visitors, index.categories
     table = np.bincount(visitors.rows * width + of_history, weights, len(visitors) * width)
-    total = table.reshape(-1, width).sum(axis=1)
+    # Not over the categories: their numbers, and so the order of the sum, differ between processes.
+    total = np.bincount(visitors.rows, weights, len(visitors))
     share: Floats = table[candidates.rows * width + index.category[candidates.slots]]
     return share / np.where(total > 0.0, total, 1.0)[candidates.rows]
 

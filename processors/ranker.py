@@ -137,7 +137,7 @@ class Answers:
 
 
 def ask(
-    scores: Floats, plain: Floats, candidates: Candidates, features: Floats, listed: Flags, chosen: Ints
+    scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Floats, listed: Flags, chosen: Ints
 ) -> Answers:
     """Ask where the chosen items stood among those listed.
 
@@ -145,6 +145,8 @@ def ask(
     ----------
     scores, plain
         By what is learned, and by co-visitation alone.
+    ties
+        Hash of each candidate's item: sums run in its order, so that processes with other slots get the same bits.
     listed
         Which candidates are in the lists.
     chosen
@@ -155,6 +157,7 @@ def ask(
     answered = np.zeros(users, np.bool_)
     answered[candidates.rows[is_chosen]] = True
     kept = np.flatnonzero(listed & answered[candidates.rows])
+    kept = kept[np.lexsort((ties[kept], candidates.rows[kept]))]
     ranks, plain_ranks = np.zeros(users, np.int64), np.zeros(users, np.int64)
     if not len(kept):
         return Answers(kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks)

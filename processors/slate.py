@@ -203,7 +203,7 @@ class Ranker:
                 asked = np.where(touched, -1, slots)
             scores = scores_of(book.learned[head], candidates, features)
             plain = scores_of(self._plain[head], candidates, features)
-            answers.append(ask(scores, plain, candidates, features, listed, asked))
+            answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
         return answers, examples_of(self.features, buckets_of(candidates.visitors), answers)
 
     def _score(self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> _Scored:

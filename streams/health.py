@@ -128,8 +128,20 @@ class Health:
         metrics.read_model_items.set(len(self._worker.topology.index))
         metrics.read_model_evictions.set(self._worker.topology.index.evictions)
         metrics.read_model_age.set(max(0.0, time() - self._worker.reader.changed_at))
+        self._refresh_ranker()
         metrics.broker_silence.set(self._worker.contact.silent_s)
         metrics.ready.set(0 if self.unready() else 1)
+
+    def _refresh_ranker(self) -> None:
+        metrics, view = self._worker.metrics, self._worker.topology.book.view
+        metrics.ranker_fallback.set(1 if view is None or view.fallback else 0)
+        if view is not None:
+            metrics.ranker_examples.set(view.examples)
+            metrics.ranker_loss.set(view.loss)
+            metrics.ranker_gain.labels("learned").set(view.gain)
+            metrics.ranker_gain.labels("covisitation").set(view.plain_gain)
+            metrics.ranker_alarms.set(view.alarms)
+            metrics.ranker_rollbacks.set(view.rollbacks)
 
     def unready(self) -> dict[str, str]:
         """What keeps the worker from being ready.

@@ -66,6 +66,16 @@ class Metrics:
         self.read_model_items = gauge("read_model_items", "Items in the read model.")
         self.read_model_evictions = gauge("read_model_evictions", "Items evicted from the read model so far.")
         self.read_model_age = gauge("read_model_age_seconds", "Seconds since the read model last changed.")
+        self.ranker_examples = gauge("ranker_examples", "Examples the ranker has learned from so far.")
+        self.ranker_loss = gauge("ranker_loss", "Mean negative log-likelihood of the item chosen, lately.")
+        self.ranker_gain = gauge(
+            "ranker_reciprocal_rank", "Mean reciprocal rank of the item chosen, lately, by what ranks.", "order"
+        )
+        self.ranker_fallback = gauge(
+            "ranker_fallback", "1 if slates are ranked by co-visitation, not by what is learned."
+        )
+        self.ranker_alarms = gauge("ranker_drift_alarms", "Drift alarms of the ranker so far.")
+        self.ranker_rollbacks = gauge("ranker_rollbacks", "Times the ranker's weights went back to good ones so far.")
         self.broker_silence = gauge(
             "broker_silence_seconds", "Seconds without an answer from the brokers; 0 if they do."
         )

@@ -357,6 +357,9 @@ def _work(metrics: Metrics) -> None:
     metrics.read_model_items.set(1000)
     metrics.read_model_evictions.set(0)
     metrics.read_model_age.set(0.2)
+    metrics.ranker_examples.inc(20)
+    for order in ("learned", "covisitation"):
+        metrics.ranker_gain.labels(order).set(0.2)
     metrics.ready.set(1)
 
 

@@ -1,5 +1,8 @@
 """What the ranker learns from a choice: the slope of its loss, found here by trying, and places counted by hand."""
 
+from typing import Any
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +10,9 @@ from hypothesis import strategies as st
 
 from processors.candidates import Candidates, Gatherer
 from processors.features import feature_names, features_of
+from processors.model_book import ModelBook
 from processors.ranker import HEADS, HISTORY_EDGES, ask, buckets_of, carried_over, fallback_weights, scores_of
+from processors.slate import Ranker
 from processors.sources.base import Floats, Ints
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
@@ -39,10 +44,10 @@ def test_the_gradient_is_the_slope_of_the_loss(seed: int) -> None:
 
     def loss(moved: Floats) -> float:
         scores = scores_of(moved, candidates, features)
-        return float(ask(scores, scores, candidates, features, listed, chosen).losses.sum())
+        return float(ask(scores, scores, scores, candidates, features, listed, chosen).losses.sum())
 
     scores = scores_of(weights, candidates, features)
-    answers = ask(scores, scores, candidates, features, listed, chosen)
+    answers = ask(scores, scores, scores, candidates, features, listed, chosen)
     direction, step = random.normal(0, 1, len(features)), 1e-5
     slope = (loss(weights + step * direction) - loss(weights - step * direction)) / (2 * step)
     assert answers.gradients.sum(axis=0) @ direction == pytest.approx(slope, rel=1e-4, abs=1e-6)
@@ -55,7 +60,7 @@ def test_places_are_counted_among_what_is_listed(seed: int) -> None:
     candidates, features = scene(random_world(seed))
     scores = random.integers(0, 5, len(candidates)).astype(np.float64)
     listed, chosen = random.random(len(candidates)) < 0.8, some_choice(candidates, random)
-    found = ask(scores, -scores, candidates, features, listed, chosen)
+    found = ask(scores, -scores, scores, candidates, features, listed, chosen)
     for row in range(len(candidates.visitors)):
         of_user = np.flatnonzero((candidates.rows == row) & listed)
         at = [c for c in of_user if candidates.slots[c] == chosen[row]]
@@ -143,3 +148,22 @@ def test_weights_are_carried_over_by_the_name_of_their_feature() -> None:
 
 def test_there_are_weights_for_anything_and_for_what_is_new() -> None:
     assert fallback_weights(("own",)).shape == (len(HEADS), len(HISTORY_EDGES) + 2, 1)
+
+
+@given(seeds, st.randoms(use_true_random=False))
+def test_gradients_do_not_depend_on_where_items_came_to_lie(seed: int, shuffle: Any) -> None:
+    world = random_world(seed)
+    order = list(world.views)
+    shuffle.shuffle(order)
+    other = World({item: world.views[item] for item in order}, world.users, world.settings)
+    random = np.random.default_rng(seed)
+    chosen = [str(random.choice(sorted(world.known()) or ["none"])) for _ in world.users]
+
+    def taught(world: World) -> bytes:
+        ranker = Ranker(world.settings)
+        now = [NOW] * len(world.users)
+        return msgspec.msgpack.encode(
+            ranker.lessons(world.users, now, chosen, world.index(), ModelBook(ranker.features))[1]
+        )
+
+    assert taught(world) == taught(other)
