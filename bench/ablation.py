@@ -25,7 +25,7 @@ from processors.ranker import BUCKETS, HEADS, Answers, ask, buckets_of, fallback
 from processors.reasons import holds
 from processors.slate import Ranker
 from processors.sources import ALL
-from processors.sources.base import Flags, Floats, Ints
+from processors.sources.base import Features, Flags, Floats, Ints
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent, read_events
 from streams.settings import Settings
@@ -114,10 +114,10 @@ class Variant:
         return found
 
     def answer(
-        self, head: int, candidates: Candidates, features: Floats, ties: Floats, listed: Flags, slot: int
+        self, head: int, candidates: Candidates, features: Features, ties: Floats, listed: Flags, slot: int
     ) -> int:
         """Rank of the item, 0 if it is not among those listed; learned from afterwards."""
-        bucket = int(buckets_of(candidates.visitors)[0]) if self.buckets else 0
+        bucket = int(buckets_of(candidates.visitors.profiles)[0]) if self.buckets else 0
         effective = np.repeat((self.weights[head, 0] + self.weights[head, bucket + 1])[None], BUCKETS, axis=0)
         scores = scores_of(effective, candidates, features)
         answers: Answers = ask(scores, scores, ties, candidates, features, listed, np.array([slot]))

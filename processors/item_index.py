@@ -45,6 +45,8 @@ class ItemIndex:
         All visits ever.
     category : int32 array of shape (capacity,)
         Number of the item's category, 0 if it has none.
+    brand : int32 array of shape (capacity,)
+        Number of its brand, likewise.
     price : float64 array of shape (capacity,)
         Price last seen; NaN if none was.
     first_seen, last_seen : int64 array of shape (capacity,)
@@ -78,6 +80,7 @@ class ItemIndex:
         self._trending = [TopSlots(POPULAR_DEPTH) for _ in range(3)]
         self._visited = TopSlots(POPULAR_DEPTH)
         self._categories: dict[str, int] = {}
+        self._brands: dict[str, int] = {}
         self._in_category: list[TopSlots] = [TopSlots(CATEGORY_DEPTH)]
         self.category_trend = np.full(self.max_categories + 1, NO_TREND)
         self.views: list[ItemView | None] = []
@@ -102,6 +105,7 @@ class ItemIndex:
         self.tie = grown(old.get("tie"), 0.0, np.float64)
         self.visits = grown(old.get("visits"), 0.0, np.float64)
         self.category = grown(old.get("category"), 0, np.int32)
+        self.brand = grown(old.get("brand"), 0, np.int32)
         self.price = grown(old.get("price"), np.nan, np.float64)
         self.first_seen = grown(old.get("first_seen"), 0, np.int64)
         self.last_seen = grown(old.get("last_seen"), 0, np.int64)
@@ -169,6 +173,7 @@ class ItemIndex:
         self.trends[:, slot], self.visits[slot] = view.trends, view.visits
         self.first_seen[slot], self.last_seen[slot] = view.first_seen, view.last_seen
         self.price[slot] = np.nan if view.price is None else view.price
+        self.brand[slot] = 0 if view.brand is None else self._brand(view.brand)
         for top, trend in zip(self._trending, view.trends, strict=True):
             top.offer(slot, trend)
         self._visited.offer(slot, view.visits)
@@ -190,6 +195,20 @@ class ItemIndex:
             number = self._categories[name] = len(self._in_category)
             self._in_category.append(TopSlots(CATEGORY_DEPTH))
         return number
+
+    def _brand(self, name: str) -> int:
+        """Number of a brand; beyond the bound, that of none."""
+        number = self._brands.get(name)
+        if number is None:
+            if len(self._brands) >= self.max_categories:
+                return 0
+            number = self._brands[name] = len(self._brands) + 1
+        return number
+
+    @property
+    def brands(self) -> int:
+        """Numbers of brands there are, 0 for none among them."""
+        return len(self._brands) + 1
 
     @property
     def categories(self) -> int:
@@ -260,7 +279,8 @@ class ItemIndex:
             top.discard(slot)
         self._visited.discard(slot)
         self._in_category[self.category[slot]].discard(slot)
-        self.trends[:, slot], self.visits[slot], self.category[slot] = NO_TREND, 0.0, 0
+        self.trends[:, slot], self.visits[slot] = NO_TREND, 0.0
+        self.category[slot] = self.brand[slot] = 0
         self.price[slot], self.first_seen[slot], self.last_seen[slot] = np.nan, 0, 0
 
 

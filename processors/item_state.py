@@ -30,9 +30,9 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         A visit up to this many steps later in the session counts as "what came next".
     """
 
-    neighbours: Neighbours = 120
+    neighbours: Neighbours = 300
     published_neighbours: Neighbours = 60
-    neighbour_half_life_ms: HalfLife = 7 * DAY_MS
+    neighbour_half_life_ms: HalfLife = 30 * DAY_MS
     trend_half_lives_ms: tuple[HalfLife, HalfLife, HalfLife] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
     next_distance: Steps = 3
 

@@ -15,12 +15,14 @@ Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from processors.candidates import Candidates
-from processors.sources.base import Flags, Floats, Ints, Visitors
+from processors.profile import Profile
+from processors.sources.base import Features, Flags, Floats, Ints
 
 HEADS = ("any", "new")
 """Which weights rank: those for slates of anything, those for slates of what the user has not touched."""
@@ -83,17 +85,23 @@ def carried_over(names: tuple[str, ...], known: tuple[str, ...], values: bytes, 
     return carried
 
 
-def buckets_of(visitors: Visitors) -> Ints:
-    """Bucket of each user, by how many of the user's recent items the index knows."""
-    known = np.bincount(visitors.rows, minlength=len(visitors))
-    return np.searchsorted(HISTORY_EDGES, known, side="right")
+def buckets_of(profiles: Sequence[Profile]) -> Ints:
+    """Bucket of each user, by the number of recent items.
+
+    Examples
+    --------
+    >>> buckets_of([Profile(), Profile(item_ids=["tent"]), Profile(item_ids=["tent"] * 9)]).tolist()
+    [0, 1, 3]
+    """
+    lengths = [len(profile.item_ids) for profile in profiles]
+    return np.searchsorted(HISTORY_EDGES, np.array(lengths, np.int64), side="right")
 
 
-def scores_of(weights: Floats, candidates: Candidates, features: Floats) -> Floats:
+def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Floats:
     """Linear scores, shape (candidates,).
 
     Added up feature by feature: unlike a matrix product, that gives a candidate the same score to the last bit
-    whatever other candidates it is scored with.
+    whatever other candidates it is scored with. Fastest if users of a bucket stand together.
 
     Parameters
     ----------
@@ -102,12 +110,15 @@ def scores_of(weights: Floats, candidates: Candidates, features: Floats) -> Floa
     features
         Shape (features, candidates).
     """
-    buckets = buckets_of(candidates.visitors)
-    lengths = np.diff(candidates.begins)
+    buckets = buckets_of(candidates.visitors.profiles)
+    first = np.flatnonzero(np.diff(buckets, prepend=-1))
+    begins = candidates.begins[np.append(first, len(buckets))].tolist()
     scores = np.zeros(features.shape[1])
-    for of_bucket, column in zip(weights.T, features, strict=True):
-        if of_bucket.any():
-            scores += np.repeat(of_bucket[buckets], lengths) * column
+    for bucket, begin, end in zip(buckets[first].tolist(), begins, begins[1:], strict=False):
+        part = scores[begin:end]
+        for weight, column in zip(weights[bucket].tolist(), features, strict=True):
+            if weight:
+                part += weight * column[begin:end]
     return scores
 
 
@@ -137,7 +148,7 @@ class Answers:
 
 
 def ask(
-    scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Floats, listed: Flags, chosen: Ints
+    scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Features, listed: Flags, chosen: Ints
 ) -> Answers:
     """Ask where the chosen items stood among those listed.
 
@@ -169,7 +180,7 @@ def ask(
     plain_ranks[asked] = _places(plain[kept], is_chosen, begins, lengths)
     shares = _softmax(scores[kept], begins, lengths)
     expected = np.add.reduceat(columns * shares, begins, axis=1)
-    gradients = (expected - columns[:, is_chosen]).T
+    gradients = (expected - columns[:, is_chosen]).T.astype(np.float64)
     return Answers(asked, gradients, -np.log(np.maximum(shares[is_chosen], 1e-300)), ranks, plain_ranks)
 
 

@@ -8,7 +8,7 @@ explained (:mod:`processors.reasons`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -21,9 +21,9 @@ from processors.item_index import ItemIndex
 from processors.model_book import ModelBook
 from processors.profile import Profile
 from processors.ranker import HEADS, NEVER, Answers, ask, buckets_of, fallback_weights, scores_of, with_ties
-from processors.reasons import KINDS, Explainer, Locale, Reason, holds, reason_of
+from processors.reasons import CATEGORY, KINDS, Explainer, Locale, Reason, holds, reason_of
 from processors.sources import SourceSettings
-from processors.sources.base import Flags, Floats, Ints
+from processors.sources.base import Features, Flags, Floats, Ints
 from processors.training import Examples, examples_of
 
 
@@ -60,7 +60,7 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
     sources: SourceSettings = SourceSettings()
     locale: Locale = "en"
-    training_examples: ExampleCount = 64
+    training_examples: ExampleCount = 32
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -86,18 +86,22 @@ class Slates:
     kinds: Ints
     because: Ints
     locale: Locale
+    _reasons: dict[tuple[int, int, int], tuple[Reason]] = field(default_factory=dict, init=False, repr=False)
 
     def items(self, row: int, index: ItemIndex) -> list[SlateItem]:
         """The slate of one user."""
-        ids, found = index.ids, []
+        ids, found, reasons = index.ids, list[SlateItem](), self._reasons
         columns = (self.slots[row], self.scores[row], self.kinds[row], self.because[row])
         for rank, (slot, score, kind, because) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True), 1
         ):
             if slot < 0:
                 break
-            reason = reason_of(kind, because, slot, self.locale, index)
-            found.append(SlateItem(ids[slot], rank, score, _SOURCES[kind], (reason,)))
+            about = kind, because, index.category[slot] if kind == CATEGORY else -1
+            reason = reasons.get(about)
+            if reason is None:
+                reason = reasons[about] = (reason_of(kind, because, slot, self.locale, index),)
+            found.append(SlateItem(ids[slot], rank, score, _SOURCES[kind], reason))
         return found
 
 
@@ -109,7 +113,7 @@ class _Scored:
     """Candidates with their features, which of them anything true can be said of, and the hash that breaks ties."""
 
     candidates: Candidates
-    features: Floats
+    features: Features
     true: Flags
     ties: Floats
 
@@ -154,13 +158,14 @@ class Ranker:
         now_ms
             The moment each slate is for, milliseconds since the epoch.
         """
-        parts = [
-            self._rank_part(profiles[at : at + MAX_ROWS], now_ms[at : at + MAX_ROWS], index, book.serving)
-            for at in range(0, max(1, len(profiles)), MAX_ROWS)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return [_stack([part[n] for part in parts]) for n in range(len(self.settings.placements))]
+        order = np.argsort(buckets_of(profiles), kind="stable").tolist()
+        parts = []
+        for at in range(0, max(1, len(profiles)), MAX_ROWS):
+            rows = order[at : at + MAX_ROWS]
+            part = self._rank_part([profiles[row] for row in rows], [now_ms[row] for row in rows], index, book.serving)
+            parts.append(part)
+        place = np.argsort(order)
+        return [_joined([part[n] for part in parts], place) for n in range(len(self.settings.placements))]
 
     def lessons(
         self,
@@ -204,7 +209,7 @@ class Ranker:
             scores = scores_of(book.learned[head], candidates, features)
             plain = scores_of(self._plain[head], candidates, features)
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
-        return answers, examples_of(self.features, buckets_of(candidates.visitors), answers)
+        return answers, examples_of(self.features, buckets_of(candidates.visitors.profiles), answers)
 
     def _score(self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> _Scored:
         candidates = self._gatherer.gather(profiles, now_ms, index)
@@ -234,7 +239,7 @@ class Ranker:
         best, filled = _top(candidates.begins, scores, users, size)
         flat = np.flatnonzero(filled.ravel())
         picked = best.ravel()[flat]
-        of_picked = weights[buckets_of(candidates.visitors)[candidates.rows[picked]]].T
+        of_picked = weights[buckets_of(candidates.visitors.profiles)[candidates.rows[picked]]].T
         explained = self._explainer.explain(
             candidates, picked, scored.features[:, picked] * of_picked, scored.true, index
         )
@@ -253,12 +258,13 @@ class Ranker:
         )
 
 
-def _stack(parts: list[Slates]) -> Slates:
+def _joined(parts: list[Slates], order: Ints) -> Slates:
+    """Slates of several passes as one, its rows in the order given."""
     return Slates(
-        slots=np.concatenate([part.slots for part in parts]),
-        scores=np.concatenate([part.scores for part in parts]),
-        kinds=np.concatenate([part.kinds for part in parts]),
-        because=np.concatenate([part.because for part in parts]),
+        slots=np.concatenate([part.slots for part in parts])[order],
+        scores=np.concatenate([part.scores for part in parts])[order],
+        kinds=np.concatenate([part.kinds for part in parts])[order],
+        because=np.concatenate([part.because for part in parts])[order],
         locale=parts[0].locale,
     )
 
