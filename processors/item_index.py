@@ -5,6 +5,8 @@ private to the process; whatever leaves it names items by id, and ties are broke
 processes with different slots rank alike.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -125,6 +127,14 @@ class ItemIndex:
         """Slots of items, -1 where unknown."""
         get = self._slots.get
         return [get(item_id, -1) for item_id in item_ids]
+
+    def category_numbers(self, names: Iterable[str]) -> list[int]:
+        """Numbers of categories; those that no item has are left out."""
+        return [self._categories[name] for name in names if name in self._categories]
+
+    def brand_numbers(self, names: Iterable[str]) -> list[int]:
+        """Numbers of brands; those that no item has are left out."""
+        return [self._brands[name] for name in names if name in self._brands]
 
     def category_name(self, slot: int) -> str | None:
         """Category of the item in a slot, if it has one."""

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from processors.candidates import Candidates
+from processors.candidates import RULES, Candidates
 from processors.item_index import ItemIndex
 from processors.sources.base import Flags, Floats, Ints
 
@@ -76,6 +76,10 @@ KINDS = (
     Kind(
         "popular", "popular", None, ("visits",),
         {"en": "Popular with everybody", "zh": "大家都在看"},
+    ),
+    Kind(
+        "featured", RULES, None, (),
+        {"en": "Chosen by the shop", "zh": "店家精选"},
     ),
 )  # fmt: skip
 """All kinds. Of equal contributions, the earlier kind is named."""

@@ -8,8 +8,10 @@ from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.model_book import ModelBook, decode_model
-from processors.models_plane import MODELS_TOPIC, ModelsPlane
+from processors.models_plane import BROADCAST_RULES_TOPIC, MODELS_TOPIC, ModelsPlane
 from processors.plane import Plane
+from processors.rule_book import decode_rule
+from processors.rules import RULES_TOPIC
 from processors.signals import SIGNALS_TOPIC
 from processors.training import TRAINING_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane
@@ -50,7 +52,7 @@ class TopicSpec:
         return config
 
 
-BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC)
+BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC, BROADCAST_RULES_TOPIC)
 """What every worker reads in whole, for its read models."""
 
 
@@ -66,6 +68,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     return [
         *(TopicSpec(name, retention_ms=retention) for name in EVENT_TOPICS),
         TopicSpec(FORWARDED_TOPIC, retention_ms=retention, max_message_bytes=largest),
+        TopicSpec(RULES_TOPIC, compacted=True),
         TopicSpec(RECOMMENDATIONS_TOPIC, compacted=True),
         TopicSpec(DEAD_LETTERS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(SIGNALS_TOPIC, retention_ms=retention, max_message_bytes=largest),
@@ -109,6 +112,8 @@ class Topology:
         """
         if topic == MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
+        elif topic == BROADCAST_RULES_TOPIC:
+            self.users.rules.apply(key.decode(), decode_rule(value))
         else:
             self.index.apply(key.decode(), decode_view(value))
 

@@ -140,6 +140,11 @@ class Block:
     links: Ints | None = None
 
 
+def for_everybody(slots: Ints, users: int) -> Block:
+    """The same items for each user, without values."""
+    return Block(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), ())
+
+
 class Source(Protocol):
     """Proposes items for many users at once.
 
