@@ -117,12 +117,23 @@ class Prequential:
             The same without what the user has touched; looked at only if the event is a first-time one.
         """
         number = self._numbers.get(item)
-        touched = self._touched.setdefault(user, set())
+        touched = self._touched.get(user, set())
         self._ranks["all"].append(self._rank(number, shown, ()))
         self._ranks["new"].append(_NOT_NEW if number in touched else self._rank(number, discover, touched))
-        if number is None:
-            number = self._numbers[item] = len(self._numbers)
-        touched.add(number)
+        self.see(user, item)
+
+    def see(self, user: str, item: str) -> None:
+        """Count an event as seen without judging anything by it.
+
+        Examples
+        --------
+        >>> stream = Prequential()
+        >>> stream.see("u", "tent")
+        >>> len(stream), stream.first_time("u", "tent")
+        (0, False)
+        """
+        number = self._numbers.setdefault(item, len(self._numbers))
+        self._touched.setdefault(user, set()).add(number)
         self._popularity.count(number)
 
     def result(self) -> dict[str, dict[str, Figures]]:

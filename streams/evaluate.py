@@ -69,7 +69,7 @@ def evaluate_events(
     NearstreamError
         If ``lists`` cannot be written.
     """
-    system = _System(settings or Settings())
+    system = System(settings or Settings())
     judge = Prequential()
     started, cpu = perf_counter(), process_time()
     with _open_for_writing(lists) as out:
@@ -89,7 +89,7 @@ def evaluate_events(
     }
 
 
-class _System:
+class System:
     """The topology driver as the evaluation sees it: it is asked, and it learns."""
 
     def __init__(self, settings: Settings) -> None:
@@ -103,11 +103,15 @@ class _System:
     def ask(self, event: FileEvent, judge: Prequential) -> ShownLists:
         """Lists shown before the event, judged."""
         self._driver.advance(max(self._driver.now, event.time_ms))
-        user, item = event.key.decode(), str(_touched(event.value).item_id)
+        user, item = event.key.decode(), self.item_of(event)
         slates = [[place.item_id for place in slate] for slate in self._driver.recommend(user)]
         shown = ShownLists(slates[self._all], slates[self._new] if judge.first_time(user, item) else None)
         judge.score(user, item, shown.all, shown.new or ())
         return shown
+
+    def item_of(self, event: FileEvent) -> str:
+        """Item that the event touches."""
+        return str(_touched(event.value).item_id)
 
     def learn(self, event: FileEvent) -> None:
         """Pipe the event; what comes out is taken at once, so that memory is that of the states."""

@@ -112,6 +112,19 @@ def memory(
 
 
 @app.command()
+def peers(
+    data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
+    events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,
+    every: Annotated[int, typer.Option(min=1, help="Judge each so many events one.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """The ranking against ALS, BM25, session-kNN and River's BiasedMF. No broker needed."""
+    from bench.peers import run_peers
+
+    _say(run_peers(data, events or None, every), as_json)
+
+
+@app.command()
 def ablation(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
     events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,
