@@ -33,6 +33,7 @@ HISTORY_EDGES = (1, 2, 4)
 BUCKETS = len(HISTORY_EDGES) + 1
 
 NEVER = -np.inf
+NO_QUESTION = -2
 _TIE = 1e-9
 
 FALLBACK = {
@@ -128,6 +129,8 @@ class Answers:
 
     Attributes
     ----------
+    asked
+        Row of each question.
     users
         Row of each question whose item was listed.
     gradients
@@ -138,13 +141,17 @@ class Answers:
         Place of the chosen item in the list, from 1; 0 if it was not listed. One per user.
     plain_ranks
         The same by the order of co-visitation.
+    confidences
+        Probability of the candidate put first, one for each of ``users``.
     """
 
+    asked: Ints
     users: Ints
     gradients: Floats
     losses: Floats
     ranks: Ints
     plain_ranks: Ints
+    confidences: Floats
 
 
 def ask(
@@ -161,9 +168,10 @@ def ask(
     listed
         Which candidates are in the lists.
     chosen
-        Slot of the item that each user chose; -1 if there is no question for the user, or the index doesn't know it.
+        Slot of the item that each user chose; -1 if the index doesn't know it, -2 if there is no question for the user.
     """
     users = len(chosen)
+    questions = np.flatnonzero(chosen > NO_QUESTION)
     is_chosen = listed & (candidates.slots == chosen[candidates.rows])
     answered = np.zeros(users, np.bool_)
     answered[candidates.rows[is_chosen]] = True
@@ -171,17 +179,19 @@ def ask(
     kept = kept[np.lexsort((ties[kept], candidates.rows[kept]))]
     ranks, plain_ranks = np.zeros(users, np.int64), np.zeros(users, np.int64)
     if not len(kept):
-        return Answers(kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks)
+        return Answers(questions, kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks, np.empty(0))
     rows, columns, is_chosen = candidates.rows[kept], features[:, kept], is_chosen[kept]
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
     lengths = np.diff(begins, append=len(rows))
-    asked = rows[begins]
-    ranks[asked] = _places(scores[kept], is_chosen, begins, lengths)
-    plain_ranks[asked] = _places(plain[kept], is_chosen, begins, lengths)
+    listed_users = rows[begins]
+    ranks[listed_users] = _places(scores[kept], is_chosen, begins, lengths)
+    plain_ranks[listed_users] = _places(plain[kept], is_chosen, begins, lengths)
     shares = _softmax(scores[kept], begins, lengths)
+    confidences = np.maximum.reduceat(shares, begins)
     expected = np.add.reduceat(columns * shares, begins, axis=1)
     gradients = (expected - columns[:, is_chosen]).T.astype(np.float64)
-    return Answers(asked, gradients, -np.log(np.maximum(shares[is_chosen], 1e-300)), ranks, plain_ranks)
+    losses = -np.log(np.maximum(shares[is_chosen], 1e-300))
+    return Answers(questions, listed_users, gradients, losses, ranks, plain_ranks, confidences)
 
 
 def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:

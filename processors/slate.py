@@ -22,7 +22,18 @@ from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.model_book import ModelBook
 from processors.profile import Profile
-from processors.ranker import HEADS, NEVER, Answers, ask, buckets_of, fallback_weights, scores_of, with_ties
+from processors.quality import Choices, Shown
+from processors.ranker import (
+    HEADS,
+    NEVER,
+    NO_QUESTION,
+    Answers,
+    ask,
+    buckets_of,
+    fallback_weights,
+    scores_of,
+    with_ties,
+)
 from processors.reasons import CATEGORY, KINDS, Explainer, Locale, Reason, holds, reason_of
 from processors.rerank import DEPTH, pinned, spread, top
 from processors.rule_book import RuleBook, Verdict
@@ -111,6 +122,13 @@ class Slates:
     ignored: Counter[str]
     _reasons: dict[tuple[int, int, int], tuple[Reason]] = field(default_factory=dict, init=False, repr=False)
 
+    def sample(self, placement: str, index: ItemIndex) -> Shown:
+        """Some of the slates, for the figures of their quality."""
+        slots = self.slots[:_SAMPLED]
+        there = np.maximum(slots, 0)
+        popularity = index.visits[there] / max(float(index.visits.sum()), 1.0)
+        return Shown(placement, slots, index.category[there].astype(np.int64), popularity)
+
     def items(self, row: int, index: ItemIndex) -> list[SlateItem]:
         """The slate of one user."""
         ids, found, reasons = index.ids, list[SlateItem](), self._reasons
@@ -127,6 +145,26 @@ class Slates:
             found.append(SlateItem(ids[slot], rank, score, _SOURCES[kind], reason, propensity))
         return found
 
+
+def choices_of(answers: Sequence[Answers], profiles: Sequence[Profile]) -> list[Choices]:
+    """What users chose, per head, for the figures of quality.
+
+    Parameters
+    ----------
+    answers
+        From :meth:`Ranker.lessons`.
+    profiles
+        Of the users, as they were asked.
+    """
+    known = np.array([bool(profile.item_ids) for profile in profiles], np.bool_)
+    return [
+        Choices(head, part.ranks[part.asked], known[part.asked], part.confidences, part.ranks[part.users] == 1)
+        for head, part in zip(HEADS, answers, strict=True)
+    ]
+
+
+_SAMPLED = 16
+"""Slates of a step that the figures of quality look at, at most."""
 
 _SOURCES = tuple(kind.column or kind.source for kind in KINDS)
 
@@ -238,7 +276,7 @@ class Ranker:
             asked = slots
             if name == "new":
                 listed = listed & ~candidates.touched
-                asked = np.where(touched, -1, slots)
+                asked = np.where(touched, NO_QUESTION, slots)
             scores = scores_of(book.learned[head], candidates, features)
             plain = scores_of(self._plain[head], candidates, features)
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))

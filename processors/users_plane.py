@@ -24,7 +24,7 @@ from processors.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.rule_book import RuleBook
 from processors.rules import RULES_TOPIC
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
-from processors.slate import Ranker, RankingSettings, SlateItem
+from processors.slate import Ranker, RankingSettings, SlateItem, choices_of
 from processors.training import RANKER, TRAINING_TOPIC, example_bytes
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
@@ -164,7 +164,8 @@ class UsersPlane:
         moments = [event.time_ms for event in first.values()]
         chosen = [event.item_id for event in first.values()]
         asked = [profiles[user] for user in first]
-        _, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
+        answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
+        step.quality.choices.extend(choices_of(answers, asked))
         receiver = partition_of(RANKER, self._partitions)
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))
@@ -232,7 +233,8 @@ class UsersPlane:
         profiles, now = list(step.states.values()), _stamp(at_ms)
         moments = [profile.last_seen for profile in profiles]
         slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, at_ms)
-        for part in slates:
+        for placement, part in zip(self._placements, slates, strict=True):
+            step.quality.shown.append(part.sample(placement.name, self._index))
             if part.ignored:
                 step.outcomes[RULES_TOPIC, "ignored"] += part.ignored.total()
         encode, index, version = self._json, self._index, self.book.version
