@@ -146,6 +146,29 @@ class Prequential:
             for segment, begin in begins.items()
         }
 
+    def series(self, buckets: int = 60) -> list[dict[str, float]]:
+        """Figures of consecutive parts of the stream, each with the number of events up to its end.
+
+        Examples
+        --------
+        >>> stream = Prequential()
+        >>> for item in ("tent", "lamp", "lamp", "lamp"):
+        ...     stream.score("u", item, ["lamp"], [])
+        >>> [(point["events"], point["hr20"]) for point in stream.series(2)]
+        [(2.0, 0.0), (4.0, 1.0)]
+        """
+        ranks = {variant: np.array(column, np.int64) for variant, column in self._ranks.items()}
+        points = []
+        for part in np.array_split(np.arange(len(self)), min(buckets, max(len(self), 1))):
+            if len(part):
+                found, new = (_figures(ranks[variant][part]) for variant in ("all", "new"))
+                point = {"events": float(part[-1] + 1)}
+                point.update({name: found[name] for name in ("hr20", "mrr20", "ceiling")})
+                if new["n"]:
+                    point.update({f"{name}_new": new[name] for name in ("hr20", "mrr20")})
+                points.append(point)
+        return points
+
     def _rank(self, wanted: int | None, listed: Iterable[str], excluded: Collection[int]) -> int:
         """Rank of an item in a list once that is cleaned and filled up; the first is 1."""
         if wanted is None:
