@@ -52,7 +52,7 @@ def line_chart(title: str, lines: Sequence[Line], *, percent: bool = False) -> s
         drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
         parts.append(f'<polyline class="line l{number}" points="{drawn}"/>')
     names = "".join(
-        f'<li><span class="key k{number}"></span>{escape(line.name)}: {_shown(line.points[-1][1], percent)} at last</li>'
+        f'<li><span class="key k{number}"></span>{escape(line.name)}: {_shown(line.points[-1][1], percent)}</li>'
         for number, line in enumerate(lines)
         if line.points
     )
