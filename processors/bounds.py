@@ -78,3 +78,9 @@ MAX_MS = 253_402_300_799_999
 
 EpochMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
 """Milliseconds since the epoch, up to the year 9999."""
+
+EmbeddingSize = Annotated[int, msgspec.Meta(ge=0, le=4096)]
+"""Numbers of an embedding; beyond that their products could no longer be added up exactly."""
+
+RowBytes = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+"""Of one row of a catalogue."""

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from processors.catalog import CATALOG_TOPIC
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Record
@@ -107,8 +108,8 @@ class TopologyDriver:
     ) -> None:
         """Append several records, one micro-batch per partition, and run."""
         self._move_time(at)
-        if topic not in EVENT_TOPICS and topic != FORWARDED_TOPIC:
-            raise NearstreamError(f"{topic} is not an input: expected one of {', '.join(EVENT_TOPICS)}")
+        if topic not in _INPUTS and topic != FORWARDED_TOPIC:
+            raise NearstreamError(f"{topic} is not an input: expected one of {', '.join(_INPUTS)}")
         per_partition: dict[int, list[Output]] = {}
         for key, value, headers in records:
             to = self._partition(key) if partition is None else partition
@@ -218,4 +219,5 @@ class TopologyDriver:
                 self._pending.setdefault(log, []).append(batch)
 
 
-_CONSUMED = {*EVENT_TOPICS, FORWARDED_TOPIC, SIGNALS_TOPIC, TRAINING_TOPIC}
+_INPUTS = (*EVENT_TOPICS, CATALOG_TOPIC)
+_CONSUMED = {*_INPUTS, FORWARDED_TOPIC, SIGNALS_TOPIC, TRAINING_TOPIC}

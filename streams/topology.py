@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from processors.catalog import CATALOG_TOPIC
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
 from processors.item_index import ItemIndex, decode_view
@@ -65,6 +66,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     largest = settings.topics.max_message_bytes
     return [
         *(TopicSpec(name, retention_ms=retention) for name in EVENT_TOPICS),
+        TopicSpec(CATALOG_TOPIC, compacted=True),
         TopicSpec(FORWARDED_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(RECOMMENDATIONS_TOPIC, compacted=True),
         TopicSpec(DEAD_LETTERS_TOPIC, retention_ms=retention, max_message_bytes=largest),
@@ -117,5 +119,7 @@ def build_topology(settings: Settings) -> Topology:
     """Planes wired for production."""
     index = ItemIndex(settings.items.published_neighbours, settings.read_model.max_items)
     largest = settings.topics.max_message_bytes
-    users = UsersPlane(settings.users, index, settings.topics.partitions, largest)
-    return Topology(index, users, ItemsPlane(settings.items, largest), ModelsPlane(settings.models, largest))
+    partitions = settings.topics.partitions
+    users = UsersPlane(settings.users, index, partitions, largest)
+    items = ItemsPlane(settings.items, partitions, largest)
+    return Topology(index, users, items, ModelsPlane(settings.models, largest))
