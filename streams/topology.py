@@ -117,9 +117,9 @@ class Topology:
 
 def build_topology(settings: Settings) -> Topology:
     """Planes wired for production."""
-    index = ItemIndex(settings.items.published_neighbours, settings.read_model.max_items)
+    items = settings.items
+    index = ItemIndex(items.published_neighbours, settings.read_model.max_items, embedding_size=items.embedding_size)
     largest = settings.topics.max_message_bytes
     partitions = settings.topics.partitions
     users = UsersPlane(settings.users, index, partitions, largest)
-    items = ItemsPlane(settings.items, partitions, largest)
-    return Topology(index, users, items, ModelsPlane(settings.models, largest))
+    return Topology(index, users, ItemsPlane(items, partitions, largest), ModelsPlane(settings.models, largest))
