@@ -199,16 +199,17 @@ class ItemIndex:
         self.trends[:, slot], self.visits[slot] = view.trends, view.visits
         self.first_seen[slot], self.last_seen[slot] = view.first_seen, view.last_seen
         self.price[slot] = np.nan if view.price is None else view.price
-        for top, trend in zip(self._trending, view.trends, strict=True):
-            top.offer(slot, trend)
-        self._visited.offer(slot, view.visits)
+        if view.visits:
+            for top, trend in zip(self._trending, view.trends, strict=True):
+                top.offer(slot, trend)
+            self._visited.offer(slot, view.visits)
         category = 0 if view.category is None else self._category(view.category)
         old = int(self.category[slot])
         self.facts.describe(slot, view, before, (old, category))
         if old != category:
             self._in_category[old].discard(slot)
             self.category[slot] = category
-        if category:
+        if category and view.visits:
             self._in_category[category].offer(slot, view.trends[1])
             self.category_trend[category] = max(self.category_trend[category], view.trends[1])
 
@@ -241,7 +242,7 @@ class ItemIndex:
     def popular_in(self, category: int, k: int) -> Slots:
         """Slots of the ``k`` items of a category with the highest trend; at most :data:`CATEGORY_DEPTH`."""
         top = self._in_category[category]
-        return top.best(self.trend, self.tie, lambda: np.flatnonzero(self.category == category))[:k]
+        return top.best(self.trend, self.tie, lambda: self._known(self.category == category))[:k]
 
     def newest_in(self, category: int, k: int) -> Slots:
         """Slots of the ``k`` items of a category that there are for the shortest time, the latest first.
@@ -256,8 +257,9 @@ class ItemIndex:
 
         return facts.newest(category).best(facts.since, self.tie, everything)[:k]
 
-    def _known(self) -> Slots:
-        return np.flatnonzero(self.trend[: len(self.ids)] > NO_TREND)
+    def _known(self, of: npt.NDArray[np.bool_] | bool = True) -> Slots:
+        """Slots of the items that were ever visited."""
+        return np.flatnonzero((self.visits > 0.0) & of)
 
     def _new_slot(self, item_id: str) -> int:
         if len(self._slots) >= self.max_items:

@@ -1,5 +1,6 @@
 """Small random catalogues: views of items with and without rows, and an index of them in any order."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -9,9 +10,8 @@ from processors.catalog_fields import direction
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView, Listing
 from processors.profile import Profile
-from tests.processors.worlds import NOW, profile, view
+from tests.processors.worlds import NOW, SIZE, profile, view
 
-SIZE = 3
 DAY = 86_400_000
 
 
@@ -37,6 +37,25 @@ def index_of(views: dict[str, ItemView], backwards: bool = False, size: int = SI
     for item, published in reversed(views.items()) if backwards else views.items():
         index.apply(item, published)
     return index
+
+
+def likeness(one: ItemView, other: ItemView) -> tuple[float, float]:
+    """Content and cosine of two views, as the documentation says."""
+    assert one.listing is not None
+    assert other.listing is not None
+    tags, others = set(one.listing.tags), set(other.listing.tags)
+    near = 0.0
+    if one.price is not None and other.price is not None:
+        near = 1 / (1 + abs(math.log1p(one.price) - math.log1p(other.price)))
+    content = (
+        0.2 * (one.category is not None and one.category == other.category)
+        + 0.2 * (one.brand is not None and one.brand == other.brand)
+        + 0.2 * near
+        + 0.4 * (len(tags & others) / len(tags | others) if tags | others else 0.0)
+    )
+    vectors = [np.frombuffer(listing.embedding, "<f2").astype(float) for listing in (one.listing, other.listing)]
+    cosine = float(vectors[0] @ vectors[1]) if vectors[0].size and vectors[1].size else 0.0
+    return content, min(max(cosine, 0.0), 1.0)
 
 
 def random_views(seed: int, most: int = 40) -> dict[str, ItemView]:

@@ -1,6 +1,5 @@
 """All sources conform, a source that breaks a promise is found out, and the catalogue's sources find what they say."""
 
-import math
 from collections.abc import Callable
 
 import msgspec
@@ -13,11 +12,10 @@ from processors import content_neighbours, shelves
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
 from processors.keys import fingerprint
-from processors.profile import Profile
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.content import ContentNeighbourhood
 from processors.sources.fresh import Fresh
-from tests.processors.catalogues import DAY, SIZE, index_of, listed, random_views, visitor
+from tests.processors.catalogues import DAY, index_of, likeness, listed, random_views, visitor
 from tests.processors.conformance import check_source, proposals
 from tests.processors.worlds import NOW, profile, random_world, view
 
@@ -150,25 +148,6 @@ def propose(source: Source, index: ItemIndex, *items: str, now: int = NOW) -> li
 
 def names(found: list[tuple[object, ...]]) -> set[str]:
     return {str(item) for _, item, *_ in found}
-
-
-def likeness(one: ItemView, other: ItemView) -> tuple[float, float]:
-    """Content and cosine of two views, as the documentation says."""
-    assert one.listing is not None
-    assert other.listing is not None
-    tags, others = set(one.listing.tags), set(other.listing.tags)
-    near = 0.0
-    if one.price is not None and other.price is not None:
-        near = 1 / (1 + abs(math.log1p(one.price) - math.log1p(other.price)))
-    content = (
-        0.2 * (one.category is not None and one.category == other.category)
-        + 0.2 * (one.brand is not None and one.brand == other.brand)
-        + 0.2 * near
-        + 0.4 * (len(tags & others) / len(tags | others) if tags | others else 0.0)
-    )
-    vectors = [np.frombuffer(listing.embedding, "<f2").astype(float) for listing in (one.listing, other.listing)]
-    cosine = float(vectors[0] @ vectors[1]) if vectors[0].size and vectors[1].size else 0.0
-    return content, min(max(cosine, 0.0), 1.0)
 
 
 @given(seeds, st.integers(1, 12))
@@ -342,7 +321,7 @@ def test_new_items_of_the_categories_of_the_last_three_items_are_proposed() -> N
     assert values == {
         ("new tent", "old tent"): pytest.approx(6 / 7),
         ("new lamp", "lamp"): pytest.approx(0.25 * 6 / 7),
-    } or values.keys() == {("new tent", "old tent"), ("new lamp", "lamp"), ("new mat", "mat")}
+    }
 
 
 def test_an_item_that_events_alone_made_known_is_new_too() -> None:
