@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from processors.item_index import ItemIndex
-from processors.likeness import Floats, Ints, content, cosine_with_all, shared_with_all
+from processors.likeness import Floats, Ints, cosine_with_all, kinship, price_nearness, shared_with_all
 from processors.shelves import COMPARED, Shelf
 
 REMEMBERED = 16_384
@@ -24,27 +24,29 @@ class Alike(NamedTuple):
     ----------
     slots
         The item's own where there are no more.
-    content, cosine
+    kinship, cosine
         See :mod:`processors.likeness`; 0 where there is no neighbour.
     """
 
     slots: Ints
-    content: Floats
+    kinship: Floats
     cosine: Floats
 
     def take(self, rows: Ints) -> Alike:
         """Some of the items, or some of them several times."""
-        return Alike(self.slots[rows], self.content[rows], self.cosine[rows])
+        return Alike(self.slots[rows], self.kinship[rows], self.cosine[rows])
 
 
 class ContentNeighbours:
-    """Finds for listed items the listed and available items of their categories that are most alike.
+    """Finds for listed items the listed items of their categories that are most alike, available or not.
 
-    Most alike has the highest sum of content and cosine; equals are ordered by the hash of their ids.
+    Most alike has the highest sum of kinship, nearness of price step, and cosine; equals are ordered by the hash of
+    their ids. So neither stock nor small changes of price, which shops have all the time, make what is remembered
+    obsolete.
 
     Complexity: of an item that is remembered, constant. Of another, comparisons with its category, or with
     2 x :data:`processors.shelves.COMPARED` items of a larger one, each as dear as tags and embedding are long. A change
-    to the facts of an item has those of its category found anew, each when it is asked for next, and the category
+    of any other fact of an item has those of its category found anew, each when it is asked for next, and the category
     sorted once. Memory: 24 bytes times ``k`` for each of the :data:`REMEMBERED`, and a slot per listed item.
 
     Parameters
@@ -126,14 +128,15 @@ class ContentNeighbours:
 
     def _compare(self, rows: Ints, slots: Ints, pool: Ints, index: ItemIndex, found: Alike) -> None:
         """Write the neighbours of the slots, which all have the same pool, into the rows."""
-        likeness = content(index, slots[:, None], pool[None, :], shared_with_all(index, slots, pool))
+        kin = kinship(index, slots[:, None], pool[None, :], shared_with_all(index, slots, pool))
         cosine = cosine_with_all(index, slots, pool)
-        score = likeness + cosine
+        prices = index.facts.price_step
+        score = kin + price_nearness(prices[slots][:, None], prices[pool]) + cosine
         score = np.where((score > 0.0) & (pool != slots[:, None]), score + _TIE * index.tie[pool], 0.0)
         k = min(self._k, len(pool))
         best = np.argpartition(-score, k - 1, axis=1)[:, :k] if k else np.zeros((len(rows), 0), np.int64)
         best = np.take_along_axis(best, np.argsort(-np.take_along_axis(score, best, axis=1), axis=1), axis=1)
         there = np.take_along_axis(score, best, axis=1) > 0.0
         found.slots[rows, :k] = np.where(there, pool[best], slots[:, None])
-        found.content[rows, :k] = np.where(there, np.take_along_axis(likeness, best, axis=1), 0.0)
+        found.kinship[rows, :k] = np.where(there, np.take_along_axis(kin, best, axis=1), 0.0)
         found.cosine[rows, :k] = np.where(there, np.take_along_axis(cosine, best, axis=1), 0.0)

@@ -16,6 +16,8 @@ NEWEST_DEPTH = 24
 """New items of a category that can be asked for."""
 MAX_LABELS = 65_535
 """Brands, suppliers and tags told apart, of each kind; those that come later count as none."""
+PRICE_STEP = 0.25
+"""Of the logarithm of one plus the price: three quarters of a price to the price."""
 
 
 class Labels:
@@ -73,14 +75,19 @@ class FactColumns:
         Years, 0 for everybody.
     log_price : float64 array of the same shape
         Logarithm of one plus the price; NaN if unknown.
+    price_step : float64 array of the same shape
+        The same, rounded to quarters, so that what rests on it outlives small changes of the price.
     since : float64 array of the same shape
         Since when there is the item, milliseconds since the epoch; 0 if unknown.
     tags : uint16 array of shape (capacity or 0, 32)
         Numbers of the tags, 0 beyond the last.
+    tag_count : uint8 array of shape (capacity,)
+        How many there are.
     embedding : float32 array of shape (capacity or 0, embedding_size)
         Of length one, multiples of :data:`processors.catalog_fields.EMBEDDING_STEP`; zeros if there is none.
     version : int64 array of shape (categories + 1,)
-        Of each category; another one after every change to facts of its listed items. No two ever agree.
+        Of each category; another one after every change of category, brand, price step, tags or embedding of one of its
+        listed items, and when one is listed or no longer is. No two ever agree.
     listings : int
         How many items are listed.
     """
@@ -98,7 +105,9 @@ class FactColumns:
         self.listed, self.available = np.zeros(0, np.bool_), np.zeros(0, np.bool_)
         self.brand, self.supplier = np.zeros(0, np.int32), np.zeros(0, np.int32)
         self.min_age = np.zeros(0, np.int16)
-        self.margin, self.log_price, self.since = np.zeros(0), np.zeros(0), np.zeros(0)
+        self.tag_count = np.zeros(0, np.uint8)
+        self.margin, self.since = np.zeros(0), np.zeros(0)
+        self.log_price, self.price_step = np.zeros(0), np.zeros(0)
         self.grow(capacity)
 
     def grow(self, capacity: int) -> None:
@@ -106,7 +115,9 @@ class FactColumns:
         self.listed, self.available = _grown(self.listed, capacity, False), _grown(self.available, capacity, True)
         self.brand, self.supplier = _grown(self.brand, capacity, 0), _grown(self.supplier, capacity, 0)
         self.min_age, self.since = _grown(self.min_age, capacity, 0), _grown(self.since, capacity, 0.0)
-        self.margin, self.log_price = _grown(self.margin, capacity, np.nan), _grown(self.log_price, capacity, np.nan)
+        self.margin, self.tag_count = _grown(self.margin, capacity, np.nan), _grown(self.tag_count, capacity, 0)
+        self.log_price = _grown(self.log_price, capacity, np.nan)
+        self.price_step = _grown(self.price_step, capacity, np.nan)
         if len(self.tags):
             self.tags = _grown(self.tags, capacity, 0)
         if len(self.embedding):
@@ -118,7 +129,7 @@ class FactColumns:
         return len(self._tags) + 1
 
     def members(self, category: int) -> npt.NDArray[np.int64]:
-        """Slots of the listed and available items of a category, in no order that means anything."""
+        """Slots of the listed items of a category, available or not, in no order that means anything."""
         found = self._members.get(category, ())
         return np.fromiter(found, np.int64, len(found))
 
@@ -144,10 +155,16 @@ class FactColumns:
             self.brand[slot] = self._brands.number(view.brand)
         if before is None or view.price != before.price:
             self.log_price[slot] = np.nan if view.price is None else math.log1p(view.price)
-        if listing is None and not self.listed[slot]:
-            return
-        if before is None or _alike(view) != _alike(before) or not self._embeds(slot, listing):
-            self._list(slot, listing or Listing(), listing is not None, categories)
+            self.price_step[slot] = _step(view.price)
+        if listing is not None:
+            self.supplier[slot] = self._suppliers.number(listing.supplier)
+            self.margin[slot] = np.nan if listing.margin is None else listing.margin
+            self.min_age[slot] = listing.min_age or 0
+        elif self.listed[slot]:
+            self._unlist(slot, categories[0])
+            self._forget_rest(slot)
+        if listing is not None and (before is None or _kind(view) != _kind(before) or not self._embeds(slot, listing)):
+            self._list(slot, listing, categories)
 
     def _date(self, slot: int, since: float, available: bool, listed: bool, categories: tuple[int, int]) -> None:
         """Keep the latest items of each category, and of those without one the listed ones."""
@@ -161,46 +178,50 @@ class FactColumns:
         if available and 0.0 < since <= MAX_MS and (new or listed):
             self._newest.setdefault(new, TopSlots(NEWEST_DEPTH)).offer(slot, since)
 
-    def _list(self, slot: int, listing: Listing, listed: bool, categories: tuple[int, int]) -> None:
+    def _list(self, slot: int, listing: Listing, categories: tuple[int, int]) -> None:
         old, new = categories
         self._unlist(slot, old)
-        self.listed[slot] = listed
-        self.listings += listed
+        self.listed[slot] = True
+        self.listings += 1
+        self._members.setdefault(new, set()).add(slot)
         self._touch(new)
-        self.supplier[slot] = self._suppliers.number(listing.supplier)
-        self.margin[slot] = np.nan if listing.margin is None else listing.margin
-        self.min_age[slot] = listing.min_age or 0
         if listing.tags and not len(self.tags):
             self.tags = np.zeros((len(self.listed), MAX_TAGS), np.uint16)
         if len(self.tags):
             numbers = sorted({self._tags.number(tag) for tag in listing.tags} - {0})[:MAX_TAGS]
             self.tags[slot] = 0
             self.tags[slot, : len(numbers)] = numbers
+            self.tag_count[slot] = len(numbers)
         embedding = self._vector(listing)
         if embedding is not None and not len(self.embedding):
             self.embedding = np.zeros((len(self.listed), self._size), np.float32)
         if len(self.embedding):
             self.embedding[slot] = 0.0 if embedding is None else embedding
-        if listed and listing.available:
-            self._members.setdefault(new, set()).add(slot)
 
     def forget(self, slot: int, category: int) -> None:
         """Empty the columns of a slot."""
         self._date(slot, 0.0, True, False, (category, category))
         self._unlist(slot, category)
-        self.brand[slot] = self.supplier[slot] = self.min_age[slot] = 0
-        self.margin[slot] = self.log_price[slot] = np.nan
-        if len(self.tags):
-            self.tags[slot] = 0
-        if len(self.embedding):
-            self.embedding[slot] = 0.0
+        self._forget_rest(slot)
+        self.brand[slot] = 0
+        self.log_price[slot] = self.price_step[slot] = np.nan
+
+    def _forget_rest(self, slot: int) -> None:
+        self.supplier[slot] = self.min_age[slot] = 0
+        self.margin[slot] = np.nan
 
     def _unlist(self, slot: int, category: int) -> None:
-        if self.listed[slot]:
-            self.listed[slot] = False
-            self.listings -= 1
-            self._members.get(category, set()).discard(slot)
-            self._touch(category)
+        """Take over that an item has no row any more, or not this one."""
+        if not self.listed[slot]:
+            return
+        self.listed[slot] = False
+        self.listings -= 1
+        self._members[category].discard(slot)
+        self._touch(category)
+        if len(self.tags):
+            self.tags[slot] = self.tag_count[slot] = 0
+        if len(self.embedding):
+            self.embedding[slot] = 0.0
 
     def _touch(self, category: int) -> None:
         self._changes += 1
@@ -219,13 +240,13 @@ class FactColumns:
         return bool((self.embedding[slot] == (0.0 if vector is None else vector)).all())
 
 
-def _alike(view: ItemView) -> tuple[object, ...]:
-    """The facts that listed items are compared by, and the rest of their listing, except embeddings."""
-    listing = view.listing
-    if listing is None:
-        return ()
-    rest = (listing.supplier, listing.available, listing.margin, listing.min_age, listing.tags)
-    return (view.category, view.brand, view.price, *rest)
+def _kind(view: ItemView) -> tuple[object, ...]:
+    """Whether it is listed, and the facts but the embedding that listed items are chosen by as being alike."""
+    return () if view.listing is None else (view.category, view.brand, _step(view.price), view.listing.tags)
+
+
+def _step(price: float | None) -> float | None:
+    return None if price is None else round(math.log1p(price) / PRICE_STEP) * PRICE_STEP
 
 
 def _grown(column: npt.NDArray[np.generic], capacity: int, fill: float) -> np.ndarray:

@@ -21,10 +21,16 @@ CATEGORY, BRAND, PRICE, TAGS = 0.2, 0.2, 0.2, 0.4
 
 
 def content(index: ItemIndex, one: Ints, other: Ints, shared_tags: Ints) -> Floats:
-    """How alike items are in category, brand, price and tags, in [0, 1].
+    """How alike items are in category, brand, price and tags, in [0, 1]: :func:`kinship` and nearness of price."""
+    log_price = index.facts.log_price
+    return kinship(index, one, other, shared_tags) + price_nearness(log_price[one], log_price[other])
 
-    The weighted mean of: same category, same brand, nearness of price ``1 / (1 + |log difference|)``, and the share of
-    common tags among all tags of the two (Jaccard). What is unknown of either counts as different.
+
+def kinship(index: ItemIndex, one: Ints, other: Ints, shared_tags: Ints) -> Floats:
+    """How alike items are in what seldom changes.
+
+    The weighted sum of: same category, same brand, and the share of common tags among all tags of the two (Jaccard).
+    What is unknown of either counts as different.
 
     Parameters
     ----------
@@ -36,13 +42,20 @@ def content(index: ItemIndex, one: Ints, other: Ints, shared_tags: Ints) -> Floa
     facts, category = index.facts, index.category
     same_category = (category[one] == category[other]) & (category[one] > 0)
     same_brand = (facts.brand[one] == facts.brand[other]) & (facts.brand[one] > 0)
-    near = 1.0 / (1.0 + np.abs(facts.log_price[one] - facts.log_price[other]))
-    value = CATEGORY * same_category + BRAND * same_brand + PRICE * np.nan_to_num(near, nan=0.0)
-    if len(facts.tags):
-        of_one = np.count_nonzero(facts.tags[one], axis=-1)
-        of_other = np.count_nonzero(facts.tags[other], axis=-1)
-        value = value + TAGS * (shared_tags / np.maximum(of_one + of_other - shared_tags, 1))
+    tags = facts.tag_count[one].astype(np.int64) + facts.tag_count[other] - shared_tags
+    value = CATEGORY * same_category + BRAND * same_brand + TAGS * (shared_tags / np.maximum(tags, 1))
     return np.asarray(value, np.float64)
+
+
+def price_nearness(one: Floats, other: Floats) -> Floats:
+    """What nearness of price contributes: a weight times ``1 / (1 + |difference|)``, 0 where one is unknown.
+
+    Parameters
+    ----------
+    one, other
+        Logarithms of prices, NaN where unknown.
+    """
+    return np.nan_to_num(PRICE / (1.0 + np.abs(one - other)), nan=0.0)
 
 
 def shared_with_all(index: ItemIndex, one: Ints, others: Ints) -> Ints:
@@ -53,8 +66,7 @@ def shared_with_all(index: ItemIndex, one: Ints, others: Ints) -> Ints:
     facts = index.facts
     shared = np.zeros((len(one), len(others)), np.int64)
     if len(facts.tags):
-        tags = facts.tags[others]
-        tags = tags[:, : int(np.count_nonzero(tags, axis=1).max(initial=0))]
+        tags = facts.tags[others, : int(facts.tag_count[others].max(initial=0))]
         mine = np.zeros(facts.tag_numbers, np.bool_)
         for row, slot in enumerate(one.tolist()):
             own = facts.tags[slot]
@@ -70,9 +82,8 @@ def shared_in_pairs(index: ItemIndex, one: Ints, other: Ints) -> Ints:
     facts = index.facts
     if not len(facts.tags):
         return np.zeros(len(one), np.int64)
-    a, b = facts.tags[one], facts.tags[other]
-    width = int(max(np.count_nonzero(part, axis=1).max(initial=0) for part in (a, b)))
-    a, b = a[:, :width], b[:, :width]
+    width = int(max(facts.tag_count[part].max(initial=0) for part in (one, other)))
+    a, b = facts.tags[one, :width], facts.tags[other, :width]
     return np.asarray(((a[:, :, None] == b[:, None, :]) & (a[:, :, None] > 0)).sum(axis=(1, 2)), np.int64)
 
 

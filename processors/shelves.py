@@ -7,14 +7,14 @@ import numpy as np
 from processors.item_index import ItemIndex
 from processors.likeness import Ints, Vectors
 
-COMPARED = 2048
+COMPARED = 1024
 """Items that an item is compared with: all there are in its category, or so many by price and as many by embedding."""
 _PER_BUCKET = 256
 _MOST_BITS = 12
 
 
 class Shelf:
-    """The listed and available items of one category, as of one version of its facts.
+    """The listed items of one category, as of one version of its facts.
 
     In a large category an item is compared with those of the nearest prices, and with those whose embeddings lie on the
     same side of all, or all but one, of a few random hyperplanes.
@@ -38,7 +38,7 @@ class Shelf:
         facts = index.facts
         self.version = int(facts.version[category])
         slots = facts.members(category)
-        prices = np.nan_to_num(facts.log_price[slots], nan=np.inf)
+        prices = np.nan_to_num(facts.price_step[slots], nan=np.inf)
         order = np.lexsort((index.tie[slots], prices))
         self.slots, self._prices = slots[order], prices[order]
         self._bits = 0
@@ -53,8 +53,9 @@ class Shelf:
         """Slots to compare an item with, in an order that is the same in every process. It may be one of them."""
         if len(self.slots) <= COMPARED:
             return self.slots
-        price = np.nan_to_num(index.facts.log_price[slot], nan=np.inf)
-        middle = int(np.searchsorted(self._prices, price))
+        price = np.nan_to_num(index.facts.price_step[slot], nan=np.inf)
+        equal = [int(np.searchsorted(self._prices, price, side)) for side in ("left", "right")]
+        middle = sum(equal) // 2
         begin = min(max(0, middle - COMPARED // 2), len(self.slots) - COMPARED)
         near = self.slots[begin : begin + COMPARED]
         if not self._bits or not index.facts.embedding[slot].any():

@@ -6,6 +6,7 @@ import numpy as np
 
 from processors.content_neighbours import ContentNeighbours
 from processors.item_index import ItemIndex
+from processors.likeness import price_nearness
 from processors.sources.base import Block, SourceSettings, Visitors
 
 
@@ -31,10 +32,12 @@ class ContentNeighbourhood:
             return Block(asks, slots, (np.zeros(0), np.zeros(0)), slots)
         alike = self._neighbours.of(slots, index)
         weight = self._decay ** visitors.positions[asks].astype(np.float64)
-        owner, column = np.nonzero(alike.slots != slots[:, None])
+        owner, column = np.nonzero((alike.slots != slots[:, None]) & index.facts.available[alike.slots])
+        links, found, log_price = slots[owner], alike.slots[owner, column], index.facts.log_price
+        content = alike.kinship[owner, column] + price_nearness(log_price[links], log_price[found])
         return Block(
             rows=visitors.rows[asks][owner],
-            slots=alike.slots[owner, column],
-            values=(alike.content[owner, column] * weight[owner], alike.cosine[owner, column] * weight[owner]),
-            links=slots[owner],
+            slots=found,
+            values=(content * weight[owner], alike.cosine[owner, column] * weight[owner]),
+            links=links,
         )

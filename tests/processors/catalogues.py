@@ -39,14 +39,18 @@ def index_of(views: dict[str, ItemView], backwards: bool = False, size: int = SI
     return index
 
 
-def likeness(one: ItemView, other: ItemView) -> tuple[float, float]:
-    """Content and cosine of two views, as the documentation says."""
+def likeness(one: ItemView, other: ItemView, step: float = 0.0) -> tuple[float, float]:
+    """Content and cosine of two views, as the documentation says, logarithms of prices rounded to steps if wanted."""
+
+    def level(price: float) -> float:
+        return round(math.log1p(price) / step) * step if step else math.log1p(price)
+
     assert one.listing is not None
     assert other.listing is not None
     tags, others = set(one.listing.tags), set(other.listing.tags)
     near = 0.0
     if one.price is not None and other.price is not None:
-        near = 1 / (1 + abs(math.log1p(one.price) - math.log1p(other.price)))
+        near = 1 / (1 + abs(level(one.price) - level(other.price)))
     content = (
         0.2 * (one.category is not None and one.category == other.category)
         + 0.2 * (one.brand is not None and one.brand == other.brand)

@@ -178,7 +178,7 @@ def test_a_row_that_is_refused_becomes_a_dead_letter_and_leaves_the_item_as_it_w
 def test_a_row_on_the_wrong_partition_changes_nothing() -> None:
     home = partition_of("tent", 3)
     plane, wrong = ItemsPlane(SETTINGS, partitions=3), (home + 1) % 3
-    step = plane.step(lambda keys: [None for _ in keys], [row("tent")], wrong)
+    step = plane.step(Shop().read, [row("tent")], wrong)
     assert (step.states, dict(step.refusals)) == ({}, {"wrong_partition": 1})
 
 
@@ -232,7 +232,11 @@ def test_the_items_plane_conforms_with_a_catalogue() -> None:
     batches = []
     for n in range(60):
         item = f"item {random.integers(0, 12)}"
-        facts = {"category": f"c{n % 3}", "tags": [f"t{tag}" for tag in range(n % 9)], "embedding": [1, n - 30]}
+        facts: dict[str, Any] = {
+            "category": f"c{n % 3}",
+            "tags": [f"t{tag}" for tag in range(n % 9)],
+            "embedding": [1, n - 30],
+        }
         bad = Record(CATALOG_TOPIC, 0, n, NOW, b"item 1", b"garbage")
         batches.append([visit(item, ["item 1"]), row(item, **facts), tombstone(f"item {n % 12}"), bad][n % 2 :])
     check_plane(Case(lambda: ItemsPlane(SETTINGS), batches, largest_state=400))

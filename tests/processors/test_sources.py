@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors import content_neighbours, shelves
+from processors.item_facts import PRICE_STEP
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
 from processors.keys import fingerprint
@@ -158,14 +159,14 @@ def test_content_neighbours_are_the_most_alike_of_the_category(seed: int, k: int
     for item, published in views.items():
         expected = []
         for other, candidate in views.items():
-            listing = candidate.listing
-            if other == item or published.listing is None or listing is None or not listing.available:
+            if other == item or published.listing is None or candidate.listing is None:
                 continue
-            if candidate.category == published.category and sum(likeness(published, candidate)) > 0:
+            score = sum(likeness(published, candidate, PRICE_STEP))
+            if candidate.category == published.category and score > 0:
                 tie = int.from_bytes(fingerprint(other), "little") / 2.0**64
-                content, cosine = likeness(published, candidate)
-                expected.append((content + cosine + 2.0**-24 * tie, other, content, cosine))
-        best = {other: (content, cosine) for _, other, content, cosine in sorted(expected, reverse=True)[:k]}
+                expected.append((score + 2.0**-24 * tie, other, candidate.listing.available))
+        alike = [other for _, other, available in sorted(expected, reverse=True)[:k] if available]
+        best = {other: likeness(published, views[other]) for other in alike}
         found = {str(other): values for _, other, *values, link in propose(source, index, item) if link == item}
         assert found.keys() == best.keys()
         for other, values in found.items():
@@ -301,8 +302,9 @@ def test_in_a_large_category_the_likely_ones_are_compared_wherever_they_lie(monk
         cosines = index.facts.embedding @ index.facts.embedding[index.slot(name)]
         cosines[index.slot(name)] = 0.0
         hits += int(np.argmax(cosines)) in pool
-        near = np.argsort(np.abs(index.facts.log_price[:600] - index.facts.log_price[at]))
-        assert set(near[:20].tolist()) <= set(pool.tolist())
+        steps = index.facts.price_step
+        near = np.flatnonzero(steps[:600] == steps[at])
+        assert len(near) > 60 or set(near.tolist()) <= set(pool.tolist())
     assert hits > 0.6 * len(views)
 
 
