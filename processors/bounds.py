@@ -28,6 +28,9 @@ Reach = Annotated[int, msgspec.Meta(ge=0, le=256)]
 Listed = Annotated[int, msgspec.Meta(ge=0, le=100)]
 """Items of a list kept for everybody; :data:`processors.item_index.POPULAR_DEPTH` bounds it."""
 
+Newest = Annotated[int, msgspec.Meta(ge=0, le=24)]
+"""Newest items of a category; :data:`processors.item_facts.NEWEST_DEPTH` bounds it."""
+
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """A share of one."""
 
@@ -73,6 +76,9 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**13)]
 """A span of at most three centuries."""
 
+Age = Annotated[int, msgspec.Meta(ge=1, le=10**13)]
+"""An age in milliseconds, up to three centuries."""
+
 HalfLife = Annotated[int, msgspec.Meta(ge=1000, le=10**13)]
 """A second at least: decay moves its landmark every sixteen half-lives."""
 
@@ -81,3 +87,9 @@ MAX_MS = 253_402_300_799_999
 
 EpochMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
 """Milliseconds since the epoch, up to the year 9999."""
+
+EmbeddingSize = Annotated[int, msgspec.Meta(ge=0, le=4096)]
+"""Numbers of an embedding; beyond that their products could no longer be added up exactly."""
+
+RowBytes = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+"""Of one row of a catalogue."""

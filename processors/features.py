@@ -120,14 +120,15 @@ def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
         popularity = np.exp2(np.minimum(trends[slots] - (trends[top[0]] if len(top) else 0.0), 0.0))
         columns += [popularity, np.sqrt(popularity)]
     most = index.most_visited(1)
-    visits = index.visits[slots] / (index.visits[most[0]] if len(most) else 1.0)
+    visited = index.visits[slots]
+    visits = visited / (index.visits[most[0]] if len(most) else 1.0)
     in_category = np.exp2(np.minimum(index.trend[slots] - index.category_trend[index.category[slots]], 0.0))
     now = visitors.now_ms[candidates.rows]
     return [
         *columns,
         visits,
         np.sqrt(visits),
-        np.where(index.category[slots] > 0, in_category, 0.0),
+        np.where((index.category[slots] > 0) & (visited > 0.0), in_category, 0.0),
         _nearness(now - index.first_seen[slots], DAY_MS),
         _nearness(now - index.last_seen[slots], HOUR_MS),
     ]
@@ -188,7 +189,7 @@ def _of_last_category(candidates: Candidates, index: ItemIndex) -> Floats:
 def _of_taste(candidates: Candidates, index: ItemIndex, same: Floats) -> list[Floats]:
     visitors, rows = candidates.visitors, candidates.rows
     recency = _RECENT_DECAY ** visitors.positions.astype(np.float64)
-    brand = _share(visitors.weights, index.brand, index.brands, candidates)
+    brand = _share(visitors.weights, index.facts.brand, index.facts.brands, candidates)
     return [
         _share(visitors.weights, index.category, index.categories, candidates),
         _share(recency, index.category, index.categories, candidates),

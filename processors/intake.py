@@ -12,7 +12,8 @@ import msgspec
 
 from processors.bounds import EpochMs
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
-from processors.lenient import MAX_ID_CHARACTERS, IntakeSettings, Refused, check_time, read_leniently
+from processors.json_objects import MAX_ID_CHARACTERS, Refused
+from processors.lenient import IntakeSettings, check_time, read_leniently
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]

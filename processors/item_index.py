@@ -11,8 +11,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from processors.item_facts import FactColumns
 from processors.item_state import ItemView
 from processors.keys import fingerprint
+from processors.neighbour_columns import NeighbourColumns
 from processors.top import Slots, TopSlots
 
 POPULAR_DEPTH = 100
@@ -31,7 +33,10 @@ class ItemIndex:
     neighbours
         Width of the neighbour columns; longer lists are cut.
     max_items
-        Bound on the items held. Beyond it the twentieth with the least trend goes at once.
+        Bound on the items held. Beyond it the twentieth with the least trend goes at once. As many withdrawn ids are
+        remembered beside them, those that nothing was heard of for longest going first.
+    embedding_size
+        Numbers of an embedding in the catalogue, 0 for none.
 
     Attributes
     ----------
@@ -47,8 +52,6 @@ class ItemIndex:
         All visits ever.
     category : int32 array of shape (capacity,)
         Number of the item's category, 0 if it has none.
-    brand : int32 array of shape (capacity,)
-        Number of its brand, likewise.
     price : float64 array of shape (capacity,)
         Price last seen; NaN if none was.
     first_seen, last_seen : int64 array of shape (capacity,)
@@ -59,6 +62,8 @@ class ItemIndex:
         In [0, 1), from the item's id.
     ids : list of str
         Item id per slot.
+    facts : FactColumns
+        What the catalogue says.
 
     Examples
     --------
@@ -69,8 +74,11 @@ class ItemIndex:
     (0, 'lamp', [0])
     """
 
-    def __init__(self, neighbours: int = 32, max_items: int = 200_000, max_categories: int = 4096) -> None:
+    def __init__(
+        self, neighbours: int = 32, max_items: int = 200_000, max_categories: int = 4096, embedding_size: int = 0
+    ) -> None:
         self.width, self.max_items, self.max_categories = neighbours, max_items, max_categories
+        self.embedding_size = embedding_size
         self.evictions = 0
         self._clear()
 
@@ -79,26 +87,25 @@ class ItemIndex:
         self._slots: dict[str, int] = {}
         self._marks: dict[bytes, int] = {}
         self._free: list[int] = []
+        self._withdrawn: dict[str, None] = {}
         self._trending = [TopSlots(POPULAR_DEPTH) for _ in range(3)]
         self._visited = TopSlots(POPULAR_DEPTH)
         self._categories: dict[str, int] = {}
-        self._brands: dict[str, int] = {}
         self._in_category: list[TopSlots] = [TopSlots(CATEGORY_DEPTH)]
         self.category_trend = np.full(self.max_categories + 1, NO_TREND)
         self.views: list[ItemView | None] = []
+        self._near = NeighbourColumns(self.width)
+        self.facts = FactColumns(0, self.embedding_size, self.max_categories)
         self._allocate(1024)
 
     def _allocate(self, capacity: int) -> None:
-        def grown(old: npt.NDArray[np.generic] | None, fill: float, dtype: npt.DTypeLike, *width: int) -> np.ndarray:
-            column = np.full((capacity, *width), fill, dtype)
+        def grown(old: npt.NDArray[np.generic] | None, fill: float, dtype: npt.DTypeLike) -> np.ndarray:
+            column = np.full(capacity, fill, dtype)
             if old is not None:
                 column[: len(old)] = old
             return column
 
         old = self.__dict__ if self.ids else {}
-        self.neighbours = grown(old.get("neighbours"), 0, np.int32, self.width)
-        self.together = grown(old.get("together"), 0.0, np.float32, self.width)
-        self.after = grown(old.get("after"), 0.0, np.float32, self.width)
         trends = np.full((3, capacity), NO_TREND)
         if old:
             trends[:, : self.trends.shape[1]] = self.trends
@@ -107,13 +114,30 @@ class ItemIndex:
         self.tie = grown(old.get("tie"), 0.0, np.float64)
         self.visits = grown(old.get("visits"), 0.0, np.float64)
         self.category = grown(old.get("category"), 0, np.int32)
-        self.brand = grown(old.get("brand"), 0, np.int32)
         self.price = grown(old.get("price"), np.nan, np.float64)
         self.first_seen = grown(old.get("first_seen"), 0, np.int64)
         self.last_seen = grown(old.get("last_seen"), 0, np.int64)
+        self._near.grow(capacity)
+        self.facts.grow(capacity)
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    @property
+    def neighbours(self) -> npt.NDArray[np.int32]:  # noqa: D102  # an attribute of the class
+        return self._swept().neighbours
+
+    @property
+    def together(self) -> npt.NDArray[np.float32]:  # noqa: D102  # an attribute of the class
+        return self._swept().together
+
+    @property
+    def after(self) -> npt.NDArray[np.float32]:  # noqa: D102  # an attribute of the class
+        return self._swept().after
+
+    def _swept(self) -> NeighbourColumns:
+        self._free += self._near.sweep()
+        return self._near
 
     def slot(self, item_id: str) -> int:
         """Slot of an item, -1 if it is unknown."""
@@ -134,7 +158,7 @@ class ItemIndex:
 
     def brand_numbers(self, names: Iterable[str]) -> list[int]:
         """Numbers of brands; those that no item has are left out."""
-        return [self._brands[name] for name in names if name in self._brands]
+        return self.facts.brand_numbers(names)
 
     def category_name(self, slot: int) -> str | None:
         """Category of the item in a slot, if it has one."""
@@ -142,57 +166,60 @@ class ItemIndex:
         return None if view is None else view.category
 
     def view(self, item_id: str) -> ItemView | None:
-        """What was last published of an item."""
+        """What was last published of an item, without its embedding."""
         slot = self._slots.get(item_id, -1)
         return self.views[slot] if slot >= 0 else None
 
     def apply(self, item_id: str, view: ItemView | None) -> None:
-        """Take over what was published of an item; :obj:`None` withdraws it from every list.
+        """Take over what was published of an item; :obj:`None`, or that it is withdrawn, takes it off every list.
 
-        Complexity: the width of the neighbour columns; amortised for growth and eviction.
+        Withdrawn items stay away, whoever names them as a neighbour, until a view says otherwise.
+
+        Complexity: the width of the neighbour columns; amortised for growth and eviction. Withdrawals cost the next
+        reader of the neighbour columns one look at all of them.
         """
         slot = self._slots.get(item_id, -1)
-        if view is None:
+        self._withdrawn.pop(item_id, None)
+        if view is None or view.withdrawn:
+            if view is not None:
+                self._remember_withdrawn(item_id)
             if slot >= 0:
-                self._evict(np.array([slot]))
+                self._remove([slot])
             return
         if slot < 0:
             slot = self._new_slot(item_id)
         names = view.neighbours[: self.width]
         for name in names:
-            if name not in self._slots:
+            if name not in self._slots and name not in self._withdrawn:
                 self._new_slot(name)
         slot = self._slots.get(item_id, -1)
         if slot < 0:
             return  # making room for its neighbours evicted the item itself: it was the least wanted
-        n = len(names)
-        found = self.slots_of(names)
-        self.neighbours[slot, :n] = [other if other >= 0 else slot for other in found]
-        self.neighbours[slot, n:] = slot
-        self.together[slot, :n] = np.frombuffer(view.together, "<f4", n)
-        self.after[slot, :n] = np.frombuffer(view.after, "<f4", n)
-        self.together[slot, n:] = self.after[slot, n:] = 0.0
-        if -1 in found:
-            gone = np.flatnonzero(np.array(found) < 0)
-            self.together[slot, gone] = self.after[slot, gone] = 0.0
+        self._near.put(slot, self.slots_of(names), view.together, view.after)
         self._describe(slot, view)
+
+    def _remember_withdrawn(self, item_id: str) -> None:
+        self._withdrawn[item_id] = None
+        if len(self._withdrawn) > self.max_items:
+            del self._withdrawn[next(iter(self._withdrawn))]
 
     def _describe(self, slot: int, view: ItemView) -> None:
         """Take over everything about an item but its neighbours."""
-        self.views[slot] = view
+        before, self.views[slot] = self.views[slot], _without_embedding(view)
         self.trends[:, slot], self.visits[slot] = view.trends, view.visits
         self.first_seen[slot], self.last_seen[slot] = view.first_seen, view.last_seen
         self.price[slot] = np.nan if view.price is None else view.price
-        self.brand[slot] = 0 if view.brand is None else self._brand(view.brand)
-        for top, trend in zip(self._trending, view.trends, strict=True):
-            top.offer(slot, trend)
-        self._visited.offer(slot, view.visits)
+        if view.visits:
+            for top, trend in zip(self._trending, view.trends, strict=True):
+                top.offer(slot, trend)
+            self._visited.offer(slot, view.visits)
         category = 0 if view.category is None else self._category(view.category)
-        before = self.category[slot]
-        if before != category:
-            self._in_category[before].discard(slot)
+        old = int(self.category[slot])
+        self.facts.describe(slot, view, before, (old, category))
+        if old != category:
+            self._in_category[old].discard(slot)
             self.category[slot] = category
-        if category:
+        if category and view.visits:
             self._in_category[category].offer(slot, view.trends[1])
             self.category_trend[category] = max(self.category_trend[category], view.trends[1])
 
@@ -205,20 +232,6 @@ class ItemIndex:
             number = self._categories[name] = len(self._in_category)
             self._in_category.append(TopSlots(CATEGORY_DEPTH))
         return number
-
-    def _brand(self, name: str) -> int:
-        """Number of a brand; beyond the bound, that of none."""
-        number = self._brands.get(name)
-        if number is None:
-            if len(self._brands) >= self.max_categories:
-                return 0
-            number = self._brands[name] = len(self._brands) + 1
-        return number
-
-    @property
-    def brands(self) -> int:
-        """Numbers of brands there are, 0 for none among them."""
-        return len(self._brands) + 1
 
     @property
     def categories(self) -> int:
@@ -239,16 +252,33 @@ class ItemIndex:
     def popular_in(self, category: int, k: int) -> Slots:
         """Slots of the ``k`` items of a category with the highest trend; at most :data:`CATEGORY_DEPTH`."""
         top = self._in_category[category]
-        return top.best(self.trend, self.tie, lambda: np.flatnonzero(self.category == category))[:k]
+        return top.best(self.trend, self.tie, lambda: self._known(self.category == category))[:k]
 
-    def _known(self) -> Slots:
-        return np.flatnonzero(self.trend[: len(self.ids)] > NO_TREND)
+    def newest_in(self, category: int, k: int) -> Slots:
+        """Slots of the ``k`` items of a category that there are for the shortest time, the latest first.
+
+        At most :data:`processors.item_facts.NEWEST_DEPTH`; unavailable items and those of unknown age are left out.
+        """
+        facts = self.facts
+
+        def everything() -> Slots:
+            of_category = (self.category == category) & (facts.listed if category == 0 else True)
+            return np.flatnonzero(of_category & facts.available & (facts.since > 0.0))
+
+        return facts.newest(category).best(facts.since, self.tie, everything)[:k]
+
+    def _known(self, of: npt.NDArray[np.bool_] | bool = True) -> Slots:
+        """Slots of the items that were ever visited."""
+        return np.flatnonzero((self.visits > 0.0) & of)
 
     def _new_slot(self, item_id: str) -> int:
         if len(self._slots) >= self.max_items:
             used = np.fromiter(self._slots.values(), np.intp, len(self._slots))
             order = np.lexsort((self.tie[used], self.trend[used]))
-            self._evict(used[order[: max(1, self.max_items // 20)]])
+            gone = used[order[: max(1, self.max_items // 20)]].tolist()
+            self._remove(gone)
+            self._swept()
+            self.evictions += len(gone)
         if self._free:
             slot = self._free.pop()
             self.ids[slot], self.views[slot] = item_id, None
@@ -259,29 +289,21 @@ class ItemIndex:
             self.ids.append(item_id)
             self.views.append(None)
         self._slots[item_id] = slot
-        self.neighbours[slot] = slot
+        self._near.clear(slot)
         self._forget(slot)
         mark = fingerprint(item_id)
         self._marks[mark] = slot
         self.tie[slot] = int.from_bytes(mark, "little") / 2.0**64
         return slot
 
-    def _evict(self, slots: npt.NDArray[np.intp]) -> None:
-        gone = np.zeros(len(self.trend), bool)
-        gone[slots] = True
-        pointing = gone[self.neighbours]
-        self.together[pointing] = self.after[pointing] = 0.0
-        rows, columns = np.nonzero(pointing)
-        self.neighbours[rows, columns] = rows
-        for slot in slots.tolist():
+    def _remove(self, slots: list[int]) -> None:
+        """Take items off every list. Their slots are free once nothing points at them any more."""
+        for slot in slots:
             del self._slots[self.ids[slot]]
             self._marks.pop(fingerprint(self.ids[slot]), None)
-            self.ids[slot], self.views[slot] = "", None
-        self.together[slots] = self.after[slots] = 0.0
-        for slot in slots.tolist():
             self._forget(slot)
-        self._free.extend(slots.tolist())
-        self.evictions += len(slots)
+            self.ids[slot], self.views[slot] = "", None
+        self._near.leave(slots)
 
     def _forget(self, slot: int) -> None:
         """Empty the columns of a slot."""
@@ -289,9 +311,17 @@ class ItemIndex:
             top.discard(slot)
         self._visited.discard(slot)
         self._in_category[self.category[slot]].discard(slot)
-        self.trends[:, slot], self.visits[slot] = NO_TREND, 0.0
-        self.category[slot] = self.brand[slot] = 0
+        self.facts.forget(slot, int(self.category[slot]))
+        self.trends[:, slot], self.visits[slot], self.category[slot] = NO_TREND, 0.0, 0
         self.price[slot], self.first_seen[slot], self.last_seen[slot] = np.nan, 0, 0
+
+
+def _without_embedding(view: ItemView) -> ItemView:
+    """The view as it is kept: its embedding is in a column, and the larger part of the view."""
+    listing = view.listing
+    if listing is None or not listing.embedding:
+        return view
+    return msgspec.structs.replace(view, listing=msgspec.structs.replace(listing, embedding=b""))
 
 
 def decode_view(value: bytes | None) -> ItemView | None:

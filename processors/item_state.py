@@ -6,7 +6,8 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
-from processors.bounds import HalfLife, Neighbours, Steps
+from processors.bounds import EmbeddingSize, HalfLife, Neighbours, RowBytes, Steps
+from processors.catalog import Facts
 from processors.decay import growth, landmark_at, rebase
 from processors.profile import DAY_MS
 from processors.signals import Touch
@@ -28,6 +29,11 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         fashions change is not known beforehand, so the ranker gets all three.
     next_distance
         A visit up to this many steps later in the session counts as "what came next".
+    embedding_size
+        Numbers of the embeddings in the catalogue; 0 if it has none. Every worker holds four bytes of each for each
+        item.
+    max_row_bytes
+        Larger rows of the catalogue are refused unread.
     """
 
     neighbours: Neighbours = 300
@@ -35,6 +41,8 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     neighbour_half_life_ms: HalfLife = 30 * DAY_MS
     trend_half_lives_ms: tuple[HalfLife, HalfLife, HalfLife] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
     next_distance: Steps = 3
+    embedding_size: EmbeddingSize = 0
+    max_row_bytes: RowBytes = 262_144
 
 
 class ItemState(msgspec.Struct, array_like=True):
@@ -42,7 +50,8 @@ class ItemState(msgspec.Struct, array_like=True):
 
     ``together`` and ``after`` are forward-decayed weights relative to ``landmark``: how much another item was visited
     in the same session, and how much within the next few steps after this one. ``trends`` are the decayed numbers of
-    visits relative to ``trend_landmarks``, one per half-life.
+    visits relative to ``trend_landmarks``, one per half-life. ``category``, ``brand`` and ``price`` are those seen on
+    events; what the catalogue says, in ``facts``, goes before them. ``listed_ms`` is when it first had a row there.
     """
 
     landmark: int = 0
@@ -56,6 +65,28 @@ class ItemState(msgspec.Struct, array_like=True):
     category: str | None = None
     brand: str | None = None
     price: float | None = None
+    facts: Facts | None = None
+    listed_ms: int = 0
+    withdrawn: bool = False
+
+
+class Listing(msgspec.Struct, array_like=True, frozen=True):
+    """What the read models get of an item's row in the catalogue, beside the facts that events can carry too.
+
+    Parameters
+    ----------
+    available, margin, min_age, tags, regions, embedding
+        As in :class:`processors.catalog.Facts`.
+    """
+
+    title: str | None = None
+    supplier: str | None = None
+    available: bool = True
+    margin: float | None = None
+    min_age: int | None = None
+    tags: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    embedding: bytes = b""
 
 
 class ItemView(msgspec.Struct, array_like=True, frozen=True):
@@ -70,6 +101,13 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
         Ids of the strongest neighbours, strongest first.
     together, after
         Their weights as little-endian float32, each kind summing to one.
+    listing
+        What the catalogue says beside category, brand and price; :obj:`None` if the item has no row.
+    since
+        Since when there is the item, milliseconds since the epoch: as published, or else as first seen anywhere; 0 if
+        that is not known.
+    withdrawn
+        Whether the catalogue has withdrawn it: it must not be shown then, whatever else is known.
     """
 
     trends: tuple[float, float, float]
@@ -82,10 +120,13 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
     category: str | None = None
     brand: str | None = None
     price: float | None = None
+    listing: Listing | None = None
+    since: int = 0
+    withdrawn: bool = False
 
 
 class ItemKeeper:
-    """Folds touches and pairs into item states.
+    """Folds touches, pairs and rows of the catalogue into item states.
 
     Examples
     --------
@@ -135,8 +176,27 @@ class ItemKeeper:
         if len(state.together) > settings.neighbours * 3 // 2:
             self._cut(state)
 
+    def describe(self, state: ItemState, facts: Facts | None, time_ms: int) -> None:
+        """Take over a row of the catalogue as a whole, in place; :obj:`None` withdraws the item until the next one.
+
+        Parameters
+        ----------
+        time_ms
+            When the row arrived.
+        """
+        state.facts, state.withdrawn = facts, facts is None
+        if facts is None:
+            state.listed_ms = 0
+        elif not state.listed_ms:
+            state.listed_ms = time_ms
+
     def view(self, state: ItemState) -> ItemView:
         """What is published of a state. Complexity: a sort of the neighbours."""
+        if state.withdrawn:
+            return ItemView(
+                self._trends(state), state.visits, state.first_seen, state.last_seen, [], b"", b"", withdrawn=True
+            )
+        facts = state.facts or _NO_FACTS
         after = state.after
         strongest = sorted(_with_order(state), key=itemgetter(1, 0), reverse=True)
         names = [name for name, _ in strongest[: self.settings.published_neighbours]]
@@ -148,9 +208,11 @@ class ItemKeeper:
             neighbours=names,
             together=_shares([state.together[name] for name in names]),
             after=_shares([after.get(name, 0.0) for name in names]),
-            category=state.category,
-            brand=state.brand,
-            price=state.price,
+            category=state.category if facts.category is None else facts.category,
+            brand=state.brand if facts.brand is None else facts.brand,
+            price=state.price if facts.price is None else facts.price,
+            listing=None if state.facts is None else _listing(state.facts),
+            since=_since(state, facts),
         )
 
     def _trends(self, state: ItemState) -> tuple[float, float, float]:
@@ -169,6 +231,28 @@ class ItemKeeper:
         kept = {name for name, _ in strongest[: self.settings.neighbours]}
         state.together = {name: weight for name, weight in state.together.items() if name in kept}
         state.after = {name: weight for name, weight in state.after.items() if name in kept}
+
+
+_NO_FACTS = Facts()
+
+
+def _listing(facts: Facts) -> Listing:
+    return Listing(
+        title=facts.title,
+        supplier=facts.supplier,
+        available=facts.available,
+        margin=facts.margin,
+        min_age=facts.min_age,
+        tags=facts.tags,
+        regions=facts.regions,
+        embedding=facts.embedding,
+    )
+
+
+def _since(state: ItemState, facts: Facts) -> int:
+    if facts.published_ms is not None:
+        return max(0, facts.published_ms)
+    return min((moment for moment in (state.first_seen, state.listed_ms) if moment), default=0)
 
 
 def _with_order(state: ItemState) -> Iterator[tuple[str, float]]:

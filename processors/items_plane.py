@@ -1,11 +1,13 @@
-"""The items plane: signals in, item states and their broadcast views out."""
+"""The items plane: signals and the catalogue in, item states and their broadcast views out."""
 
 from collections.abc import Sequence
 
 import msgspec
 
+from processors.catalog import CATALOG_TOPIC, CatalogReader, Row
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
+from processors.intake import Refusal
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.signals import SIGNALS_TOPIC, ItemSignals
@@ -20,48 +22,64 @@ class ItemsPlane:
     ----------
     settings
         Bounds and half-lives.
+    partitions
+        Number of partitions of every topic.
     max_message_bytes
         What the topic of dead letters takes in one message.
     """
 
     name = "items"
     state_type = ItemState
-    source_topics: tuple[str, ...] = (SIGNALS_TOPIC,)
+    source_topics: tuple[str, ...] = (SIGNALS_TOPIC, CATALOG_TOPIC)
     chained_topics: frozenset[str] = frozenset((SIGNALS_TOPIC,))
 
-    def __init__(self, settings: ItemSettings, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
+    def __init__(
+        self, settings: ItemSettings, partitions: int = 1, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    ) -> None:
         self._keeper = ItemKeeper(settings)
+        self._catalog = CatalogReader(settings.embedding_size, settings.max_row_bytes, partitions)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(ItemSignals).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
     def step(self, read: ReadStates[ItemState], batch: Sequence[SourceRecord], partition: int) -> Step[ItemState]:
-        """Fold signal messages into item states (see :meth:`processors.plane.Plane.step`)."""
+        """Fold signals and rows into item states (see :meth:`processors.plane.Plane.step`)."""
         step: Step[ItemState] = Step()
-        messages = [signals for record in batch if (signals := self._read(record, partition, step)) is not None]
-        keys = list(dict.fromkeys(key for signals in messages for key in _owned(signals)))
+        news = [found for record in batch if (found := self._read(record, partition, step)) is not None]
+        keys = list(dict.fromkeys(key for found in news for key in _owned(found)))
         states = {key: state or ItemState() for key, state in zip(keys, read(keys), strict=True)}
-        for signals in messages:
-            self._fold(signals, states)
+        for found in news:
+            if isinstance(found, Row):
+                self._keeper.describe(states[found.item_id], found.facts, found.at_ms)
+            else:
+                self._fold(found, states)
         step.states = {**states}
         for key, state in states.items():
             view = self._encode(self._keeper.view(state))
             step.outputs.append(Output(BROADCAST_TOPIC, partition, key.encode(), view))
         return step
 
-    def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | None:
-        """The record's signals; if it holds none, it becomes a dead letter."""
+    def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | Row | None:
+        """What the record says; if it makes no sense, it becomes a dead letter."""
+        if record.topic == CATALOG_TOPIC:
+            found: ItemSignals | Row | Refusal = self._catalog.read(record, partition)
+        else:
+            found = self._signals(record)
+        if isinstance(found, Refusal):
+            letter = dead_letter(record, Origin.of(record), found.reason, found.message, partition, self._max_bytes)
+            step.outputs.append(letter)
+            step.outcomes[record.topic, "refused"] += 1
+            step.refusals[found.reason] += 1
+            return None
+        step.outcomes[record.topic, _outcome(found)] += 1
+        return found
+
+    def _signals(self, record: SourceRecord) -> ItemSignals | Refusal:
         try:
             signals = self._decode(record.value or b"")
             signals.check()
         except (msgspec.MsgspecError, ValueError) as error:
-            message = f"value: {error}, expected item signals"
-            origin = Origin.of(record)
-            step.outputs.append(dead_letter(record, origin, "bad_signals", message, partition, self._max_bytes))
-            step.outcomes[record.topic, "refused"] += 1
-            step.refusals["bad_signals"] += 1
-            return None
-        step.outcomes[record.topic, "applied"] += 1
+            return Refusal("bad_signals", f"value: {error}, expected item signals")
         return signals
 
     def _fold(self, signals: ItemSignals, states: dict[str, ItemState]) -> None:
@@ -73,8 +91,20 @@ class ItemsPlane:
             keeper.pair(states[names[owner]], names[other], distance, time_ms)
 
 
-def _owned(signals: ItemSignals) -> list[str]:
-    """Items that the message changes, in the order it mentions them."""
+def _outcome(found: ItemSignals | Row) -> str:
+    if isinstance(found, ItemSignals):
+        return "applied"
+    if found.facts is None:
+        return "withdrawn"
+    return "repaired" if found.repairs else "accepted"
+
+
+def _owned(found: ItemSignals | Row) -> list[str]:
+    """Items that the record changes, in the order it mentions them."""
+    return [found.item_id] if isinstance(found, Row) else _changed(found)
+
+
+def _changed(signals: ItemSignals) -> list[str]:
     owned = {touch.item for touch in signals.touches}
     owned.update(signals.pairs()[0].tolist())
     return [name for at, name in enumerate(signals.items) if at in owned]

@@ -4,16 +4,14 @@ A message is refused only when it cannot be attributed (who, what, when, which e
 field, never the event.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from processors.bounds import MAX_MS, EpochMs, Milliseconds, Positive
-from processors.errors import NearstreamError
+from processors.bounds import EpochMs, Milliseconds, Positive
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
+from processors.json_objects import MAX_ID_CHARACTERS, Refused, as_number, as_time, decode_object, shown
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",
@@ -36,9 +34,7 @@ REASONS = {
 }
 """Every reason code a dead letter can carry, and what it means."""
 
-MAX_ID_CHARACTERS = 256
 MAX_EXTRA_FIELDS = 32
-MAX_DEPTH = 32
 MAX_AMOUNT = 1e9
 
 
@@ -64,20 +60,6 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_future_ms: Milliseconds = 86_400_000
     late_after_ms: Milliseconds = 3_600_000
     earliest_ms: EpochMs = 631_152_000_000
-
-
-class Refused(NearstreamError):
-    """Raised inside the intake; :meth:`processors.intake.Intake.read` turns it into a refusal."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-
-
-def _shown(value: object) -> str:
-    """The value for a message, cut to a length that cannot flood a log."""
-    text = repr(value)
-    return text if len(text) <= 64 else text[:61] + "..."
 
 
 def check_time(time_ms: int, at_ms: int, settings: IntakeSettings) -> tuple[int, tuple[str, ...]]:
@@ -130,7 +112,7 @@ def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: Int
     >>> event.user_id, event.repairs, event.extra
     ('7', ('user_id:number_to_text',), {'shelf': 3})
     """
-    fields = _decode(raw, settings)
+    fields = decode_object(raw, settings.max_event_bytes)
     repairs: list[str] = []
     required: dict[str, Any] = {
         name: _required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")
@@ -150,39 +132,6 @@ def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: Int
     )
 
 
-_TOO_DEEP = f"value: nested too deeply, expected at most {MAX_DEPTH} levels"
-
-
-def _decode(raw: bytes | None, settings: IntakeSettings) -> dict[str, Any]:
-    if not raw:
-        raise Refused("empty_value", "value: empty, expected a JSON object")
-    if len(raw) > settings.max_event_bytes:
-        raise Refused("too_large", f"value: {len(raw)} bytes, expected at most {settings.max_event_bytes}")
-    try:
-        raw.decode()
-        fields = msgspec.json.decode(raw)
-    except UnicodeDecodeError as error:
-        raise Refused("invalid_utf8", f"value: byte {error.start} is not UTF-8") from error
-    except RecursionError as error:
-        raise Refused("too_deep", _TOO_DEEP) from error
-    except msgspec.MsgspecError as error:
-        raise Refused("not_json", f"value: {_shown(raw)} is not JSON: {error}") from error
-    if _is_deeper(fields, MAX_DEPTH):
-        # The decoder's own limit depends on how deep the caller's stack is, and a verdict must not.
-        raise Refused("too_deep", _TOO_DEEP)
-    if not isinstance(fields, dict):
-        raise Refused("not_an_object", f"value: {_shown(fields)}, expected a JSON object")
-    return fields
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    """Whether objects and lists are nested more than so many levels deep."""
-    if not isinstance(value, dict | list):
-        return False
-    inner = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_is_deeper(part, levels - 1) for part in inner)
-
-
 def _required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
     expected = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
     value = fields.pop(name, None)
@@ -192,44 +141,19 @@ def _required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
         value = str(value)
         repairs.append(f"{name}:number_to_text")
     if not isinstance(value, str):
-        raise Refused("wrong_type", f"{name}: {_shown(value)}, {expected}")
+        raise Refused("wrong_type", f"{name}: {shown(value)}, {expected}")
     if len(value) > MAX_ID_CHARACTERS:
         raise Refused("id_too_long", f"{name}: {len(value)} characters, {expected}")
     if not value:
-        raise Refused("empty_id", f"{name}: {_shown(value)}, {expected}")
+        raise Refused("empty_id", f"{name}: {shown(value)}, {expected}")
     return value
 
 
 def _timestamp(fields: dict[str, Any], repairs: list[str]) -> int:
-    expected = "expected ISO-8601 or epoch milliseconds"
     value = fields.pop("timestamp", None)
     if value is None:
-        raise Refused("missing_field", f"timestamp: missing, {expected}")
-    if isinstance(value, str):
-        moment = _moment(value)
-        if moment is None:
-            raise Refused("bad_timestamp", f"timestamp: {_shown(value)}, {expected}")
-        if moment.tzinfo is None:
-            repairs.append("timestamp:utc_assumed")
-            moment = moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1000)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused("wrong_type", f"timestamp: {_shown(value)}, {expected}")
-    if abs(value) > MAX_MS:
-        raise Refused("bad_timestamp", f"timestamp: {_shown(value)}, {expected}")
-    return round(value)
-
-
-def _moment(text: str) -> datetime | None:
-    """The time as the strict reader reads it, or else as anything that ISO-8601 allows."""
-    try:
-        return msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        pass
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
+        raise Refused("missing_field", "timestamp: missing, expected ISO-8601 or epoch milliseconds")
+    return as_time(value, "timestamp", repairs)
 
 
 def _text(value: object, name: str, repairs: list[str]) -> str | None:
@@ -247,7 +171,7 @@ def _text(value: object, name: str, repairs: list[str]) -> str | None:
 def _amount(value: object, name: str, repairs: list[str]) -> float | None:
     if value is None:
         return None
-    amount = _number(value)
+    amount = as_number(value)
     if amount is None:
         repairs.append(f"{name}:dropped")
         return None
@@ -256,18 +180,6 @@ def _amount(value: object, name: str, repairs: list[str]) -> float | None:
     if not 0 <= amount <= MAX_AMOUNT:
         repairs.append(f"{name}:clipped")
     return float(min(max(amount, 0.0), MAX_AMOUNT))
-
-
-def _number(value: object) -> float | None:
-    """The value as a number that compares with others, if it is one; whole numbers may be too large for a float."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _context(value: object, name: str, repairs: list[str]) -> Context | None:

@@ -42,6 +42,8 @@ FALLBACK = {
     "next": 1.0,
     "next_root": 1.0,
     "related": 1.0,
+    "content": 0.5,
+    "embedding": 0.5,
     "trend_day": 0.5,
     "trend_day_root": 1.0,
     "own": 1.0,

@@ -62,12 +62,24 @@ KINDS = (
         {"en": "Related to {item}", "zh": "与 {item} 相关"}, linked=True,
     ),
     Kind(
+        "similar", "content", "content", ("content",),
+        {"en": "Similar to {item}", "zh": "与 {item} 相似"}, linked=True,
+    ),
+    Kind(
+        "alike", "content", "embedding", ("embedding",),
+        {"en": "In the manner of {item}", "zh": "与 {item} 风格相近"}, linked=True,
+    ),
+    Kind(
         "viewed_before", "recent", None, ("own", "recent", "touched"),
         {"en": "You looked at this before", "zh": "您之前看过"},
     ),
     Kind(
         "popular_in_category", "category", None, ("trend_in_category", "category_", "brand_in_category"),
         {"en": "Popular in {category}", "zh": "{category} 中的热门"}, linked=True,
+    ),
+    Kind(
+        "new", "fresh", None, ("fresh", "item_fresh"),
+        {"en": "New", "zh": "新品上架"},
     ),
     Kind(
         "trending", "trending", None, ("trend_hour", "trend_day", "trend_week", "item_lately"),

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from processors.catalog import CATALOG_TOPIC
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Record
@@ -219,5 +220,5 @@ class TopologyDriver:
                 self._pending.setdefault(log, []).append(batch)
 
 
-_INPUTS = {*EVENT_TOPICS, FORWARDED_TOPIC, RULES_TOPIC}
+_INPUTS = {*EVENT_TOPICS, FORWARDED_TOPIC, RULES_TOPIC, CATALOG_TOPIC}
 _CONSUMED = {*_INPUTS, SIGNALS_TOPIC, TRAINING_TOPIC}

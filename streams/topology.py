@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from processors.catalog import CATALOG_TOPIC
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
 from processors.item_index import ItemIndex, decode_view
@@ -67,6 +68,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     largest = settings.topics.max_message_bytes
     return [
         *(TopicSpec(name, retention_ms=retention) for name in EVENT_TOPICS),
+        TopicSpec(CATALOG_TOPIC, compacted=True),
         TopicSpec(FORWARDED_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(RULES_TOPIC, compacted=True),
         TopicSpec(RECOMMENDATIONS_TOPIC, compacted=True),
@@ -120,7 +122,9 @@ class Topology:
 
 def build_topology(settings: Settings) -> Topology:
     """Planes wired for production."""
-    index = ItemIndex(settings.items.published_neighbours, settings.read_model.max_items)
+    items = settings.items
+    index = ItemIndex(items.published_neighbours, settings.read_model.max_items, embedding_size=items.embedding_size)
     largest = settings.topics.max_message_bytes
-    users = UsersPlane(settings.users, index, settings.topics.partitions, largest)
-    return Topology(index, users, ItemsPlane(settings.items, largest), ModelsPlane(settings.models, largest))
+    partitions = settings.topics.partitions
+    users = UsersPlane(settings.users, index, partitions, largest)
+    return Topology(index, users, ItemsPlane(items, partitions, largest), ModelsPlane(settings.models, largest))

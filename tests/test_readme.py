@@ -1,12 +1,17 @@
 """What the README shows works as it stands there."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from processors.catalog import CATALOG_TOPIC, Facts
+from processors.events import Record
 from processors.intake import Intake, Refusal
+from processors.item_state import ItemSettings, ItemState
+from processors.items_plane import ItemsPlane
 from processors.users_plane import Recommendation
 from streams.eventfile import COLUMNS, EVENT_TYPES
 
@@ -33,7 +38,20 @@ def test_the_event_is_taken_as_it_is() -> None:
 
 
 def test_the_recommendation_has_the_form_of_one() -> None:
-    assert msgspec.json.decode(blocks("json")[1], type=Recommendation).caused_by.event_id == "7f9c"
+    assert msgspec.json.decode(blocks("json")[2], type=Recommendation).caused_by.event_id == "7f9c"
+
+
+def nothing_known(keys: Sequence[str], /) -> list[ItemState | None]:
+    return [None for _ in keys]
+
+
+def test_the_row_of_the_catalogue_is_taken_as_it_is() -> None:
+    row, settings = blocks("json")[1].encode(), ItemSettings(embedding_size=4)
+    plane = ItemsPlane(settings)
+    step = plane.step(nothing_known, [Record(CATALOG_TOPIC, 0, 0, 0, b"trail-shoe-3", row)], 0)
+    assert dict(step.outcomes) == {(CATALOG_TOPIC, "accepted"): 1}
+    named = set(msgspec.json.decode(row))
+    assert named == {"item_id", "published_at", *Facts.__struct_fields__} - {"published_ms"}
 
 
 def test_every_type_and_column_of_event_files_is_named() -> None:

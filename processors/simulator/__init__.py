@@ -8,7 +8,16 @@ Examples
 True
 """
 
-from processors.simulator.catalogue import Catalogue, Product, build_catalogue
+from processors.simulator.catalogue import EMBEDDING_SIZE, Catalogue, Product, build_catalogue, catalogue_rows
 from processors.simulator.shoppers import Shopper, SimulatedEvent, Simulator
 
-__all__ = ["Catalogue", "Product", "Shopper", "SimulatedEvent", "Simulator", "build_catalogue"]
+__all__ = [
+    "EMBEDDING_SIZE",
+    "Catalogue",
+    "Product",
+    "Shopper",
+    "SimulatedEvent",
+    "Simulator",
+    "build_catalogue",
+    "catalogue_rows",
+]

@@ -6,17 +6,19 @@ A product is a model of a kind by a brand: "Halden Aster trail shoe".
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from random import Random
 
+import msgspec
 import numpy as np
 
 from processors.simulator.assortment import DEPARTMENTS, Department, Kind
 from processors.simulator.products import Catalogue, Floats, Positions, Product, Shelf
 
-__all__ = ["Catalogue", "Product", "Shelf", "build_catalogue"]
+__all__ = ["EMBEDDING_SIZE", "Catalogue", "Product", "Shelf", "build_catalogue", "catalogue_rows"]
 
 STYLE_AXES = 6
+EMBEDDING_SIZE = STYLE_AXES + 1
 LINKS = 4
 ZIPF = 0.8
 BRAND_MATCH = 1.0
@@ -61,6 +63,36 @@ def build_catalogue(seed: int, size: int = 300) -> Catalogue:
     return Catalogue(
         tuple(products), tuple(shelves), links, {product.item_id: at for at, product in enumerate(products)}
     )
+
+
+def catalogue_rows(catalogue: Catalogue, embeddings: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    """Yield key and value of every product's row on ``catalog.items.v1``, as an app would push it.
+
+    Parameters
+    ----------
+    embeddings
+        Whether rows carry an embedding: style and dearness, as an encoder of pictures might see them.
+        :data:`EMBEDDING_SIZE` numbers.
+
+    Examples
+    --------
+    >>> key, value = next(catalogue_rows(build_catalogue(seed=1)))
+    >>> key, value[:63]
+    (b'running-trail-shoe-cedar', b'{"item_id":"running-trail-shoe-cedar","title":"Velora Cedar tra')
+    """
+    shelves = catalogue.shelves
+    looks = np.concatenate([np.column_stack([shelf.styles, shelf.tiers]) for shelf in shelves])
+    for product, look in zip(catalogue.products, looks.round(4).tolist(), strict=True):
+        row = {
+            "item_id": product.item_id,
+            "title": product.name,
+            "category": product.category,
+            "brand": product.brand,
+            "price": product.price,
+            "currency": product.currency,
+            "tags": [product.kind],
+        }
+        yield product.item_id.encode(), msgspec.json.encode(row | {"embedding": look} if embeddings else row)
 
 
 def _models_of_each_kind(size: int) -> list[list[int]]:

@@ -6,12 +6,23 @@ suite, the ablation) follows.
 
 from processors.sources.base import Block, Source, SourceSettings, Visitors
 from processors.sources.category import CategoryTop
+from processors.sources.content import ContentNeighbourhood
 from processors.sources.covisitation import Covisitation
+from processors.sources.fresh import Fresh
 from processors.sources.history import OwnHistory
 from processors.sources.popularity import EverPopular, Trending
 from processors.sources.secondhop import SecondHop
 
-ALL: tuple[type[Source], ...] = (Covisitation, OwnHistory, Trending, EverPopular, CategoryTop, SecondHop)
+ALL: tuple[type[Source], ...] = (
+    Covisitation,
+    OwnHistory,
+    Trending,
+    EverPopular,
+    CategoryTop,
+    SecondHop,
+    ContentNeighbourhood,
+    Fresh,
+)
 """All sources. The order decides nothing but that of the columns."""
 
 __all__ = ["ALL", "Block", "Source", "SourceSettings", "Visitors"]

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from processors.bounds import Listed, Reach, Share
+from processors.bounds import Age, Listed, Newest, Reach, Share
 from processors.item_index import ItemIndex
 from processors.profile import Profile
 
@@ -44,6 +44,14 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Popular items of each of the user's last three categories.
     first_hop, second_hop
         Neighbours of the last item, and neighbours of each of those, that a walk of two steps may take.
+    content_items
+        Last items that ask the catalogue for what is alike.
+    content_neighbours
+        Items alike that each of them gets.
+    fresh_items
+        New items of each of the categories of the user's last three items.
+    fresh_age_ms
+        How long an item counts as new.
     """
 
     off: tuple[str, ...] = ()
@@ -55,6 +63,10 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     category_items: Listed = 24
     first_hop: Reach = 12
     second_hop: Reach = 16
+    content_items: Reach = 3
+    content_neighbours: Listed = 20
+    fresh_items: Newest = 8
+    fresh_age_ms: Age = 604_800_000
 
 
 @dataclass(frozen=True)

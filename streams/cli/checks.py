@@ -17,15 +17,13 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError
 
 from processors.errors import NearstreamError
-from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
-from processors.signals import SIGNALS_TOPIC
 from state.rocks import peek_changelog_offset
 from streams.administration import administration
 from streams.cli.transaction_probe import fences_zombies
 from streams.lineage import changelogs, compare_lineage, topic_ids
 from streams.settings import Settings
 from streams.topics import TIMESTAMP_TYPE, TopicState, describe_topics
-from streams.topology import changelog_topic, topic_specs
+from streams.topology import build_topology, changelog_topic, topic_specs
 
 _GIB = 2**30
 _LOW_SPACE, _NO_SPACE = 1 * _GIB, _GIB // 8
@@ -196,7 +194,7 @@ def check_worker(settings: Settings) -> Check:
 
 def check_lag(settings: Settings) -> Check:
     """The workers keep up."""
-    sources = (*EVENT_TOPICS, FORWARDED_TOPIC, SIGNALS_TOPIC)
+    sources = {topic for plane in build_topology(settings).planes for topic in plane.source_topics}
     states = [state for state in describe_topics(settings) if state.name in sources]
     with administration(settings.kafka) as admin:
         committed = _committed(admin, settings.kafka.group)

@@ -1,13 +1,20 @@
-"""The suite that every plane passes: what :class:`processors.plane.Plane` promises, on batches of the plane's own."""
+"""The suites that every plane and every source passes.
+
+They hold what :class:`processors.plane.Plane` and :class:`processors.sources.base.Source` promise.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import msgspec
+import numpy as np
 
 from processors.events import SourceRecord
+from processors.item_index import ItemIndex
 from processors.plane import Plane, Step
+from processors.profile import Profile
+from processors.sources import Block, Source, SourceSettings, Visitors
 
 State = TypeVar("State", bound=msgspec.Struct)
 _encode = msgspec.msgpack.Encoder().encode
@@ -108,3 +115,86 @@ def _result(step: Step[State]) -> bytes:
 
 def _records(batch: Sequence[SourceRecord]) -> bytes:
     return _encode([(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in batch])
+
+
+def check_source(
+    source: type[Source],
+    settings: SourceSettings,
+    index: Callable[[bool], ItemIndex],
+    users: Sequence[Profile],
+    now: int,
+) -> None:
+    """Make sure that a source is pure, names items alike wherever they lie, and proposes what its protocol allows.
+
+    Parameters
+    ----------
+    index
+        Builds the read model with the same views; a truth value asks for them in the opposite order.
+    users
+        Who is asked for, at ``now``.
+    """
+    model = index(False)
+    visitors = Visitors.of(users, [now] * len(users), model)
+    given = _visitors(visitors), index_bytes(model)
+    asked = source(settings)
+    block = asked.propose(visitors, model)
+    assert (_visitors(visitors), index_bytes(model)) == given, "the source changed the visitors or the index"
+    _check_block(asked, block, visitors, model)
+
+    found = proposals(block, model)
+    assert proposals(asked.propose(visitors, model), model) == found, "asked again, the source says something else"
+    assert proposals(source(settings).propose(visitors, model), model) == found, "another one says something else"
+
+    other = index(True)
+    elsewhere = source(settings).propose(Visitors.of(users, [now] * len(users), other), other)
+    assert proposals(elsewhere, other) == found, "the proposals depend on where items lie"
+
+    apart = []
+    for row, user in enumerate(users):
+        alone = source(settings).propose(Visitors.of([user], [now], model), model)
+        apart += [(row, *rest) for _, *rest in proposals(alone, model)]
+    assert sorted(apart, key=repr) == found, "the proposals for a user depend on who else is asked for"
+
+
+def proposals(block: Block, index: ItemIndex) -> list[tuple[object, ...]]:
+    """What a source proposes, by item id: row, item, values, link; in an order of its own.
+
+    Pairs that say nothing, because their values are all zero, are left out if the source has values.
+    """
+    values = [column.tolist() for column in block.values]
+    links = [None] * len(block.rows) if block.links is None else [index.ids[link] for link in block.links.tolist()]
+    columns = (block.rows.tolist(), [index.ids[slot] for slot in block.slots.tolist()], *values, links)
+    found = [row for row in zip(*columns, strict=True) if not values or any(row[2:-1])]
+    return sorted(found, key=repr)
+
+
+def index_bytes(index: ItemIndex) -> bytes:
+    """Everything that a read model holds."""
+    own = (index.neighbours, index.together, index.after, index.trends, index.visits, index.category, index.tie)
+    times = (index.price, index.first_seen, index.last_seen, index.category_trend)
+    facts = index.facts
+    said = (facts.listed, facts.available, facts.brand, facts.supplier, facts.margin, facts.min_age, facts.log_price)
+    more = (facts.since, facts.tags, facts.embedding, facts.version)
+    return _encode([index.ids, index.views, *(column.tobytes() for column in (*own, *times, *said, *more))])
+
+
+def _check_block(source: Source, block: Block, visitors: Visitors, index: ItemIndex) -> None:
+    n = len(block.rows)
+    assert len(block.values) == len(source.columns), "not a column per declared value"
+    assert {len(block.slots), *map(len, block.values)} == {n}, "the columns have different lengths"
+    assert all(0 <= row < len(visitors) for row in block.rows.tolist()), "a row that is no user's"
+    assert all(index.ids[slot] for slot in block.slots.tolist()), "a slot that no item has"
+    for name, column in zip(source.columns, block.values, strict=True):
+        assert np.isfinite(column).all(), f"{name} is not finite"
+        assert (column >= 0.0).all(), f"{name} is negative"
+    if block.links is not None:
+        assert len(block.links) == n, "not a link per pair"
+        own = set(zip(visitors.rows.tolist(), visitors.slots.tolist(), strict=True))
+        linked = set(zip(block.rows.tolist(), block.links.tolist(), strict=True))
+        assert linked <= own, "a link to an item that the user did not touch"
+
+
+def _visitors(visitors: Visitors) -> bytes:
+    columns = (visitors.now_ms, visitors.rows, visitors.slots, visitors.positions, visitors.counts)
+    more = (visitors.weights, visitors.times, visitors.actions)
+    return _encode([list(visitors.profiles), *(column.tobytes() for column in (*columns, *more))])

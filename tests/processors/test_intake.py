@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from processors.events import Context, Event, EventKind
 from processors.intake import Intake, Refusal
-from processors.lenient import MAX_DEPTH, MAX_EXTRA_FIELDS, REASONS, IntakeSettings, Refused, read_leniently
+from processors.json_objects import MAX_DEPTH, Refused
+from processors.lenient import MAX_EXTRA_FIELDS, REASONS, IntakeSettings, read_leniently
 
 NOW = 1_700_000_000_000
 VALID: dict[str, Any] = {"event_id": "e", "user_id": "u", "item_id": "i", "timestamp": NOW}

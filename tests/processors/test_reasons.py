@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from processors.profile import Profile
 from processors.reasons import KINDS, Reason
 from processors.slate import RankingSettings, SlateItem
-from tests.processors.worlds import World, profile, random_world, touched, view
+from tests.processors.catalogues import likeness, random_views, visitor
+from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
 seeds = st.integers(0, 2**32)
 
@@ -32,6 +33,10 @@ def check_true(world: World, user: Profile, item: SlateItem) -> str:
         first = world.neighbours(recent[0])
         walks = (share * world.neighbours(name).get(item.item_id, (0, 0))[0] for name, (share, _) in first.items())
         added = {recent[0]: sum(walks)}
+    elif reason.kind in ("similar", "alike"):
+        added = alike(world, recent, item.item_id)[("similar", "alike").index(reason.kind)]
+    elif reason.kind == "new":
+        assert 0 <= NOW - world.views[item.item_id].since < sources.fresh_age_ms
     elif reason.kind == "viewed_before":
         assert touched(user, item.item_id)
     elif reason.kind == "popular_in_category":
@@ -40,17 +45,45 @@ def check_true(world: World, user: Profile, item: SlateItem) -> str:
         assert reason.category == category
         last = [own for own in recent[:3] if own in world.views]
         assert category in [world.views[own].category for own in last]
-    elif reason.kind == "trending":
-        assert item.item_id in world.best("0", sources.popular_items) + world.best("1", sources.popular_items)
     else:
-        assert reason.kind == "popular"
-        assert item.item_id in world.best("visits", sources.popular_items)
+        scores = {"trending": ("0", "1"), "popular": ("visits",)}[reason.kind]
+        assert item.item_id in [name for score in scores for name in world.best(score, sources.popular_items)]
     if added:
         assert reason.item_id is not None
         assert added[reason.item_id] == pytest.approx(max(added.values()))
         assert added[reason.item_id] > 0.0
     assert (reason.item_id is not None) == bool(added)
     return reason.kind
+
+
+def alike(world: World, recent: list[str], item: str) -> tuple[dict[str, float], dict[str, float]]:
+    """How much each of the user's last items speaks for the item: by content, by embedding."""
+    sources, published = world.settings.sources, world.views[item]
+    content, cosine = dict[str, float](), dict[str, float]()
+    for n, own in enumerate(recent[: sources.content_items]):
+        if is_listed(world, own) and world.views[own].category == published.category and own != item:
+            values = likeness(world.views[own], published)
+            content[own], cosine[own] = (value * sources.position_decay**n for value in values)
+    return content, cosine
+
+
+def is_listed(world: World, item: str) -> bool:
+    return item in world.views and world.views[item].listing is not None
+
+
+def catalogue_world(seed: int) -> World:
+    """Few enough items for all that are alike to be neighbours."""
+    views = random_views(seed, most=20)
+    return World(views, [visitor(seed + n, views) for n in range(3)])
+
+
+@given(seeds)
+def test_every_reason_that_a_catalogue_gives_is_true(seed: int) -> None:
+    world = catalogue_world(seed)
+    for slates in world.slates():
+        for user, slate in zip(world.users, slates, strict=True):
+            for item in slate:
+                check_true(world, user, item)
 
 
 @given(seeds)
@@ -64,8 +97,7 @@ def test_every_reason_is_true(seed: int) -> None:
 
 def test_every_kind_of_reason_is_given() -> None:
     found = set()
-    for seed in range(60):
-        world = random_world(seed)
+    for world in (make(seed) for make in (random_world, catalogue_world) for seed in range(60)):
         for slates in world.slates():
             for user, slate in zip(world.users, slates, strict=True):
                 found |= {check_true(world, user, item) for item in slate}

@@ -15,6 +15,7 @@ from processors.slate import Placement, Ranker, RankingSettings, SlateItem, Slat
 from processors.sources import SourceSettings
 
 WIDTH = 4
+SIZE = 3
 NOW = 1_700_000_000_000
 ACTIONS = ("view", "click", "fav", "cart", "purchase")
 
@@ -81,7 +82,7 @@ class World:
 
     def index(self) -> ItemIndex:
         """All views, applied."""
-        index = ItemIndex(neighbours=WIDTH)
+        index = ItemIndex(neighbours=WIDTH, embedding_size=SIZE)
         for item, published in self.views.items():
             index.apply(item, published)
         return index

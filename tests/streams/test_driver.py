@@ -6,12 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from processors.catalog import CATALOG_TOPIC
 from processors.errors import NearstreamError
+from processors.item_state import ItemSettings
 from processors.keys import partition_of
 from processors.lenient import IntakeSettings
+from processors.simulator import EMBEDDING_SIZE, build_catalogue, catalogue_rows
 from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver
-from streams.settings import Settings, TopicSettings
+from streams.settings import Settings, TopicSettings, WorkerSettings
 from tests.support import event
 
 NOW = 1_700_000_000_000
@@ -195,3 +198,48 @@ def test_time_must_not_go_back() -> None:
 def test_only_event_topics_are_inputs() -> None:
     with pytest.raises(NearstreamError, match=r"recommendations\.v1 is not an input"):
         TopologyDriver().pipe("recommendations.v1", None, b"", NOW)
+
+
+def catalogue_settings(**items: Any) -> Settings:
+    return Settings(
+        items=ItemSettings(**items), worker=WorkerSettings(broadcast_interval_ms=0), topics=TopicSettings(partitions=3)
+    )
+
+
+def shown_to(driver: TopologyDriver, user: str) -> set[str]:
+    return {item.item_id for slate in driver.recommend(user) for item in slate}
+
+
+def test_an_item_that_nobody_has_visited_is_shown_to_who_likes_what_is_alike() -> None:
+    driver = TopologyDriver(catalogue_settings(embedding_size=EMBEDDING_SIZE))
+    catalogue = build_catalogue(seed=1, size=60)
+    for key, value in catalogue_rows(catalogue, embeddings=True):
+        driver.pipe(CATALOG_TOPIC, key, value, NOW)
+    assert driver.read("dead-letters.v1") == []
+    assert len(driver.topology.index) == len(catalogue.products)
+    liked = catalogue.products[0]
+    driver.pipe("events.click.v1", b"ada", event(1, "ada", liked.item_id, NOW + 1), NOW + 1)
+    category = {product.item_id for product in catalogue.products if product.category == liked.category}
+    assert category <= shown_to(driver, "ada")
+
+
+def test_a_withdrawn_item_leaves_every_slate_at_once_and_for_good() -> None:
+    driver = TopologyDriver(catalogue_settings())
+    for n, item in enumerate(["tent", "lamp", "mat"]):
+        driver.pipe("events.click.v1", b"ada", event(n, "ada", item, NOW + n, category="camping"), NOW + n)
+    assert shown_to(driver, "ada") == {"tent", "lamp", "mat"}
+    driver.pipe(CATALOG_TOPIC, b"lamp", None, NOW + 10)
+    assert shown_to(driver, "ada") == {"tent", "mat"}
+    driver.pipe("events.click.v1", b"bob", event(9, "bob", "lamp", NOW + 20, category="camping"), NOW + 20)
+    assert shown_to(driver, "ada") == shown_to(driver, "bob") == {"tent", "mat"}
+    driver.pipe(CATALOG_TOPIC, b"lamp", b"{}", NOW + 30)
+    assert shown_to(driver, "ada") == {"tent", "lamp", "mat"}
+
+
+def test_a_row_that_is_keyed_wrongly_is_refused_with_what_to_do() -> None:
+    driver = TopologyDriver(catalogue_settings())
+    home = partition_of("tent", 3)
+    driver.pipe(CATALOG_TOPIC, b"tent", b"{}", NOW, partition=(home + 1) % 3)
+    (letter,) = driver.read("dead-letters.v1")
+    assert b"key records by item_id" in dict(letter.headers)["__streams.errors.message"]
+    assert driver.state("items") == {}

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from processors.catalog import CATALOG_TOPIC
 from processors.events import EVENT_TOPICS
 from processors.keys import partition_of
 from processors.signals import SIGNALS_TOPIC
@@ -90,7 +91,17 @@ def seeded_batches() -> list[Fed]:
             elsewhere = next(user for user in users if partition_of(user, PARTITIONS) != partition)
             wrong = event(f"x{n}", elsewhere, "item-1", now + n)
             fed.append(("events.click.v1", partition, [(b"wrongly keyed", wrong, ())]))
+        if number % 4 == 3:
+            fed.append((CATALOG_TOPIC, partition, rows(partition, number)))
     return fed
+
+
+def rows(partition: int, number: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
+    """Rows for the items of a partition, a tombstone among them, and one that is refused."""
+    here = [item for n in range(40) if partition_of(item := f"item-{n}", PARTITIONS) == partition]
+    facts = msgspec.json.encode({"category": f"c{number % 3}", "brand": "Alm", "tags": ["light"]})
+    good = [(item.encode(), facts if n != number % len(here) else None, ()) for n, item in enumerate(here)]
+    return [*good, (here[0].encode(), b'{"price": "dear"}', ())]
 
 
 def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> None:
@@ -119,11 +130,16 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
         ]
         assert found == expected[name], name
     slates = [msgspec.json.decode(value) for records in expected["recommendations.v1"] for _, value, _ in records]
-    assert {item["source"] for slate in slates for item in slate["items"]} >= {"together", "recent", "trending"}
+    assert {item["source"] for slate in slates for item in slate["items"]} >= {
+        "together",
+        "recent",
+        "trending",
+        "content",
+    }
     versions = [slate["model_version"] for slate in slates]
     assert versions[0] == "covisitation"
     assert versions[-1].startswith("softmax-")
-    assert sum(map(len, expected["dead-letters.v1"])) == 6
+    assert sum(map(len, expected["dead-letters.v1"])) == 12
     assert sum(map(len, expected["internal.events"])) == 4
 
 

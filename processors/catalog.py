@@ -1,0 +1,180 @@
+"""What the app says of its items: a row per item on ``catalog.items.v1``, keyed by item; a tombstone withdraws it.
+
+A row replaces the one before it as a whole. Its facts are shown to people and decide what is shown, so a field that
+cannot be right costs the row, which becomes a dead letter that says what to mend; the item keeps the facts it had.
+Only what has one meaning is mended: numbers written as text, ids written as numbers, titles that are too long.
+"""
+
+from typing import Any
+
+import msgspec
+
+from processors.bounds import MAX_MS
+from processors.catalog_fields import READERS, direction, text_of
+from processors.events import SourceRecord
+from processors.intake import Refusal
+from processors.json_objects import MAX_ID_CHARACTERS, Refused, as_time, decode_object, shown
+from processors.keys import partition_of
+
+CATALOG_TOPIC = "catalog.items.v1"
+
+CATALOG_REASONS = {
+    "missing_key": "the record has no key, so nobody can tell which item it is about",
+    "bad_key": "the record's key is not an item id: UTF-8 text of 1 to 256 characters",
+    "key_mismatch": "the record's key and its item_id differ",
+    "wrong_partition": "the record is not on the partition of its item: it must be keyed by item_id",
+    "bad_record_time": "the record's own time is not between 1970 and the year 9999",
+    "empty_value": "the value is empty, but not a tombstone",
+    "too_large": "the value is larger than items.max_row_bytes",
+    "invalid_utf8": "the value is not UTF-8 text",
+    "not_json": "the value is not JSON that can be read (NaN, Infinity and 1e400 cannot)",
+    "too_deep": "the JSON is nested more than 32 levels deep",
+    "not_an_object": "the JSON is not an object",
+    "wrong_type": "a field has the wrong type",
+    "out_of_range": "a figure is out of its range",
+    "too_long": "a text is too long",
+    "too_many": "a list is too long",
+    "bad_timestamp": "published_at is neither ISO-8601 nor epoch milliseconds",
+    "bad_embedding": "the embedding has another length than items.embedding_size, or no direction",
+}
+"""Every reason code of a dead letter from this topic, and what it means."""
+
+
+class Facts(msgspec.Struct, array_like=True, frozen=True):
+    """What a row says of an item; what it does not say is :obj:`None` or empty.
+
+    Parameters
+    ----------
+    price
+        In ``currency``, finite and not negative.
+    available
+        Whether it can be had now.
+    margin
+        Share of the price that the shop keeps, in [0, 1].
+    embedding
+        Direction of the user's embedding: little-endian half precision, of length one, rounded to multiples of
+        :data:`processors.catalog_fields.EMBEDDING_STEP`.
+    published_ms
+        Since when there is the item, milliseconds since the epoch.
+    min_age
+        Years.
+    regions
+        Where it may be shown; empty for everywhere.
+    """
+
+    title: str | None = None
+    category: str | None = None
+    brand: str | None = None
+    supplier: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    tags: tuple[str, ...] = ()
+    url: str | None = None
+    image_url: str | None = None
+    available: bool = True
+    margin: float | None = None
+    embedding: bytes = b""
+    published_ms: int | None = None
+    min_age: int | None = None
+    regions: tuple[str, ...] = ()
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A record of the catalogue, understood.
+
+    Parameters
+    ----------
+    facts
+        :obj:`None` for a tombstone.
+    at_ms
+        Append time.
+    repairs
+        ``field:what`` for each.
+    """
+
+    item_id: str
+    facts: Facts | None
+    at_ms: int
+    repairs: tuple[str, ...] = ()
+
+
+class CatalogReader:
+    """Reads the records of ``catalog.items.v1``.
+
+    Parameters
+    ----------
+    embedding_size
+        Numbers an embedding has; 0 if none is expected.
+    max_row_bytes
+        Larger values are refused unread.
+    partitions
+        Of the topic.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from processors.events import Record
+    >>> reader = CatalogReader(embedding_size=2)
+    >>> record = Record(CATALOG_TOPIC, 0, 7, 0, b"tent", b'{"price": "89", "embedding": [3, 4]}')
+    >>> row = reader.read(record, partition=0)
+    >>> row.facts.price, row.repairs, np.frombuffer(row.facts.embedding, "<f2").tolist()
+    (89.0, ('price:text_to_number',), [0.60009765625, 0.7998046875])
+    >>> reader.read(Record(CATALOG_TOPIC, 0, 8, 0, b"tent", b'{"embedding": [3]}'), partition=0).message
+    'embedding: 1 numbers, expected 2 (items.embedding_size)'
+    """
+
+    def __init__(self, embedding_size: int = 0, max_row_bytes: int = 262_144, partitions: int = 1) -> None:
+        self._size, self._max_bytes, self._partitions = embedding_size, max_row_bytes, partitions
+
+    def read(self, record: SourceRecord, partition: int) -> Row | Refusal:
+        """What the record says, or why that cannot be told. Never raises for any bytes.
+
+        Parameters
+        ----------
+        partition
+            The one that the record is on.
+        """
+        try:
+            item_id = _item_of(record.key)
+            home = partition_of(item_id, self._partitions)
+            if home != partition:
+                raise Refused(
+                    "wrong_partition",
+                    f"key: {shown(item_id)} belongs to partition {home}, the record is on {partition}; key records by "
+                    "item_id and let the producer partition as Kafka's own does (murmur2)",
+                )
+            if record.value is None:
+                return Row(item_id, None, record.timestamp)
+            if not 0 <= record.timestamp <= MAX_MS:
+                raise Refused("bad_record_time", f"timestamp: {record.timestamp}, expected 0 to {MAX_MS} milliseconds")
+            repairs: list[str] = []
+            facts = self._facts(decode_object(record.value, self._max_bytes), item_id, repairs)
+            return Row(item_id, facts, record.timestamp, tuple(repairs))
+        except Refused as refused:
+            return Refusal(refused.reason, str(refused))
+
+    def _facts(self, fields: dict[str, Any], item_id: str, repairs: list[str]) -> Facts:
+        named = text_of(fields.get("item_id"), "item_id", MAX_ID_CHARACTERS, repairs)
+        if named is not None and named != item_id:
+            raise Refused("key_mismatch", f"item_id: {shown(named)}, expected the record's key {shown(item_id)}")
+        given = {
+            name: read(fields[name], name, repairs) for name, read in READERS.items() if fields.get(name) is not None
+        }
+        if (moment := fields.get("published_at")) is not None:
+            given["published_ms"] = as_time(moment, "published_at", repairs)
+        if (numbers := fields.get("embedding")) not in (None, []):
+            given["embedding"] = direction(numbers, self._size)
+        return Facts(**given)
+
+
+def _item_of(key: bytes | None) -> str:
+    if key is None:
+        raise Refused("missing_key", "key: missing, expected the item_id")
+    try:
+        item_id = key.decode()
+    except UnicodeDecodeError as error:
+        raise Refused("bad_key", f"key: byte {error.start} is not UTF-8, expected the item_id") from error
+    if not 0 < len(item_id) <= MAX_ID_CHARACTERS:
+        expected = f"expected an item_id of 1 to {MAX_ID_CHARACTERS} characters"
+        raise Refused("bad_key", f"key: {len(item_id)} characters, {expected}")
+    return item_id

@@ -1,0 +1,157 @@
+"""The fields of a catalogue row: what each may be, what is mended, and what costs the row."""
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from processors.json_objects import MAX_ID_CHARACTERS, Refused, as_number, shown
+
+MAX_TITLE_CHARACTERS = 512
+MAX_URL_CHARACTERS = 2048
+MAX_TAGS, MAX_TAG_CHARACTERS = 32, 64
+MAX_REGIONS = 64
+MAX_PRICE = 1e9
+MAX_AGE_YEARS = 150
+
+EMBEDDING_STEP = 2.0**-11
+"""Embeddings are rounded to multiples of this, which half precision holds exactly, and single precision their products
+and the sums of these: a cosine is the same number whatever order it is summed up in."""
+
+_TRUTHS = {"true": True, "false": False, 1: True, 0: False}
+
+
+def direction(numbers: object, size: int) -> bytes:
+    """Direction of an embedding as :class:`processors.catalog.Facts` keeps it.
+
+    Raises
+    ------
+    Refused
+        With ``wrong_type`` if it is not a list of numbers, with ``bad_embedding`` if it has another length than
+        ``size``, a number that is not finite, or nothing but zeros.
+
+    Examples
+    --------
+    >>> np.frombuffer(direction([0, -2.5], 2), "<f2").tolist()
+    [0.0, -1.0]
+    """
+    if not isinstance(numbers, list) or not all(type(number) in (int, float) for number in numbers):
+        raise Refused("wrong_type", f"embedding: {shown(numbers)}, expected a list of numbers")
+    if len(numbers) != size:
+        expected = f"{size} (items.embedding_size)" if size else "none: items.embedding_size is 0"
+        raise Refused("bad_embedding", f"embedding: {len(numbers)} numbers, expected {expected}")
+    largest = max(map(abs, numbers), default=0)
+    if largest > sys.float_info.max or not all(map(math.isfinite, numbers)):
+        raise Refused("bad_embedding", f"embedding: {shown(numbers)}, expected finite numbers")
+    if not largest:
+        raise Refused("bad_embedding", f"embedding: {size} zeros, expected a direction")
+    # By the largest first: squares of what is very large or very small leave the range of floats.
+    column = np.array(numbers, np.float64) / float(largest)
+    unit = column / math.sqrt(math.fsum((column * column).tolist()))
+    return (np.round(unit / EMBEDDING_STEP) * EMBEDDING_STEP).astype("<f2").tobytes()
+
+
+def text_of(value: object, name: str, most: int, repairs: list[str]) -> str | None:
+    """A text of at most so many characters; none if it is empty, which is how many exports write that there is none.
+
+    Raises
+    ------
+    Refused
+        With ``wrong_type`` or ``too_long``.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+        repairs.append(f"{name}:number_to_text")
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise Refused("wrong_type", f"{name}: {shown(value)}, expected a text")
+    if len(value) > most:
+        raise Refused("too_long", f"{name}: {len(value)} characters, expected at most {most}")
+    return value
+
+
+def _label(value: object, name: str, repairs: list[str]) -> str | None:
+    return text_of(value, name, MAX_ID_CHARACTERS, repairs)
+
+
+def _url(value: object, name: str, repairs: list[str]) -> str | None:
+    return text_of(value, name, MAX_URL_CHARACTERS, repairs)
+
+
+def _title(value: object, name: str, repairs: list[str]) -> str | None:
+    if isinstance(value, str) and len(value) > MAX_TITLE_CHARACTERS:
+        repairs.append(f"{name}:cut")
+        value = value[:MAX_TITLE_CHARACTERS]
+    return text_of(value, name, MAX_TITLE_CHARACTERS, repairs)
+
+
+def _figure(value: object, name: str, most: float, repairs: list[str]) -> float:
+    number = as_number(value)
+    if number is None:
+        raise Refused("wrong_type", f"{name}: {shown(value)}, expected a number from 0 to {most:g}")
+    if not 0 <= number <= most:
+        raise Refused("out_of_range", f"{name}: {shown(value)}, expected a number from 0 to {most:g}")
+    if isinstance(value, str):
+        repairs.append(f"{name}:text_to_number")
+    return float(number)
+
+
+def _price(value: object, name: str, repairs: list[str]) -> float:
+    return _figure(value, name, MAX_PRICE, repairs)
+
+
+def _share(value: object, name: str, repairs: list[str]) -> float:
+    return _figure(value, name, 1.0, repairs)
+
+
+def _years(value: object, name: str, repairs: list[str]) -> int:
+    years = _figure(value, name, MAX_AGE_YEARS, repairs)
+    if not years.is_integer():
+        raise Refused("wrong_type", f"{name}: {shown(value)}, expected whole years")
+    return int(years)
+
+
+def _truth(value: object, name: str, repairs: list[str]) -> bool:
+    if isinstance(value, bool):
+        return value
+    found = _TRUTHS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, str | int) else None
+    if found is None:
+        raise Refused("wrong_type", f"{name}: {shown(value)}, expected true or false")
+    repairs.append(f"{name}:to_truth_value")
+    return found
+
+
+def _list(value: object, name: str, most: int, repairs: list[str]) -> tuple[str, ...]:
+    """Distinct texts in the order they come."""
+    if not isinstance(value, list):
+        raise Refused("wrong_type", f"{name}: {shown(value)}, expected a list of texts")
+    texts = [text_of(part, name, MAX_TAG_CHARACTERS, repairs) for part in value]
+    distinct = tuple(dict.fromkeys(text for text in texts if text is not None))
+    if len(distinct) > most:
+        raise Refused("too_many", f"{name}: {len(distinct)} texts, expected at most {most}")
+    return distinct
+
+
+def _tags(value: object, name: str, repairs: list[str]) -> tuple[str, ...]:
+    return _list(value, name, MAX_TAGS, repairs)
+
+
+def _regions(value: object, name: str, repairs: list[str]) -> tuple[str, ...]:
+    return _list(value, name, MAX_REGIONS, repairs)
+
+
+READERS: dict[str, Callable[[object, str, list[str]], Any]] = {
+    "title": _title,
+    **dict.fromkeys(("category", "brand", "supplier", "currency"), _label),
+    **dict.fromkeys(("url", "image_url"), _url),
+    "price": _price,
+    "margin": _share,
+    "min_age": _years,
+    "available": _truth,
+    "tags": _tags,
+    "regions": _regions,
+}
+"""How each field is read: value that is not null, name, repairs to note in."""

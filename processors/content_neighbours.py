@@ -1,0 +1,142 @@
+"""The items most alike each item, found when first asked for and remembered until facts change."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from processors.item_index import ItemIndex
+from processors.likeness import Floats, Ints, cosine_with_all, kinship, price_nearness, shared_with_all
+from processors.shelves import COMPARED, Shelf
+
+REMEMBERED = 16_384
+"""Items whose neighbours are remembered; those found first go first."""
+
+_TOGETHER = 512
+_TIE = 2.0**-24
+
+
+class Alike(NamedTuple):
+    """Neighbours of several items, most alike first, as arrays of shape (items, k).
+
+    Attributes
+    ----------
+    slots
+        The item's own where there are no more.
+    kinship, cosine
+        See :mod:`processors.likeness`; 0 where there is no neighbour.
+    """
+
+    slots: Ints
+    kinship: Floats
+    cosine: Floats
+
+    def take(self, rows: Ints) -> Alike:
+        """Some of the items, or some of them several times."""
+        return Alike(self.slots[rows], self.kinship[rows], self.cosine[rows])
+
+
+class ContentNeighbours:
+    """Finds for listed items the listed items of their categories that are most alike, available or not.
+
+    Most alike has the highest sum of kinship, nearness of price step, and cosine; equals are ordered by the hash of
+    their ids. So neither stock nor small changes of price, which shops have all the time, make what is remembered
+    obsolete.
+
+    Complexity: of an item that is remembered, constant. Of another, comparisons with its category, or with
+    2 x :data:`processors.shelves.COMPARED` items of a larger one, each as dear as tags and embedding are long. A change
+    of any other fact of an item has those of its category found anew, each when it is asked for next, and the category
+    sorted once. Memory: 24 bytes times ``k`` for each of the :data:`REMEMBERED`, and a slot per listed item.
+
+    Parameters
+    ----------
+    k
+        Neighbours per item.
+    """
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._index: ItemIndex | None = None
+
+    def of(self, slots: Ints, index: ItemIndex) -> Alike:
+        """Neighbours of listed items. What is remembered changes nothing but the time it takes."""
+        if index is not self._index:
+            self._begin(index)
+        self._cover(len(index.trend))
+        asked, where = np.unique(slots, return_inverse=True)
+        rows = self._row[asked]
+        known = (rows >= 0) & (self._version[rows] == index.facts.version[index.category[asked]])
+        found = self._found.take(rows)
+        missing = np.flatnonzero(~known)
+        if len(missing):
+            new = self._find(asked[missing], index)
+            for part, values in zip(found, new, strict=True):
+                part[missing] = values
+            self._remember(asked[missing], new, index)
+        return found.take(where)
+
+    def _begin(self, index: ItemIndex) -> None:
+        self._index = index
+        self._shelves: dict[int, Shelf] = {}
+        self._found = Alike(
+            np.zeros((REMEMBERED, self._k), np.int64), np.zeros((REMEMBERED, self._k)), np.zeros((REMEMBERED, self._k))
+        )
+        self._version = np.full(REMEMBERED, -1, np.int64)
+        self._owner = np.full(REMEMBERED, -1, np.int64)
+        self._row = np.full(0, -1, np.int64)
+        self._next = 0
+
+    def _cover(self, capacity: int) -> None:
+        if len(self._row) < capacity:
+            self._row = np.append(self._row, np.full(capacity - len(self._row), -1, np.int64))
+
+    def _remember(self, slots: Ints, found: Alike, index: ItemIndex) -> None:
+        slots = slots[:REMEMBERED]
+        strange = np.flatnonzero(self._row[slots] < 0)
+        places = (self._next + np.arange(len(strange))) % REMEMBERED
+        self._next = (self._next + len(strange)) % REMEMBERED
+        before = self._owner[places]
+        self._row[before[before >= 0]] = -1
+        self._row[slots[strange]] = places
+        self._owner[places] = slots[strange]
+        # One that was known, but not as it is now, may just have lost its place to a strange one.
+        kept = np.flatnonzero(self._row[slots] >= 0)
+        rows = self._row[slots[kept]]
+        for part, values in zip(self._found, found, strict=True):
+            part[rows] = values[kept]
+        self._version[rows] = index.facts.version[index.category[slots[kept]]]
+
+    def _find(self, slots: Ints, index: ItemIndex) -> Alike:
+        n = len(slots)
+        found = Alike(np.repeat(slots[:, None], self._k, axis=1), np.zeros((n, self._k)), np.zeros((n, self._k)))
+        categories = index.category[slots]
+        for category in np.unique(categories).tolist():
+            shelf = self._shelf(category, index)
+            mine = np.flatnonzero(categories == category)
+            at_once = _TOGETHER if len(shelf.slots) <= COMPARED else 1
+            for begin in range(0, len(mine), at_once):
+                rows = mine[begin : begin + at_once]
+                self._compare(rows, slots[rows], shelf.pool(index, int(slots[rows[0]])), index, found)
+        return found
+
+    def _shelf(self, category: int, index: ItemIndex) -> Shelf:
+        shelf = self._shelves.get(category)
+        if shelf is None or shelf.version != index.facts.version[category]:
+            shelf = self._shelves[category] = Shelf(index, category)
+        return shelf
+
+    def _compare(self, rows: Ints, slots: Ints, pool: Ints, index: ItemIndex, found: Alike) -> None:
+        """Write the neighbours of the slots, which all have the same pool, into the rows."""
+        kin = kinship(index, slots[:, None], pool[None, :], shared_with_all(index, slots, pool))
+        cosine = cosine_with_all(index, slots, pool)
+        prices = index.facts.price_step
+        score = kin + price_nearness(prices[slots][:, None], prices[pool]) + cosine
+        score = np.where((score > 0.0) & (pool != slots[:, None]), score + _TIE * index.tie[pool], 0.0)
+        k = min(self._k, len(pool))
+        best = np.argpartition(-score, k - 1, axis=1)[:, :k] if k else np.zeros((len(rows), 0), np.int64)
+        best = np.take_along_axis(best, np.argsort(-np.take_along_axis(score, best, axis=1), axis=1), axis=1)
+        there = np.take_along_axis(score, best, axis=1) > 0.0
+        found.slots[rows, :k] = np.where(there, pool[best], slots[:, None])
+        found.kinship[rows, :k] = np.where(there, np.take_along_axis(kin, best, axis=1), 0.0)
+        found.cosine[rows, :k] = np.where(there, np.take_along_axis(cosine, best, axis=1), 0.0)

@@ -1,0 +1,142 @@
+"""Reading JSON that anybody may have written: one object per record, bounded in size and depth, or a clear refusal."""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from processors.bounds import MAX_MS
+from processors.errors import NearstreamError
+
+MAX_ID_CHARACTERS = 256
+MAX_DEPTH = 32
+
+_TOO_DEEP = f"value: nested too deeply, expected at most {MAX_DEPTH} levels"
+_A_TIME = "expected ISO-8601 or epoch milliseconds"
+
+
+class Refused(NearstreamError):
+    """Raised where a record cannot be used; whoever reads records turns it into a dead letter.
+
+    Parameters
+    ----------
+    reason
+        A code for machines.
+    message
+        Names field, value and expectation.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def shown(value: object) -> str:
+    """The value for a message, cut to a length that cannot flood a log."""
+    text = repr(value)
+    return text if len(text) <= 64 else text[:61] + "..."
+
+
+def decode_object(raw: bytes | None, max_bytes: int) -> dict[str, Any]:
+    """The JSON object that a record's value holds.
+
+    Raises
+    ------
+    Refused
+        With ``empty_value``, ``too_large``, ``invalid_utf8``, ``too_deep``, ``not_json`` or ``not_an_object``.
+
+    Examples
+    --------
+    >>> decode_object(b'{"price": 3}', 100)
+    {'price': 3}
+    >>> decode_object(b"[3]", 100)
+    Traceback (most recent call last):
+    ...
+    processors.json_objects.Refused: value: [3], expected a JSON object
+    """
+    if not raw:
+        raise Refused("empty_value", "value: empty, expected a JSON object")
+    if len(raw) > max_bytes:
+        raise Refused("too_large", f"value: {len(raw)} bytes, expected at most {max_bytes}")
+    try:
+        raw.decode()
+        fields = msgspec.json.decode(raw)
+    except UnicodeDecodeError as error:
+        raise Refused("invalid_utf8", f"value: byte {error.start} is not UTF-8") from error
+    except RecursionError as error:
+        raise Refused("too_deep", _TOO_DEEP) from error
+    except msgspec.MsgspecError as error:
+        raise Refused("not_json", f"value: {shown(raw)} is not JSON: {error}") from error
+    if _is_deeper(fields, MAX_DEPTH):
+        # The decoder's own limit depends on how deep the caller's stack is, and a verdict must not.
+        raise Refused("too_deep", _TOO_DEEP)
+    if not isinstance(fields, dict):
+        raise Refused("not_an_object", f"value: {shown(fields)}, expected a JSON object")
+    return fields
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether objects and lists are nested more than so many levels deep."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in inner)
+
+
+def as_number(value: object) -> float | None:
+    """The value as a number that compares with others, if it is one; whole numbers may be too large for a float.
+
+    Examples
+    --------
+    >>> as_number("89.5"), as_number(True), as_number("nan")
+    (89.5, None, None)
+    """
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_time(value: object, name: str, repairs: list[str]) -> int:
+    """Milliseconds since the epoch of a field that says when; without a time zone UTC is assumed, and noted.
+
+    Raises
+    ------
+    Refused
+        With ``wrong_type`` or ``bad_timestamp``.
+
+    Examples
+    --------
+    >>> as_time("2024-05-01T10:00:00Z", "timestamp", [])
+    1714557600000
+    """
+    if isinstance(value, str):
+        moment = _moment(value)
+        if moment is None:
+            raise Refused("bad_timestamp", f"{name}: {shown(value)}, {_A_TIME}")
+        if moment.tzinfo is None:
+            repairs.append(f"{name}:utc_assumed")
+            moment = moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1000)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused("wrong_type", f"{name}: {shown(value)}, {_A_TIME}")
+    if abs(value) > MAX_MS:
+        raise Refused("bad_timestamp", f"{name}: {shown(value)}, {_A_TIME}")
+    return round(value)
+
+
+def _moment(text: str) -> datetime | None:
+    """The time as the strict reader reads it, or else as anything that ISO-8601 allows."""
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,88 @@
+"""The neighbour columns of the read model: a few fixed-width rows per item, and what happens when an item goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+class NeighbourColumns:
+    """Who goes with whom, by slot.
+
+    Parameters
+    ----------
+    width
+        Neighbours per item.
+
+    Attributes
+    ----------
+    neighbours : int32 array of shape (capacity, width)
+        Slots of the neighbours; where there is none, the item's own slot with zero weights.
+    together, after : float32 arrays of the same shape
+        Their weights; each row sums to one or is zero.
+
+    Examples
+    --------
+    >>> columns = NeighbourColumns(width=2)
+    >>> columns.grow(3)
+    >>> columns.put(0, [2], np.array([1.0], "<f4").tobytes(), bytes(4))
+    >>> columns.leave([2])
+    >>> columns.sweep(), columns.neighbours[0].tolist(), columns.together[0].tolist()
+    ([2], [0, 0], [0.0, 0.0])
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.neighbours = np.zeros((0, width), np.int32)
+        self.together, self.after = np.zeros((0, width), np.float32), np.zeros((0, width), np.float32)
+        self._leaving: list[int] = []
+
+    def grow(self, capacity: int) -> None:
+        """Make room for more slots."""
+        more = ((0, capacity - len(self.neighbours)), (0, 0))
+        self.neighbours = np.pad(self.neighbours, more)
+        self.together, self.after = np.pad(self.together, more), np.pad(self.after, more)
+
+    def clear(self, slot: int) -> None:
+        """Leave an item without neighbours."""
+        self.neighbours[slot] = slot
+        self.together[slot] = self.after[slot] = 0.0
+
+    def put(self, slot: int, others: Sequence[int], together: bytes, after: bytes) -> None:
+        """Give an item its neighbours.
+
+        Parameters
+        ----------
+        others
+            Their slots, at most :attr:`width`; -1 for one that is not there.
+        together, after
+            As in :class:`processors.item_state.ItemView`.
+        """
+        found = np.array(others, np.int32)
+        n, there = len(found), found >= 0
+        self.clear(slot)
+        self.neighbours[slot, :n] = np.where(there, found, slot)
+        self.together[slot, :n] = np.frombuffer(together, "<f4", n) * there
+        self.after[slot, :n] = np.frombuffer(after, "<f4", n) * there
+
+    def leave(self, slots: Sequence[int]) -> None:
+        """Note that items are gone; :meth:`sweep` has to follow before the columns are read."""
+        self._leaving += slots
+
+    def sweep(self) -> list[int]:
+        """Have nobody point at items that are gone, and give their slots back.
+
+        Complexity: one look at all neighbours, however many items went.
+        """
+        leaving, self._leaving = self._leaving, []
+        if leaving:
+            gone = np.zeros(len(self.neighbours), np.bool_)
+            gone[leaving] = True
+            for slot in leaving:
+                self.clear(slot)
+            # One flat pass: twice as fast as asking the matrix for rows and columns.
+            pointing = np.flatnonzero(np.take(gone, self.neighbours.ravel(), mode="clip"))
+            self.together.ravel()[pointing] = self.after.ravel()[pointing] = 0.0
+            self.neighbours.ravel()[pointing] = pointing // self.width
+        return leaving

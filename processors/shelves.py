@@ -1,0 +1,79 @@
+"""Which items of a category are compared with an item: all of a small one, the likely ones of a large one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.item_index import ItemIndex
+from processors.likeness import Ints, Vectors
+
+COMPARED = 1024
+"""Items that an item is compared with: all there are in its category, or so many by price and as many by embedding."""
+_PER_BUCKET = 256
+_MOST_BITS = 12
+
+
+class Shelf:
+    """The listed items of one category, as of one version of its facts.
+
+    In a large category an item is compared with those of the nearest prices, and with those whose embeddings lie on the
+    same side of all, or all but one, of a few random hyperplanes.
+
+    Complexity: sorting the category to make one; constant to ask it.
+
+    Parameters
+    ----------
+    index
+        The read model; nothing of it is kept.
+    category
+        Number of the category.
+
+    References
+    ----------
+    M. Charikar, "Similarity estimation techniques from rounding algorithms", STOC 2002; the planes are those of
+    D. Achlioptas, "Database-friendly random projections", PODS 2001.
+    """
+
+    def __init__(self, index: ItemIndex, category: int) -> None:
+        facts = index.facts
+        self.version = int(facts.version[category])
+        slots = facts.members(category)
+        prices = np.nan_to_num(facts.price_step[slots], nan=np.inf)
+        order = np.lexsort((index.tie[slots], prices))
+        self.slots, self._prices = slots[order], prices[order]
+        self._bits = 0
+        if len(slots) > COMPARED and len(facts.embedding):
+            self._bits = min(_MOST_BITS, (len(slots) // _PER_BUCKET).bit_length())
+            codes = _codes(facts.embedding[self.slots], self._bits)
+            codes[~facts.embedding[self.slots].any(axis=1)] = 1 << self._bits
+            by_code = np.argsort(codes, kind="stable")
+            self._in_buckets, self._codes = self.slots[by_code], codes[by_code]
+
+    def pool(self, index: ItemIndex, slot: int) -> Ints:
+        """Slots to compare an item with, in an order that is the same in every process. It may be one of them."""
+        if len(self.slots) <= COMPARED:
+            return self.slots
+        price = np.nan_to_num(index.facts.price_step[slot], nan=np.inf)
+        equal = [int(np.searchsorted(self._prices, price, side)) for side in ("left", "right")]
+        middle = sum(equal) // 2
+        begin = min(max(0, middle - COMPARED // 2), len(self.slots) - COMPARED)
+        near = self.slots[begin : begin + COMPARED]
+        if not self._bits or not index.facts.embedding[slot].any():
+            return near
+        both = np.union1d(near, self._bucket(index.facts.embedding[slot]))
+        return both[np.argsort(index.tie[both])]
+
+    def _bucket(self, embedding: Vectors) -> Ints:
+        own = int(_codes(embedding[None, :], self._bits)[0])
+        probes = np.array([own, *(own ^ 1 << bit for bit in range(self._bits))])
+        begins, ends = np.searchsorted(self._codes, probes), np.searchsorted(self._codes, probes, side="right")
+        found = [self._in_buckets[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+        return np.concatenate(found)[:COMPARED]
+
+
+def _codes(embeddings: Vectors, bits: int) -> Ints:
+    """On which sides of the hyperplanes embeddings lie, a bit each. The planes are always the same ones."""
+    # Of ones and minus ones, with which the sums are exact: the code of an embedding does not depend on the others.
+    planes = np.random.default_rng(0).integers(0, 2, (_MOST_BITS, embeddings.shape[1])) * 2.0 - 1.0
+    sides = embeddings @ planes[:bits].T.astype(embeddings.dtype) > 0.0
+    return np.asarray(sides @ (1 << np.arange(bits)), np.int64)
