@@ -154,8 +154,9 @@ class FactColumns:
         if before is None or view.brand != before.brand:
             self.brand[slot] = self._brands.number(view.brand)
         if before is None or view.price != before.price:
+            step = _step(view.price)
             self.log_price[slot] = np.nan if view.price is None else math.log1p(view.price)
-            self.price_step[slot] = _step(view.price)
+            self.price_step[slot] = np.nan if step is None else step
         if listing is not None:
             self.supplier[slot] = self._suppliers.number(listing.supplier)
             self.margin[slot] = np.nan if listing.margin is None else listing.margin
