@@ -46,6 +46,9 @@ Confidence = Annotated[float, msgspec.Meta(ge=1e-9, le=0.5)]
 WindowBlocks = Annotated[int, msgspec.Meta(ge=8, le=1024)]
 """Means that a drift alarm looks back on."""
 
+ItemDays = Annotated[float, msgspec.Meta(ge=0.0, le=36_500.0)]
+"""Age of an item, in days."""
+
 Examples = Annotated[int, msgspec.Meta(ge=0, le=256)]
 """Training examples per micro-batch."""
 

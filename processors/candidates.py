@@ -18,10 +18,14 @@ from processors.item_index import ItemIndex
 from processors.keys import FINGERPRINT_BYTES
 from processors.profile import Profile
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
-from processors.sources.base import Floats, Ints
+from processors.sources.base import Floats, Ints, for_everybody
 
 MAX_ROWS = 256
 """Users per pass: keeps the columns of a pass inside the cache."""
+
+
+RULES = "rules"
+"""Stands among the sources for what rules want shown."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,15 @@ class Gatherer:
         self.sources: list[Source] = [source(settings) for source in ALL if source.name not in settings.off]
         self.columns = tuple(name for source in self.sources for name in source.columns)
 
-    def gather(self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> Candidates:
+    def gather(
+        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, wanted: Ints | None = None
+    ) -> Candidates:
         """Candidates of at most :data:`MAX_ROWS` users.
+
+        Parameters
+        ----------
+        wanted
+            Slots that are candidates for everybody because rules want them.
 
         Complexity: a sort of the pairs proposed, about 500 integers per user.
         """
@@ -122,6 +133,10 @@ class Gatherer:
         for source in self.sources:
             block = source.propose(visitors, index)
             blocks[source.name] = Proposal(at, block, source.columns)
+            at += len(block.rows)
+        if wanted is not None and len(wanted):
+            block = for_everybody(wanted, len(visitors))
+            blocks[RULES] = Proposal(at, block, ())
             at += len(block.rows)
         older_rows, older_slots = _older(profiles, index)
         capacity = len(index.trend)

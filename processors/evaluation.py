@@ -117,12 +117,23 @@ class Prequential:
             The same without what the user has touched; looked at only if the event is a first-time one.
         """
         number = self._numbers.get(item)
-        touched = self._touched.setdefault(user, set())
+        touched = self._touched.get(user, set())
         self._ranks["all"].append(self._rank(number, shown, ()))
         self._ranks["new"].append(_NOT_NEW if number in touched else self._rank(number, discover, touched))
-        if number is None:
-            number = self._numbers[item] = len(self._numbers)
-        touched.add(number)
+        self.see(user, item)
+
+    def see(self, user: str, item: str) -> None:
+        """Count an event as seen without judging anything by it.
+
+        Examples
+        --------
+        >>> stream = Prequential()
+        >>> stream.see("u", "tent")
+        >>> len(stream), stream.first_time("u", "tent")
+        (0, False)
+        """
+        number = self._numbers.setdefault(item, len(self._numbers))
+        self._touched.setdefault(user, set()).add(number)
         self._popularity.count(number)
 
     def result(self) -> dict[str, dict[str, Figures]]:
@@ -134,6 +145,29 @@ class Prequential:
             segment: {variant: _figures(column[begin:]) for variant, column in ranks.items()}
             for segment, begin in begins.items()
         }
+
+    def series(self, buckets: int = 60) -> list[dict[str, float]]:
+        """Figures of consecutive parts of the stream, each with the number of events up to its end.
+
+        Examples
+        --------
+        >>> stream = Prequential()
+        >>> for item in ("tent", "lamp", "lamp", "lamp"):
+        ...     stream.score("u", item, ["lamp"], [])
+        >>> [(point["events"], point["hr20"]) for point in stream.series(2)]
+        [(2.0, 0.0), (4.0, 1.0)]
+        """
+        ranks = {variant: np.array(column, np.int64) for variant, column in self._ranks.items()}
+        points = []
+        for part in np.array_split(np.arange(len(self)), min(buckets, max(len(self), 1))):
+            if len(part):
+                found, new = (_figures(ranks[variant][part]) for variant in ("all", "new"))
+                point = {"events": float(part[-1] + 1)}
+                point.update({name: found[name] for name in ("hr20", "mrr20", "ceiling")})
+                if new["n"]:
+                    point.update({f"{name}_new": new[name] for name in ("hr20", "mrr20")})
+                points.append(point)
+        return points
 
     def _rank(self, wanted: int | None, listed: Iterable[str], excluded: Collection[int]) -> int:
         """Rank of an item in a list once that is cleaned and filled up; the first is 1."""

@@ -8,10 +8,11 @@ it, because the best few differ less in worth than in value.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from processors.candidates import Candidates
 from processors.item_index import ItemIndex
-from processors.sources.base import Floats, Ints, Visitors
+from processors.sources.base import Features, Floats, Ints, Visitors
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 _PAUSE_MS = HOUR_MS // 2
@@ -49,14 +50,27 @@ HISTORY_FEATURES = (
     "own_fav",
     "own_cart",
     "own_purchase",
+    "own_weight",
+    "own_in_category",
+    "own_in_category_weight",
     "touched",
 )
 """What the user did with the item: at all, how many items ago, how often, how long ago at several time scales, the same
-for users who come back after a pause, the last action on it, and whether it was ever touched, however long ago."""
+for users who come back after a pause, the last action on it, its decayed weight relative to the user's heaviest item,
+the same only if it is of the last item's category, and whether it was ever touched, however long ago."""
 
-TASTE_FEATURES = ("category_share", "category_recent", "category_last", "category_resumed", "price_near")
+TASTE_FEATURES = (
+    "category_share",
+    "category_recent",
+    "category_last",
+    "category_resumed",
+    "brand_share",
+    "brand_in_category",
+    "price_near",
+)
 """How it fits the user: share of its category in the user's interests and in the last items, whether that is the last
-item's category, the same for users who come back after a pause, how near its price is to that of the last item."""
+item's category, the same for users who come back after a pause; share of its brand, the same only if it is of the last
+item's category; how near its price is to those of the user's items."""
 
 
 def feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -71,15 +85,19 @@ def feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
     return (*from_sources, *ITEM_FEATURES, *HISTORY_FEATURES, *TASTE_FEATURES)
 
 
-def features_of(candidates: Candidates, index: ItemIndex) -> Floats:
-    """Features of the candidates, shape (features, candidates), rows as :func:`feature_names` names them."""
+def features_of(candidates: Candidates, index: ItemIndex) -> Features:
+    """Features of the candidates, float32 of shape (features, candidates), rows as :func:`feature_names` names them."""
+    same = _of_last_category(candidates, index)
     parts = (
         *_from_sources(candidates),
         *_of_items(candidates, index),
-        *_of_history(candidates),
-        *_of_taste(candidates, index),
+        *_of_history(candidates, same),
+        *_of_taste(candidates, index, same),
     )
-    return np.stack(parts) if len(candidates) else np.empty((len(parts), 0))
+    features = np.empty((len(parts), len(candidates)), np.float32)
+    for row, part in enumerate(parts):
+        features[row] = part
+    return features
 
 
 def _from_sources(candidates: Candidates) -> list[Floats]:
@@ -116,7 +134,8 @@ def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
     ]
 
 
-def _of_history(candidates: Candidates) -> list[Floats]:
+def _of_history(candidates: Candidates, same: Floats) -> list[Floats]:
+    """Features of the user's own items; ``same`` says which candidates are of the last item's category."""
     visitors, at, n = candidates.visitors, candidates.history, len(candidates)
     age = visitors.now_ms[visitors.rows] - visitors.times
 
@@ -126,16 +145,28 @@ def _of_history(candidates: Candidates) -> list[Floats]:
         return found
 
     position = 1.0 / (1.0 + visitors.positions.astype(np.float64))
+    own, weight = column(np.ones(len(at))), column(_relative_weights(visitors))
     return [
-        column(np.ones(len(at))),
+        own,
         column(position),
         *(column((visitors.positions == p).astype(np.float64)) for p in range(3)),
         column(1.0 - 1.0 / visitors.counts),
         *(column(_nearness(age, scale)) for scale in _AGES_MS),
         column(position * _paused(visitors)[visitors.rows]),
         *(column((visitors.actions == number).astype(np.float64)) for number in (1, 2, 3)),
+        weight,
+        own * same,
+        weight * same,
         candidates.touched.astype(np.float64),
     ]
+
+
+def _relative_weights(visitors: Visitors) -> Floats:
+    """Decayed weight of each of the users' items, relative to the user's heaviest."""
+    heaviest = np.zeros(len(visitors))
+    np.maximum.at(heaviest, visitors.rows, visitors.weights)
+    relative: Floats = visitors.weights / np.where(heaviest > 0.0, heaviest, 1.0)[visitors.rows]
+    return relative
 
 
 def _paused(visitors: Visitors) -> Floats:
@@ -144,37 +175,53 @@ def _paused(visitors: Visitors) -> Floats:
     return 1.0 - _nearness(visitors.now_ms - last, _PAUSE_MS)
 
 
-def _of_taste(candidates: Candidates, index: ItemIndex) -> list[Floats]:
-    visitors, rows = candidates.visitors, candidates.rows
-    category = index.category[candidates.slots]
-    of_history = index.category[visitors.slots]
-    known = category > 0
-    shares = _category_share(visitors.weights, of_history, candidates, index)
-    recent = _category_share(_RECENT_DECAY ** visitors.positions.astype(np.float64), of_history, candidates, index)
+def _of_last_category(candidates: Candidates, index: ItemIndex) -> Floats:
+    """1 for candidates of the category of the user's last item."""
+    visitors = candidates.visitors
     last_category = np.full(len(visitors), -1)
-    last_price = np.full(len(visitors), np.nan)
     last = visitors.positions == 0
-    last_category[visitors.rows[last]] = of_history[last]
-    last_price[visitors.rows[last]] = index.price[visitors.slots[last]]
-    same = (known & (category == last_category[rows])).astype(np.float64)
-    distance = np.abs(np.log1p(index.price[candidates.slots]) - np.log1p(last_price[rows]))
+    last_category[visitors.rows[last]] = index.category[visitors.slots[last]]
+    category = index.category[candidates.slots]
+    same: Floats = ((category > 0) & (category == last_category[candidates.rows])).astype(np.float64)
+    return same
+
+
+def _of_taste(candidates: Candidates, index: ItemIndex, same: Floats) -> list[Floats]:
+    visitors, rows = candidates.visitors, candidates.rows
+    recency = _RECENT_DECAY ** visitors.positions.astype(np.float64)
+    brand = _share(visitors.weights, index.brand, index.brands, candidates)
     return [
-        np.where(known, shares, 0.0),
-        np.where(known, recent, 0.0),
+        _share(visitors.weights, index.category, index.categories, candidates),
+        _share(recency, index.category, index.categories, candidates),
         same,
         same * _paused(visitors)[rows],
-        np.nan_to_num(np.exp(-distance), nan=0.0),
+        brand,
+        brand * same,
+        _price_nearness(candidates, index),
     ]
 
 
-def _category_share(weights: Floats, of_history: Ints, candidates: Candidates, index: ItemIndex) -> Floats:
-    """Share of each candidate's category in the weights of the user's recent items."""
-    visitors, width = candidates.visitors, index.categories
-    table = np.bincount(visitors.rows * width + of_history, weights, len(visitors) * width)
-    # Not over the categories: their numbers, and so the order of the sum, differ between processes.
+def _share(weights: Floats, labels: npt.NDArray[np.int32], width: int, candidates: Candidates) -> Floats:
+    """Share of each candidate's label, such as its category, in the weights of the user's recent items."""
+    visitors, of_candidate = candidates.visitors, labels[candidates.slots]
+    table = np.bincount(visitors.rows * width + labels[visitors.slots], weights, len(visitors) * width)
+    # Not over the labels: their numbers, and so the order of the sum, differ between processes.
     total = np.bincount(visitors.rows, weights, len(visitors))
-    share: Floats = table[candidates.rows * width + index.category[candidates.slots]]
-    return share / np.where(total > 0.0, total, 1.0)[candidates.rows]
+    share = table[candidates.rows * width + of_candidate] / np.where(total > 0.0, total, 1.0)[candidates.rows]
+    return np.where(of_candidate > 0, share, 0.0)
+
+
+def _price_nearness(candidates: Candidates, index: ItemIndex) -> Floats:
+    """1 for the mean price of the user's items, 1/e for e times as much; 0 if either is unknown."""
+    visitors = candidates.visitors
+    prices = np.log1p(index.price[visitors.slots])
+    known = np.flatnonzero(~np.isnan(prices))
+    rows, weights = visitors.rows[known], visitors.weights[known]
+    total = np.bincount(rows, weights, len(visitors))
+    mean = np.bincount(rows, weights * prices[known], len(visitors)) / np.where(total > 0.0, total, np.nan)
+    distance = np.abs(np.log1p(index.price[candidates.slots]) - mean[candidates.rows])
+    near: Floats = np.nan_to_num(np.exp(-distance), nan=0.0)
+    return near
 
 
 def _nearness(age_ms: Ints, scale_ms: int) -> Floats:

@@ -36,9 +36,9 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Larger rows of the catalogue are refused unread.
     """
 
-    neighbours: Neighbours = 120
+    neighbours: Neighbours = 300
     published_neighbours: Neighbours = 60
-    neighbour_half_life_ms: HalfLife = 7 * DAY_MS
+    neighbour_half_life_ms: HalfLife = 30 * DAY_MS
     trend_half_lives_ms: tuple[HalfLife, HalfLife, HalfLife] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
     next_distance: Steps = 3
     embedding_size: EmbeddingSize = 0

@@ -1,4 +1,8 @@
-"""The models plane: training examples in, model states and their broadcast views out."""
+"""The models plane: what ranks.
+
+Training examples in, model states and their broadcast views out; business rules in, and those that make sense out to
+every worker.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,18 @@ from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
+from processors.rules import RULES_TOPIC, read_rule
 from processors.training import RANKER, TRAINING_TOPIC, Examples
 
 MODELS_TOPIC = "broadcast.models"
+BROADCAST_RULES_TOPIC = "broadcast.rules"
+
+_MAX_RULE_BYTES = 2**18
+_MAX_ID_CHARACTERS = 256
 
 
 class ModelsPlane:
-    """Learns from examples, and publishes each changed model once per micro-batch.
+    """Learns from examples, publishes each changed model once per micro-batch, and passes rules on.
 
     Parameters
     ----------
@@ -28,7 +37,7 @@ class ModelsPlane:
 
     name = "models"
     state_type = ModelState
-    source_topics: tuple[str, ...] = (TRAINING_TOPIC,)
+    source_topics: tuple[str, ...] = (TRAINING_TOPIC, RULES_TOPIC)
     chained_topics: frozenset[str] = frozenset((TRAINING_TOPIC,))
 
     def __init__(self, settings: ModelsSettings, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
@@ -36,21 +45,22 @@ class ModelsPlane:
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode
+        self._json = msgspec.json.Encoder().encode
 
     def step(self, read: ReadStates[ModelState], batch: Sequence[SourceRecord], partition: int) -> Step[ModelState]:
-        """Learn from messages of examples (see :meth:`processors.plane.Plane.step`)."""
+        """Learn from messages of examples, and check rules (see :meth:`processors.plane.Plane.step`)."""
         step: Step[ModelState] = Step()
         (known,) = read([RANKER])
         state = known or ModelState()
         before = state.version
         for record in batch:
             try:
-                examples = self._decode(record.value or b"")
-                if examples.model != RANKER:
-                    raise ValueError(f"model: {examples.model!r}, expected {RANKER!r}")
-                self._keeper.learn(state, examples)
+                if record.topic == RULES_TOPIC:
+                    step.outputs.append(self._passed_on(record, partition))
+                else:
+                    self._learn(record, state)
             except (msgspec.MsgspecError, ValueError) as error:
-                self._refuse(record, f"value: {error}, expected examples", partition, step)
+                self._refuse(record, str(error), partition, step)
             else:
                 step.outcomes[record.topic, "applied"] += 1
         if state.version > before:
@@ -59,8 +69,27 @@ class ModelsPlane:
             step.outputs.append(Output(MODELS_TOPIC, partition, RANKER.encode(), view))
         return step
 
+    def _learn(self, record: SourceRecord, state: ModelState) -> None:
+        examples = self._decode(record.value or b"")
+        if examples.model != RANKER:
+            raise ValueError(f"model: {examples.model!r}, expected {RANKER!r}")
+        self._keeper.learn(state, examples)
+
+    def _passed_on(self, record: SourceRecord, partition: int) -> Output:
+        try:
+            rule_id = (record.key or b"").decode()
+        except UnicodeDecodeError as error:
+            raise ValueError("key: not UTF-8, expected the id of the rule") from error
+        if not 0 < len(rule_id) <= _MAX_ID_CHARACTERS:
+            raise ValueError(f"key: {len(rule_id)} characters, expected 1 to {_MAX_ID_CHARACTERS}: the id of the rule")
+        if record.value is None:
+            return Output(BROADCAST_RULES_TOPIC, partition, record.key, None)
+        if len(record.value) > _MAX_RULE_BYTES:
+            raise ValueError(f"value: {len(record.value)} bytes, expected at most {_MAX_RULE_BYTES}")
+        return Output(BROADCAST_RULES_TOPIC, partition, record.key, self._json(read_rule(record.value)))
+
     def _refuse(self, record: SourceRecord, message: str, partition: int, step: Step[ModelState]) -> None:
-        letter = dead_letter(record, Origin.of(record), "bad_examples", message, partition, self._max_bytes)
-        step.outputs.append(letter)
+        reason = "bad_rule" if record.topic == RULES_TOPIC else "bad_examples"
+        step.outputs.append(dead_letter(record, Origin.of(record), reason, message, partition, self._max_bytes))
         step.outcomes[record.topic, "refused"] += 1
-        step.refusals["bad_examples"] += 1
+        step.refusals[reason] += 1

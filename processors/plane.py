@@ -12,6 +12,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from processors.events import SourceRecord
+from processors.quality import Observations
 
 State = TypeVar("State", bound=msgspec.Struct)
 
@@ -78,12 +79,15 @@ class Step(Generic[State]):
         How many source records had which outcome, by topic and outcome.
     refusals
         How many were refused, by reason.
+    quality
+        What the step showed of the quality of slates.
     """
 
     states: dict[str, State] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
+    quality: Observations = field(default_factory=Observations)
 
 
 class Plane(Protocol[State]):

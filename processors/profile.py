@@ -44,7 +44,7 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     event_ids: Entries = 128
     interest_half_life_ms: HalfLife = 14 * DAY_MS
     session_idle_ms: Milliseconds = 1_800_000
-    window_items: Steps = 10
+    window_items: Steps = 20
 
 
 class Profile(msgspec.Struct, array_like=True):

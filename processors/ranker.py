@@ -15,12 +15,14 @@ Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from processors.candidates import Candidates
-from processors.sources.base import Flags, Floats, Ints, Visitors
+from processors.profile import Profile
+from processors.sources.base import Features, Flags, Floats, Ints
 
 HEADS = ("any", "new")
 """Which weights rank: those for slates of anything, those for slates of what the user has not touched."""
@@ -31,6 +33,7 @@ HISTORY_EDGES = (1, 2, 4)
 BUCKETS = len(HISTORY_EDGES) + 1
 
 NEVER = -np.inf
+NO_QUESTION = -2
 _TIE = 1e-9
 
 FALLBACK = {
@@ -85,17 +88,23 @@ def carried_over(names: tuple[str, ...], known: tuple[str, ...], values: bytes, 
     return carried
 
 
-def buckets_of(visitors: Visitors) -> Ints:
-    """Bucket of each user, by how many of the user's recent items the index knows."""
-    known = np.bincount(visitors.rows, minlength=len(visitors))
-    return np.searchsorted(HISTORY_EDGES, known, side="right")
+def buckets_of(profiles: Sequence[Profile]) -> Ints:
+    """Bucket of each user, by the number of recent items.
+
+    Examples
+    --------
+    >>> buckets_of([Profile(), Profile(item_ids=["tent"]), Profile(item_ids=["tent"] * 9)]).tolist()
+    [0, 1, 3]
+    """
+    lengths = [len(profile.item_ids) for profile in profiles]
+    return np.searchsorted(HISTORY_EDGES, np.array(lengths, np.int64), side="right")
 
 
-def scores_of(weights: Floats, candidates: Candidates, features: Floats) -> Floats:
+def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Floats:
     """Linear scores, shape (candidates,).
 
     Added up feature by feature: unlike a matrix product, that gives a candidate the same score to the last bit
-    whatever other candidates it is scored with.
+    whatever other candidates it is scored with. Fastest if users of a bucket stand together.
 
     Parameters
     ----------
@@ -104,12 +113,15 @@ def scores_of(weights: Floats, candidates: Candidates, features: Floats) -> Floa
     features
         Shape (features, candidates).
     """
-    buckets = buckets_of(candidates.visitors)
-    lengths = np.diff(candidates.begins)
+    buckets = buckets_of(candidates.visitors.profiles)
+    first = np.flatnonzero(np.diff(buckets, prepend=-1))
+    begins = candidates.begins[np.append(first, len(buckets))].tolist()
     scores = np.zeros(features.shape[1])
-    for of_bucket, column in zip(weights.T, features, strict=True):
-        if of_bucket.any():
-            scores += np.repeat(of_bucket[buckets], lengths) * column
+    for bucket, begin, end in zip(buckets[first].tolist(), begins, begins[1:], strict=False):
+        part = scores[begin:end]
+        for weight, column in zip(weights[bucket].tolist(), features, strict=True):
+            if weight:
+                part += weight * column[begin:end]
     return scores
 
 
@@ -119,6 +131,8 @@ class Answers:
 
     Attributes
     ----------
+    asked
+        Row of each question.
     users
         Row of each question whose item was listed.
     gradients
@@ -129,17 +143,21 @@ class Answers:
         Place of the chosen item in the list, from 1; 0 if it was not listed. One per user.
     plain_ranks
         The same by the order of co-visitation.
+    confidences
+        Probability of the candidate put first, one for each of ``users``.
     """
 
+    asked: Ints
     users: Ints
     gradients: Floats
     losses: Floats
     ranks: Ints
     plain_ranks: Ints
+    confidences: Floats
 
 
 def ask(
-    scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Floats, listed: Flags, chosen: Ints
+    scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Features, listed: Flags, chosen: Ints
 ) -> Answers:
     """Ask where the chosen items stood among those listed.
 
@@ -152,9 +170,10 @@ def ask(
     listed
         Which candidates are in the lists.
     chosen
-        Slot of the item that each user chose; -1 if there is no question for the user, or the index doesn't know it.
+        Slot of the item that each user chose; -1 if the index doesn't know it, -2 if there is no question for the user.
     """
     users = len(chosen)
+    questions = np.flatnonzero(chosen > NO_QUESTION)
     is_chosen = listed & (candidates.slots == chosen[candidates.rows])
     answered = np.zeros(users, np.bool_)
     answered[candidates.rows[is_chosen]] = True
@@ -162,17 +181,19 @@ def ask(
     kept = kept[np.lexsort((ties[kept], candidates.rows[kept]))]
     ranks, plain_ranks = np.zeros(users, np.int64), np.zeros(users, np.int64)
     if not len(kept):
-        return Answers(kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks)
+        return Answers(questions, kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks, np.empty(0))
     rows, columns, is_chosen = candidates.rows[kept], features[:, kept], is_chosen[kept]
     begins = np.flatnonzero(np.diff(rows, prepend=-1))
     lengths = np.diff(begins, append=len(rows))
-    asked = rows[begins]
-    ranks[asked] = _places(scores[kept], is_chosen, begins, lengths)
-    plain_ranks[asked] = _places(plain[kept], is_chosen, begins, lengths)
+    listed_users = rows[begins]
+    ranks[listed_users] = _places(scores[kept], is_chosen, begins, lengths)
+    plain_ranks[listed_users] = _places(plain[kept], is_chosen, begins, lengths)
     shares = _softmax(scores[kept], begins, lengths)
+    confidences = np.maximum.reduceat(shares, begins)
     expected = np.add.reduceat(columns * shares, begins, axis=1)
-    gradients = (expected - columns[:, is_chosen]).T
-    return Answers(asked, gradients, -np.log(np.maximum(shares[is_chosen], 1e-300)), ranks, plain_ranks)
+    gradients = (expected - columns[:, is_chosen]).T.astype(np.float64)
+    losses = -np.log(np.maximum(shares[is_chosen], 1e-300))
+    return Answers(questions, listed_users, gradients, losses, ranks, plain_ranks, confidences)
 
 
 def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from processors.candidates import Candidates
+from processors.candidates import RULES, Candidates
 from processors.item_index import ItemIndex
 from processors.sources.base import Flags, Floats, Ints
 
@@ -74,7 +74,7 @@ KINDS = (
         {"en": "You looked at this before", "zh": "您之前看过"},
     ),
     Kind(
-        "popular_in_category", "category", None, ("trend_in_category", "category_"),
+        "popular_in_category", "category", None, ("trend_in_category", "category_", "brand_in_category"),
         {"en": "Popular in {category}", "zh": "{category} 中的热门"}, linked=True,
     ),
     Kind(
@@ -89,8 +89,16 @@ KINDS = (
         "popular", "popular", None, ("visits",),
         {"en": "Popular with everybody", "zh": "大家都在看"},
     ),
+    Kind(
+        "featured", RULES, None, (),
+        {"en": "Chosen by the shop", "zh": "店家精选"},
+    ),
 )  # fmt: skip
 """All kinds. Of equal contributions, the earlier kind is named."""
+
+
+CATEGORY = next(number for number, kind in enumerate(KINDS) if kind.name == "popular_in_category")
+"""Number of the kind that names a category instead of an item."""
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -213,7 +221,7 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, index: ItemInde
         The item it is a reason for.
     """
     kind = KINDS[number]
-    item = index.ids[link] if link >= 0 and kind.name != "popular_in_category" else None
-    category = index.category_name(slot) if kind.name == "popular_in_category" else None
+    item = index.ids[link] if link >= 0 and number != CATEGORY else None
+    category = index.category_name(slot) if number == CATEGORY else None
     text = kind.texts[locale].format(item=item, category=category)
     return Reason(kind.name, item, text, category)

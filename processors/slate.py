@@ -7,23 +7,38 @@ explained (:mod:`processors.reasons`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from processors.bounds import Examples as ExampleCount
-from processors.bounds import Places
+from processors.bounds import ItemDays, Places, Share
 from processors.candidates import MAX_ROWS, Candidates, Gatherer
-from processors.features import feature_names, features_of
+from processors.exploration import Explored, Seeds, explore, seeds_of
+from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.model_book import ModelBook
 from processors.profile import Profile
-from processors.ranker import HEADS, NEVER, Answers, ask, buckets_of, fallback_weights, scores_of, with_ties
-from processors.reasons import KINDS, Explainer, Locale, Reason, holds, reason_of
+from processors.quality import Choices, Shown
+from processors.ranker import (
+    HEADS,
+    NEVER,
+    NO_QUESTION,
+    Answers,
+    ask,
+    buckets_of,
+    fallback_weights,
+    scores_of,
+    with_ties,
+)
+from processors.reasons import CATEGORY, KINDS, Explainer, Locale, Reason, holds, reason_of
+from processors.rerank import DEPTH, pinned, spread, top
+from processors.rule_book import RuleBook, Verdict
 from processors.sources import SourceSettings
-from processors.sources.base import Flags, Floats, Ints
+from processors.sources.base import Features, Flags, Floats, Ints
 from processors.training import Examples, examples_of
 
 
@@ -55,22 +70,38 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     training_examples
         Users per micro-batch whose choice the ranker learns from, at most: bounds the cost under load, where there are
         examples enough. 0 learns nothing.
+    diversity
+        0 to 1: how much an item loses whose category fills the places above it. 0 is the order of the scores.
+    exploration
+        Share of the slates that give one place to a new item.
+    new_item_days
+        How long an item is new after it was first seen.
     """
 
     placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
     sources: SourceSettings = SourceSettings()
     locale: Locale = "en"
-    training_examples: ExampleCount = 64
+    training_examples: ExampleCount = 32
+    diversity: Share = 0.0
+    exploration: Share = 0.05
+    new_item_days: ItemDays = 3.0
 
 
 class SlateItem(msgspec.Struct, frozen=True):
-    """One place of a slate."""
+    """One place of a slate.
+
+    Parameters
+    ----------
+    propensity
+        How likely the item was to be in the slate; 1 where nothing was left to chance.
+    """
 
     item_id: str
     rank: int
     score: float
     source: str
     reasons: tuple[Reason, ...]
+    propensity: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,28 +109,62 @@ class Slates:
     """Slates of several users for one placement, as arrays of shape (users, size).
 
     ``slots`` is -1 beyond the end of a slate; ``kinds`` are indices into :data:`processors.reasons.KINDS`; ``because``
-    is the slot of the user's own item behind a reason, else -1.
+    is the slot of the user's own item behind a reason, else -1; ``ignored`` counts the slates that a rule was left out
+    for, by rule id.
     """
 
     slots: Ints
     scores: Floats
     kinds: Ints
     because: Ints
+    propensities: Floats
     locale: Locale
+    ignored: Counter[str]
+    _reasons: dict[tuple[int, int, int], tuple[Reason]] = field(default_factory=dict, init=False, repr=False)
+
+    def sample(self, placement: str, index: ItemIndex) -> Shown:
+        """Some of the slates, for the figures of their quality."""
+        slots = self.slots[:_SAMPLED]
+        there = np.maximum(slots, 0)
+        popularity = index.visits[there] / max(float(index.visits.sum()), 1.0)
+        return Shown(placement, slots, index.category[there].astype(np.int64), popularity)
 
     def items(self, row: int, index: ItemIndex) -> list[SlateItem]:
         """The slate of one user."""
-        ids, found = index.ids, []
-        columns = (self.slots[row], self.scores[row], self.kinds[row], self.because[row])
-        for rank, (slot, score, kind, because) in enumerate(
+        ids, found, reasons = index.ids, list[SlateItem](), self._reasons
+        columns = (self.slots[row], self.scores[row], self.kinds[row], self.because[row], self.propensities[row])
+        for rank, (slot, score, kind, because, propensity) in enumerate(
             zip(*(column.tolist() for column in columns), strict=True), 1
         ):
             if slot < 0:
                 break
-            reason = reason_of(kind, because, slot, self.locale, index)
-            found.append(SlateItem(ids[slot], rank, score, _SOURCES[kind], (reason,)))
+            about = kind, because, index.category[slot] if kind == CATEGORY else -1
+            reason = reasons.get(about)
+            if reason is None:
+                reason = reasons[about] = (reason_of(kind, because, slot, self.locale, index),)
+            found.append(SlateItem(ids[slot], rank, score, _SOURCES[kind], reason, propensity))
         return found
 
+
+def choices_of(answers: Sequence[Answers], profiles: Sequence[Profile]) -> list[Choices]:
+    """What users chose, per head, for the figures of quality.
+
+    Parameters
+    ----------
+    answers
+        From :meth:`Ranker.lessons`.
+    profiles
+        Of the users, as they were asked.
+    """
+    known = np.array([bool(profile.item_ids) for profile in profiles], np.bool_)
+    return [
+        Choices(head, part.ranks[part.asked], known[part.asked], part.confidences, part.ranks[part.users] == 1)
+        for head, part in zip(HEADS, answers, strict=True)
+    ]
+
+
+_SAMPLED = 16
+"""Slates of a step that the figures of quality look at, at most."""
 
 _SOURCES = tuple(kind.column or kind.source for kind in KINDS)
 
@@ -109,7 +174,7 @@ class _Scored:
     """Candidates with their features, which of them anything true can be said of, and the hash that breaks ties."""
 
     candidates: Candidates
-    features: Floats
+    features: Features
     true: Flags
     ties: Floats
 
@@ -142,25 +207,36 @@ class Ranker:
         self._plain = fallback_weights(self.features)[:, 0:1] + fallback_weights(self.features)[:, 1:]
 
     def rank(
-        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, book: ModelBook
+        self,
+        profiles: Sequence[Profile],
+        now_ms: Sequence[int],
+        index: ItemIndex,
+        book: ModelBook,
+        rules: RuleBook,
+        at_ms: int,
     ) -> list[Slates]:
         """Slates per placement, in the order of the settings; rows as in ``profiles``.
 
-        Deterministic in profiles, moments, published item views and model alone: ties are broken by a hash of the item
-        id, and it makes no difference who else is ranked for.
+        Deterministic in profiles, moments, published item views, model and rules alone: ties are broken by a hash of
+        the item id, chance is drawn from the user's latest event, and it makes no difference who else is ranked for.
 
         Parameters
         ----------
         now_ms
-            The moment each slate is for, milliseconds since the epoch.
+            The moment each slate is for, milliseconds since the epoch: the user's latest event.
+        at_ms
+            The moment at which the rules must be in force.
         """
-        parts = [
-            self._rank_part(profiles[at : at + MAX_ROWS], now_ms[at : at + MAX_ROWS], index, book.serving)
-            for at in range(0, max(1, len(profiles)), MAX_ROWS)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        return [_stack([part[n] for part in parts]) for n in range(len(self.settings.placements))]
+        order = np.argsort(buckets_of(profiles), kind="stable").tolist()
+        wanted = rules.wanted(at_ms, index) if len(rules) else None
+        parts = []
+        for at in range(0, max(1, len(profiles)), MAX_ROWS):
+            rows = order[at : at + MAX_ROWS]
+            of_part = [profiles[row] for row in rows]
+            scored = self._score(of_part, [now_ms[row] for row in rows], index, wanted)
+            parts.append(self._rank_part(scored, index, book, rules, at_ms))
+        place = np.argsort(order)
+        return [_joined([part[n] for part in parts], place) for n in range(len(self.settings.placements))]
 
     def lessons(
         self,
@@ -200,77 +276,95 @@ class Ranker:
             asked = slots
             if name == "new":
                 listed = listed & ~candidates.touched
-                asked = np.where(touched, -1, slots)
+                asked = np.where(touched, NO_QUESTION, slots)
             scores = scores_of(book.learned[head], candidates, features)
             plain = scores_of(self._plain[head], candidates, features)
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
-        return answers, examples_of(self.features, buckets_of(candidates.visitors), answers)
+        return answers, examples_of(self.features, buckets_of(candidates.visitors.profiles), answers)
 
-    def _score(self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> _Scored:
-        candidates = self._gatherer.gather(profiles, now_ms, index)
+    def _score(
+        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, wanted: Ints | None = None
+    ) -> _Scored:
+        candidates = self._gatherer.gather(profiles, now_ms, index, wanted)
         return _Scored(candidates, features_of(candidates, index), holds(candidates), index.tie[candidates.slots])
 
     def _rank_part(
-        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, weights: Floats
+        self, scored: _Scored, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
     ) -> list[Slates]:
-        scored = self._score(profiles, now_ms, index)
-        shown = scored.shown
+        shown, candidates = scored.shown, scored.candidates
+        seeds = seeds_of(candidates.visitors.profiles)
         of_head: dict[str, Floats] = {}
         slates = []
-        for placement in self.settings.placements:
+        for number, placement in enumerate(self.settings.placements):
             name = "new" if placement.only_new else "any"
-            head = HEADS.index(name)
+            weights = book.serving[HEADS.index(name)]
             if name not in of_head:
-                scores = with_ties(scores_of(weights[head], scored.candidates, scored.features), scored.ties)
-                kept = shown & ~scored.candidates.touched if placement.only_new else shown
+                scores = with_ties(scores_of(weights, candidates, scored.features), scored.ties)
+                kept = shown & ~candidates.touched if placement.only_new else shown
                 of_head[name] = np.where(kept, scores, NEVER)
-            slates.append(self._slates(scored, of_head[name], weights[head], len(profiles), placement.size, index))
+            verdict = rules.judge(candidates, placement.name, at_ms, index)
+            scores = verdict.applied_to(of_head[name])
+            places = self._places(scored, scores, placement.size, verdict, seeds + np.uint64(number), index)
+            slates.append(self._slates(scored, scores, weights, places, verdict.ignored, index))
         return slates
 
+    def _places(
+        self, scored: _Scored, scores: Floats, size: int, verdict: Verdict, seeds: Seeds, index: ItemIndex
+    ) -> Explored:
+        """Candidates in the order in which they are shown."""
+        settings, candidates = self.settings, scored.candidates
+        if settings.diversity or verdict.caps:
+            groups = index.category[candidates.slots].astype(np.int64)
+            deep = top(candidates.begins, scores, DEPTH * size)
+            chosen = spread(*deep, scores, groups, size, settings.diversity, verdict.caps, candidates.slots)
+        else:
+            chosen = top(candidates.begins, scores, size)
+        allowed = scores > NEVER
+        if verdict.pins:
+            chosen = pinned(*chosen, verdict.pins, allowed, candidates.begins, candidates.slots)
+        since = candidates.visitors.now_ms[candidates.rows] - int(settings.new_item_days * DAY_MS)
+        new = allowed & (index.first_seen[candidates.slots] > since)
+        return explore(*chosen, scores, candidates.rows, new, scored.ties, seeds, settings.exploration)
+
     def _slates(
-        self, scored: _Scored, scores: Floats, weights: Floats, users: int, size: int, index: ItemIndex
+        self,
+        scored: _Scored,
+        scores: Floats,
+        weights: Floats,
+        places: Explored,
+        ignored: Counter[str],
+        index: ItemIndex,
     ) -> Slates:
-        candidates = scored.candidates
-        best, filled = _top(candidates.begins, scores, users, size)
-        flat = np.flatnonzero(filled.ravel())
-        picked = best.ravel()[flat]
-        of_picked = weights[buckets_of(candidates.visitors)[candidates.rows[picked]]].T
-        explained = self._explainer.explain(
-            candidates, picked, scored.features[:, picked] * of_picked, scored.true, index
-        )
-        slots = np.full(users * size, -1, np.int64)
-        kinds, because, score = slots.copy(), slots.copy(), np.zeros(users * size)
+        candidates, shape = scored.candidates, places.numbers.shape
+        flat = np.flatnonzero(places.filled)
+        picked = places.numbers.ravel()[flat]
+        of_picked = weights[buckets_of(candidates.visitors.profiles)[candidates.rows[picked]]].T
+        weighted = scored.features[:, picked] * of_picked
+        explained = self._explainer.explain(candidates, picked, weighted, scored.true, index)
+        slots = np.full(places.numbers.size, -1, np.int64)
+        kinds, because, score = slots.copy(), slots.copy(), np.zeros(len(slots))
         slots[flat] = candidates.slots[picked]
         score[flat] = np.round(scores[picked], 6)
         kinds[flat], because[flat] = explained.kinds, explained.links
-        shape = (users, size)
         return Slates(
             slots.reshape(shape),
             score.reshape(shape),
             kinds.reshape(shape),
             because.reshape(shape),
+            np.round(places.propensities, 6),
             self.settings.locale,
+            ignored,
         )
 
 
-def _stack(parts: list[Slates]) -> Slates:
+def _joined(parts: list[Slates], order: Ints) -> Slates:
+    """Slates of several passes as one, its rows in the order given."""
     return Slates(
-        slots=np.concatenate([part.slots for part in parts]),
-        scores=np.concatenate([part.scores for part in parts]),
-        kinds=np.concatenate([part.kinds for part in parts]),
-        because=np.concatenate([part.because for part in parts]),
+        slots=np.concatenate([part.slots for part in parts])[order],
+        scores=np.concatenate([part.scores for part in parts])[order],
+        kinds=np.concatenate([part.kinds for part in parts])[order],
+        because=np.concatenate([part.because for part in parts])[order],
+        propensities=np.concatenate([part.propensities for part in parts])[order],
         locale=parts[0].locale,
+        ignored=sum((part.ignored for part in parts), Counter()),
     )
-
-
-def _top(begins: Ints, scores: Floats, users: int, size: int) -> tuple[Ints, Flags]:
-    """Candidate numbers of each user's ``size`` best, best first, and which of those places are filled."""
-    lengths = np.diff(begins)
-    width = max(int(lengths.max(initial=0)), size)
-    table = np.full((users, width), NEVER)
-    table[np.arange(width) < lengths[:, None]] = scores
-    best = np.argpartition(-table, size - 1, axis=1)[:, :size] if width > size else np.tile(np.arange(size), (users, 1))
-    values = np.take_along_axis(table, best, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    values = np.take_along_axis(values, order, axis=1)
-    return np.take_along_axis(best, order, axis=1) + begins[:-1, None], values > NEVER

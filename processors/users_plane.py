@@ -21,8 +21,10 @@ from processors.lenient import IntakeSettings
 from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.rule_book import RuleBook
+from processors.rules import RULES_TOPIC
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
-from processors.slate import Ranker, RankingSettings, SlateItem
+from processors.slate import Ranker, RankingSettings, SlateItem, choices_of
 from processors.training import RANKER, TRAINING_TOPIC, example_bytes
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
@@ -76,6 +78,8 @@ class UsersPlane:
     ----------
     book : ModelBook
         The read model of models, to be updated between steps.
+    rules : RuleBook
+        The read model of rules, likewise.
     publishes : bool
         Whether steps recommend. Off, they only learn, for replays that ask with :meth:`recommend`; states and signals
         are the same either way.
@@ -100,6 +104,7 @@ class UsersPlane:
         fitting = (max_message_bytes - LINK_BYTES) // example_bytes(self._ranker.features)
         self._lessons = min(settings.ranking.training_examples, fitting)
         self.book = ModelBook(self._ranker.features)
+        self.rules = RuleBook()
         self._index = index
         self._partitions = partitions
         self._max_bytes = max_message_bytes
@@ -130,7 +135,7 @@ class UsersPlane:
                 gatherer.add(event, learned.preceding)
         step.states = {user: profiles[user] for user in causes}
         if self.publishes:
-            self._recommend(step, causes, _stamp(max((origin.time_ms for _, origin in accepted), default=0)), partition)
+            self._recommend(step, causes, max((origin.time_ms for _, origin in accepted), default=0), partition)
         for receiver, signals in gatherer.messages().items():
             packed = self._pack(signals)
             if len(packed) > self._max_bytes - LINK_BYTES:
@@ -142,7 +147,8 @@ class UsersPlane:
 
     def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
         """Slates as they would be published at a moment: per placement, per user. For evaluation and questions."""
-        slates = self._ranker.rank(profiles, [now_ms] * len(profiles), self._index, self.book)
+        moments = [now_ms] * len(profiles)
+        slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, now_ms)
         return [[part.items(row, self._index) for row in range(len(profiles))] for part in slates]
 
     def _learn(self, events: Sequence[Event], profiles: dict[str, Profile], step: Step[Profile]) -> None:
@@ -158,7 +164,8 @@ class UsersPlane:
         moments = [event.time_ms for event in first.values()]
         chosen = [event.item_id for event in first.values()]
         asked = [profiles[user] for user in first]
-        _, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
+        answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
+        step.quality.choices.extend(choices_of(answers, asked))
         receiver = partition_of(RANKER, self._partitions)
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))
@@ -219,12 +226,17 @@ class UsersPlane:
         step.refusals[refusal.reason] += 1
 
     def _recommend(
-        self, step: Step[Profile], causes: dict[str, tuple[Event, Origin]], now: str, partition: int
+        self, step: Step[Profile], causes: dict[str, tuple[Event, Origin]], at_ms: int, partition: int
     ) -> None:
         if not causes:
             return
-        profiles = list(step.states.values())
-        slates = self._ranker.rank(profiles, [profile.last_seen for profile in profiles], self._index, self.book)
+        profiles, now = list(step.states.values()), _stamp(at_ms)
+        moments = [profile.last_seen for profile in profiles]
+        slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, at_ms)
+        for placement, part in zip(self._placements, slates, strict=True):
+            step.quality.shown.append(part.sample(placement.name, self._index))
+            if part.ignored:
+                step.outcomes[RULES_TOPIC, "ignored"] += part.ignored.total()
         encode, index, version = self._json, self._index, self.book.version
         for row, (user, (event, origin)) in enumerate(causes.items()):
             cause = CausedBy(event.event_id, origin.topic, origin.partition, origin.offset)

@@ -25,6 +25,7 @@ from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Record
 from processors.keys import murmur2
 from processors.plane import Output, Plane
 from processors.profile import Profile
+from processors.rules import RULES_TOPIC
 from processors.signals import SIGNALS_TOPIC
 from processors.slate import SlateItem
 from processors.training import TRAINING_TOPIC
@@ -108,8 +109,8 @@ class TopologyDriver:
     ) -> None:
         """Append several records, one micro-batch per partition, and run."""
         self._move_time(at)
-        if topic not in _INPUTS and topic != FORWARDED_TOPIC:
-            raise NearstreamError(f"{topic} is not an input: expected one of {', '.join(_INPUTS)}")
+        if topic not in _INPUTS:
+            raise NearstreamError(f"{topic} is not an input: expected one of {', '.join(sorted(_INPUTS))}")
         per_partition: dict[int, list[Output]] = {}
         for key, value, headers in records:
             to = self._partition(key) if partition is None else partition
@@ -219,5 +220,5 @@ class TopologyDriver:
                 self._pending.setdefault(log, []).append(batch)
 
 
-_INPUTS = (*EVENT_TOPICS, CATALOG_TOPIC)
-_CONSUMED = {*_INPUTS, FORWARDED_TOPIC, SIGNALS_TOPIC, TRAINING_TOPIC}
+_INPUTS = {*EVENT_TOPICS, FORWARDED_TOPIC, RULES_TOPIC, CATALOG_TOPIC}
+_CONSUMED = {*_INPUTS, SIGNALS_TOPIC, TRAINING_TOPIC}

@@ -16,6 +16,7 @@ from processors.evaluation import Prequential
 from processors.slate import Placement
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent
+from streams.report import report
 from streams.settings import Settings
 
 
@@ -39,7 +40,11 @@ class _Touched(msgspec.Struct):
 
 
 def evaluate_events(
-    events: Iterable[FileEvent], settings: Settings | None = None, lists: Path | None = None
+    events: Iterable[FileEvent],
+    settings: Settings | None = None,
+    lists: Path | None = None,
+    html: Path | None = None,
+    name: str = "events",
 ) -> dict[str, Any]:
     """Run events through all planes on one partition and judge what would have been shown before each.
 
@@ -55,11 +60,16 @@ def evaluate_events(
         that shows nothing touched.
     lists
         File to write :class:`ShownLists` to, a JSON line per event; gzip if its name ends with ``.gz``.
+    html
+        File to write a report to (:mod:`streams.report`).
+    name
+        Of the stream, for the report.
 
     Returns
     -------
     dict
-        ``events``, ``refused`` (dead letters), ``seconds``, ``cpu_s``, ``events_per_s``, and the figures of
+        ``events``, ``refused`` (dead letters), ``seconds``, ``cpu_s``, ``events_per_s``, ``coverage`` (share of the
+        known items that were in some list), and the figures of
         :meth:`processors.evaluation.Prequential.result` by segment.
 
     Raises
@@ -67,9 +77,9 @@ def evaluate_events(
     ConfigurationError
         If the settings have no placement for one of the variants.
     NearstreamError
-        If ``lists`` cannot be written.
+        If ``lists`` or ``html`` cannot be written.
     """
-    system = _System(settings or Settings())
+    system = System(settings or Settings())
     judge = Prequential()
     started, cpu = perf_counter(), process_time()
     with _open_for_writing(lists) as out:
@@ -78,18 +88,34 @@ def evaluate_events(
             if out is not None:
                 out.write(_encode(shown) + b"\n")
             system.learn(event)
+            system.note(shown)
     seconds = perf_counter() - started
-    return {
+    result = {
         "events": len(judge),
         "refused": system.refused,
         "seconds": round(seconds, 1),
         "cpu_s": round(process_time() - cpu, 1),
         "events_per_s": round(len(judge) / max(seconds, 1e-9)),
+        "coverage": system.coverage(),
         **judge.result(),
     }
+    if html is not None:
+        _write(html, report(name, result, [*judge.series(), *system.series]))
+    return result
 
 
-class _System:
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise NearstreamError(f"{path} cannot be written: {error.strerror}") from error
+
+
+_NOTED = 500
+"""Events between two points of the report's charts."""
+
+
+class System:
     """The topology driver as the evaluation sees it: it is asked, and it learns."""
 
     def __init__(self, settings: Settings) -> None:
@@ -99,15 +125,37 @@ class _System:
         topics = msgspec.structs.replace(settings.topics, partitions=1)
         self._driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics), publish=False)
         self.refused = 0
+        self.series: list[dict[str, float]] = []
+        self._shown: set[str] = set()
+        self._events = 0
+
+    def note(self, shown: ShownLists) -> None:
+        """Keep what the report shows of the system itself: coverage, and how the ranker does."""
+        self._shown.update(shown.all)
+        self._events += 1
+        if self._events % _NOTED == 0:
+            point = {"events": float(self._events), "coverage": self.coverage()}
+            view = self._driver.topology.book.view
+            if view is not None and view.loss > 0.0:
+                point |= {"loss": view.loss, "learned": view.gain, "covisitation": view.plain_gain}
+            self.series.append(point)
+
+    def coverage(self) -> float:
+        """Share of the known items that were in some list."""
+        return round(len(self._shown) / max(len(self._driver.topology.index), 1), 4)
 
     def ask(self, event: FileEvent, judge: Prequential) -> ShownLists:
         """Lists shown before the event, judged."""
         self._driver.advance(max(self._driver.now, event.time_ms))
-        user, item = event.key.decode(), str(_touched(event.value).item_id)
+        user, item = event.key.decode(), self.item_of(event)
         slates = [[place.item_id for place in slate] for slate in self._driver.recommend(user)]
         shown = ShownLists(slates[self._all], slates[self._new] if judge.first_time(user, item) else None)
         judge.score(user, item, shown.all, shown.new or ())
         return shown
+
+    def item_of(self, event: FileEvent) -> str:
+        """Item that the event touches."""
+        return str(_touched(event.value).item_id)
 
     def learn(self, event: FileEvent) -> None:
         """Pipe the event; what comes out is taken at once, so that memory is that of the states."""

@@ -133,6 +133,7 @@ class Health:
         metrics.ready.set(0 if self.unready() else 1)
 
     def _refresh_ranker(self) -> None:
+        self._worker.metrics.refresh_quality()
         metrics, view = self._worker.metrics, self._worker.topology.book.view
         metrics.ranker_fallback.set(1 if view is None or view.fallback else 0)
         if view is not None:

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from processors.quality import LiveQuality
+
 _LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STEP_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SIZE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -76,8 +78,28 @@ class Metrics:
         )
         self.ranker_alarms = gauge("ranker_drift_alarms", "Drift alarms of the ranker so far.")
         self.ranker_rollbacks = gauge("ranker_rollbacks", "Times the ranker's weights went back to good ones so far.")
+        self.quality = LiveQuality()
+        self._quality = {
+            name: gauge(f"quality_{name}", text, *labels)
+            for name, (text, labels) in {
+                "hit_rate": (
+                    "Share of choices whose item was among the first so many, lately.",
+                    ("head", "user", "depth"),
+                ),
+                "reciprocal_rank": ("Mean reciprocal rank of the item chosen, lately.", ("head", "user")),
+                "calibration": ("What the ranker expected of its first candidate over what came true.", ("head",)),
+                "coverage": ("Distinct items per place of the slates, lately.", ("placement",)),
+                "novelty": ("Mean self-information of the items shown, in bits, lately.", ("placement",)),
+                "diversity": ("Share of pairs in a slate that are of different categories, lately.", ("placement",)),
+            }.items()
+        }
         self.broker_silence = gauge(
             "broker_silence_seconds", "Seconds without an answer from the brokers; 0 if they do."
         )
         self.assigned = gauge("assigned_partitions", "Partitions this worker owns and has restored.", "plane")
         self.ready = gauge("ready", "1 if the worker is ready: partitions restored, read model complete.")
+
+    def refresh_quality(self) -> None:
+        """Bring the gauges of the quality of slates up to date."""
+        for (name, *labels), value in self.quality.figures().items():
+            self._quality[name].labels(*labels).set(value)

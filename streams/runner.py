@@ -357,6 +357,7 @@ class PartitionRunner:
             metrics.events.labels(topic, outcome).inc(n)
         for reason, n in prepared.step.refusals.items():
             metrics.dead_letters.labels(reason).inc(n)
+        metrics.quality.take(prepared.step.quality)
         for output in prepared.outputs:
             metrics.outputs.labels(output.topic).inc()
         recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))

@@ -9,8 +9,10 @@ from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.model_book import ModelBook, decode_model
-from processors.models_plane import MODELS_TOPIC, ModelsPlane
+from processors.models_plane import BROADCAST_RULES_TOPIC, MODELS_TOPIC, ModelsPlane
 from processors.plane import Plane
+from processors.rule_book import decode_rule
+from processors.rules import RULES_TOPIC
 from processors.signals import SIGNALS_TOPIC
 from processors.training import TRAINING_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane
@@ -51,7 +53,7 @@ class TopicSpec:
         return config
 
 
-BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC)
+BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC, BROADCAST_RULES_TOPIC)
 """What every worker reads in whole, for its read models."""
 
 
@@ -68,6 +70,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         *(TopicSpec(name, retention_ms=retention) for name in EVENT_TOPICS),
         TopicSpec(CATALOG_TOPIC, compacted=True),
         TopicSpec(FORWARDED_TOPIC, retention_ms=retention, max_message_bytes=largest),
+        TopicSpec(RULES_TOPIC, compacted=True),
         TopicSpec(RECOMMENDATIONS_TOPIC, compacted=True),
         TopicSpec(DEAD_LETTERS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(SIGNALS_TOPIC, retention_ms=retention, max_message_bytes=largest),
@@ -111,6 +114,8 @@ class Topology:
         """
         if topic == MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
+        elif topic == BROADCAST_RULES_TOPIC:
+            self.users.rules.apply(key.decode(), decode_rule(value))
         else:
             self.index.apply(key.decode(), decode_view(value))
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import prometheus_client
 import pytest
 import yaml
 
+from processors.quality import Choices, Observations, Shown
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.metrics import STEPS, Metrics
 from streams.settings import Settings, WorkerSettings, load_settings
@@ -357,6 +359,10 @@ def _work(metrics: Metrics) -> None:
     metrics.read_model_items.set(1000)
     metrics.read_model_evictions.set(0)
     metrics.read_model_age.set(0.2)
+    choice = Choices("any", np.array([3]), np.array([True]), np.array([0.5]), np.array([True]))
+    shown = Shown("home", np.array([[1, 2]]), np.array([[1, 2]]), np.array([[0.1, 0.2]]))
+    metrics.quality.take(Observations([choice], [shown]))
+    metrics.refresh_quality()
     metrics.ranker_examples.inc(20)
     for order in ("learned", "covisitation"):
         metrics.ranker_gain.labels(order).set(0.2)

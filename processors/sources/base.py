@@ -17,6 +17,7 @@ from processors.profile import Profile
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Features = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}
@@ -34,8 +35,9 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Recent items whose neighbours are candidates.
     next_items
         The last items of them that ask "what came next".
-    position_decay
-        Weight of an item relative to the one visited after it.
+    position_decay, long_position_decay
+        Weight of an item relative to the one visited after it: when the last few items are to count, and when the whole
+        history is.
     popular_items
         Popular items that are candidates for everybody, trending ones and all-time ones.
     category_items
@@ -53,9 +55,10 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     off: tuple[str, ...] = ()
-    recent_items: Reach = 10
+    recent_items: Reach = 30
     next_items: Reach = 3
     position_decay: Share = 0.8
+    long_position_decay: Share = 0.95
     popular_items: Listed = 60
     category_items: Listed = 24
     first_hop: Reach = 12
@@ -147,6 +150,11 @@ class Block:
     slots: Ints
     values: tuple[Floats, ...]
     links: Ints | None = None
+
+
+def for_everybody(slots: Ints, users: int) -> Block:
+    """The same items for each user, without values."""
+    return Block(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), ())
 
 
 class Source(Protocol):

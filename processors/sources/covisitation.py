@@ -11,11 +11,12 @@ from processors.sources.base import Block, SourceSettings, Visitors
 class Covisitation:
     """Neighbours of the recent items, the more recent the heavier.
 
-    Two values: co-visitation with all recent items, and the ordered "what came next" over the last few.
+    Three values: co-visitation with recent items, where the last few count most; the same over a longer history, where
+    they count little more than others; and the ordered "what came next" over the last few.
     """
 
     name = "together"
-    columns: tuple[str, ...] = ("together", "next")
+    columns: tuple[str, ...] = ("together", "together_long", "next")
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
@@ -26,12 +27,14 @@ class Covisitation:
         near = visitors.positions < settings.recent_items
         rows, slots, positions = visitors.rows[near], visitors.slots[near], visitors.positions[near]
         weight = settings.position_decay ** positions.astype(np.float64)
-        together = index.together[slots] * weight[:, None]
+        long_weight = settings.long_position_decay ** positions.astype(np.float64)
+        shares = index.together[slots]
+        together, together_long = shares * weight[:, None], shares * long_weight[:, None]
         following = index.after[slots] * (weight * (positions < settings.next_items))[:, None]
         width = index.width
         return Block(
             rows=np.repeat(rows, width),
             slots=index.neighbours[slots].astype(np.int64).ravel(),
-            values=(together.ravel(), following.ravel()),
+            values=(together.ravel(), together_long.ravel(), following.ravel()),
             links=np.repeat(slots, width),
         )

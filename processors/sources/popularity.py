@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from processors.item_index import ItemIndex
-from processors.sources.base import Block, Ints, SourceSettings, Visitors
+from processors.sources.base import Block, SourceSettings, Visitors, for_everybody
 
 
 class Trending:
@@ -20,7 +20,7 @@ class Trending:
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
         slots = np.unique(np.concatenate([index.popular(self._items, scale) for scale in (0, 1)]))
-        return _for_everybody(slots, len(visitors))
+        return for_everybody(slots, len(visitors))
 
 
 class EverPopular:
@@ -34,8 +34,4 @@ class EverPopular:
 
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
-        return _for_everybody(index.most_visited(self._items), len(visitors))
-
-
-def _for_everybody(slots: Ints, users: int) -> Block:
-    return Block(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), ())
+        return for_everybody(index.most_visited(self._items), len(visitors))

@@ -111,6 +111,31 @@ def memory(
     _say(run_memory(events, users, items, _brokers(context)), as_json)
 
 
+@app.command()
+def peers(
+    data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
+    events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,
+    every: Annotated[int, typer.Option(min=1, help="Judge each so many events one.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """The ranking against ALS, BM25, session-kNN and River's BiasedMF. No broker needed."""
+    from bench.peers import run_peers
+
+    _say(run_peers(data, events or None, every), as_json)
+
+
+@app.command()
+def ablation(
+    data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
+    events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """What each candidate source and group of features adds to the ranking. No broker needed."""
+    from bench.ablation import run_ablation
+
+    _say(run_ablation(data, events or None), as_json)
+
+
 def _brokers(context: typer.Context) -> str | None:
     """Brokers of the command line; what is measured takes everything else from the environment."""
     options = options_of(context)

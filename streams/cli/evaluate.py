@@ -28,6 +28,7 @@ EXAMPLES = f"""[bold]Examples[/bold]
   nearstream evaluate clicks.csv.gz --json --limit 10000   the first, as JSON
   nearstream evaluate clicks.csv.gz --settings new.toml    with other settings
   nearstream evaluate clicks.csv.gz --lists shown.jsonl    keep the lists
+  nearstream evaluate clicks.csv.gz --html report.html     charts over the stream
 
 {LEGEND}"""
 
@@ -39,6 +40,9 @@ def evaluate(
         Path | None,
         typer.Option(dir_okay=False, metavar="FILE", help="Write the lists shown before each event: JSONL(.gz)."),
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Write a report with charts: one HTML file.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,7 +52,9 @@ def evaluate(
     """
     if lists is not None and lists.exists() and lists.samefile(file):
         raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--lists")
-    result = _run(file, settings_of(context), lists, limit)
+    if html is not None and html.exists() and html.samefile(file):
+        raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--html")
+    result = _run(file, settings_of(context), lists, html, limit)
     if as_json:
         print_json(result)
     else:
@@ -58,7 +64,7 @@ def evaluate(
         typer.echo(f"\n{LEGEND}", nl=False)
 
 
-def _run(file: Path, settings: Settings, lists: Path | None, limit: int | None) -> dict[str, Any]:
+def _run(file: Path, settings: Settings, lists: Path | None, html: Path | None, limit: int | None) -> dict[str, Any]:
     from streams.cli.replaying import progress_bar
     from streams.evaluate import evaluate_events
     from streams.eventfile import count_events, read_events
@@ -66,7 +72,7 @@ def _run(file: Path, settings: Settings, lists: Path | None, limit: int | None) 
     total = count_events(file)
     with progress_bar(visible=True) as progress:
         events = progress.track(read_events(file, limit), min(total, limit or total), description=file.name)
-        return evaluate_events(events, settings, lists)
+        return evaluate_events(events, settings, lists, html, file.name)
 
 
 def figures_table(name: str, result: dict[str, Any]) -> Table:

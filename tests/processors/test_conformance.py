@@ -106,7 +106,9 @@ def models_case() -> Case[ModelState]:
 
 def lesson(random: np.random.Generator, offset: int) -> Record:
     users = np.arange(3)
-    part = Answers(users, random.uniform(-1, 1, (3, 2)), random.uniform(0, 5, 3), users + 1, users + 2)
+    part = Answers(
+        users, users, random.uniform(-1, 1, (3, 2)), random.uniform(0, 5, 3), users + 1, users + 2, np.ones(3)
+    )
     examples = examples_of(("together", "visits"), users, [part, part])
     return Record(TRAINING_TOPIC, 0, offset, NOW, None, msgspec.msgpack.encode(examples))
 

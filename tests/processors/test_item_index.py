@@ -13,6 +13,7 @@ from processors.item_state import ItemView
 from processors.keys import fingerprint
 from processors.model_book import ModelBook
 from processors.profile import Profile
+from processors.rule_book import RuleBook
 from processors.slate import Ranker, RankingSettings
 
 
@@ -227,7 +228,7 @@ def test_slates_do_not_depend_on_where_items_came_to_lie(order: list[int], seed:
         for n in order:
             index.apply(f"item {n}", views[f"item {n}"])
         ranker = Ranker(RankingSettings())
-        ranked = ranker.rank(users, [0] * len(users), index, ModelBook(ranker.features))
+        ranked = ranker.rank(users, [0] * len(users), index, ModelBook(ranker.features), RuleBook(), 0)
         return [msgspec.json.encode(part.items(row, index)) for part in ranked for row in range(len(users))]
 
     assert slates(order) == slates(range(40))

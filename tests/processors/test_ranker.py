@@ -12,15 +12,14 @@ from processors.candidates import Candidates, Gatherer
 from processors.features import feature_names, features_of
 from processors.model_book import ModelBook
 from processors.ranker import HEADS, HISTORY_EDGES, ask, buckets_of, carried_over, fallback_weights, scores_of
-from processors.slate import Ranker
-from processors.sources import SourceSettings
-from processors.sources.base import Floats, Ints
+from processors.slate import Ranker, RankingSettings
+from processors.sources.base import Features, Floats, Ints
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
 seeds = st.integers(0, 2**32)
 
 
-def scene(world: World) -> tuple[Candidates, Floats]:
+def scene(world: World) -> tuple[Candidates, Features]:
     index, gatherer = world.index(), Gatherer(world.settings.sources)
     candidates = gatherer.gather(world.users, [NOW] * len(world.users), index)
     return candidates, features_of(candidates, index)
@@ -38,7 +37,8 @@ def some_choice(candidates: Candidates, random: np.random.Generator) -> Ints:
 @given(seeds)
 def test_the_gradient_is_the_slope_of_the_loss(seed: int) -> None:
     random = np.random.default_rng(seed)
-    candidates, features = scene(random_world(seed))
+    candidates, single = scene(random_world(seed))
+    features: Any = single.astype(np.float64)  # a slope found by trying needs the precision
     listed = np.ones(len(candidates), np.bool_)
     chosen = some_choice(candidates, random)
     weights = random.normal(0, 1, (len(HISTORY_EDGES) + 1, len(features)))
@@ -52,7 +52,7 @@ def test_the_gradient_is_the_slope_of_the_loss(seed: int) -> None:
     direction, step = random.normal(0, 1, len(features)), 1e-5
     slope = (loss(weights + step * direction) - loss(weights - step * direction)) / (2 * step)
     assert answers.gradients.sum(axis=0) @ direction == pytest.approx(slope, rel=1e-4, abs=1e-6)
-    assert np.abs(answers.gradients).max(initial=0.0) <= 1.0 + 1e-12
+    assert np.abs(answers.gradients).max(initial=0.0) <= 1.0 + 1e-6
 
 
 @given(seeds)
@@ -76,7 +76,7 @@ def test_features_lie_between_zero_and_one(seed: int) -> None:
     _, features = scene(random_world(seed))
     assert np.isfinite(features).all()
     assert features.min(initial=0.0) >= 0.0
-    assert features.max(initial=1.0) <= 1.0 + 1e-12
+    assert features.max(initial=1.0) <= 1.0 + 1e-6
 
 
 @given(seeds)
@@ -119,21 +119,21 @@ def test_features_say_what_a_plain_reading_says(seed: int) -> None:
             same = sum(weight for own, weight in known.items() if categories.get(own) == published.category)
             if published.category is not None and known:
                 expected["category_share"] = same / (sum(known.values()) or 1.0)
-        assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+        assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
 def test_users_pass_to_the_next_weights_as_their_history_grows() -> None:
     views = {f"item {n}": view(1.0) for n in range(6)}
     users = [profile(*(f"item {n}" for n in range(length))) for length in range(6)]
     candidates, _ = scene(World(views, users))
-    assert buckets_of(candidates.visitors).tolist() == [0, 1, 2, 2, 3, 3]
+    assert buckets_of(candidates.visitors.profiles).tolist() == [0, 1, 2, 2, 3, 3]
 
 
 def test_a_bucket_is_ranked_by_its_own_weights() -> None:
     users = [profile(), profile("tent")]
     candidates, features = scene(World({"tent": view(1.0), "lamp": view(2.0)}, users))
     weights = np.zeros((len(HISTORY_EDGES) + 1, len(features)))
-    weights[1, feature_names(Gatherer(SourceSettings()).columns).index("trend_day")] = 1.0
+    weights[1, feature_names(Gatherer(RankingSettings().sources).columns).index("trend_day")] = 1.0
     scores = scores_of(weights, candidates, features)
     assert scores[candidates.rows == 0].tolist() == [0.0, 0.0]
     assert sorted(scores[candidates.rows == 1].tolist()) == [0.5, 1.0]

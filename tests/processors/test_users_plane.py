@@ -121,6 +121,7 @@ def test_a_recommendation_says_what_the_apps_were_promised() -> None:
                 "reasons": [
                     {"kind": "viewed_together", "item_id": "tent", "text": "Often viewed together with tent"},
                 ],
+                "propensity": 1.0,
             },
             {
                 "item_id": "tent",
@@ -128,6 +129,7 @@ def test_a_recommendation_says_what_the_apps_were_promised() -> None:
                 "score": 5.5,
                 "source": "recent",
                 "reasons": [{"kind": "viewed_before", "text": "You looked at this before"}],
+                "propensity": 1.0,
             },
             {
                 "item_id": "mat",
@@ -135,6 +137,7 @@ def test_a_recommendation_says_what_the_apps_were_promised() -> None:
                 "score": 0.625,
                 "source": "trending",
                 "reasons": [{"kind": "trending", "text": "Popular right now"}],
+                "propensity": 1.0,
             },
         ],
     }

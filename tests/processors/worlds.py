@@ -10,7 +10,8 @@ from processors.item_state import ItemView
 from processors.keys import FINGERPRINT_BYTES, fingerprint
 from processors.model_book import ModelBook
 from processors.profile import Profile
-from processors.slate import Placement, Ranker, RankingSettings, SlateItem
+from processors.rule_book import RuleBook
+from processors.slate import Placement, Ranker, RankingSettings, SlateItem, Slates
 from processors.sources import SourceSettings
 
 WIDTH = 4
@@ -77,6 +78,7 @@ class World:
     views: dict[str, ItemView]
     users: list[Profile]
     settings: RankingSettings = field(default_factory=RankingSettings)
+    rules: RuleBook = field(default_factory=RuleBook)
 
     def index(self) -> ItemIndex:
         """All views, applied."""
@@ -85,10 +87,14 @@ class World:
             index.apply(item, published)
         return index
 
+    def ranked(self) -> list[Slates]:
+        """Per placement."""
+        ranker, moments = Ranker(self.settings), [NOW] * len(self.users)
+        return ranker.rank(self.users, moments, self.index(), ModelBook(ranker.features), self.rules, NOW)
+
     def slates(self) -> list[list[list[SlateItem]]]:
         """Per placement and user."""
-        index, ranker = self.index(), Ranker(self.settings)
-        ranked = ranker.rank(self.users, [NOW] * len(self.users), index, ModelBook(ranker.features))
+        index, ranked = self.index(), self.ranked()
         return [[part.items(row, index) for row in range(len(self.users))] for part in ranked]
 
     def neighbours(self, item: str) -> dict[str, tuple[float, float]]:

@@ -330,5 +330,5 @@ def test_missing_topics_are_named_by_doctor_and_made_by_topics(nearstream: Nears
     missing = nearstream("doctor")
     created = nearstream("topics", "--create", "--json")
     assert unsent.stderr.startswith("error: topic events.click.v1 is missing: ")
-    assert (missing.exit_code, "13 of 13 are missing: events.browse.v1, " in missing.stdout) == (1, True)
-    assert [topic["state"] for topic in lines(created)[0]["topics"]] == ["ok"] * 13
+    assert (missing.exit_code, "15 of 15 are missing: events.browse.v1, " in missing.stdout) == (1, True)
+    assert [topic["state"] for topic in lines(created)[0]["topics"]] == ["ok"] * 15

@@ -1,0 +1,231 @@
+"""``nearstream bench ablation``: what each candidate source and each group of features adds on a stream.
+
+One pass over the events. Before each, candidates and features of its user are made once. Every variant of the ranker
+lacks something: a source with all that it alone proposed, or a group of features. It scores what is left, is asked
+where the event's item stood, and learns, with weights of its own. So all variants see the same items, and differences
+are those of the ranking alone. A rank here is the one among the candidates, without the filling up of ``evaluate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import process_time
+
+import msgspec
+import numpy as np
+
+from processors.candidates import Candidates, Gatherer
+from processors.features import features_of
+from processors.item_index import ItemIndex
+from processors.model_state import ModelsSettings
+from processors.profile import Profile
+from processors.ranker import BUCKETS, HEADS, Answers, ask, buckets_of, fallback_weights, scores_of
+from processors.reasons import holds
+from processors.slate import Ranker
+from processors.sources import ALL
+from processors.sources.base import Features, Flags, Floats, Ints
+from streams.driver import TopologyDriver
+from streams.eventfile import FileEvent, read_events
+from streams.settings import Settings
+
+DEPTH = 20
+
+FEATURE_GROUPS: dict[str, tuple[str, ...]] = {
+    "roots": ("_root",),
+    "trend of hours": ("trend_hour", "trend_hour_root"),
+    "trend of days": ("trend_day", "trend_day_root"),
+    "trend of weeks": ("trend_week", "trend_week_root"),
+    "all-time visits": ("visits", "visits_root"),
+    "trend in category": ("trend_in_category",),
+    "item's age": ("item_fresh", "item_lately"),
+    "own position": ("own_position", "own_last", "own_second", "own_third"),
+    "own count": ("own_count",),
+    "own age": ("own_age_minutes", "own_age_hour", "own_age_day", "own_age_days"),
+    "own action": ("own_fav", "own_cart", "own_purchase"),
+    "after a pause": ("own_resumed", "category_resumed"),
+    "category": ("category_share", "category_recent", "category_last", "category_resumed"),
+    "price": ("price_near",),
+}
+"""Features by group; ``_root`` stands for every feature whose name ends so."""
+
+
+class VariantFigures(msgspec.Struct):
+    """Hit rate and mean reciprocal rank at 20 of the last half, for all events and for first-time ones."""
+
+    without: str
+    hr20: float
+    mrr20: float
+    hr20_new: float
+    mrr20_new: float
+
+
+class AblationResult(msgspec.Struct):
+    """Result, one JSON line; the first of ``variants`` lacks nothing.
+
+    ``recall`` is the share of the last half's events whose item was a candidate, ``candidates`` their mean number.
+    """
+
+    data: str
+    events: int
+    cpu_s: float
+    candidates: float
+    recall: float
+    variants: list[VariantFigures]
+
+
+@dataclass
+class Variant:
+    """A ranker that lacks something, with what it has learned and the ranks it has reached.
+
+    Parameters
+    ----------
+    name
+        What it lacks.
+    used
+        Which features it sees.
+    source
+        The source it lacks, if that is it.
+    """
+
+    name: str
+    used: Flags
+    source: str | None = None
+    buckets: bool = True
+    weights: Floats = field(init=False)
+    squares: Floats = field(init=False)
+    ranks: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+
+    def __post_init__(self) -> None:
+        self.weights = np.zeros((len(HEADS), BUCKETS + 1, len(self.used)))
+        self.squares = np.full(self.weights.shape, ModelsSettings().first_square)
+
+    def start(self, names: tuple[str, ...]) -> None:
+        """Begin with the weights that a worker begins with."""
+        self.weights = fallback_weights(names) * self.used
+
+    def listed(self, candidates: Candidates, true: Flags) -> Flags:
+        """Candidates it knows: those that a source other than the one it lacks proposed, or the user's own."""
+        found: Flags = np.logical_or.reduce(true)
+        if self.source is not None:
+            others = [flags for name, flags in candidates.proposed.items() if name != self.source]
+            found = found & np.logical_or.reduce([candidates.touched, *others])
+        return found
+
+    def answer(
+        self, head: int, candidates: Candidates, features: Features, ties: Floats, listed: Flags, slot: int
+    ) -> int:
+        """Rank of the item, 0 if it is not among those listed; learned from afterwards."""
+        bucket = int(buckets_of(candidates.visitors.profiles)[0]) if self.buckets else 0
+        effective = np.repeat((self.weights[head, 0] + self.weights[head, bucket + 1])[None], BUCKETS, axis=0)
+        scores = scores_of(effective, candidates, features)
+        answers: Answers = ask(scores, scores, ties, candidates, features, listed, np.array([slot]))
+        for gradient in answers.gradients:
+            for row in (0, bucket + 1) if self.buckets else (0,):
+                masked = gradient * self.used
+                self.squares[head, row] += masked * masked
+                step = ModelsSettings().learning_rate * masked / np.sqrt(self.squares[head, row])
+                self.weights[head, row] -= step
+        return int(answers.ranks[0])
+
+
+def run_ablation(data: Path, events: int | None = None) -> AblationResult:
+    """Run all variants over a file.
+
+    Parameters
+    ----------
+    data
+        Event file.
+    events
+        At most so many.
+    """
+    study = _Study(Settings())
+    started = process_time()
+    for event in read_events(data, events):
+        study.take(event)
+    return study.result(data.name, round(process_time() - started, 1))
+
+
+class _Study:
+    def __init__(self, settings: Settings) -> None:
+        topics = msgspec.structs.replace(settings.topics, partitions=1)
+        ranking = msgspec.structs.replace(settings.users.ranking, training_examples=0)
+        users = msgspec.structs.replace(settings.users, ranking=ranking)
+        self._driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics, users=users), publish=False)
+        self._gatherer = Gatherer(ranking.sources)
+        self._variants = variants_of(Ranker(ranking).features)
+        self._seen: dict[str, set[str]] = {}
+        self._new: list[bool] = []
+        self._found: list[bool] = []
+        self._candidates = 0
+
+    def take(self, event: FileEvent) -> None:
+        """Ask every variant, then let the planes learn the event."""
+        driver, user = self._driver, event.key.decode()
+        driver.advance(max(driver.now, event.time_ms))
+        (profile,) = driver.processors["users"][0].store.read([user])
+        item = str(_item(event.value).item_id)
+        self._ask(profile or Profile(), user, item, driver.topology.index)
+        driver.pipe(event.topic, event.key, event.value, driver.now)
+
+    def _ask(self, profile: Profile, user: str, item: str, index: ItemIndex) -> None:
+        candidates = self._gatherer.gather([profile], [self._driver.now], index)
+        features, true = features_of(candidates, index), holds(candidates)
+        ties, slot = index.tie[candidates.slots], index.slot(item)
+        seen = self._seen.setdefault(user, set())
+        new = item not in seen
+        seen.add(item)
+        self._new.append(new)
+        self._found.append(bool((candidates.slots == slot).any()))
+        self._candidates += len(candidates)
+        for variant in self._variants:
+            listed = variant.listed(candidates, true)
+            variant.ranks[0].append(variant.answer(0, candidates, features, ties, listed, slot))
+            fresh = listed & ~candidates.touched
+            variant.ranks[1].append(variant.answer(1, candidates, features, ties, fresh, slot) if new else 0)
+
+    def result(self, name: str, cpu_s: float) -> AblationResult:
+        n = len(self._new)
+        new = np.array(self._new[n // 2 :], np.bool_)
+        figures = []
+        for variant in self._variants:
+            ranks = [np.array(part[n // 2 :]) for part in variant.ranks]
+            figures.append(VariantFigures(variant.name, *_figures(ranks[0]), *_figures(ranks[1][new])))
+        recall = float(np.mean(self._found[n // 2 :])) if n else 0.0
+        return AblationResult(name, n, cpu_s, round(self._candidates / max(n, 1), 1), round(recall, 4), figures)
+
+
+def variants_of(names: Sequence[str]) -> list[Variant]:
+    """The whole ranker, then one without each source, each group of features, and weights per length of history.
+
+    Examples
+    --------
+    >>> [variant.name for variant in variants_of(["together", "together_root", "visits"])][:3]
+    ['nothing', 'source together', 'source recent']
+    """
+    whole = np.ones(len(names), np.bool_)
+    found = [Variant("nothing", whole)]
+    for source in ALL:
+        own = [f"{column}{suffix}" for column in source.columns for suffix in ("", "_root")]
+        found.append(Variant(f"source {source.name}", np.array([name not in own for name in names]), source.name))
+    for group, members in FEATURE_GROUPS.items():
+        lacks = [name in members or (members == ("_root",) and name.endswith("_root")) for name in names]
+        found.append(Variant(group, ~np.array(lacks, np.bool_)))
+    found.append(Variant("weights per history", whole, buckets=False))
+    for variant in found:
+        variant.start(tuple(names))
+    return found
+
+
+def _figures(ranks: Ints) -> tuple[float, float]:
+    hits = ranks[(ranks > 0) & (ranks <= DEPTH)]
+    n = max(len(ranks), 1)
+    return round(len(hits) / n, 4), round(float(np.sum(1.0 / hits)) / n, 4)
+
+
+class _Item(msgspec.Struct):
+    item_id: str | int
+
+
+_item = msgspec.json.Decoder(_Item).decode

@@ -1,0 +1,134 @@
+"""A place for new items: without being shown they would never become known.
+
+Some slates give one of their places to a new item, drawn from the user's new candidates by their odds. Who gets it and
+what is drawn follows from the user's latest event, not from a clock or a generator, so a replay draws the same. How
+likely each item was to be in the slate, its propensity, goes into the message: what is learned from slates later needs
+it.
+
+References
+----------
+S. Gumbel's trick of drawing from a softmax by adding noise: C. Maddison, D. Tarlow, T. Minka, "A* sampling", NIPS 2014.
+S. Vigna's SplitMix64 mixes the bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.keys import FINGERPRINT_BYTES
+from processors.profile import Profile
+from processors.sources.base import Flags, Floats, Ints
+
+Seeds = npt.NDArray[np.uint64]
+
+_STEP, _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@dataclass(frozen=True)
+class Explored:
+    """Slates after exploration, all of shape (users, size): candidates, which places are filled, propensities."""
+
+    numbers: Ints
+    filled: Flags
+    propensities: Floats
+
+
+def explore(
+    numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags, ties: Floats, seeds: Seeds, share: float
+) -> Explored:
+    """Give one place of some slates to a new item.
+
+    Parameters
+    ----------
+    numbers, filled
+        Slates of shape (users, size), as candidate numbers.
+    scores, rows, new, ties
+        Of each candidate: score, user, whether it may be drawn, hash of its item.
+    seeds
+        One per user.
+    share
+        Probability that a slate explores, if the user has a new candidate that is not in it.
+
+    Examples
+    --------
+    >>> slates = np.array([[0, 1]]), np.array([[True, True]])
+    >>> explored = explore(
+    ...     *slates,
+    ...     np.array([2.0, 1.0, 0.0]),
+    ...     np.zeros(3, int),
+    ...     np.array([False, False, True]),
+    ...     np.array([0.1, 0.2, 0.3]),
+    ...     np.array([7], np.uint64),
+    ...     share=1.0,
+    ... )
+    >>> explored.numbers.tolist(), explored.propensities.tolist()
+    ([[2, 1]], [[1.0, 0.5]])
+    """
+    users, size = numbers.shape
+    propensities = np.ones((users, size))
+    free = new.copy()
+    free[numbers[filled]] = False
+    at = np.flatnonzero(free)
+    lengths = filled.sum(axis=1)
+    if not share or not len(at):
+        return Explored(numbers, filled, propensities)
+    able = np.unique(rows[at])
+    able = able[lengths[able] > 0]
+    propensities[able] = 1.0 - share / lengths[able, None]
+    coins = uniform(seeds)
+    places = (uniform(seeds + _STEP) * lengths).astype(np.int64)
+    drawn, chances = _draw(at, scores, rows, ties, seeds)
+    numbers = numbers.copy()
+    for user, number, chance in zip(rows[drawn].tolist(), drawn.tolist(), chances.tolist(), strict=True):
+        if lengths[user] and coins[user] < share:
+            numbers[user, places[user]] = number
+            propensities[user, places[user]] = share * chance
+    return Explored(numbers, filled, propensities)
+
+
+def seeds_of(profiles: Sequence[Profile]) -> Seeds:
+    r"""A seed per user, from the user's latest event.
+
+    Examples
+    --------
+    >>> seeds_of([Profile(), Profile(event_ids=bytes(7) + b"\x01")]).tolist()
+    [0, 72057594037927936]
+    """
+    marks = (profile.event_ids[-FINGERPRINT_BYTES:] for profile in profiles)
+    return np.array([int.from_bytes(mark, "little") for mark in marks], np.uint64)
+
+
+def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Seeds) -> tuple[Ints, Floats]:
+    """For each user with candidates ``at``, one of them by the softmax of the scores, and how likely it was."""
+    of_user = rows[at]
+    begins = np.flatnonzero(np.diff(of_user, prepend=-1))
+    counts = np.diff(begins, append=len(at))
+    odds = np.exp(scores[at] - np.repeat(np.maximum.reduceat(scores[at], begins), counts))
+    noise = uniform(seeds[of_user] ^ (ties[at] * 2.0**53).astype(np.uint64))
+    keys = np.log(odds + 1e-300) - np.log(-np.log(noise))
+    best = np.repeat(np.maximum.reduceat(keys, begins), counts)
+    winners = np.flatnonzero(keys == best)
+    winners = winners[np.diff(of_user[winners], prepend=-1) != 0]
+    total = np.add.reduceat(odds, begins)
+    return at[winners], odds[winners] / total
+
+
+def uniform(seeds: Seeds) -> Floats:
+    """Numbers in (0, 1), one per seed, each as good as random.
+
+    Examples
+    --------
+    >>> uniform(np.array([1, 2], np.uint64)).round(3).tolist()
+    [0.567, 0.591]
+    """
+    with np.errstate(over="ignore"):
+        mixed = seeds + _STEP
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
+        mixed ^= mixed >> np.uint64(31)
+    found: Floats = ((mixed >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+    return found

@@ -1,0 +1,228 @@
+"""The read model of rules: what they make of the candidates of many users at once.
+
+A pass asks for a :class:`Verdict` per placement. Each rule in force costs a few operations over the flat candidates;
+without rules nothing is done.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from processors.candidates import Candidates
+from processors.item_index import ItemIndex
+from processors.rules import MAX_RULES, Items, Rule, conflicts, in_precedence
+from processors.sources.base import ACTION_NUMBERS, Flags, Floats, Ints
+
+_DAY_MS = 86_400_000
+_BOUGHT = ACTION_NUMBERS["purchase"]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """An item that belongs at a place of the slate, the first being 0."""
+
+    slot: int
+    place: int
+
+
+@dataclass(frozen=True)
+class Cap:
+    """So many items of each label, at most; ``labels`` gives the label of each slot, 0 for none, which is free."""
+
+    labels: Ints
+    at_most: int
+    within: Flags | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rules make of the candidates of a placement.
+
+    Attributes
+    ----------
+    removed_by
+        Index into ``names`` of the rule that removed a candidate, -1 if none did; :obj:`None` if no rule removes any.
+    offsets
+        To be added to the scores; :obj:`None` if there is nothing to add.
+    pins, caps
+        For the slate, in the order in which they win.
+    names
+        Ids of the rules.
+    ignored
+        How many slates a rule was left out for, because they would have been empty, by rule id.
+    """
+
+    removed_by: Ints | None = None
+    offsets: Floats | None = None
+    pins: tuple[Pin, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    names: tuple[str, ...] = ()
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def applied_to(self, scores: Floats) -> Floats:
+        """Scores with the offsets, and without what was removed."""
+        if self.removed_by is None or self.offsets is None:
+            return scores
+        return np.where(self.removed_by < 0, scores + self.offsets, -np.inf)
+
+
+_NOTHING = Verdict()
+
+
+class RuleBook:
+    """Holds the rules in force.
+
+    Attributes
+    ----------
+    refused : int
+        Rules left out because there were :data:`processors.rules.MAX_RULES` already.
+
+    Examples
+    --------
+    >>> book = RuleBook()
+    >>> book.apply("no-tents", Rule("exclude", Items(categories=("tents",))))
+    >>> len(book), book.conflicts
+    (1, ())
+    """
+
+    def __init__(self) -> None:
+        self._rules: dict[str, Rule] = {}
+        self.refused = 0
+        self.conflicts: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def apply(self, rule_id: str, rule: Rule | None) -> None:
+        """Take over a rule; :obj:`None` withdraws it."""
+        if rule is None:
+            self._rules.pop(rule_id, None)
+        elif rule_id not in self._rules and len(self._rules) >= MAX_RULES:
+            self.refused += 1
+        else:
+            self._rules[rule_id] = rule
+        self.conflicts = tuple(conflicts(self._rules))
+
+    def wanted(self, now_ms: int, index: ItemIndex) -> Ints:
+        """Slots that rules want among everybody's candidates: included and pinned ones, by name or by kind."""
+        found = [
+            _named(rule.items, index, now_ms)
+            for _, rule in self._in_force(now_ms)
+            if rule.kind in ("include", "pin", "expert_only")
+        ]
+        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+
+    def useless(self, now_ms: int, index: ItemIndex) -> list[str]:
+        """Ids of rules in force that match no item there is."""
+        known = np.flatnonzero(np.array([view is not None for view in index.views], np.bool_))
+        return [
+            name
+            for name, rule in self._in_force(now_ms)
+            if not _matches(rule.items, known, np.zeros(len(known), np.int64), now_ms, index).any()
+        ]
+
+    def judge(self, candidates: Candidates, placement: str, now_ms: int, index: ItemIndex) -> Verdict:
+        """What the rules make of candidates at a placement."""
+        rules = [
+            (name, rule) for name, rule in self._in_force(now_ms) if not rule.placements or placement in rule.placements
+        ]
+        return _Judgement(candidates, now_ms, index).of(rules) if rules else _NOTHING
+
+    def _in_force(self, now_ms: int) -> list[tuple[str, Rule]]:
+        return in_precedence(entry for entry in self._rules.items() if entry[1].holds_at(now_ms))
+
+
+class _Judgement:
+    def __init__(self, candidates: Candidates, now_ms: int, index: ItemIndex) -> None:
+        self._candidates, self._now_ms, self._index = candidates, now_ms, index
+        self._actions = np.zeros(len(candidates), np.int64)
+        self._actions[candidates.history] = candidates.visitors.actions
+        self._removed_by = np.full(len(candidates), -1)
+        self._safe = np.zeros(len(candidates), np.bool_)
+        self._offsets = np.zeros(len(candidates))
+        self._ignored: Counter[str] = Counter()
+
+    def of(self, rules: list[tuple[str, Rule]]) -> Verdict:
+        pins, caps = [], []
+        for number, (name, rule) in enumerate(rules):
+            matching = _matches(rule.items, self._candidates.slots, self._actions, self._now_ms, self._index)
+            if rule.kind in ("expert_only", "only"):
+                self._allow(number, name, rule, matching)
+            elif rule.kind == "exclude":
+                self._remove(number, matching & ~self._safe)
+            elif rule.kind == "pin" and rule.position is not None:
+                slot = self._index.slot(rule.items.ids[0])
+                if slot >= 0:
+                    pins.append(Pin(slot, rule.position - 1))
+            elif rule.kind == "cap" and rule.at_most is not None:
+                labels = self._index.category if rule.per == "category" else self._index.brand
+                caps.append(Cap(labels, rule.at_most, None if rule.items == Items() else matching))
+            elif rule.kind == "boost" and rule.factor is not None:
+                self._offsets += np.where(matching, np.log(rule.factor), 0.0)
+        names = tuple(name for name, _ in rules)
+        return Verdict(self._removed_by, self._offsets, tuple(pins), tuple(caps), names, self._ignored)
+
+    def _allow(self, number: int, name: str, rule: Rule, matching: Flags) -> None:
+        kept = matching & (self._removed_by < 0)
+        others = ~matching & ~self._safe
+        if rule.ignored_when_empty:
+            rows, users = self._candidates.rows, len(self._candidates.visitors)
+            empty = np.bincount(rows, kept, users) == 0
+            if empty.any():
+                self._ignored[name] += int(empty.sum())
+            others &= ~empty[rows]
+        self._remove(number, others)
+        if rule.kind == "expert_only":
+            self._safe |= matching
+
+    def _remove(self, number: int, which: Flags) -> None:
+        self._removed_by[which & (self._removed_by < 0)] = number
+
+
+def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemIndex) -> Flags:
+    """Which candidates the selector agrees to."""
+    found = np.ones(len(slots), np.bool_)
+    if items.ids:
+        found &= np.isin(slots, index.slots_of(list(items.ids)))
+    if items.categories:
+        found &= np.isin(index.category[slots], index.category_numbers(items.categories))
+    if items.brands:
+        found &= np.isin(index.brand[slots], index.brand_numbers(items.brands))
+    with np.errstate(invalid="ignore"):
+        if items.price_min is not None:
+            found &= index.price[slots] >= items.price_min
+        if items.price_max is not None:
+            found &= index.price[slots] <= items.price_max
+    age_days = (now_ms - index.first_seen[slots]) / _DAY_MS
+    seen = index.first_seen[slots] > 0
+    if items.newer_than_days is not None:
+        found &= seen & (age_days < items.newer_than_days)
+    if items.older_than_days is not None:
+        found &= seen & (age_days > items.older_than_days)
+    if items.bought is not None:
+        found &= (actions == _BOUGHT) == items.bought
+    return found
+
+
+def _named(items: Items, index: ItemIndex, now_ms: int) -> Ints:
+    """Slots of a selector that names items, or the most wanted ones of its categories."""
+    slots = [slot for slot in index.slots_of(list(items.ids)) if slot >= 0]
+    for number in index.category_numbers(items.categories):
+        slots.extend(index.popular_in(number, _FROM_CATEGORY).tolist())
+    wanted = np.unique(np.array(slots, np.int64))
+    return wanted[_matches(items, wanted, np.zeros(len(wanted), np.int64), now_ms, index)]
+
+
+_FROM_CATEGORY = 24
+
+
+def decode_rule(value: bytes | None) -> Rule | None:
+    """Rule of a broadcast record's value; a tombstone gives :obj:`None`."""
+    return None if value is None else _DECODER.decode(value)
+
+
+_DECODER = msgspec.json.Decoder(Rule)
