@@ -42,7 +42,7 @@ def dead_letter(
     origin
         Where it was first appended.
     reason
-        A code of :data:`processors.lenient.REASONS`.
+        A code of :data:`processors.lenient.REASONS` or :data:`processors.catalog.CATALOG_REASONS`.
     message
         Names field, value and expectation.
     partition

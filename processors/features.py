@@ -129,7 +129,7 @@ def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
         visits,
         np.sqrt(visits),
         np.where((index.category[slots] > 0) & (visited > 0.0), in_category, 0.0),
-        _nearness(now - index.first_seen[slots], DAY_MS),
+        _nearness(now - index.facts.since[slots], DAY_MS),
         _nearness(now - index.last_seen[slots], HOUR_MS),
     ]
 
@@ -189,7 +189,7 @@ def _of_last_category(candidates: Candidates, index: ItemIndex) -> Floats:
 def _of_taste(candidates: Candidates, index: ItemIndex, same: Floats) -> list[Floats]:
     visitors, rows = candidates.visitors, candidates.rows
     recency = _RECENT_DECAY ** visitors.positions.astype(np.float64)
-    brand = _share(visitors.weights, index.facts.brand, index.facts.brands, candidates)
+    brand = _share(visitors.weights, index.brand, index.brands, candidates)
     return [
         _share(visitors.weights, index.category, index.categories, candidates),
         _share(recency, index.category, index.categories, candidates),
@@ -224,6 +224,6 @@ def _price_nearness(candidates: Candidates, index: ItemIndex) -> Floats:
     return near
 
 
-def _nearness(age_ms: Ints, scale_ms: int) -> Floats:
+def _nearness(age_ms: Ints | Floats, scale_ms: int) -> Floats:
     """1 for just now, 1/e after the scale, 0 for long ago."""
     return np.exp(-np.maximum(age_ms, 0) / scale_ms)

@@ -43,7 +43,7 @@ class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a record is not an event. ``reason`` is one of :data:`processors.lenient.REASONS`."""
+    """Why a record is refused. ``reason`` is one of :data:`processors.lenient.REASONS`, or of its topic's own."""
 
     reason: str
     message: str

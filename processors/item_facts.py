@@ -16,7 +16,7 @@ from processors.top import TopSlots
 NEWEST_DEPTH = 24
 """New items of a category that can be asked for."""
 MAX_LABELS = 65_535
-"""Brands, suppliers and tags told apart, of each kind; those that come later count as none."""
+"""Suppliers told apart, and tags; those that come later count as none."""
 PRICE_STEP = 0.25
 """Of the logarithm of one plus the price: three quarters of a price to the price."""
 
@@ -49,7 +49,7 @@ class Labels:
         return found
 
     def known(self, labels: Iterable[str]) -> list[int]:
-        """Numbers of those labels that have one."""
+        """Numbers of labels; those that were never met are left out."""
         return [self._numbers[label] for label in labels if label in self._numbers]
 
     def __len__(self) -> int:
@@ -65,6 +65,8 @@ class FactColumns:
     ----------
     embedding_size
         Numbers of an embedding; others are left out. 0 for none at all.
+    max_categories
+        Bound on the numbers of categories, and on the brands told apart.
 
     Attributes
     ----------
@@ -93,13 +95,16 @@ class FactColumns:
     version : int64 array of shape (categories + 1,)
         Of each category; another one after every change of category, brand, price step, tags or embedding of one of its
         listed items, and when one is listed or no longer is. No two ever agree.
+    brands : Labels
+        Of the brands.
     listings : int
         How many items are listed.
     """
 
     def __init__(self, capacity: int, embedding_size: int, max_categories: int) -> None:
         self._size = embedding_size
-        self._brands, self._suppliers, self._tags = Labels(), Labels(), Labels()
+        self.brands = Labels(max_categories)
+        self._suppliers, self._tags = Labels(), Labels()
         self._members: dict[int, set[int]] = {}
         self._newest: dict[int, TopSlots] = {}
         self._changes = 0
@@ -133,15 +138,6 @@ class FactColumns:
         """Numbers of tags there are, 0 for none among them."""
         return len(self._tags) + 1
 
-    @property
-    def brands(self) -> int:
-        """Numbers of brands there are, 0 for none among them."""
-        return len(self._brands) + 1
-
-    def brand_numbers(self, names: Iterable[str]) -> list[int]:
-        """Numbers of brands; those that no item has are left out."""
-        return self._brands.known(names)
-
     def members(self, category: int) -> npt.NDArray[np.int64]:
         """Slots of the listed items of a category, available or not, in no order that means anything."""
         found = self._members.get(category, ())
@@ -166,10 +162,11 @@ class FactColumns:
         listing = view.listing
         self._date(slot, float(view.since), listing is None or listing.available, listing is not None, categories)
         if before is None or view.brand != before.brand:
-            self.brand[slot] = self._brands.number(view.brand)
+            self.brand[slot] = self.brands.number(view.brand)
         if before is None or view.price != before.price:
+            step = _step(view.price)
             self.log_price[slot] = np.nan if view.price is None else math.log1p(view.price)
-            self.price_step[slot] = _step(view.price)
+            self.price_step[slot] = np.nan if step is None else step
         if listing is not None:
             self.supplier[slot] = self._suppliers.number(listing.supplier)
             self.margin[slot] = np.nan if listing.margin is None else listing.margin

@@ -52,6 +52,8 @@ class ItemIndex:
         All visits ever.
     category : int32 array of shape (capacity,)
         Number of the item's category, 0 if it has none.
+    brand : int32 array of shape (capacity,)
+        Number of its brand, likewise.
     price : float64 array of shape (capacity,)
         Price last seen; NaN if none was.
     first_seen, last_seen : int64 array of shape (capacity,)
@@ -135,6 +137,10 @@ class ItemIndex:
     def after(self) -> npt.NDArray[np.float32]:  # noqa: D102  # an attribute of the class
         return self._swept().after
 
+    @property
+    def brand(self) -> np.ndarray:  # noqa: D102  # an attribute of the class
+        return self.facts.brand
+
     def _swept(self) -> NeighbourColumns:
         self._free += self._near.sweep()
         return self._near
@@ -158,7 +164,7 @@ class ItemIndex:
 
     def brand_numbers(self, names: Iterable[str]) -> list[int]:
         """Numbers of brands; those that no item has are left out."""
-        return self.facts.brand_numbers(names)
+        return self.facts.brands.known(names)
 
     def category_name(self, slot: int) -> str | None:
         """Category of the item in a slot, if it has one."""
@@ -232,6 +238,11 @@ class ItemIndex:
             number = self._categories[name] = len(self._in_category)
             self._in_category.append(TopSlots(CATEGORY_DEPTH))
         return number
+
+    @property
+    def brands(self) -> int:
+        """Numbers of brands there are, 0 for none among them."""
+        return len(self.facts.brands) + 1
 
     @property
     def categories(self) -> int:

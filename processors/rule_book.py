@@ -159,7 +159,7 @@ class _Judgement:
                 if slot >= 0:
                     pins.append(Pin(slot, rule.position - 1))
             elif rule.kind == "cap" and rule.at_most is not None:
-                labels = self._index.category if rule.per == "category" else self._index.facts.brand
+                labels = self._index.category if rule.per == "category" else self._index.brand
                 caps.append(Cap(labels, rule.at_most, None if rule.items == Items() else matching))
             elif rule.kind == "boost" and rule.factor is not None:
                 self._offsets += np.where(matching, np.log(rule.factor), 0.0)
@@ -191,14 +191,14 @@ def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemI
     if items.categories:
         found &= np.isin(index.category[slots], index.category_numbers(items.categories))
     if items.brands:
-        found &= np.isin(index.facts.brand[slots], index.brand_numbers(items.brands))
+        found &= np.isin(index.brand[slots], index.brand_numbers(items.brands))
     with np.errstate(invalid="ignore"):
         if items.price_min is not None:
             found &= index.price[slots] >= items.price_min
         if items.price_max is not None:
             found &= index.price[slots] <= items.price_max
-    age_days = (now_ms - index.first_seen[slots]) / _DAY_MS
-    seen = index.first_seen[slots] > 0
+    age_days = (now_ms - index.facts.since[slots]) / _DAY_MS
+    seen = index.facts.since[slots] > 0
     if items.newer_than_days is not None:
         found &= seen & (age_days < items.newer_than_days)
     if items.older_than_days is not None:

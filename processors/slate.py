@@ -291,7 +291,8 @@ class Ranker:
     def _rank_part(
         self, scored: _Scored, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
     ) -> list[Slates]:
-        shown, candidates = scored.shown, scored.candidates
+        candidates = scored.candidates
+        shown = scored.shown & index.facts.available[candidates.slots]
         seeds = seeds_of(candidates.visitors.profiles)
         of_head: dict[str, Floats] = {}
         slates = []
@@ -323,7 +324,7 @@ class Ranker:
         if verdict.pins:
             chosen = pinned(*chosen, verdict.pins, allowed, candidates.begins, candidates.slots)
         since = candidates.visitors.now_ms[candidates.rows] - int(settings.new_item_days * DAY_MS)
-        new = allowed & (index.first_seen[candidates.slots] > since)
+        new = allowed & (index.facts.since[candidates.slots] > since)
         return explore(*chosen, scores, candidates.rows, new, scored.ties, seeds, settings.exploration)
 
     def _slates(

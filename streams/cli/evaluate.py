@@ -28,7 +28,7 @@ EXAMPLES = f"""[bold]Examples[/bold]
   nearstream evaluate clicks.csv.gz --json --limit 10000   the first, as JSON
   nearstream evaluate clicks.csv.gz --settings new.toml    with other settings
   nearstream evaluate clicks.csv.gz --lists shown.jsonl    keep the lists
-  nearstream evaluate clicks.csv.gz --html report.html     charts over the stream
+  nearstream evaluate clicks.csv.gz --html report.html       charts
 
 {LEGEND}"""
 
@@ -41,7 +41,7 @@ def evaluate(
         typer.Option(dir_okay=False, metavar="FILE", help="Write the lists shown before each event: JSONL(.gz)."),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Write a report with charts: one HTML file.")
+        Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Write a report with charts: HTML.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events.")] = None,
     as_json: JsonOption = False,

@@ -12,8 +12,7 @@ from processors.candidates import Candidates, Gatherer
 from processors.features import feature_names, features_of
 from processors.model_book import ModelBook
 from processors.ranker import HEADS, HISTORY_EDGES, ask, buckets_of, carried_over, fallback_weights, scores_of
-from processors.slate import Ranker
-from processors.sources import SourceSettings
+from processors.slate import Ranker, RankingSettings
 from processors.sources.base import Features, Floats, Ints
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
@@ -134,7 +133,7 @@ def test_a_bucket_is_ranked_by_its_own_weights() -> None:
     users = [profile(), profile("tent")]
     candidates, features = scene(World({"tent": view(1.0), "lamp": view(2.0)}, users))
     weights = np.zeros((len(HISTORY_EDGES) + 1, len(features)))
-    weights[1, feature_names(Gatherer(SourceSettings()).columns).index("trend_day")] = 1.0
+    weights[1, feature_names(Gatherer(RankingSettings().sources).columns).index("trend_day")] = 1.0
     scores = scores_of(weights, candidates, features)
     assert scores[candidates.rows == 0].tolist() == [0.0, 0.0]
     assert sorted(scores[candidates.rows == 1].tolist()) == [0.5, 1.0]

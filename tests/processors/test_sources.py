@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors import content_neighbours, shelves
@@ -25,6 +25,7 @@ WEEK = SourceSettings().fresh_age_ms
 
 
 @pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+@settings(deadline=None)
 @given(seed=seeds)
 def test_every_source_conforms_in_a_world_of_visits(source: type[Source], seed: int) -> None:
     world = random_world(seed)
@@ -36,6 +37,7 @@ def test_every_source_conforms_in_a_world_of_visits(source: type[Source], seed: 
 
 
 @pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
+@settings(deadline=None)
 @given(seed=seeds)
 def test_every_source_conforms_with_a_catalogue(source: type[Source], seed: int) -> None:
     views = random_views(seed)
@@ -151,6 +153,7 @@ def names(found: list[tuple[object, ...]]) -> set[str]:
     return {str(item) for _, item, *_ in found}
 
 
+@settings(deadline=None)
 @given(seeds, st.integers(1, 12))
 def test_content_neighbours_are_the_most_alike_of_the_category(seed: int, k: int) -> None:
     views = random_views(seed)
@@ -205,6 +208,7 @@ def test_what_is_remembered_follows_every_change_of_facts(change: str) -> None:
     assert after == propose(ContentNeighbourhood(SourceSettings(content_neighbours=1)), index, "tent")
 
 
+@settings(deadline=None)
 @given(seeds, st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2**32)), max_size=20))
 def test_what_is_remembered_changes_nothing_but_the_time(seed: int, changes: list[tuple[int, int]]) -> None:
     views = random_views(seed)
@@ -334,6 +338,7 @@ def test_an_item_that_events_alone_made_known_is_new_too() -> None:
     assert propose(Fresh(SourceSettings()), index_of(views), "tent") == [(0, "new", pytest.approx(6 / 7), 0.0, "tent")]
 
 
+@settings(deadline=None)
 @given(seeds, st.integers(0, 5), st.integers(1, 10 * DAY))
 def test_the_newest_of_each_category_are_proposed_and_no_others(seed: int, k: int, age: int) -> None:
     views = random_views(seed)

@@ -41,6 +41,7 @@ def view(
         category,
         None,
         price,
+        since=seen[0],
     )
 
 
