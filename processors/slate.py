@@ -40,6 +40,7 @@ from processors.rule_book import RuleBook, Verdict
 from processors.sources import SourceSettings
 from processors.sources.base import Features, Flags, Floats, Ints
 from processors.training import Examples, examples_of
+from processors.why_not import Way, WhyNot, what_became
 
 
 class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -281,6 +282,33 @@ class Ranker:
             plain = scores_of(self._plain[head], candidates, features)
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
         return answers, examples_of(self.features, buckets_of(candidates.visitors.profiles), answers)
+
+    def why_not(
+        self, profile: Profile, item: str, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
+    ) -> list[WhyNot]:
+        """What became of an item on its way into the user's slates, per placement.
+
+        Parameters
+        ----------
+        item
+            Its id; it need not be known.
+        at_ms
+            The moment the slates would be for.
+        """
+        wanted = rules.wanted(at_ms, index) if len(rules) else None
+        scored = self._score([profile], [at_ms], index, wanted)
+        shown = self._rank_part(scored, index, book, rules, at_ms)
+        slot = index.slot(item)
+        at = np.flatnonzero(scored.candidates.slots == slot) if slot >= 0 else np.empty(0, np.int64)
+        found = []
+        for placement, slates in zip(self.settings.placements, shown, strict=True):
+            head = HEADS.index("new" if placement.only_new else "any")
+            scores = scores_of(book.serving[head], scored.candidates, scored.features)
+            verdict = rules.judge(scored.candidates, placement.name, at_ms, index)
+            places = np.flatnonzero(slates.slots[0] == slot) if slot >= 0 else at
+            way = Way(scored.candidates, at, scored.shown, with_ties(scores, scored.ties), verdict, places)
+            found.append(what_became(way, placement.name, placement.only_new, index, slot))
+        return found
 
     def _score(
         self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, wanted: Ints | None = None

@@ -26,6 +26,7 @@ from processors.rules import RULES_TOPIC
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
 from processors.slate import Ranker, RankingSettings, SlateItem, choices_of
 from processors.training import RANKER, TRAINING_TOPIC, example_bytes
+from processors.why_not import WhyNot
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
 _ORIGIN = "nearstream.origin"
@@ -150,6 +151,10 @@ class UsersPlane:
         moments = [now_ms] * len(profiles)
         slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, now_ms)
         return [[part.items(row, self._index) for row in range(len(profiles))] for part in slates]
+
+    def why_not(self, profile: Profile, item: str, now_ms: int) -> list[WhyNot]:
+        """What became of an item on its way into a user's slates, per placement."""
+        return self._ranker.why_not(profile, item, self._index, self.book, self.rules, now_ms)
 
     def _learn(self, events: Sequence[Event], profiles: dict[str, Profile], step: Step[Profile]) -> None:
         """Send what the first event of each user teaches the ranker, as long as nothing of the batch is folded in."""

@@ -30,6 +30,7 @@ from processors.signals import SIGNALS_TOPIC
 from processors.slate import SlateItem
 from processors.training import TRAINING_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC
+from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
 from streams.partition import PartitionProcessor, SourceBatch
 from streams.settings import Settings
@@ -154,6 +155,11 @@ class TopologyDriver:
         processor = self.processors["users"][self._partition(user_id.encode())]
         (profile,) = processor.store.read([user_id])
         return [part[0] for part in self.topology.users.recommend([profile or Profile()], self.now)]
+
+    def why_not(self, user_id: str, item: str) -> list[WhyNot]:
+        """What became of an item on its way into a user's slates at :attr:`now`, per placement."""
+        (profile,) = self.processors["users"][self._partition(user_id.encode())].store.read([user_id])
+        return self.topology.users.why_not(profile or Profile(), item, self.now)
 
     def process(self, plane: str, partition: int, batches: Iterable[SourceBatch], at: int) -> None:
         """Give a partition one micro-batch directly, as a replay of committed batches does."""

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from streams.cli import bench, demo, doctor, evaluate, replay, send, tail, topics, worker
+from streams.cli import bench, demo, doctor, evaluate, replay, send, tail, topics, why_not, worker
 from streams.cli.common import Commands, GlobalOptions
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
@@ -51,6 +51,7 @@ app.command("demo", rich_help_panel=_TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.command("send", rich_help_panel=_TRY, epilog=send.EXAMPLES)(send.send)
 app.command("replay", rich_help_panel=_TRY, epilog=replay.EXAMPLES)(replay.replay)
 app.command("tail", rich_help_panel=_LOOK, epilog=tail.EXAMPLES)(tail.tail)
+app.command("why-not", rich_help_panel=_LOOK, epilog=why_not.EXAMPLES)(why_not.why_not)
 app.command("topics", rich_help_panel=_LOOK, epilog=topics.EXAMPLES)(topics.topics)
 app.command("doctor", rich_help_panel=_LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("evaluate", rich_help_panel=_MEASURE, epilog=evaluate.EXAMPLES)(evaluate.evaluate)

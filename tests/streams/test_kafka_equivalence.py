@@ -13,13 +13,16 @@ import msgspec
 import pytest
 
 from processors.catalog import CATALOG_TOPIC
+from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS
 from processors.keys import partition_of
 from processors.signals import SIGNALS_TOPIC
 from processors.training import TRAINING_TOPIC
+from streams.cli.connections import consuming
 from streams.driver import TopologyDriver
 from streams.settings import Settings
 from streams.topology import BROADCAST_TOPICS
+from streams.why import why_not
 from streams.worker import Worker
 from tests.support import Headers, event, fresh_settings, produce_batch, read_topic
 
@@ -129,6 +132,13 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
             for records in read_topic(kafka, name)
         ]
         assert found == expected[name], name
+    with consuming(settings) as consumer:
+        absent = why_not(settings, consumer, "u1", "nowhere")
+        (home, _) = why_not(settings, consumer, "u1", "item-0")
+        with pytest.raises(NearstreamError, match="user 'nobody' is not known"):
+            why_not(settings, consumer, "nobody", "item-0")
+    assert [part.stage for part in absent] == ["unknown", "unknown"]
+    assert home.stage in ("shown", "rank")
     slates = [msgspec.json.decode(value) for records in expected["recommendations.v1"] for _, value, _ in records]
     assert {item["source"] for slate in slates for item in slate["items"]} >= {
         "together",

@@ -1,0 +1,86 @@
+"""Why an item is not in a slate: the first stage on its way that did not let it pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from processors.candidates import Candidates
+from processors.item_index import ItemIndex
+from processors.rule_book import Verdict
+from processors.sources.base import Flags, Floats, Ints
+
+
+class WhyNot(msgspec.Struct, frozen=True):
+    """What became of an item at a placement.
+
+    Parameters
+    ----------
+    stage
+        ``unknown``, ``unavailable``, ``not_proposed``, ``touched``, ``rule``, ``rank``, ``spread`` or ``shown``.
+    text
+        The same for people.
+    """
+
+    placement: str
+    stage: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is known of one user's candidates and slate.
+
+    Attributes
+    ----------
+    at
+        Number of the item among the candidates; empty if it is none.
+    shown
+        Which candidates anything true can be said of.
+    scores
+        By the weights of the placement.
+    places
+        Where the item stands in the slate, from 0; empty if it does not.
+    """
+
+    candidates: Candidates
+    at: Ints
+    shown: Flags
+    scores: Floats
+    verdict: Verdict
+    places: Ints
+
+
+def what_became(way: Way, placement: str, only_new: bool, index: ItemIndex, slot: int) -> WhyNot:
+    """The stage that ended the item's way, or where it stands.
+
+    Parameters
+    ----------
+    only_new
+        Whether the placement leaves out what the user has touched.
+    slot
+        The item's, -1 if it is not known.
+    """
+    if slot < 0:
+        return WhyNot(placement, "unknown", "no event and no row of the catalogue has named it, or it was withdrawn")
+    if len(way.places):
+        return WhyNot(placement, "shown", f"it is in the slate, at place {int(way.places[0]) + 1}")
+    if not index.facts.available[slot]:
+        return WhyNot(placement, "unavailable", "the catalogue says that it is not available")
+    if not len(way.at) or not way.shown[way.at[0]]:
+        return WhyNot(placement, "not_proposed", "no source proposes it for this user")
+    number = int(way.at[0])
+    if only_new and way.candidates.touched[number]:
+        return WhyNot(placement, "touched", "the user has touched it, and the placement shows only what is new")
+    removed_by = way.verdict.removed_by
+    if removed_by is not None and removed_by[number] >= 0:
+        return WhyNot(placement, "rule", f"rule {way.verdict.names[removed_by[number]]} removes it")
+    scores = way.verdict.applied_to(way.scores)
+    rivals = way.shown & np.isfinite(scores) & index.facts.available[way.candidates.slots]
+    if only_new:
+        rivals &= ~way.candidates.touched
+    place = int(np.count_nonzero(scores[rivals] > scores[number])) + 1
+    of = int(np.count_nonzero(rivals))
+    return WhyNot(placement, "rank", f"its score puts it at place {place} of {of} candidates: others rank higher")
