@@ -113,25 +113,31 @@ def _from_sources(candidates: Candidates) -> list[Floats]:
 
 
 def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
-    slots, visitors = candidates.slots, candidates.visitors
+    slots, now = candidates.slots, candidates.visitors.now_ms[candidates.rows]
+    # Users share many candidates: beyond the size of the index it is cheaper to look at each item once.
+    if len(slots) < len(index.trend):
+        standing = _standing(slots, index)
+    else:
+        standing = [column[slots] for column in _standing(np.arange(len(index.trend)), index)]
+    return [
+        *standing,
+        _nearness(now - index.facts.since[slots], DAY_MS),
+        _nearness(now - index.last_seen[slots], HOUR_MS),
+    ]
+
+
+def _standing(slots: Ints, index: ItemIndex) -> list[Floats]:
+    """What is known of items at any time: popularity at each scale, of all time, and within the category."""
     columns = []
     for scale, trends in enumerate(index.trends):
         top = index.popular(1, scale)
         popularity = np.exp2(np.minimum(trends[slots] - (trends[top[0]] if len(top) else 0.0), 0.0))
         columns += [popularity, np.sqrt(popularity)]
     most = index.most_visited(1)
-    visited = index.visits[slots]
+    visited, category = index.visits[slots], index.category[slots]
     visits = visited / (index.visits[most[0]] if len(most) else 1.0)
-    in_category = np.exp2(np.minimum(index.trend[slots] - index.category_trend[index.category[slots]], 0.0))
-    now = visitors.now_ms[candidates.rows]
-    return [
-        *columns,
-        visits,
-        np.sqrt(visits),
-        np.where((index.category[slots] > 0) & (visited > 0.0), in_category, 0.0),
-        _nearness(now - index.facts.since[slots], DAY_MS),
-        _nearness(now - index.last_seen[slots], HOUR_MS),
-    ]
+    in_category = np.exp2(np.minimum(index.trend[slots] - index.category_trend[category], 0.0))
+    return [*columns, visits, np.sqrt(visits), np.where((category > 0) & (visited > 0.0), in_category, 0.0)]
 
 
 def _of_history(candidates: Candidates, same: Floats) -> list[Floats]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -121,7 +122,8 @@ class Slates:
     propensities: Floats
     locale: Locale
     ignored: Counter[str]
-    _reasons: dict[tuple[int, int, int], tuple[Reason]] = field(default_factory=dict, init=False, repr=False)
+    _reasons: dict[int, tuple[tuple[Reason, ...], str]] = field(default_factory=dict, init=False, repr=False)
+    _made: list[list[list[Any]]] = field(default_factory=list, init=False, repr=False)
 
     def sample(self, placement: str, index: ItemIndex) -> Shown:
         """Some of the slates, for the figures of their quality."""
@@ -133,18 +135,27 @@ class Slates:
     def items(self, row: int, index: ItemIndex) -> list[SlateItem]:
         """The slate of one user."""
         ids, found, reasons = index.ids, list[SlateItem](), self._reasons
-        columns = (self.slots[row], self.scores[row], self.kinds[row], self.because[row], self.propensities[row])
-        for rank, (slot, score, kind, because, propensity) in enumerate(
-            zip(*(column.tolist() for column in columns), strict=True), 1
+        slots, scores, codes, propensities = self._lists(index)
+        for rank, (slot, score, code, propensity) in enumerate(
+            zip(slots[row], scores[row], codes[row], propensities[row], strict=True), 1
         ):
             if slot < 0:
                 break
-            about = kind, because, index.category[slot] if kind == CATEGORY else -1
-            reason = reasons.get(about)
-            if reason is None:
-                reason = reasons[about] = (reason_of(kind, because, slot, self.locale, index),)
-            found.append(SlateItem(ids[slot], rank, score, _SOURCES[kind], reason, propensity))
+            explained = reasons.get(code)
+            if explained is None:
+                kind, because = int(self.kinds[row, rank - 1]), int(self.because[row, rank - 1])
+                explained = (reason_of(kind, because, slot, self.locale, index),), _SOURCES[kind]
+                reasons[code] = explained
+            found.append(SlateItem(ids[slot], rank, score, explained[1], explained[0], propensity))
         return found
+
+    def _lists(self, index: ItemIndex) -> tuple[list[list[Any]], ...]:
+        """Slots, scores, codes that tell reasons apart, and propensities, made once for all rows."""
+        if not self._made:
+            about = np.where(self.kinds == CATEGORY, index.category[np.maximum(self.slots, 0)], self.because)
+            columns = self.slots, self.scores, about * len(KINDS) + self.kinds, self.propensities
+            self._made.extend(column.tolist() for column in columns)
+        return tuple(self._made)
 
 
 def choices_of(answers: Sequence[Answers], profiles: Sequence[Profile]) -> list[Choices]:
