@@ -6,10 +6,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from streams.broker import ApacheKafka, BrokerUnavailable, answers, missing_tools
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+# Timing never decides a test: machines are busy at times.
+settings.register_profile("nearstream", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("nearstream")
 
 
 @pytest.fixture(scope="session")
