@@ -53,11 +53,10 @@ HISTORY_FEATURES = (
     "own_weight",
     "own_in_category",
     "own_in_category_weight",
-    "touched",
 )
 """What the user did with the item: at all, how many items ago, how often, how long ago at several time scales, the same
 for users who come back after a pause, the last action on it, its decayed weight relative to the user's heaviest item,
-the same only if it is of the last item's category, and whether it was ever touched, however long ago."""
+the same only if it is of the last item's category. All are 0 for other items."""
 
 TASTE_FEATURES = (
     "category_share",
@@ -67,10 +66,12 @@ TASTE_FEATURES = (
     "brand_share",
     "brand_in_category",
     "price_near",
+    "touched",
 )
 """How it fits the user: share of its category in the user's interests and in the last items, whether that is the last
 item's category, the same for users who come back after a pause; share of its brand, the same only if it is of the last
-item's category; how near its price is to those of the user's items."""
+item's category; how near its price is to those of the user's items; whether the user ever touched it, however long
+ago."""
 
 
 def feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -88,24 +89,41 @@ def feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:
 def features_of(candidates: Candidates, index: ItemIndex) -> Features:
     """Features of the candidates, float32 of shape (features, candidates), rows as :func:`feature_names` names them."""
     same = _of_last_category(candidates, index)
-    parts = (
-        *_from_sources(candidates),
-        *_of_items(candidates, index),
-        *_of_history(candidates, same),
-        *_of_taste(candidates, index, same),
-    )
-    features = np.empty((len(parts), len(candidates)), np.float32)
-    for row, part in enumerate(parts):
-        features[row] = part
+    before = (*_from_sources(candidates), *_of_items(candidates, index))
+    own, after = _of_history(candidates, same), _of_taste(candidates, index, same)
+    features = np.zeros((len(before) + len(own) + len(after), len(candidates)), np.float32)
+    for row, column in enumerate(before):
+        if column is not None:
+            features[row] = column
+    for row, values in enumerate(own, len(before)):
+        features[row, candidates.history] = values
+    for row, column in enumerate(after, len(before) + len(own)):
+        features[row] = column
     return features
 
 
-def _from_sources(candidates: Candidates) -> list[Floats]:
+def own_rows(features: int) -> range:
+    """Rows of :func:`features_of`, of which there are so many, that are 0 for all but the users' own items."""
+    return range(features - len(TASTE_FEATURES) - len(HISTORY_FEATURES), features - len(TASTE_FEATURES))
+
+
+def silent_rows(candidates: Candidates) -> set[int]:
+    """Rows of :func:`features_of` that are 0 because their sources proposed nothing."""
+    proposing = {name for part in candidates.blocks.values() if len(part.block.rows) for name in part.columns}
+    silent = [at for at, name in enumerate(candidates.values) if name not in proposing]
+    return {row for at in silent for row in (2 * at, 2 * at + 1)}
+
+
+def _from_sources(candidates: Candidates) -> list[Floats | None]:
     filled = np.flatnonzero(np.diff(candidates.begins))
     begins = candidates.begins[filled]
     lengths = np.diff(candidates.begins)[filled]
-    columns = []
-    for value in candidates.values.values():
+    columns: list[Floats | None] = []
+    silent = silent_rows(candidates)
+    for at, value in enumerate(candidates.values.values()):
+        if 2 * at in silent:
+            columns += [None, None]
+            continue
         best = np.maximum.reduceat(value, begins) if len(begins) else value
         share = value / np.repeat(np.where(best > 0.0, best, 1.0), lengths)
         columns += [share, np.sqrt(share)]
@@ -141,29 +159,22 @@ def _standing(slots: Ints, index: ItemIndex) -> list[Floats]:
 
 
 def _of_history(candidates: Candidates, same: Floats) -> list[Floats]:
-    """Features of the user's own items; ``same`` says which candidates are of the last item's category."""
-    visitors, at, n = candidates.visitors, candidates.history, len(candidates)
-    age = visitors.now_ms[visitors.rows] - visitors.times
-
-    def column(values: Floats) -> Floats:
-        found = np.zeros(n)
-        found[at] = values
-        return found
-
+    """Features of the users' own items, one value per item; ``same`` says which are of the last item's category."""
+    visitors = candidates.visitors
+    age, of_last = visitors.now_ms[visitors.rows] - visitors.times, same[candidates.history]
     position = 1.0 / (1.0 + visitors.positions.astype(np.float64))
-    own, weight = column(np.ones(len(at))), column(_relative_weights(visitors))
+    weight = _relative_weights(visitors)
     return [
-        own,
-        column(position),
-        *(column((visitors.positions == p).astype(np.float64)) for p in range(3)),
-        column(1.0 - 1.0 / visitors.counts),
-        *(column(_nearness(age, scale)) for scale in _AGES_MS),
-        column(position * _paused(visitors)[visitors.rows]),
-        *(column((visitors.actions == number).astype(np.float64)) for number in (1, 2, 3)),
+        np.ones(len(visitors.rows)),
+        position,
+        *((visitors.positions == p).astype(np.float64) for p in range(3)),
+        1.0 - 1.0 / visitors.counts,
+        *(_nearness(age, scale) for scale in _AGES_MS),
+        position * _paused(visitors)[visitors.rows],
+        *((visitors.actions == number).astype(np.float64) for number in (1, 2, 3)),
         weight,
-        own * same,
-        weight * same,
-        candidates.touched.astype(np.float64),
+        of_last,
+        weight * of_last,
     ]
 
 
@@ -204,6 +215,7 @@ def _of_taste(candidates: Candidates, index: ItemIndex, same: Floats) -> list[Fl
         brand,
         brand * same,
         _price_nearness(candidates, index),
+        candidates.touched.astype(np.float64),
     ]
 
 
