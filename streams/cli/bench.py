@@ -112,6 +112,22 @@ def memory(
 
 
 @app.command()
+def ranking(
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Event file; by default the simulator."),
+    ] = None,
+    events: Annotated[int, typer.Option(min=0, help="Events learned before; 0: 20,000.")] = 0,
+    users: Annotated[int, typer.Option(min=1, help="Users ranked for at once.")] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Microseconds of CPU that ranking alone takes per user. No broker needed."""
+    from bench.ranking import run_ranking
+
+    _say(run_ranking(data, events or None, users), as_json)
+
+
+@app.command()
 def peers(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
     events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,

@@ -1,0 +1,122 @@
+"""``nearstream bench ranking``: what ranking alone costs per user, without a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import process_time
+from typing import Any
+
+import msgspec
+
+from bench.load import LoadEvent, load_of
+from processors.candidates import Gatherer
+from processors.profile import Profile
+from processors.slate import Ranker
+from streams.driver import TopologyDriver
+from streams.settings import Settings
+
+_BATCH = 500
+_STEP_MS = 1000
+_START_MS = 1_700_000_000_000
+
+
+class RankingResult(msgspec.Struct):
+    """Result, one JSON line. Times are CPU-microseconds per user, the best and the middle one of ``runs``.
+
+    ``rank_us`` is all from profiles to finished slates of every placement: candidates, features, scores, rules,
+    reasons. ``messages_us`` is making the messages' items of them, which comes on top.
+    """
+
+    data: str
+    events: int
+    users: int
+    candidates: float
+    history: float
+    placements: int
+    runs: int
+    rank_us: float
+    rank_us_median: float
+    gather_us: float
+    messages_us: float
+
+
+def run_ranking(
+    data: Path | None = None,
+    events: int | None = None,
+    users: int = 200,
+    runs: int = 30,
+    seen: tuple[int, int] = (20_000, 2_000),
+) -> RankingResult:
+    """Learn from events through the driver, then rank the users who came last again and again.
+
+    Parameters
+    ----------
+    data, events
+        Event file, and how many of its events; the simulator without one.
+    users
+        How many to rank for in one pass.
+    runs
+        Passes measured.
+    seen
+        Shoppers and products of the simulator.
+    """
+    load = load_of(data, events or 20_000, *seen)
+    driver = _learned(load.events)
+    plane, index, now = driver.topology.users, driver.topology.index, driver.now
+    profiles = _latest(driver, load.events, users)
+    moments = [profile.last_seen for profile in profiles]
+    ranking = driver.settings.users.ranking
+    ranker, gatherer = Ranker(ranking), Gatherer(ranking.sources)
+    slates = ranker.rank(profiles, moments, index, plane.book, plane.rules, now)
+    rank = _timed(lambda: ranker.rank(profiles, moments, index, plane.book, plane.rules, now), runs)
+    gather = _timed(lambda: gatherer.gather(profiles, moments, index), runs)
+    messages = _timed(lambda: [[part.items(row, index) for row in range(len(profiles))] for part in slates], runs)
+    n = max(len(profiles), 1)
+    return RankingResult(
+        data=load.name,
+        events=len(load.events),
+        users=len(profiles),
+        candidates=round(len(gatherer.gather(profiles, moments, index)) / n, 1),
+        history=round(sum(len(profile.item_ids) for profile in profiles) / n, 1),
+        placements=len(ranking.placements),
+        runs=runs,
+        rank_us=_per_user(min(rank), n),
+        rank_us_median=_per_user(median(rank), n),
+        gather_us=_per_user(min(gather), n),
+        messages_us=_per_user(min(messages), n),
+    )
+
+
+def _learned(events: list[LoadEvent]) -> TopologyDriver:
+    settings = Settings()
+    topics = msgspec.structs.replace(settings.topics, partitions=1)
+    driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics), publish=False)
+    for n, at in enumerate(range(0, len(events), _BATCH)):
+        per_topic: dict[str, list[Any]] = {}
+        for event in events[at : at + _BATCH]:
+            per_topic.setdefault(event.topic, []).append((event.key.encode(), event.value, ()))
+        for topic, records in per_topic.items():
+            driver.pipe_batch(topic, records, _START_MS + n * _STEP_MS)
+    driver.flush()
+    return driver
+
+
+def _latest(driver: TopologyDriver, events: list[LoadEvent], users: int) -> list[Profile]:
+    last = list(dict.fromkeys(event.key for event in reversed(events)))[:users]
+    found = driver.processors["users"][0].store.read(last)
+    return [profile for profile in found if profile is not None]
+
+
+def _timed(run: Callable[[], object], runs: int) -> list[float]:
+    taken = []
+    for _ in range(runs):
+        begun = process_time()
+        run()
+        taken.append(process_time() - begun)
+    return taken
+
+
+def _per_user(seconds: float, users: int) -> float:
+    return round(seconds / users * 1e6, 1)
