@@ -13,6 +13,7 @@ from streams.app import FaustApp
 from streams.broadcast import BroadcastReader
 from streams.contact import BrokerContact
 from streams.metrics import Metrics
+from streams.rule_watch import RuleWatch
 from streams.runner import PartitionRunner
 from streams.settings import Settings
 from streams.topology import Topology
@@ -50,6 +51,7 @@ class Health:
         self._progress: dict[TP, tuple[int, float]] = {}
         self._reread_at: dict[TP, float] = {}
         self._in_group = False
+        self._rules = RuleWatch(worker.topology.users.rules, worker.topology.index)
 
     def joined(self) -> None:
         """Note that the group has assigned partitions."""
@@ -129,8 +131,15 @@ class Health:
         metrics.read_model_evictions.set(self._worker.topology.index.evictions)
         metrics.read_model_age.set(max(0.0, time() - self._worker.reader.changed_at))
         self._refresh_ranker()
+        self._refresh_rules()
         metrics.broker_silence.set(self._worker.contact.silent_s)
         metrics.ready.set(0 if self.unready() else 1)
+
+    def _refresh_rules(self) -> None:
+        # Half a read model would have rules look as if they matched nothing.
+        if self._worker.reader.complete.is_set():
+            for state, count in self._rules.look(int(time() * 1000)).items():
+                self._worker.metrics.rules.labels(state).set(count)
 
     def _refresh_ranker(self) -> None:
         self._worker.metrics.refresh_quality()

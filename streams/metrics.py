@@ -78,6 +78,9 @@ class Metrics:
         )
         self.ranker_alarms = gauge("ranker_drift_alarms", "Drift alarms of the ranker so far.")
         self.ranker_rollbacks = gauge("ranker_rollbacks", "Times the ranker's weights went back to good ones so far.")
+        self.rules = gauge(
+            "rules", "Business rules known, in conflict with another, without an item they match, refused.", "state"
+        )
         self.quality = LiveQuality()
         self._quality = {
             name: gauge(f"quality_{name}", text, *labels)

@@ -20,6 +20,7 @@ import yaml
 from processors.quality import Choices, Observations, Shown
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.metrics import STEPS, Metrics
+from streams.rule_watch import STATES
 from streams.settings import Settings, WorkerSettings, load_settings
 from streams.topology import build_topology
 
@@ -366,6 +367,8 @@ def _work(metrics: Metrics) -> None:
     metrics.ranker_examples.inc(20)
     for order in ("learned", "covisitation"):
         metrics.ranker_gain.labels(order).set(0.2)
+    for state in STATES:
+        metrics.rules.labels(state).set(1 if state == "known" else 0)
     metrics.ready.set(1)
 
 

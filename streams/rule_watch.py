@@ -1,0 +1,56 @@
+"""Telling people of rules that cannot do what they were meant to: contradictory, without effect, or too many."""
+
+from __future__ import annotations
+
+import logging
+
+from processors.item_index import ItemIndex
+from processors.rule_book import RuleBook
+
+logger = logging.getLogger(__name__)
+
+STATES = ("known", "conflicts", "without_items", "refused")
+"""What is counted: rules known, pairs that contradict each other, rules in force that match no item, rules refused."""
+
+
+class RuleWatch:
+    """Counts what is wrong with the rules, and logs each finding once for as long as it lasts.
+
+    Parameters
+    ----------
+    rules, index
+        The read models it looks at; it changes neither.
+
+    Examples
+    --------
+    >>> from processors.rules import Items, Rule
+    >>> rules = RuleBook()
+    >>> rules.apply("no-tents", Rule("exclude", Items(ids=("tent",))))
+    >>> RuleWatch(rules, ItemIndex()).look(now_ms=1_700_000_000_000)
+    {'known': 1, 'conflicts': 0, 'without_items': 1, 'refused': 0}
+    """
+
+    def __init__(self, rules: RuleBook, index: ItemIndex) -> None:
+        self._rules, self._index = rules, index
+        self._told: frozenset[str] = frozenset()
+
+    def look(self, now_ms: int) -> dict[str, int]:
+        """Count per state of :data:`STATES`, and log what is new.
+
+        Complexity: a pass over all items per rule in force; nothing without rules.
+
+        Parameters
+        ----------
+        now_ms
+            The moment at which rules must be in force, milliseconds since the epoch.
+        """
+        rules = self._rules
+        useless = rules.useless(now_ms, self._index) if len(rules) else []
+        findings = [*rules.conflicts, *(f"rule {name} matches no item there is" for name in useless)]
+        if rules.refused:
+            findings.append(f"{rules.refused} rules left out: there are {len(rules)} already, withdraw some")
+        for finding in findings:
+            if finding not in self._told:
+                logger.warning("%s", finding)
+        self._told = frozenset(findings)
+        return dict(zip(STATES, (len(rules), len(rules.conflicts), len(useless), rules.refused), strict=True))
