@@ -49,6 +49,9 @@ WindowBlocks = Annotated[int, msgspec.Meta(ge=8, le=1024)]
 ItemDays = Annotated[float, msgspec.Meta(ge=0.0, le=36_500.0)]
 """Age of an item, in days."""
 
+Groups = Annotated[int, msgspec.Meta(ge=0, le=64)]
+"""Interest groups; every user is compared with each."""
+
 Examples = Annotated[int, msgspec.Meta(ge=0, le=256)]
 """Training examples per micro-batch."""
 

@@ -21,6 +21,7 @@ import numpy as np
 from river.drift import ADWIN
 
 from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
+from processors.groups import GroupsSettings, GroupsState
 from processors.ranker import BUCKETS, HEADS, carried_over, fallback_weights
 from processors.sources.base import Floats, Ints
 from processors.training import Examples
@@ -46,6 +47,8 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ADWIN's delta: how often it may cry wolf.
     boldness
         What the sums of squared gradients are multiplied with after a change of the world.
+    groups
+        Of the interest groups.
     """
 
     learning_rate: PositiveRate = 0.4
@@ -54,6 +57,7 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window_blocks: WindowBlocks = 256
     drift_confidence: Confidence = 0.002
     boldness: Share = 0.1
+    groups: GroupsSettings = GroupsSettings()
 
 
 class Good(msgspec.Struct, array_like=True):
@@ -65,7 +69,7 @@ class Good(msgspec.Struct, array_like=True):
 
 
 class ModelState(msgspec.Struct, array_like=True):
-    """The ranker's state.
+    """The ranker's state, and that of the interest groups, which learn from the same messages.
 
     ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, buckets + 1, features), the
     first bucket being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
@@ -86,6 +90,7 @@ class ModelState(msgspec.Struct, array_like=True):
     fallback: bool = False
     alarms: int = 0
     rollbacks: int = 0
+    groups: GroupsState = msgspec.field(default_factory=GroupsState)
 
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):

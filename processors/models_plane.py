@@ -12,6 +12,7 @@ import msgspec
 
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
+from processors.groups import GROUPS, GroupKeeper
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.rules import RULES_TOPIC, read_rule
@@ -42,6 +43,7 @@ class ModelsPlane:
 
     def __init__(self, settings: ModelsSettings, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._keeper = ModelKeeper(settings)
+        self._groups = GroupKeeper(settings.groups)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode
@@ -52,7 +54,7 @@ class ModelsPlane:
         step: Step[ModelState] = Step()
         (known,) = read([RANKER])
         state = known or ModelState()
-        before = state.version
+        before = state.version, state.groups.learned
         for record in batch:
             try:
                 if record.topic == RULES_TOPIC:
@@ -63,17 +65,23 @@ class ModelsPlane:
                 self._refuse(record, str(error), partition, step)
             else:
                 step.outcomes[record.topic, "applied"] += 1
-        if state.version > before:
+        if (state.version, state.groups.learned) != before:
+            due = self._groups.due(state.groups)
             step.states[RANKER] = state
             view = self._encode(self._keeper.view(state))
             step.outputs.append(Output(MODELS_TOPIC, partition, RANKER.encode(), view))
+            if due:
+                groups = self._encode(self._groups.view(state.groups))
+                step.outputs.append(Output(MODELS_TOPIC, partition, GROUPS.encode(), groups))
         return step
 
     def _learn(self, record: SourceRecord, state: ModelState) -> None:
         examples = self._decode(record.value or b"")
         if examples.model != RANKER:
             raise ValueError(f"model: {examples.model!r}, expected {RANKER!r}")
+        examples.interests.rows()
         self._keeper.learn(state, examples)
+        self._groups.learn(state.groups, examples.interests)
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
         try:

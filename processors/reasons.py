@@ -78,6 +78,10 @@ KINDS = (
         {"en": "Popular in {category}", "zh": "{category} 中的热门"}, linked=True,
     ),
     Kind(
+        "people_like_you", "group", None, ("group",),
+        {"en": "People with your interests like this", "zh": "与您兴趣相近的人喜欢"},
+    ),
+    Kind(
         "new", "fresh", None, ("fresh", "item_fresh"),
         {"en": "New", "zh": "新品上架"},
     ),

@@ -14,6 +14,7 @@ import msgspec
 from processors.bounds import MAX_MS
 from processors.dead_letters import Origin, dead_letter
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
+from processors.groups import INTERESTS_BYTES, interests_of
 from processors.intake import Intake, Refusal
 from processors.item_index import ItemIndex
 from processors.keys import partition_of
@@ -102,7 +103,7 @@ class UsersPlane:
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
         self._placements = settings.ranking.placements
-        fitting = (max_message_bytes - LINK_BYTES) // example_bytes(self._ranker.features)
+        fitting = (max_message_bytes - LINK_BYTES - INTERESTS_BYTES) // example_bytes(self._ranker.features)
         self._lessons = min(settings.ranking.training_examples, fitting)
         self.book = ModelBook(self._ranker.features)
         self.rules = RuleBook()
@@ -171,6 +172,7 @@ class UsersPlane:
         asked = [profiles[user] for user in first]
         answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
         step.quality.choices.extend(choices_of(answers, asked))
+        examples.interests = interests_of(asked, list(first.values()))
         receiver = partition_of(RANKER, self._partitions)
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))

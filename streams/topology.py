@@ -6,6 +6,7 @@ from typing import Any
 from processors.catalog import CATALOG_TOPIC
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
+from processors.groups import GROUPS, decode_groups
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.model_book import ModelBook, decode_model
@@ -112,7 +113,9 @@ class Topology:
 
         Whoever runs the topology does so between two steps of its planes.
         """
-        if topic == MODELS_TOPIC:
+        if topic == MODELS_TOPIC and key == GROUPS.encode():
+            self.index.groups.apply(decode_groups(value))
+        elif topic == MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
         elif topic == BROADCAST_RULES_TOPIC:
             self.users.rules.apply(key.decode(), decode_rule(value))

@@ -4,6 +4,7 @@ To add one, write its file and name it in :data:`ALL`; everything else (merging,
 suite, the ablation) follows.
 """
 
+from processors.sources.alike import PeopleLikeYou
 from processors.sources.base import Block, Source, SourceSettings, Visitors
 from processors.sources.category import CategoryTop
 from processors.sources.content import ContentNeighbourhood
@@ -22,6 +23,7 @@ ALL: tuple[type[Source], ...] = (
     SecondHop,
     ContentNeighbourhood,
     Fresh,
+    PeopleLikeYou,
 )
 """All sources. The order decides nothing but that of the columns."""
 

@@ -52,6 +52,8 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         New items of each of the categories of the user's last three items.
     fresh_age_ms
         How long an item counts as new.
+    group_items
+        Top items of the user's interest group.
     """
 
     off: tuple[str, ...] = ()
@@ -67,6 +69,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content_neighbours: Listed = 20
     fresh_items: Newest = 8
     fresh_age_ms: Age = 604_800_000
+    group_items: Listed = 20
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def test_gradients_do_not_depend_on_where_items_came_to_lie(seed: int, shuffle: 
     world = random_world(seed)
     order = list(world.views)
     shuffle.shuffle(order)
-    other = World({item: world.views[item] for item in order}, world.users, world.settings)
+    other = World({item: world.views[item] for item in order}, world.users, world.settings, groups=world.groups)
     random = np.random.default_rng(seed)
     chosen = [str(random.choice(sorted(world.known()) or ["none"])) for _ in world.users]
 

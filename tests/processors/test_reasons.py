@@ -35,25 +35,34 @@ def check_true(world: World, user: Profile, item: SlateItem) -> str:
         added = {recent[0]: sum(walks)}
     elif reason.kind in ("similar", "alike"):
         added = alike(world, recent, item.item_id)[("similar", "alike").index(reason.kind)]
-    elif reason.kind == "new":
-        assert 0 <= NOW - world.views[item.item_id].since < sources.fresh_age_ms
-    elif reason.kind == "viewed_before":
-        assert touched(user, item.item_id)
-    elif reason.kind == "popular_in_category":
-        category = world.views[item.item_id].category
-        assert category is not None
-        assert reason.category == category
-        last = [own for own in recent[:3] if own in world.views]
-        assert category in [world.views[own].category for own in last]
     else:
-        scores = {"trending": ("0", "1"), "popular": ("visits",)}[reason.kind]
-        assert item.item_id in [name for score in scores for name in world.best(score, sources.popular_items)]
+        check_unlinked(world, user, item.item_id, reason)
     if added:
         assert reason.item_id is not None
         assert added[reason.item_id] == pytest.approx(max(added.values()))
         assert added[reason.item_id] > 0.0
     assert (reason.item_id is not None) == bool(added)
     return reason.kind
+
+
+def check_unlinked(world: World, user: Profile, item: str, reason: Reason) -> None:
+    """Make sure of a reason that names none of the user's own items."""
+    if reason.kind == "people_like_you":
+        (number,) = world.index().groups.of([user])
+        assert item in world.groups[number].items[: world.settings.sources.group_items]
+    elif reason.kind == "new":
+        assert 0 <= NOW - world.views[item].since < world.settings.sources.fresh_age_ms
+    elif reason.kind == "viewed_before":
+        assert touched(user, item)
+    elif reason.kind == "popular_in_category":
+        category = world.views[item].category
+        assert category is not None
+        assert reason.category == category
+        last = [own for own in user.item_ids[:-4:-1] if own in world.views]
+        assert category in [world.views[own].category for own in last]
+    else:
+        scores = {"trending": ("0", "1"), "popular": ("visits",)}[reason.kind]
+        assert item in [name for score in scores for name in world.best(score, world.settings.sources.popular_items)]
 
 
 def alike(world: World, recent: list[str], item: str) -> tuple[dict[str, float], dict[str, float]]:

@@ -39,7 +39,7 @@ def test_a_slate_is_as_long_as_its_size_and_what_is_published_allow(seed: int) -
 @given(seeds)
 def test_a_user_gets_the_same_slates_alone_as_among_others(seed: int) -> None:
     world = random_world(seed)
-    alone = [World(world.views, [user], world.settings).slates() for user in world.users]
+    alone = [World(world.views, [user], world.settings, groups=world.groups).slates() for user in world.users]
     assert world.slates() == [[slates[n][0] for slates in alone] for n in range(2)]
 
 

@@ -31,7 +31,9 @@ def test_every_source_conforms_in_a_world_of_visits(source: type[Source], seed: 
     world = random_world(seed)
 
     def index(backwards: bool) -> ItemIndex:
-        return index_of(world.views, backwards)
+        index = index_of(world.views, backwards)
+        index.groups.apply(world.groups)
+        return index
 
     check_source(source, world.settings.sources, index, world.users, NOW)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from processors.groups import DIMENSIONS, GroupView
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
 from processors.keys import FINGERPRINT_BYTES, fingerprint
@@ -61,6 +62,7 @@ def profile(
         item_weights=list(weights) or [1.0] * len(items),
         item_actions=list(actions) or ["view"] * len(items),
         last_seen=max(times, default=NOW),
+        events=sum(counts) or len(items),
         older_items=b"".join(map(fingerprint, older)),
     )
 
@@ -80,12 +82,14 @@ class World:
     users: list[Profile]
     settings: RankingSettings = field(default_factory=RankingSettings)
     rules: RuleBook = field(default_factory=RuleBook)
+    groups: tuple[GroupView, ...] = ()
 
     def index(self) -> ItemIndex:
         """All views, applied."""
         index = ItemIndex(neighbours=WIDTH, embedding_size=SIZE)
         for item, published in self.views.items():
             index.apply(item, published)
+        index.groups.apply(self.groups)
         return index
 
     def ranked(self) -> list[Slates]:
@@ -120,6 +124,17 @@ class World:
             return value, fingerprint(item)[::-1]
 
         return sorted(self.views, key=key, reverse=True)[:k]
+
+
+def random_groups(random: np.random.Generator, names: Sequence[str]) -> tuple[GroupView, ...]:
+    """No groups to a few, with some of the items and some that nobody knows."""
+    views = []
+    for _ in range(random.integers(0, 4)):
+        items = tuple(random.permutation([*names, "unknown 0"])[:8].tolist())
+        weights = tuple(np.linspace(1.0, 0.1, len(items)).tolist())
+        centre = random.normal(0.0, 0.2, DIMENSIONS).astype("<f4").tobytes()
+        views.append(GroupView(centre, 0.5, ("tents",), items, weights))
+    return tuple(views)
 
 
 def random_world(seed: int) -> World:
@@ -173,4 +188,6 @@ def random_world(seed: int) -> World:
         position_decay=float(random.choice([0.8, 1.0, random.random()])),
         popular_items=int(random.choice([0, 3, 60])),
     )
-    return World(views, users, RankingSettings(placements=placements, sources=sources))
+    return World(
+        views, users, RankingSettings(placements=placements, sources=sources), groups=random_groups(random, names)
+    )
