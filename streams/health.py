@@ -132,6 +132,7 @@ class Health:
         metrics.read_model_age.set(max(0.0, time() - self._worker.reader.changed_at))
         self._refresh_ranker()
         self._refresh_rules()
+        self._refresh_groups()
         metrics.broker_silence.set(self._worker.contact.silent_s)
         metrics.ready.set(0 if self.unready() else 1)
 
@@ -140,6 +141,12 @@ class Health:
         if self._worker.reader.complete.is_set():
             for state, count in self._rules.look(int(time() * 1000)).items():
                 self._worker.metrics.rules.labels(state).set(count)
+
+    def _refresh_groups(self) -> None:
+        gauge = self._worker.metrics.groups
+        gauge.clear()  # a group's top category changes, and its old series must not stay
+        for number, view in enumerate(self._worker.topology.index.groups.views):
+            gauge.labels(str(number), view.labels[0] if view.labels else "").set(view.share)
 
     def _refresh_ranker(self) -> None:
         self._worker.metrics.refresh_quality()

@@ -78,6 +78,12 @@ class Metrics:
         )
         self.ranker_alarms = gauge("ranker_drift_alarms", "Drift alarms of the ranker so far.")
         self.ranker_rollbacks = gauge("ranker_rollbacks", "Times the ranker's weights went back to good ones so far.")
+        self.groups = gauge(
+            "interest_group_share",
+            "Share of users in an interest group, by number and top category.",
+            "group",
+            "category",
+        )
         self.rules = gauge(
             "rules", "Business rules known, in conflict with another, without an item they match, refused.", "state"
         )

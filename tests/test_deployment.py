@@ -367,6 +367,7 @@ def _work(metrics: Metrics) -> None:
     metrics.ranker_examples.inc(20)
     for order in ("learned", "covisitation"):
         metrics.ranker_gain.labels(order).set(0.2)
+    metrics.groups.labels("0", "tents").set(0.4)
     for state in STATES:
         metrics.rules.labels(state).set(1 if state == "known" else 0)
     metrics.ready.set(1)
