@@ -111,6 +111,7 @@ class LiveQuality:
 
         ``hit_rate`` (head, user, depth), ``reciprocal_rank`` (head, user), ``calibration`` (head; what the ranker
         expected of its first candidate over what came true), ``coverage`` (placement; distinct items per place),
+        ``inequality`` (placement; Gini coefficient of how often each item shown was shown: 0 if all alike),
         ``novelty`` (placement; mean self-information in bits), ``diversity`` (placement; share of pairs in a slate that
         are of different categories).
         """
@@ -122,6 +123,7 @@ class LiveQuality:
                     found["calibration", name[1]] = mean.get() / came_true
         for placement, distinct in self._coverage.items():
             found["coverage", placement] = distinct.share()
+            found["inequality", placement] = distinct.inequality()
         return found
 
     def _update(self, value: float, *name: str) -> None:
@@ -178,3 +180,10 @@ class _Distinct:
 
     def share(self) -> float:
         return len(self._counts) / max(len(self._recent), 1)
+
+    def inequality(self) -> float:
+        counts = np.sort(np.fromiter(self._counts.values(), np.float64, len(self._counts)))
+        if not len(counts):
+            return 0.0
+        ranks = np.arange(1, len(counts) + 1)
+        return float(2.0 * (ranks * counts).sum() / (len(counts) * counts.sum()) - (len(counts) + 1) / len(counts))

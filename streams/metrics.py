@@ -98,6 +98,10 @@ class Metrics:
                 "reciprocal_rank": ("Mean reciprocal rank of the item chosen, lately.", ("head", "user")),
                 "calibration": ("What the ranker expected of its first candidate over what came true.", ("head",)),
                 "coverage": ("Distinct items per place of the slates, lately.", ("placement",)),
+                "inequality": (
+                    "Gini coefficient of how often items were shown, among those shown at all, lately.",
+                    ("placement",),
+                ),
                 "novelty": ("Mean self-information of the items shown, in bits, lately.", ("placement",)),
                 "diversity": ("Share of pairs in a slate that are of different categories, lately.", ("placement",)),
             }.items()

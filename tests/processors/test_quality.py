@@ -65,6 +65,19 @@ def test_variety_of_slates() -> None:
     assert figures["diversity", "home"] == pytest.approx((2 / 3 + 1) / 2), "items without a category are like nothing"
 
 
+def test_inequality_is_that_of_gini() -> None:
+    def gini(*counts: int) -> float:
+        quality = LiveQuality()
+        slots = np.repeat(np.arange(len(counts)), counts)[:, None]
+        quality.take(Observations(shown=[Shown("home", slots, np.zeros_like(slots), np.full(slots.shape, 0.1))]))
+        return quality.figures()["inequality", "home"]
+
+    assert gini(5, 5, 5, 5) == pytest.approx(0.0)
+    assert gini(1, 3) == pytest.approx(0.25)
+    pairs = [abs(a - b) for a in (1, 2, 7, 40) for b in (1, 2, 7, 40)]
+    assert gini(7, 1, 40, 2) == pytest.approx(sum(pairs) / (2 * 4 * 50))
+
+
 def test_coverage_looks_back_a_bounded_way() -> None:
     quality = LiveQuality(window=1)
     for item in range(30):
