@@ -30,7 +30,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     off
-        Names of sources that are left out.
+        Names of sources that are left out; an empty list has them all.
     recent_items
         Recent items whose neighbours are candidates.
     next_items
@@ -56,7 +56,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Top items of the user's interest group.
     """
 
-    off: tuple[str, ...] = ()
+    off: tuple[str, ...] = ("group",)
     recent_items: Reach = 30
     next_items: Reach = 3
     position_decay: Share = 0.8

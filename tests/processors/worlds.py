@@ -183,6 +183,7 @@ def random_world(seed: int) -> World:
         Placement("discover", only_new=True, size=int(random.integers(1, 30))),
     )
     sources = SourceSettings(
+        off=(),
         recent_items=int(random.integers(0, 12)),
         next_items=int(random.integers(0, 5)),
         position_decay=float(random.choice([0.8, 1.0, random.random()])),

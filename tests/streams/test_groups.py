@@ -3,14 +3,18 @@
 from typing import Any
 
 from processors.candidates import Gatherer
+from processors.slate import RankingSettings
 from processors.sources import SourceSettings
+from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver
+from streams.settings import Settings
 from tests.streams.test_driver import click, slates
 
 
 def test_what_a_group_chooses_reaches_members_that_nothing_else_leads_to_it() -> None:
     """Campers and readers look at categories of their own, one item a session, so that nothing is viewed together."""
-    driver = TopologyDriver()
+    ranking = RankingSettings(sources=SourceSettings(off=()))
+    driver = TopologyDriver(Settings(users=UsersSettings(ranking=ranking)))
     second = 0
 
     def look(user: str, item: str, category: str) -> None:
@@ -33,7 +37,7 @@ def test_what_a_group_chooses_reaches_members_that_nothing_else_leads_to_it() ->
     driver.read("recommendations.v1")
     look("new camper", "rope 3", "camping")
     message: dict[str, Any] = slates(driver)["new camper", "discover"]
-    source = Gatherer(SourceSettings()).gather(
+    source = Gatherer(SourceSettings(off=())).gather(
         [driver.state("users")["new camper"]], [driver.now], driver.topology.index
     )
     proposed = {driver.topology.index.ids[slot] for slot in source.slots[source.proposed["group"]].tolist()}
