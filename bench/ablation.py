@@ -21,7 +21,17 @@ from processors.features import features_of
 from processors.item_index import ItemIndex
 from processors.model_state import ModelsSettings
 from processors.profile import Profile
-from processors.ranker import BUCKETS, HEADS, Answers, ask, buckets_of, fallback_weights, scores_of
+from processors.ranker import (
+    BUCKETS,
+    HEADS,
+    WEIGHT_ROWS,
+    Answers,
+    ask,
+    buckets_of,
+    fallback_weights,
+    rows_of_bucket,
+    scores_of,
+)
 from processors.reasons import holds
 from processors.slate import Ranker
 from processors.sources import ALL
@@ -98,7 +108,7 @@ class Variant:
     ranks: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
 
     def __post_init__(self) -> None:
-        self.weights = np.zeros((len(HEADS), BUCKETS + 1, len(self.used)))
+        self.weights = np.zeros((len(HEADS), WEIGHT_ROWS, len(self.used)))
         self.squares = np.full(self.weights.shape, ModelsSettings().first_square)
 
     def start(self, names: tuple[str, ...]) -> None:
@@ -117,12 +127,14 @@ class Variant:
         self, head: int, candidates: Candidates, features: Features, ties: Floats, listed: Flags, slot: int
     ) -> int:
         """Rank of the item, 0 if it is not among those listed; learned from afterwards."""
-        bucket = int(buckets_of(candidates.visitors.profiles)[0]) if self.buckets else 0
-        effective = np.repeat((self.weights[head, 0] + self.weights[head, bucket + 1])[None], BUCKETS, axis=0)
-        scores = scores_of(effective, candidates, features)
+        visitors = candidates.visitors
+        bucket = int(buckets_of(visitors.profiles, visitors.now_ms)[0])
+        rows = rows_of_bucket(bucket) if self.buckets else (0,)
+        weights = np.repeat(self.weights[head, list(rows)].sum(axis=0)[None], BUCKETS, axis=0)
+        scores = scores_of(weights, candidates, features)
         answers: Answers = ask(scores, scores, ties, candidates, features, listed, np.array([slot]))
         for gradient in answers.gradients:
-            for row in (0, bucket + 1) if self.buckets else (0,):
+            for row in rows:
                 masked = gradient * self.used
                 self.squares[head, row] += masked * masked
                 step = ModelsSettings().learning_rate * masked / np.sqrt(self.squares[head, row])

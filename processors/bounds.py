@@ -58,6 +58,12 @@ Examples = Annotated[int, msgspec.Meta(ge=0, le=256)]
 Places = Annotated[int, msgspec.Meta(ge=1, le=100)]
 """Places of a slate."""
 
+Power = Annotated[float, msgspec.Meta(ge=0.0, le=10.0)]
+"""Exponent of a falling weight."""
+
+MAX_STEPS = 128
+"""The longest distance that a byte with a sign holds."""
+
 Steps = Annotated[int, msgspec.Meta(ge=0, le=127)]
 """Steps within a session; signals carry them in a byte."""
 

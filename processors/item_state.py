@@ -6,7 +6,7 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
-from processors.bounds import EmbeddingSize, HalfLife, Neighbours, RowBytes, Steps
+from processors.bounds import MAX_STEPS, EmbeddingSize, HalfLife, Neighbours, Power, RowBytes, Steps
 from processors.catalog import Facts
 from processors.decay import growth, landmark_at, rebase
 from processors.profile import DAY_MS
@@ -27,6 +27,9 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trend_half_lives_ms
         After so long a visit counts half for popularity: of the hour, of the day, of the week. How fast a shop's
         fashions change is not known beforehand, so the ranker gets all three.
+    distance_power
+        How fast a pair of visits loses weight with the steps between them: that number to the minus this power; 0 for
+        all alike.
     next_distance
         A visit up to this many steps later in the session counts as "what came next".
     embedding_size
@@ -37,9 +40,10 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     neighbours: Neighbours = 300
-    published_neighbours: Neighbours = 60
-    neighbour_half_life_ms: HalfLife = 30 * DAY_MS
+    published_neighbours: Neighbours = 100
+    neighbour_half_life_ms: HalfLife = 300 * DAY_MS
     trend_half_lives_ms: tuple[HalfLife, HalfLife, HalfLife] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
+    distance_power: Power = 0.7
     next_distance: Steps = 3
     embedding_size: EmbeddingSize = 0
     max_row_bytes: RowBytes = 262_144
@@ -137,11 +141,12 @@ class ItemKeeper:
     >>> keeper.pair(state, "stove", distance=2, time_ms=1_700_000_000_000)
     >>> view = keeper.view(state)
     >>> view.neighbours, np.frombuffer(view.together, "<f4").round(3).tolist()
-    (['lamp', 'stove'], [0.6669999957084656, 0.3330000042915344])
+    (['lamp', 'stove'], [0.6190000176429749, 0.38100001215934753])
     """
 
     def __init__(self, settings: ItemSettings) -> None:
         self.settings = settings
+        self._of_distance = [max(1, steps) ** -settings.distance_power for steps in range(MAX_STEPS + 1)]
 
     def touch(self, state: ItemState, touch: Touch) -> None:
         """Count a visit and take over the facts it carries, in place. Facts of the latest visit win."""
@@ -169,10 +174,10 @@ class ItemKeeper:
         landmark = landmark_at(time_ms, half_life)
         if landmark > state.landmark:
             self._rebase(state, landmark)
-        weight = growth(time_ms, state.landmark, half_life) / abs(distance)
-        state.together[other] = state.together.get(other, 0.0) + weight
+        weight, steps = growth(time_ms, state.landmark, half_life), abs(distance)
+        state.together[other] = state.together.get(other, 0.0) + weight * self._of_distance[steps]
         if 0 < distance <= settings.next_distance:
-            state.after[other] = state.after.get(other, 0.0) + weight
+            state.after[other] = state.after.get(other, 0.0) + weight / steps
         if len(state.together) > settings.neighbours * 3 // 2:
             self._cut(state)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from processors.model_state import ModelView
-from processors.ranker import carried_over, fallback_weights
-from processors.sources.base import Floats
+from processors.ranker import carried_over, effective, fallback_weights
 from processors.training import RANKER
 
 _COVISITATION = "covisitation"
@@ -51,14 +50,9 @@ class ModelBook:
         plain = fallback_weights(self.features)
         weights = plain if view is None else carried_over(self.features, view.features, view.weights, plain)
         behind = view is None or view.fallback
-        self.learned = _effective(weights)
-        self.serving = _effective(plain) if behind else self.learned
+        self.learned = effective(weights)
+        self.serving = effective(plain) if behind else self.learned
         self.version = _COVISITATION if view is None or view.fallback else f"softmax-{view.version}"
-
-
-def _effective(weights: Floats) -> Floats:
-    effective: Floats = weights[:, :1] + weights[:, 1:]
-    return effective
 
 
 def decode_model(value: bytes | None) -> ModelView | None:

@@ -14,6 +14,7 @@ J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -22,11 +23,11 @@ from river.drift import ADWIN
 
 from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
 from processors.groups import GroupsSettings, GroupsState
-from processors.ranker import BUCKETS, HEADS, carried_over, fallback_weights
-from processors.sources.base import Floats, Ints
+from processors.ranker import BUCKETS, HEADS, WEIGHT_ROWS, carried_over, fallback_weights, rows_of_bucket
+from processors.sources.base import Flags, Floats, Ints
 from processors.training import Examples
 
-_SHAPE = (len(HEADS), BUCKETS + 1)
+_SHAPE = (len(HEADS), WEIGHT_ROWS)
 _LARGEST = 1e6
 
 
@@ -71,8 +72,8 @@ class Good(msgspec.Struct, array_like=True):
 class ModelState(msgspec.Struct, array_like=True):
     """The ranker's state, and that of the interest groups, which learn from the same messages.
 
-    ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, buckets + 1, features), the
-    first bucket being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
+    ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, weight rows, features),
+    the first row being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
     ``plain_gains`` the mean reciprocal ranks of the last few blocks, and those by co-visitation; ``block`` are the sums
     of the running block, after its number of examples.
     """
@@ -135,7 +136,7 @@ class ModelKeeper:
     ValueError: losses: expected finite figures that are not negative
     >>> loss = np.array([0.7], "<f4").tobytes()
     >>> keeper.learn(state, Examples("ranker", ("together",), zero, zero, one, one, loss, row))
-    >>> weights = np.frombuffer(state.weights).reshape(2, 5, 1)
+    >>> weights = np.frombuffer(state.weights).reshape(2, 10, 1)
     >>> weights[0, :2, 0].round(3).tolist(), state.version
     ([2.338, 0.338], 1)
     """
@@ -156,11 +157,8 @@ class ModelKeeper:
             return
         weights, squares = self._arrays(state, examples.features)
         for head in range(len(HEADS)):
-            of_head = heads == head
-            self._descend(weights[head, 0], squares[head, 0], gradients[of_head])
-            for bucket in range(BUCKETS):
-                rows = of_head & (buckets == bucket)
-                self._descend(weights[head, bucket + 1], squares[head, bucket + 1], gradients[rows])
+            for row, those in _teaching(heads == head, buckets):
+                self._descend(weights[head, row], squares[head, row], gradients[those])
         if not np.abs(weights).max(initial=0.0) < _LARGEST:
             weights, squares = fallback_weights(examples.features), self._first(examples.features)
             state.alarms += 1
@@ -262,6 +260,15 @@ class ModelKeeper:
         dropped = state.losses[: -len(kept)]
         state.losses = kept
         return bool(dropped) and sum(kept) / len(kept) > sum(dropped) / len(dropped)
+
+
+def _teaching(of_head: Flags, buckets: Ints) -> Iterator[tuple[int, Flags]]:
+    """Rows of weights that examples of a head teach anything, and which examples each."""
+    rows = np.array([rows_of_bucket(bucket) for bucket in range(BUCKETS)])[buckets]
+    for row in range(WEIGHT_ROWS):
+        those = of_head & (rows == row).any(axis=1)
+        if those.any():
+            yield row, those
 
 
 _LATELY = 32

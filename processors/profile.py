@@ -38,7 +38,7 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Items of the session that a new event is paired with.
     """
 
-    recent_items: Entries = 60
+    recent_items: Entries = 120
     older_items: EntriesOrNone = 1000
     interests: Entries = 24
     event_ids: Entries = 128

@@ -4,8 +4,9 @@ Before an event is learned by anything else, the list its user would have been s
 item that the user then chose? The answer is one step of softmax regression over the list, which pulls the weights
 towards what told the chosen item from the others. There are two heads: one for slates of anything, one for slates of
 what the user has not touched, because what makes people come back to an item says nothing of what they discover. And
-there are weights of their own for users with little history, added to those that all share: with one visit to go by,
-the crowd says more, with ten the user does.
+there are weights of their own for each length of history and for each pause since the user's last event, added to those
+that all share: with one visit to go by, the crowd says more, with ten the user does; and who comes back after a day
+picks up other things than who clicks through a shelf.
 
 References
 ----------
@@ -28,14 +29,25 @@ from processors.sources.base import Features, Flags, Floats, Ints
 HEADS = ("any", "new")
 """Which weights rank: those for slates of anything, those for slates of what the user has not touched."""
 
-HISTORY_EDGES = (1, 2, 4)
-"""Lengths of known history at which a user passes to the next bucket of weights."""
+HISTORY_EDGES = (1, 2, 4, 10, 30)
+"""Lengths of known history at which a user passes to the next weights."""
 
-BUCKETS = len(HISTORY_EDGES) + 1
+PAUSE_EDGES_MS = (60_000, 1_800_000)
+"""Times since the user's last event, likewise."""
+
+HISTORIES, PAUSES = len(HISTORY_EDGES) + 1, len(PAUSE_EDGES_MS) + 1
+
+BUCKETS = HISTORIES * PAUSES
+"""Kinds of users that are ranked by weights of their own: a length of history and a pause each."""
+
+WEIGHT_ROWS = 1 + HISTORIES + PAUSES
+"""Rows of weights that are learned: those that all share, then those of each length of history, then of each pause."""
 
 NEVER = -np.inf
 NO_QUESTION = -2
 _TIE = 1e-9
+_STRETCH = 1000
+"""Candidates from which on it pays to score those of users of one bucket on their own."""
 
 FALLBACK = {
     "together": 2.0,
@@ -56,14 +68,14 @@ FALLBACK = {
 
 
 def fallback_weights(names: tuple[str, ...]) -> Floats:
-    """Shape (heads, buckets + 1, features): what is shared, then what each bucket adds, which is nothing.
+    """Shape (heads, weight rows, features): what is shared, then what histories and pauses add, which is nothing.
 
     Examples
     --------
-    >>> fallback_weights(("together", "visits"))[0].tolist()
-    [[2.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+    >>> fallback_weights(("together", "visits"))[0, :3].tolist()
+    [[2.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     """
-    weights = np.zeros((len(HEADS), BUCKETS + 1, len(names)))
+    weights = np.zeros((len(HEADS), WEIGHT_ROWS, len(names)))
     weights[:, 0] = [FALLBACK.get(name, 0.0) for name in names]
     return weights
 
@@ -76,11 +88,15 @@ def carried_over(names: tuple[str, ...], known: tuple[str, ...], values: bytes, 
     names
         The features now.
     known, values
-        The features before, and their figures: float64 of shape (heads, buckets + 1, known features).
+        The features before, and their figures: float64 of shape (heads, weight rows, known features). Where there were
+        other rows, nothing is carried over.
     fresh
-        Figures of a feature that was not known, shape (heads, buckets + 1, features).
+        Figures of a feature that was not known, shape (heads, weight rows, features).
     """
-    old = np.frombuffer(values, np.float64).reshape(*fresh.shape[:2], len(known))
+    figures = np.frombuffer(values, np.float64)
+    if len(figures) != fresh.shape[0] * fresh.shape[1] * len(known):
+        return fresh.copy()
+    old = figures.reshape(*fresh.shape[:2], len(known))
     if names == known:
         return old.copy()
     carried = fresh.copy()
@@ -89,16 +105,40 @@ def carried_over(names: tuple[str, ...], known: tuple[str, ...], values: bytes, 
     return carried
 
 
-def buckets_of(profiles: Sequence[Profile]) -> Ints:
-    """Bucket of each user, by the number of recent items.
+def buckets_of(profiles: Sequence[Profile], now_ms: Sequence[int] | Ints) -> Ints:
+    """Bucket of each user, by the number of recent items and the time since the last event.
 
     Examples
     --------
-    >>> buckets_of([Profile(), Profile(item_ids=["tent"]), Profile(item_ids=["tent"] * 9)]).tolist()
-    [0, 1, 3]
+    >>> buckets_of([Profile(), Profile(item_ids=["tent"]), Profile(item_ids=["tent"], last_seen=900)], [0, 60_000, 900])
+    array([0, 4, 3])
     """
-    lengths = [len(profile.item_ids) for profile in profiles]
-    return np.searchsorted(HISTORY_EDGES, np.array(lengths, np.int64), side="right")
+    lengths = np.array([len(profile.item_ids) for profile in profiles], np.int64)
+    pauses = np.asarray(now_ms, np.int64) - np.array([profile.last_seen for profile in profiles], np.int64)
+    history = np.searchsorted(HISTORY_EDGES, lengths, side="right")
+    pause = np.where(lengths > 0, np.searchsorted(PAUSE_EDGES_MS, pauses, side="right"), 0)
+    buckets: Ints = history * PAUSES + pause
+    return buckets
+
+
+def rows_of_bucket(bucket: int) -> tuple[int, int, int]:
+    """Rows of weights that add up to those of a bucket.
+
+    Examples
+    --------
+    >>> rows_of_bucket(0), rows_of_bucket(4)
+    ((0, 1, 7), (0, 2, 8))
+    """
+    history, pause = divmod(bucket, PAUSES)
+    return 0, 1 + history, 1 + HISTORIES + pause
+
+
+def effective(weights: Floats) -> Floats:
+    """Weights of each bucket, shape (heads, buckets, features), from those learned, (heads, weight rows, features)."""
+    of_history, of_pause = weights[:, 1 : 1 + HISTORIES], weights[:, 1 + HISTORIES :]
+    heads, _, features = weights.shape
+    both: Floats = of_history[:, :, None] + of_pause[:, None] + weights[:, :1, None]
+    return both.reshape(heads, BUCKETS, features)
 
 
 def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Floats:
@@ -115,18 +155,23 @@ def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Fl
     features
         Shape (features, candidates).
     """
-    buckets = buckets_of(candidates.visitors.profiles)
+    buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
     own = own_rows(len(features))
     skipped = silent_rows(candidates).union(own)
     rows = [row for row in range(len(features)) if row not in skipped]
     first = np.flatnonzero(np.diff(buckets, prepend=-1))
-    begins = candidates.begins[np.append(first, len(buckets))].tolist()
     scores = np.zeros(features.shape[1])
-    for bucket, begin, end in zip(buckets[first].tolist(), begins, begins[1:], strict=False):
-        part, of_bucket = scores[begin:end], weights[bucket].tolist()
+    if len(first) * _STRETCH > len(scores):
+        which, of_row = buckets[candidates.rows], weights.T.astype(features.dtype)
         for row in rows:
-            if of_bucket[row]:
-                part += of_bucket[row] * features[row, begin:end]
+            scores += of_row[row].take(which) * features[row]
+    else:
+        begins = candidates.begins[np.append(first, len(buckets))].tolist()
+        for bucket, begin, end in zip(buckets[first].tolist(), begins, begins[1:], strict=False):
+            part, of_bucket = scores[begin:end], weights[bucket].tolist()
+            for row in rows:
+                if of_bucket[row]:
+                    part += of_bucket[row] * features[row, begin:end]
     at, of_item = candidates.history, weights[buckets[candidates.visitors.rows]]
     for row in own:
         scores[at] += of_item[:, row] * features[row, at]

@@ -31,6 +31,7 @@ from processors.ranker import (
     Answers,
     ask,
     buckets_of,
+    effective,
     fallback_weights,
     scores_of,
     with_ties,
@@ -216,7 +217,7 @@ class Ranker:
         self._gatherer = Gatherer(settings.sources)
         self.features = feature_names(self._gatherer.columns)
         self._explainer = Explainer(self.features)
-        self._plain = fallback_weights(self.features)[:, 0:1] + fallback_weights(self.features)[:, 1:]
+        self._plain = effective(fallback_weights(self.features))
 
     def rank(
         self,
@@ -239,7 +240,7 @@ class Ranker:
         at_ms
             The moment at which the rules must be in force.
         """
-        order = np.argsort(buckets_of(profiles), kind="stable").tolist()
+        order = np.argsort(buckets_of(profiles, now_ms), kind="stable").tolist()
         wanted = rules.wanted(at_ms, index) if len(rules) else None
         parts = []
         for at in range(0, max(1, len(profiles)), MAX_ROWS):
@@ -292,7 +293,7 @@ class Ranker:
             scores = scores_of(book.learned[head], candidates, features)
             plain = scores_of(self._plain[head], candidates, features)
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
-        return answers, examples_of(self.features, buckets_of(candidates.visitors.profiles), answers)
+        return answers, examples_of(self.features, buckets_of(profiles, now_ms), answers)
 
     def why_not(
         self, profile: Profile, item: str, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
@@ -378,7 +379,8 @@ class Ranker:
         candidates, shape = scored.candidates, places.numbers.shape
         flat = np.flatnonzero(places.filled)
         picked = places.numbers.ravel()[flat]
-        of_picked = weights[buckets_of(candidates.visitors.profiles)[candidates.rows[picked]]].T
+        buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
+        of_picked = weights[buckets[candidates.rows[picked]]].T
         weighted = scored.features[:, picked] * of_picked
         explained = self._explainer.explain(candidates, picked, weighted, scored.true, index)
         slots = np.full(places.numbers.size, -1, np.int64)

@@ -33,6 +33,8 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Names of sources that are left out; an empty list has them all.
     recent_items
         Recent items whose neighbours are candidates.
+    last_items, earlier_neighbours
+        How many of them ask for all published neighbours, and how many neighbours the ones before get.
     next_items
         The last items of them that ask "what came next".
     position_decay, long_position_decay
@@ -58,6 +60,8 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     off: tuple[str, ...] = ("group",)
     recent_items: Reach = 30
+    last_items: Reach = 5
+    earlier_neighbours: Reach = 40
     next_items: Reach = 3
     position_decay: Share = 0.8
     long_position_decay: Share = 0.95

@@ -62,11 +62,8 @@ def test_only_the_next_few_come_after(distance: int, expected: list[str]) -> Non
 
 def test_a_pair_weighs_less_the_further_it_is_apart_in_either_direction() -> None:
     state = learned([("one", 1, NOW), ("two", 2, NOW), ("four", -4, NOW)], SMALL)
-    assert {name: state.together["one"] / weight for name, weight in state.together.items()} == {
-        "one": 1.0,
-        "two": 2.0,
-        "four": 4.0,
-    }
+    lost = {name: state.together["one"] / weight for name, weight in state.together.items()}
+    assert lost == pytest.approx({"one": 1.0, "two": 2.0**SMALL.distance_power, "four": 4.0**SMALL.distance_power})
 
 
 @given(pair_lists)
@@ -76,10 +73,10 @@ def test_weights_decay_as_the_textbook_says(pairs: list[tuple[str, int, int]]) -
     together: dict[str, float] = defaultdict(float)
     after: dict[str, float] = defaultdict(float)
     for other, distance, time_ms in pairs:
-        weight = 0.5 ** ((NOW - time_ms) / settings.neighbour_half_life_ms) / abs(distance)
-        together[other] += weight
+        weight = 0.5 ** ((NOW - time_ms) / settings.neighbour_half_life_ms)
+        together[other] += weight / abs(distance) ** settings.distance_power
         if 1 <= distance <= settings.next_distance:
-            after[other] += weight
+            after[other] += weight / distance
     scale = growth(NOW, state.landmark, settings.neighbour_half_life_ms)
     assert {name: weight / scale for name, weight in state.together.items()} == pytest.approx(together, rel=1e-9)
     assert {name: weight / scale for name, weight in state.after.items()} == pytest.approx(after, rel=1e-9)
@@ -123,8 +120,9 @@ def test_a_view_shows_the_strongest_first_and_its_shares_sum_to_one(pairs: list[
 
 
 def test_shares_are_in_proportion_to_the_weights() -> None:
-    state = learned([("lamp", 1, NOW), ("mat", -2, NOW)], SMALL)
-    view = ItemKeeper(SMALL).view(state)
+    settings = msgspec.structs.replace(SMALL, distance_power=1.0)
+    state = learned([("lamp", 1, NOW), ("mat", -2, NOW)], settings)
+    view = ItemKeeper(settings).view(state)
     assert (view.neighbours, shares(view.after)) == (["lamp", "mat"], [1.0, 0.0])
     assert shares(view.together) == pytest.approx([2 / 3, 1 / 3])
 

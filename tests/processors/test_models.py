@@ -12,7 +12,7 @@ from processors.model_book import ModelBook, decode_model
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState, ModelView
 from processors.models_plane import MODELS_TOPIC, ModelsPlane
 from processors.plane import Step
-from processors.ranker import BUCKETS, HEADS, fallback_weights
+from processors.ranker import HEADS, WEIGHT_ROWS, effective, fallback_weights, rows_of_bucket
 from processors.training import RANKER, TRAINING_TOPIC, Examples
 
 FEATURES = ("good", "bad")
@@ -37,7 +37,7 @@ def examples(
 
 
 def weights(state: ModelState) -> np.ndarray:
-    return np.frombuffer(state.weights).reshape(len(HEADS), BUCKETS + 1, -1)
+    return np.frombuffer(state.weights).reshape(len(HEADS), WEIGHT_ROWS, -1)
 
 
 def test_steps_are_those_of_adagrad_one_after_another() -> None:
@@ -53,10 +53,11 @@ def test_steps_are_those_of_adagrad_one_after_another() -> None:
         squares += row**2
         expected -= 0.3 * row / np.sqrt(squares)
     for state in (at_once, one_by_one):
-        assert weights(state)[1, 0] == pytest.approx(expected)
-        assert weights(state)[1, 3] == pytest.approx(expected)
+        for row in rows_of_bucket(2):
+            assert weights(state)[1, row] == pytest.approx(expected)
         assert not weights(state)[0].any()
-        assert not weights(state)[1, [1, 2, 4]].any()
+        others = [row for row in range(WEIGHT_ROWS) if row not in rows_of_bucket(2)]
+        assert not weights(state)[1, others].any()
         assert state.examples == 20
 
 
@@ -107,7 +108,7 @@ def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_mean
     assert (state.alarms >= 1, state.rollbacks >= 1, state.fallback) == (True, True, True)
     book.apply(RANKER, keeper.view(state))
     assert book.version == "covisitation"
-    assert np.array_equal(book.serving, (fallback_weights(FEATURES)[:, :1] + fallback_weights(FEATURES)[:, 1:]))
+    assert np.array_equal(book.serving, effective(fallback_weights(FEATURES)))
     learn_blocks(state, 40, keeper, loss=1.0, rank=1, plain_rank=2)
     assert not state.fallback, "once it is ahead again, it ranks again"
     book.apply(RANKER, keeper.view(state))

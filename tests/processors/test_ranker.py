@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 from processors.candidates import Candidates, Gatherer
 from processors.features import feature_names, features_of
 from processors.model_book import ModelBook
-from processors.ranker import HEADS, HISTORY_EDGES, ask, buckets_of, carried_over, fallback_weights, scores_of
+from processors.ranker import (
+    BUCKETS,
+    HEADS,
+    PAUSES,
+    WEIGHT_ROWS,
+    ask,
+    buckets_of,
+    carried_over,
+    effective,
+    fallback_weights,
+    rows_of_bucket,
+    scores_of,
+)
 from processors.slate import Ranker, RankingSettings
 from processors.sources.base import Features, Floats, Ints
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
@@ -41,7 +53,7 @@ def test_the_gradient_is_the_slope_of_the_loss(seed: int) -> None:
     features: Any = single.astype(np.float64)  # a slope found by trying needs the precision
     listed = np.ones(len(candidates), np.bool_)
     chosen = some_choice(candidates, random)
-    weights = random.normal(0, 1, (len(HISTORY_EDGES) + 1, len(features)))
+    weights = random.normal(0, 1, (BUCKETS, len(features)))
 
     def loss(moved: Floats) -> float:
         scores = scores_of(moved, candidates, features)
@@ -126,21 +138,52 @@ def test_users_pass_to_the_next_weights_as_their_history_grows() -> None:
     views = {f"item {n}": view(1.0) for n in range(6)}
     users = [profile(*(f"item {n}" for n in range(length))) for length in range(6)]
     candidates, _ = scene(World(views, users))
-    assert buckets_of(candidates.visitors.profiles).tolist() == [0, 1, 2, 2, 3, 3]
+    visitors = candidates.visitors
+    moments = [user.last_seen for user in users]
+    assert (buckets_of(visitors.profiles, moments) // PAUSES).tolist() == [0, 1, 2, 2, 3, 3]
+
+
+def test_users_pass_to_other_weights_as_their_pause_grows() -> None:
+    user = profile("tent")
+    moments = [user.last_seen + pause for pause in (0, 59_999, 60_000, 1_799_999, 1_800_000, 10**10)]
+    assert (buckets_of([user] * 6, moments) % PAUSES).tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_the_weights_of_a_bucket_are_the_sum_of_the_rows_that_learn_from_it() -> None:
+    weights = np.random.default_rng(3).normal(0, 1, (len(HEADS), WEIGHT_ROWS, 3))
+    for bucket in range(BUCKETS):
+        added = weights[:, list(rows_of_bucket(bucket))].sum(axis=1)
+        assert effective(weights)[:, bucket] == pytest.approx(added)
+
+
+@given(seeds)
+def test_scores_are_the_same_however_many_users_of_a_bucket_stand_together(seed: int) -> None:
+    candidates, features = scene(random_world(seed))
+    weights = np.random.default_rng(seed).normal(0, 1, (BUCKETS, len(features)))
+    alone = scores_of(weights, candidates, features)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("processors.ranker._STRETCH", 0)
+        assert scores_of(weights, candidates, features).tolist() == alone.tolist()
 
 
 def test_a_bucket_is_ranked_by_its_own_weights() -> None:
     users = [profile(), profile("tent")]
     candidates, features = scene(World({"tent": view(1.0), "lamp": view(2.0)}, users))
-    weights = np.zeros((len(HISTORY_EDGES) + 1, len(features)))
-    weights[1, feature_names(Gatherer(RankingSettings().sources).columns).index("trend_day")] = 1.0
+    weights = np.zeros((BUCKETS, len(features)))
+    moments = candidates.visitors.now_ms
+    weights[
+        buckets_of(users, moments)[1], feature_names(Gatherer(RankingSettings().sources).columns).index("trend_day")
+    ] = 1.0
     scores = scores_of(weights, candidates, features)
     assert scores[candidates.rows == 0].tolist() == [0.0, 0.0]
     assert sorted(scores[candidates.rows == 1].tolist()) == [0.5, 1.0]
 
 
 def test_weights_are_carried_over_by_the_name_of_their_feature() -> None:
-    old, fresh = np.arange(20.0).reshape(2, 5, 2), fallback_weights(("visits", "together", "own"))
+    old, fresh = (
+        np.arange(4.0 * WEIGHT_ROWS).reshape(2, WEIGHT_ROWS, 2),
+        fallback_weights(("visits", "together", "own")),
+    )
     found = carried_over(("visits", "together", "own"), ("own", "visits"), old.tobytes(), fresh)
     assert found[:, :, 0].tolist() == old[:, :, 1].tolist()
     assert found[:, :, 1].tolist() == fresh[:, :, 1].tolist()
@@ -148,7 +191,7 @@ def test_weights_are_carried_over_by_the_name_of_their_feature() -> None:
 
 
 def test_there_are_weights_for_anything_and_for_what_is_new() -> None:
-    assert fallback_weights(("own",)).shape == (len(HEADS), len(HISTORY_EDGES) + 2, 1)
+    assert fallback_weights(("own",)).shape == (len(HEADS), WEIGHT_ROWS, 1)
 
 
 @given(seeds, st.randoms(use_true_random=False))
