@@ -37,9 +37,23 @@ class Explored:
     propensities: Floats
 
 
-def explore(
-    numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags, ties: Floats, seeds: Seeds, share: float
-) -> Explored:
+@dataclass(frozen=True)
+class Draw:
+    """What is left to chance.
+
+    Attributes
+    ----------
+    share
+        Probability that a slate explores, if the user has a new candidate that is not in it.
+    seeds
+        One per user.
+    """
+
+    share: float
+    seeds: Seeds
+
+
+def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags, ties: Floats, draw: Draw) -> Explored:
     """Give one place of some slates to a new item.
 
     Parameters
@@ -48,10 +62,8 @@ def explore(
         Slates of shape (users, size), as candidate numbers.
     scores, rows, new, ties
         Of each candidate: score, user, whether it may be drawn, hash of its item.
-    seeds
-        One per user.
-    share
-        Probability that a slate explores, if the user has a new candidate that is not in it.
+    draw
+        How likely each slate is to explore, and by which chance.
 
     Examples
     --------
@@ -62,13 +74,12 @@ def explore(
     ...     np.zeros(3, int),
     ...     np.array([False, False, True]),
     ...     np.array([0.1, 0.2, 0.3]),
-    ...     np.array([7], np.uint64),
-    ...     share=1.0,
+    ...     Draw(1.0, np.array([7], np.uint64)),
     ... )
     >>> explored.numbers.tolist(), explored.propensities.tolist()
     ([[2, 1]], [[1.0, 0.5]])
     """
-    users, size = numbers.shape
+    (users, size), share, seeds = numbers.shape, draw.share, draw.seeds
     propensities = np.ones((users, size))
     free = new.copy()
     free[numbers[filled]] = False

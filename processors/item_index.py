@@ -20,7 +20,7 @@ from processors.top import Slots, TopSlots
 
 POPULAR_DEPTH = 100
 """Popular items that can be asked for."""
-CATEGORY_DEPTH = 24
+CATEGORY_DEPTH = 32
 """Popular items of a category that can be asked for."""
 NO_TREND = -1e9
 """Trend of a slot that nothing has been published for yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from processors.exploration_share import BOLDEST, PARTS
 from processors.model_state import ModelView
 from processors.ranker import carried_over, effective, fallback_weights
 from processors.training import RANKER
@@ -28,6 +29,8 @@ class ModelBook:
         What has been learned, shared weights added in: what is trained.
     serving : float64 array of the same shape
         What slates are ranked by: the same, unless the ranker has fallen back.
+    arm : int
+        How much is explored: index into :data:`processors.exploration_share.PARTS`.
     version : str
         Names what slates are ranked by.
 
@@ -52,6 +55,7 @@ class ModelBook:
         behind = view is None or view.fallback
         self.learned = effective(weights)
         self.serving = effective(plain) if behind else self.learned
+        self.arm = BOLDEST if view is None or not 0 <= view.arm < len(PARTS) else view.arm
         self.version = _COVISITATION if view is None or view.fallback else f"softmax-{view.version}"
 
 

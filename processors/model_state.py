@@ -22,6 +22,7 @@ import numpy as np
 from river.drift import ADWIN
 
 from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
+from processors.exploration_share import BOLDEST, ShareState
 from processors.groups import GroupsSettings, GroupsState
 from processors.ranker import BUCKETS, HEADS, WEIGHT_ROWS, carried_over, fallback_weights, rows_of_bucket
 from processors.sources.base import Flags, Floats, Ints
@@ -70,7 +71,7 @@ class Good(msgspec.Struct, array_like=True):
 
 
 class ModelState(msgspec.Struct, array_like=True):
-    """The ranker's state, and that of the interest groups, which learn from the same messages.
+    """The ranker's state, and those of the interest groups and of exploration, which learn from the same messages.
 
     ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, weight rows, features),
     the first row being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
@@ -92,6 +93,7 @@ class ModelState(msgspec.Struct, array_like=True):
     alarms: int = 0
     rollbacks: int = 0
     groups: GroupsState = msgspec.field(default_factory=GroupsState)
+    share: ShareState = msgspec.field(default_factory=ShareState)
 
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):
@@ -108,6 +110,8 @@ class ModelView(msgspec.Struct, array_like=True, frozen=True):
     examples, loss, gain, plain_gain, alarms, rollbacks
         For the metrics: examples learned, mean loss and reciprocal rank of the last blocks, the same by co-visitation,
         drift alarms, and how often the weights went back to good ones.
+    arm
+        How much is to be explored: index into :data:`processors.exploration_share.PARTS`.
     """
 
     version: int
@@ -120,6 +124,7 @@ class ModelView(msgspec.Struct, array_like=True, frozen=True):
     plain_gain: float
     alarms: int
     rollbacks: int
+    arm: int = BOLDEST
 
 
 class ModelKeeper:
@@ -181,6 +186,7 @@ class ModelKeeper:
             plain_gain=_lately(state.plain_gains),
             alarms=state.alarms,
             rollbacks=state.rollbacks,
+            arm=state.share.arm,
         )
 
     def _descend(self, weights: Floats, squares: Floats, gradients: Floats) -> None:

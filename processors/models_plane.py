@@ -12,6 +12,7 @@ import msgspec
 
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
+from processors.exploration_share import learn_trials
 from processors.groups import GROUPS, GroupKeeper
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
@@ -54,7 +55,7 @@ class ModelsPlane:
         step: Step[ModelState] = Step()
         (known,) = read([RANKER])
         state = known or ModelState()
-        before = state.version, state.groups.learned
+        before = _progress(state)
         for record in batch:
             try:
                 if record.topic == RULES_TOPIC:
@@ -65,7 +66,7 @@ class ModelsPlane:
                 self._refuse(record, str(error), partition, step)
             else:
                 step.outcomes[record.topic, "applied"] += 1
-        if (state.version, state.groups.learned) != before:
+        if _progress(state) != before:
             due = self._groups.due(state.groups)
             step.states[RANKER] = state
             view = self._encode(self._keeper.view(state))
@@ -80,8 +81,10 @@ class ModelsPlane:
         if examples.model != RANKER:
             raise ValueError(f"model: {examples.model!r}, expected {RANKER!r}")
         examples.interests.rows()
+        examples.trials.check()
         self._keeper.learn(state, examples)
         self._groups.learn(state.groups, examples.interests)
+        learn_trials(state.share, examples.trials)
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
         try:
@@ -101,3 +104,8 @@ class ModelsPlane:
         step.outputs.append(dead_letter(record, Origin.of(record), reason, message, partition, self._max_bytes))
         step.outcomes[record.topic, "refused"] += 1
         step.refusals[reason] += 1
+
+
+def _progress(state: ModelState) -> tuple[int, int, int]:
+    """What changes when anything was learned."""
+    return state.version, state.groups.learned, state.share.pulls

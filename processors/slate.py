@@ -18,7 +18,8 @@ import numpy as np
 from processors.bounds import Examples as ExampleCount
 from processors.bounds import ItemDays, Places, Share
 from processors.candidates import MAX_ROWS, Candidates, Gatherer
-from processors.exploration import Explored, Seeds, explore, seeds_of
+from processors.exploration import Draw, Explored, explore, seeds_of
+from processors.exploration_share import PARTS, Trials
 from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.model_book import ModelBook
@@ -76,7 +77,8 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diversity
         0 to 1: how much an item loses whose category fills the places above it. 0 is the order of the scores.
     exploration
-        Share of the slates that give one place to a new item.
+        Share of the slates that give one place to a new item, at most: a bandit finds the part of it that serves users
+        (:mod:`processors.exploration_share`).
     new_item_days
         How long an item is new after it was first seen.
     """
@@ -293,7 +295,9 @@ class Ranker:
             scores = scores_of(book.learned[head], candidates, features)
             plain = scores_of(self._plain[head], candidates, features)
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
-        return answers, examples_of(self.features, buckets_of(profiles, now_ms), answers)
+        examples = examples_of(self.features, buckets_of(profiles, now_ms), answers)
+        examples.trials = self._trials(scored, slots, index, book)
+        return answers, examples
 
     def why_not(
         self, profile: Profile, item: str, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
@@ -345,12 +349,13 @@ class Ranker:
                 of_head[name] = np.where(kept, scores, NEVER)
             verdict = rules.judge(candidates, placement.name, at_ms, index)
             scores = verdict.applied_to(of_head[name])
-            places = self._places(scored, scores, placement.size, verdict, seeds + np.uint64(number), index)
+            draw = Draw(self.settings.exploration * PARTS[book.arm], seeds + np.uint64(number))
+            places = self._places(scored, scores, placement.size, verdict, draw, index)
             slates.append(self._slates(scored, scores, weights, places, verdict.ignored, index))
         return slates
 
     def _places(
-        self, scored: _Scored, scores: Floats, size: int, verdict: Verdict, seeds: Seeds, index: ItemIndex
+        self, scored: _Scored, scores: Floats, size: int, verdict: Verdict, draw: Draw, index: ItemIndex
     ) -> Explored:
         """Candidates in the order in which they are shown."""
         settings, candidates = self.settings, scored.candidates
@@ -363,9 +368,35 @@ class Ranker:
         allowed = scores > NEVER
         if verdict.pins:
             chosen = pinned(*chosen, verdict.pins, allowed, candidates.begins, candidates.slots)
-        since = candidates.visitors.now_ms[candidates.rows] - int(settings.new_item_days * DAY_MS)
-        new = allowed & (index.facts.since[candidates.slots] > since)
-        return explore(*chosen, scores, candidates.rows, new, scored.ties, seeds, settings.exploration)
+        new = allowed & self._are_new(candidates, index)
+        return explore(*chosen, scores, candidates.rows, new, scored.ties, draw)
+
+    def _are_new(self, candidates: Candidates, index: ItemIndex) -> Flags:
+        since = candidates.visitors.now_ms[candidates.rows] - int(self.settings.new_item_days * DAY_MS)
+        new: Flags = index.facts.since[candidates.slots] > since
+        return new
+
+    def _trials(self, scored: _Scored, chosen: Ints, index: ItemIndex, book: ModelBook) -> Trials:
+        """Whether users chose what the first placement shows them, of those whose slate may show a new item.
+
+        Their slates are made once more, by the ranking as it is now and without rules: close enough to compare how
+        much exploring serves users.
+        """
+        candidates, settings = scored.candidates, self.settings
+        placement = settings.placements[0]
+        kept = scored.shown & index.facts.available[candidates.slots]
+        kept = kept & ~candidates.touched if placement.only_new else kept
+        new = kept & self._are_new(candidates, index)
+        if not settings.exploration or not new.any():
+            return Trials(book.arm)
+        weights = book.serving[HEADS.index("new" if placement.only_new else "any")]
+        scores = np.where(kept, with_ties(scores_of(weights, candidates, scored.features), scored.ties), NEVER)
+        draw = Draw(settings.exploration * PARTS[book.arm], seeds_of(candidates.visitors.profiles))
+        slates = top(candidates.begins, scores, placement.size)
+        places = explore(*slates, scores, candidates.rows, new, scored.ties, draw)
+        able = (places.propensities < 1.0).any(axis=1)
+        hits = (places.filled & (candidates.slots[places.numbers] == chosen[:, None])).any(axis=1)
+        return Trials(book.arm, int(able.sum()), int((able & hits).sum()))
 
     def _slates(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
+from processors.exploration_share import Trials
 from processors.groups import Interests
 from processors.ranker import BUCKETS, HEADS, Answers
 from processors.sources.base import Floats, Ints
@@ -28,7 +29,8 @@ class Examples(msgspec.Struct, array_like=True):
 
     ``heads``, ``buckets`` (int8) and ``ranks``, ``plain_ranks`` (int32) and ``losses`` (float32) have one entry per
     example, ``gradients`` (float32) one row per example and one column for each of ``features``; all little-endian.
-    ``interests`` of some of the users ride along, for the groups (:mod:`processors.groups`).
+    ``interests`` of some of the users ride along, for the groups (:mod:`processors.groups`), and
+    what exploring brought, for the bandit (:mod:`processors.exploration_share`).
     """
 
     model: str
@@ -40,6 +42,7 @@ class Examples(msgspec.Struct, array_like=True):
     losses: bytes
     gradients: bytes
     interests: Interests = Interests()
+    trials: Trials = Trials()
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
         """Heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.

@@ -66,7 +66,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position_decay: Share = 0.8
     long_position_decay: Share = 0.95
     popular_items: Listed = 60
-    category_items: Listed = 24
+    category_items: Listed = 32
     first_hop: Reach = 12
     second_hop: Reach = 16
     content_items: Reach = 3

@@ -1,0 +1,103 @@
+"""How much is explored: a bandit tries parts of the share that the settings allow, and keeps to what serves users.
+
+Giving a place to a new item costs the item that it displaces, and brings what the new one may become. How that comes
+out differs from shop to shop and from season to season, so it is tried: River's Thompson sampling pulls one of
+:data:`PARTS` for so many choices of users at a time, and is rewarded for each choice that was in the slate as shown.
+Only slates that had a new item to show are counted: of the others no arm could have made anything else. The smallest
+part is not zero, because what is never shown is never learned.
+
+References
+----------
+O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from river.bandit import ThompsonSampling
+from river.proba import Beta
+
+PARTS = (0.25, 0.5, 1.0)
+"""The arms: parts of the share of slates that the settings allow to explore."""
+
+BOLDEST = len(PARTS) - 1
+
+_PULL_EVERY = 64
+_FADE_AT = 2000.0
+
+
+class Trials(msgspec.Struct, array_like=True, frozen=True):
+    """Choices of users whose slate could have shown a new item: how many, and how many were in the slate.
+
+    Examples
+    --------
+    >>> Trials(arm=1, asked=2, hits=3).check()
+    Traceback (most recent call last):
+    ...
+    ValueError: trials: arm 1 with 3 hits of 2, expected an arm below 3 and no more hits than were asked
+    """
+
+    arm: int = BOLDEST
+    asked: int = 0
+    hits: int = 0
+
+    def check(self) -> None:
+        """Make sure that the figures can be true.
+
+        Raises
+        ------
+        ValueError
+            If they cannot.
+        """
+        if not (0 <= self.arm < len(PARTS) and 0 <= self.hits <= self.asked):
+            raise ValueError(
+                f"trials: arm {self.arm} with {self.hits} hits of {self.asked}, expected an arm below {len(PARTS)} and "
+                "no more hits than were asked"
+            )
+
+
+class ShareState(msgspec.Struct, array_like=True):
+    """The bandit: hits and misses per arm, the arm in force, choices since it was pulled, and pulls so far."""
+
+    hits: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PARTS))
+    misses: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PARTS))
+    arm: int = BOLDEST
+    since: int = 0
+    pulls: int = 0
+
+
+def learn_trials(state: ShareState, trials: Trials) -> None:
+    """Reward the arm that was tried, in place, and pull again when it has had its turn.
+
+    All counts are halved once an arm has many, so that the bandit follows the seasons.
+
+    Examples
+    --------
+    >>> state = ShareState()
+    >>> learn_trials(state, Trials(arm=BOLDEST, asked=64, hits=3))
+    >>> state.hits[BOLDEST], state.misses[BOLDEST], state.pulls
+    (3.0, 61.0, 1)
+    """
+    if not trials.asked:
+        return
+    state.hits[trials.arm] += trials.hits
+    state.misses[trials.arm] += trials.asked - trials.hits
+    if state.hits[trials.arm] + state.misses[trials.arm] > _FADE_AT:
+        state.hits = [count / 2.0 for count in state.hits]
+        state.misses = [count / 2.0 for count in state.misses]
+    state.since += trials.asked
+    if state.since >= _PULL_EVERY:
+        state.pulls, state.since = state.pulls + 1, 0
+        state.arm = _pull(state)
+
+
+def _pull(state: ShareState) -> int:
+    """The policy is made anew for each pull, so that the state stays plain data and a replay pulls the same."""
+    policy: Any = ThompsonSampling(reward_obj=Beta(), seed=state.pulls)
+    arms = range(len(PARTS))
+    for arm, hits, misses in zip(arms, state.hits, state.misses, strict=True):
+        belief = policy._rewards[arm]
+        belief.alpha, belief.beta = 1.0 + hits, 1.0 + misses
+    return int(policy.pull(arms))
