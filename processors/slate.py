@@ -395,7 +395,8 @@ class Ranker:
         slates = top(candidates.begins, scores, placement.size)
         places = explore(*slates, scores, candidates.rows, new, scored.ties, draw)
         able = (places.propensities < 1.0).any(axis=1)
-        hits = (places.filled & (candidates.slots[places.numbers] == chosen[:, None])).any(axis=1)
+        slots = candidates.slots[np.where(places.filled, places.numbers, 0)]
+        hits = (places.filled & (slots == chosen[:, None])).any(axis=1)
         return Trials(book.arm, int(able.sum()), int((able & hits).sum()))
 
     def _slates(
