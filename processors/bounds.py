@@ -40,6 +40,9 @@ Rate = Annotated[float, msgspec.Meta(ge=0.0, le=100.0)]
 PositiveRate = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
 """The same, where zero makes no sense."""
 
+Importance = Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)]
+"""Weight of one objective beside others."""
+
 Confidence = Annotated[float, msgspec.Meta(ge=1e-9, le=0.5)]
 """Probability of a false alarm."""
 

@@ -139,8 +139,8 @@ def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
         standing = [column[slots] for column in _standing(np.arange(len(index.trend)), index)]
     return [
         *standing,
-        _nearness(now - index.facts.since[slots], DAY_MS),
-        _nearness(now - index.last_seen[slots], HOUR_MS),
+        nearness(now - index.facts.since[slots], DAY_MS),
+        nearness(now - index.last_seen[slots], HOUR_MS),
     ]
 
 
@@ -169,7 +169,7 @@ def _of_history(candidates: Candidates, same: Floats) -> list[Floats]:
         position,
         *((visitors.positions == p).astype(np.float64) for p in range(3)),
         1.0 - 1.0 / visitors.counts,
-        *(_nearness(age, scale) for scale in _AGES_MS),
+        *(nearness(age, scale) for scale in _AGES_MS),
         position * _paused(visitors)[visitors.rows],
         *((visitors.actions == number).astype(np.float64) for number in (1, 2, 3)),
         weight,
@@ -189,7 +189,7 @@ def _relative_weights(visitors: Visitors) -> Floats:
 def _paused(visitors: Visitors) -> Floats:
     """Per user, how long the last event is ago: 0 for just now, towards 1 beyond half an hour."""
     last = np.array([profile.last_seen for profile in visitors.profiles], np.int64)
-    return 1.0 - _nearness(visitors.now_ms - last, _PAUSE_MS)
+    return 1.0 - nearness(visitors.now_ms - last, _PAUSE_MS)
 
 
 def _of_last_category(candidates: Candidates, index: ItemIndex) -> Floats:
@@ -214,7 +214,7 @@ def _of_taste(candidates: Candidates, index: ItemIndex, same: Floats) -> list[Fl
         same * _paused(visitors)[rows],
         brand,
         brand * same,
-        _price_nearness(candidates, index),
+        _pricenearness(candidates, index),
         candidates.touched.astype(np.float64),
     ]
 
@@ -229,7 +229,7 @@ def _share(weights: Floats, labels: npt.NDArray[np.int32], width: int, candidate
     return np.where(of_candidate > 0, share, 0.0)
 
 
-def _price_nearness(candidates: Candidates, index: ItemIndex) -> Floats:
+def _pricenearness(candidates: Candidates, index: ItemIndex) -> Floats:
     """1 for the mean price of the user's items, 1/e for e times as much; 0 if either is unknown."""
     visitors = candidates.visitors
     prices = np.log1p(index.price[visitors.slots])
@@ -242,6 +242,12 @@ def _price_nearness(candidates: Candidates, index: ItemIndex) -> Floats:
     return near
 
 
-def _nearness(age_ms: Ints | Floats, scale_ms: int) -> Floats:
-    """1 for just now, 1/e after the scale, 0 for long ago."""
+def nearness(age_ms: Ints | Floats, scale_ms: int) -> Floats:
+    """1 for just now, 1/e after the scale, 0 for long ago.
+
+    Examples
+    --------
+    >>> nearness(np.array([0, 1000]), 1000).round(2).tolist()
+    [1.0, 0.37]
+    """
     return np.exp(-np.maximum(age_ms, 0) / scale_ms)

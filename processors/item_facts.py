@@ -80,6 +80,8 @@ class FactColumns:
         NaN if unknown.
     min_age : int16 array of the same shape
         Years, 0 for everybody.
+    purchases : float64 array of the same shape
+        All purchases ever.
     log_price : float64 array of the same shape
         Logarithm of one plus the price; NaN if unknown.
     price_step : float64 array of the same shape
@@ -116,7 +118,7 @@ class FactColumns:
         self.brand, self.supplier = np.zeros(0, np.int32), np.zeros(0, np.int32)
         self.min_age = np.zeros(0, np.int16)
         self.tag_count = np.zeros(0, np.uint8)
-        self.margin, self.since = np.zeros(0), np.zeros(0)
+        self.margin, self.since, self.purchases = np.zeros(0), np.zeros(0), np.zeros(0)
         self.log_price, self.price_step = np.zeros(0), np.zeros(0)
         self.grow(capacity)
 
@@ -126,6 +128,7 @@ class FactColumns:
         self.brand, self.supplier = _grown(self.brand, capacity, 0), _grown(self.supplier, capacity, 0)
         self.min_age, self.since = _grown(self.min_age, capacity, 0), _grown(self.since, capacity, 0.0)
         self.margin, self.tag_count = _grown(self.margin, capacity, np.nan), _grown(self.tag_count, capacity, 0)
+        self.purchases = _grown(self.purchases, capacity, 0.0)
         self.log_price = _grown(self.log_price, capacity, np.nan)
         self.price_step = _grown(self.price_step, capacity, np.nan)
         if len(self.tags):
@@ -159,7 +162,7 @@ class FactColumns:
         categories
             Numbers of its category before and now.
         """
-        listing = view.listing
+        listing, self.purchases[slot] = view.listing, view.purchases
         self._date(slot, float(view.since), listing is None or listing.available, listing is not None, categories)
         if before is None or view.brand != before.brand:
             self.brand[slot] = self.brands.number(view.brand)
@@ -214,7 +217,7 @@ class FactColumns:
         self._date(slot, 0.0, True, False, (category, category))
         self._unlist(slot, category)
         self._forget_rest(slot)
-        self.brand[slot] = 0
+        self.brand[slot] = self.purchases[slot] = 0
         self.log_price[slot] = self.price_step[slot] = np.nan
 
     def _forget_rest(self, slot: int) -> None:

@@ -72,6 +72,7 @@ class ItemState(msgspec.Struct, array_like=True):
     facts: Facts | None = None
     listed_ms: int = 0
     withdrawn: bool = False
+    purchases: int = 0
 
 
 class Listing(msgspec.Struct, array_like=True, frozen=True):
@@ -112,6 +113,8 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
         that is not known.
     withdrawn
         Whether the catalogue has withdrawn it: it must not be shown then, whatever else is known.
+    purchases
+        All purchases ever.
     """
 
     trends: tuple[float, float, float]
@@ -127,6 +130,7 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
     listing: Listing | None = None
     since: int = 0
     withdrawn: bool = False
+    purchases: int = 0
 
 
 class ItemKeeper:
@@ -157,6 +161,7 @@ class ItemKeeper:
                 state.trend_landmarks[scale] = before = landmark
             state.trends[scale] += growth(touch.time_ms, before, half_life)
         state.visits += 1
+        state.purchases += touch.purchased
         state.first_seen = min(state.first_seen or touch.time_ms, touch.time_ms)
         newest = touch.time_ms >= state.last_seen
         state.last_seen = max(state.last_seen, touch.time_ms)
@@ -218,6 +223,7 @@ class ItemKeeper:
             price=state.price if facts.price is None else facts.price,
             listing=None if state.facts is None else _listing(state.facts),
             since=_since(state, facts),
+            purchases=state.purchases,
         )
 
     def _trends(self, state: ItemState) -> tuple[float, float, float]:

@@ -48,6 +48,7 @@ class Touch(msgspec.Struct, array_like=True):
     category: str | None = None
     brand: str | None = None
     price: float | None = None
+    purchased: bool = False
 
 
 class ItemSignals(msgspec.Struct, array_like=True):
@@ -194,7 +195,9 @@ class SignalGatherer:
         home = self._of(item)
         touched = home.table.setdefault(item, len(home.table))
         weight = ACTION_WEIGHTS.get(event.action, 1.0)
-        home.touches.append(Touch(touched, time_ms, weight, event.category, event.brand, event.price))
+        home.touches.append(
+            Touch(touched, time_ms, weight, event.category, event.brand, event.price, event.action == "purchase")
+        )
         for distance, before in enumerate(preceding, 1):
             self._of(before).add_pair(before, item, distance, time_ms)
             home.add_pair(item, before, -distance, time_ms)

@@ -23,6 +23,7 @@ from processors.exploration_share import PARTS, Trials
 from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.model_book import ModelBook
+from processors.objectives import Objectives
 from processors.profile import Profile
 from processors.quality import Choices, Shown
 from processors.ranker import (
@@ -81,6 +82,8 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         (:mod:`processors.exploration_share`).
     new_item_days
         How long an item is new after it was first seen.
+    objectives
+        What a slate is to bring, and how the ends are weighed.
     """
 
     placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
@@ -90,6 +93,7 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diversity: Share = 0.0
     exploration: Share = 0.05
     new_item_days: ItemDays = 3.0
+    objectives: Objectives = Objectives()
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -319,10 +323,10 @@ class Ranker:
         found = []
         for placement, slates in zip(self.settings.placements, shown, strict=True):
             head = HEADS.index("new" if placement.only_new else "any")
-            scores = scores_of(book.serving[head], scored.candidates, scored.features)
+            scores = self._valued(book.serving[head], scored, index)
             verdict = rules.judge(scored.candidates, placement.name, at_ms, index)
             places = np.flatnonzero(slates.slots[0] == slot) if slot >= 0 else at
-            way = Way(scored.candidates, at, scored.shown, with_ties(scores, scored.ties), verdict, places)
+            way = Way(scored.candidates, at, scored.shown, scores, verdict, places)
             found.append(what_became(way, placement.name, placement.only_new, index, slot))
         return found
 
@@ -331,6 +335,11 @@ class Ranker:
     ) -> _Scored:
         candidates = self._gatherer.gather(profiles, now_ms, index, wanted)
         return _Scored(candidates, features_of(candidates, index), holds(candidates), index.tie[candidates.slots])
+
+    def _valued(self, weights: Floats, scored: _Scored, index: ItemIndex) -> Floats:
+        """What each candidate is worth to the shop, by the weights of one head; no two are equal."""
+        learned = scores_of(weights, scored.candidates, scored.features)
+        return with_ties(self.settings.objectives.applied_to(learned, scored.candidates, index), scored.ties)
 
     def _rank_part(
         self, scored: _Scored, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
@@ -344,7 +353,7 @@ class Ranker:
             name = "new" if placement.only_new else "any"
             weights = book.serving[HEADS.index(name)]
             if name not in of_head:
-                scores = with_ties(scores_of(weights, candidates, scored.features), scored.ties)
+                scores = self._valued(weights, scored, index)
                 kept = shown & ~candidates.touched if placement.only_new else shown
                 of_head[name] = np.where(kept, scores, NEVER)
             verdict = rules.judge(candidates, placement.name, at_ms, index)
@@ -390,7 +399,7 @@ class Ranker:
         if not settings.exploration or not new.any():
             return Trials(book.arm)
         weights = book.serving[HEADS.index("new" if placement.only_new else "any")]
-        scores = np.where(kept, with_ties(scores_of(weights, candidates, scored.features), scored.ties), NEVER)
+        scores = np.where(kept, self._valued(weights, scored, index), NEVER)
         draw = Draw(settings.exploration * PARTS[book.arm], seeds_of(candidates.visitors.profiles))
         slates = top(candidates.begins, scores, placement.size)
         places = explore(*slates, scores, candidates.rows, new, scored.ties, draw)
