@@ -16,9 +16,10 @@ import msgspec
 import numpy as np
 
 from processors.bounds import Examples as ExampleCount
-from processors.bounds import ItemDays, Places, Share
+from processors.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
 from processors.candidates import MAX_ROWS, Candidates, Gatherer
 from processors.exploration import Explored, Seeds, explore, seeds_of
+from processors.fatigue import Fatigue
 from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.model_book import ModelBook
@@ -78,6 +79,13 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Share of the slates that give one place to a new item.
     new_item_days
         How long an item is new after it was first seen.
+    fatigue
+        What an item loses in score each time it was shown without a reaction; 0 turns fatigue off. Scores are logits:
+        0.5 takes two fifths of the odds.
+    fatigue_after
+        Times an item may be shown before it loses anything.
+    fatigue_half_life_ms
+        Time since an item was last shown after which it loses half as much.
     """
 
     placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
@@ -87,6 +95,9 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diversity: Share = 0.0
     exploration: Share = 0.05
     new_item_days: ItemDays = 3.0
+    fatigue: Rate = 0.5
+    fatigue_after: Natural = 3
+    fatigue_half_life_ms: HalfLife = DAY_MS
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -214,6 +225,7 @@ class Ranker:
     def __init__(self, settings: RankingSettings) -> None:
         self.settings = settings
         self._gatherer = Gatherer(settings.sources)
+        self._fatigue = Fatigue(settings.fatigue, settings.fatigue_after, settings.fatigue_half_life_ms)
         self.features = feature_names(self._gatherer.columns)
         self._explainer = Explainer(self.features)
         self._plain = fallback_weights(self.features)[:, 0:1] + fallback_weights(self.features)[:, 1:]
@@ -311,13 +323,14 @@ class Ranker:
         shown = self._rank_part(scored, index, book, rules, at_ms)
         slot = index.slot(item)
         at = np.flatnonzero(scored.candidates.slots == slot) if slot >= 0 else np.empty(0, np.int64)
-        found = []
+        found, tired = [], self._fatigue.of(scored.candidates, index)
         for placement, slates in zip(self.settings.placements, shown, strict=True):
             head = HEADS.index("new" if placement.only_new else "any")
             scores = scores_of(book.serving[head], scored.candidates, scored.features)
             verdict = rules.judge(scored.candidates, placement.name, at_ms, index)
             places = np.flatnonzero(slates.slots[0] == slot) if slot >= 0 else at
-            way = Way(scored.candidates, at, scored.shown, with_ties(scores, scored.ties), verdict, places)
+            scores = tired.applied_to(with_ties(scores, scored.ties))
+            way = Way(scored.candidates, at, scored.shown, scores, verdict, places, tired)
             found.append(what_became(way, placement.name, placement.only_new, index, slot))
         return found
 
@@ -332,14 +345,14 @@ class Ranker:
     ) -> list[Slates]:
         candidates = scored.candidates
         shown = scored.shown & index.facts.available[candidates.slots]
-        seeds = seeds_of(candidates.visitors.profiles)
+        seeds, tired = seeds_of(candidates.visitors.profiles), self._fatigue.of(candidates, index)
         of_head: dict[str, Floats] = {}
         slates = []
         for number, placement in enumerate(self.settings.placements):
             name = "new" if placement.only_new else "any"
             weights = book.serving[HEADS.index(name)]
             if name not in of_head:
-                scores = with_ties(scores_of(weights, candidates, scored.features), scored.ties)
+                scores = tired.applied_to(with_ties(scores_of(weights, candidates, scored.features), scored.ties))
                 kept = shown & ~candidates.touched if placement.only_new else shown
                 of_head[name] = np.where(kept, scores, NEVER)
             verdict = rules.judge(candidates, placement.name, at_ms, index)
