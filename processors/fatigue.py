@@ -1,14 +1,15 @@
 """Fatigue: what was shown again and again without a reaction moves down, and comes back with time.
 
-Each showing beyond the first few multiplies an item's odds by about ``exp(-strength)``, and after some ten of them by no
-more: what speaks loudly enough for an item still brings it up. With every half-life since it was last shown, half of what
-it lost in score is given back. A reaction ends it at once (:meth:`processors.showings.Showings.forget`).
+Each showing beyond the first few multiplies an item's odds by about ``exp(-strength)``, until after some tens of them
+there is no more to lose: what speaks loudly enough for an item still brings it up. With every half-life since it was
+last shown, half of what it lost in score is given back. A reaction ends it at once
+(:meth:`processors.showings.Showings.forget`).
 
 References
 ----------
-P. Li, L. Lakshmanan, M. Tiwari, S. Shah, "Modeling impression discounting in large-scale recommender systems", KDD 2014:
-a discount outside of the model, of how often and how long ago an item was shown; among the forms they fit, exponential
-decay.
+P. Li, L. Lakshmanan, M. Tiwari, S. Shah, "Modeling impression discounting in large-scale recommender systems", KDD
+2014: a discount beside the model, of how often and how long ago an item was shown; exponential decay is among the forms
+they fit.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.intake`), folds it into its user's profile
 (:mod:`processors.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and, once the
-whole micro-batch is folded in, ranks for every user who did something (:mod:`processors.slate`). Before anything is folded in,
-each user's next choice is a lesson for the ranker (:mod:`processors.training`).
+whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.slate`). Before anything is folded in,
+each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted: it changes
+what the next slate shows, and asks for none.
 """
 
 from collections.abc import Sequence
