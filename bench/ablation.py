@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates, Gatherer
+from processors.events import IMPRESSIONS_TOPIC
 from processors.features import features_of
 from processors.item_index import ItemIndex
 from processors.model_state import ModelsSettings
@@ -155,7 +156,8 @@ def run_ablation(data: Path, events: int | None = None) -> AblationResult:
     study = _Study(Settings())
     started = process_time()
     for event in read_events(data, events):
-        study.take(event)
+        if event.topic != IMPRESSIONS_TOPIC:
+            study.take(event)
     return study.result(data.name, round(process_time() - started, 1))
 
 

@@ -5,13 +5,18 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 EventKind = Literal["browse", "click", "purchase"]
+"""Kinds of events that touch an item."""
 
-EVENT_TOPICS: dict[str, EventKind] = {
+IMPRESSIONS_TOPIC = "events.impression.v1"
+
+EVENT_TOPICS: dict[str, EventKind | Literal["impression"]] = {
     "events.browse.v1": "browse",
     "events.click.v1": "click",
     "events.purchase.v1": "purchase",
+    IMPRESSIONS_TOPIC: "impression",
 }
-"""The topic says the kind of an event; its JSON does not."""
+"""The topic says the kind of an event; its JSON does not. An impression is of another shape than the rest
+(:mod:`processors.impressions`)."""
 
 FORWARDED_TOPIC = "internal.events"
 

@@ -5,41 +5,38 @@ what needs no repair. Whatever it declines goes to the lenient one (:mod:`proces
 repair and every reason to refuse. For a message that both accept they give the same event.
 """
 
-from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, overload
 
 import msgspec
 
 from processors.bounds import EpochMs
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
-from processors.json_objects import MAX_ID_CHARACTERS, Refused
-from processors.lenient import IntakeSettings, check_time, read_leniently
+from processors.impressions import Impression, ImpressionReader
+from processors.json_objects import Id, Moment, Refused
+from processors.lenient import IntakeSettings, check_time, is_tidy, read_leniently
 
-_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-_Aware = Annotated[datetime, msgspec.Meta(tz=True)]
 _Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
 
 
 class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
     """The wire schema with nothing to repair; anything else fails to decode."""
 
-    event_id: _Id
-    user_id: _Id
-    item_id: _Id
-    timestamp: EpochMs | _Aware
-    action: _Text | None = None
-    session_id: _Text | None = None
+    event_id: Id
+    user_id: Id
+    item_id: Id
+    timestamp: EpochMs | Moment
+    action: Id | None = None
+    session_id: Id | None = None
     price: _Amount | None = None
-    currency: _Text | None = None
+    currency: Id | None = None
     quantity: _Amount | None = None
-    category: _Text | None = None
-    brand: _Text | None = None
-    channel: _Text | None = None
+    category: Id | None = None
+    brand: Id | None = None
+    channel: Id | None = None
     context: Context | None = None
-    recommendation_id: _Text | None = None
-    decision_id: _Text | None = None
-    anonymous_id: _Text | None = None
+    recommendation_id: Id | None = None
+    decision_id: Id | None = None
+    anonymous_id: Id | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -73,9 +70,20 @@ class Intake:
 
     def __init__(self, settings: IntakeSettings | None = None) -> None:
         self.settings = settings or IntakeSettings()
+        self._impressions = ImpressionReader(self.settings)
         self._strict = msgspec.json.Decoder(_StrictEvent)
 
-    def read(self, raw: bytes | None, kind: EventKind, at_ms: int) -> Event | Refusal:
+    @overload
+    def read(self, raw: bytes | None, kind: EventKind, at_ms: int) -> Event | Refusal: ...
+
+    @overload
+    def read(
+        self, raw: bytes | None, kind: EventKind | Literal["impression"], at_ms: int
+    ) -> Event | Impression | Refusal: ...
+
+    def read(
+        self, raw: bytes | None, kind: EventKind | Literal["impression"], at_ms: int
+    ) -> Event | Impression | Refusal:
         """Clean event of a record's value, or why there is none. Never raises for any bytes.
 
         Parameters
@@ -88,13 +96,15 @@ class Intake:
             The record's append time, against which late and future timestamps are judged.
         """
         try:
+            if kind == "impression":
+                return self._impressions.read(raw, at_ms)
             if raw is not None and len(raw) <= self.settings.max_event_bytes:
                 try:
                     wire = self._strict.decode(raw)
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     pass
                 else:
-                    if wire.context is None or _is_tidy(wire.context):
+                    if wire.context is None or is_tidy(wire.context):
                         return self._accept(wire, kind, at_ms)
             return read_leniently(raw, kind, at_ms, self.settings)
         except Refused as refused:
@@ -124,9 +134,3 @@ class Intake:
             anonymous_id=wire.anonymous_id,
             repairs=repairs,
         )
-
-
-def _is_tidy(context: Context) -> bool:
-    """Whether the lenient reader would take every text of the context as it is."""
-    texts = msgspec.structs.astuple(context)
-    return all(text is None or 0 < len(text) <= MAX_ID_CHARACTERS for text in texts)

@@ -2,7 +2,7 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -11,6 +11,12 @@ from processors.errors import NearstreamError
 
 MAX_ID_CHARACTERS = 256
 MAX_DEPTH = 32
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
+"""An id or other short text that needs no repair."""
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time that says its time zone."""
 
 _TOO_DEEP = f"value: nested too deeply, expected at most {MAX_DEPTH} levels"
 _A_TIME = "expected ISO-8601 or epoch milliseconds"

@@ -24,6 +24,7 @@ REASONS = {
     "wrong_type": "a required field has the wrong type",
     "empty_id": "a required id is empty",
     "id_too_long": "an id is longer than 256 characters",
+    "bad_items": "an impression lists no items, or more than 100",
     "bad_timestamp": "the timestamp is neither ISO-8601 nor epoch milliseconds",
     "timestamp_ancient": "the timestamp is before intake.earliest_ms",
     "timestamp_future": "the timestamp is further ahead than intake.max_future_ms",
@@ -114,13 +115,11 @@ def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: Int
     """
     fields = decode_object(raw, settings.max_event_bytes)
     repairs: list[str] = []
-    required: dict[str, Any] = {
-        name: _required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")
-    }
-    time_ms, notes = check_time(_timestamp(fields, repairs), at_ms, settings)
+    required: dict[str, Any] = {name: required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")}
+    time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
     repairs.extend(notes)
     unknown = _unknown_context(fields.get("context"))
-    optional: dict[str, Any] = {name: read(fields.pop(name, None), name, repairs) for name, read in _OPTIONAL.items()}
+    optional: dict[str, Any] = {name: read(fields.pop(name, None), name, repairs) for name, read in OPTIONAL.items()}
     if unknown:
         fields["context"] = unknown
     action = optional.pop("action") or DEFAULT_ACTIONS[kind]
@@ -132,9 +131,25 @@ def read_leniently(raw: bytes | None, kind: EventKind, at_ms: int, settings: Int
     )
 
 
-def _required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
+def required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
+    """The id in a field, which is taken out of the fields; raises as :func:`as_id`."""
+    return as_id(fields.pop(name, None), name, repairs)
+
+
+def as_id(value: object, name: str, repairs: list[str]) -> str:
+    """The value of a field as an id; a whole number becomes a text, and is noted.
+
+    Raises
+    ------
+    Refused
+        With ``missing_field``, ``wrong_type``, ``id_too_long`` or ``empty_id``.
+
+    Examples
+    --------
+    >>> as_id(7, "user_id", [])
+    '7'
+    """
     expected = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
-    value = fields.pop(name, None)
     if value is None:
         raise Refused("missing_field", f"{name}: missing, {expected}")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -149,7 +164,8 @@ def _required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
     return value
 
 
-def _timestamp(fields: dict[str, Any], repairs: list[str]) -> int:
+def required_time(fields: dict[str, Any], repairs: list[str]) -> int:
+    """The time in the field ``timestamp``, which is taken out; raises as :func:`processors.json_objects.as_time`."""
     value = fields.pop("timestamp", None)
     if value is None:
         raise Refused("missing_field", "timestamp: missing, expected ISO-8601 or epoch milliseconds")
@@ -192,15 +208,22 @@ def _context(value: object, name: str, repairs: list[str]) -> Context | None:
     return Context(**known)
 
 
+def is_tidy(context: Context) -> bool:
+    """Whether every text of a context would be taken as it is."""
+    texts = msgspec.structs.astuple(context)
+    return all(text is None or 0 < len(text) <= MAX_ID_CHARACTERS for text in texts)
+
+
 def _unknown_context(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         return {}
     return {key: part for key, part in value.items() if key not in Context.__struct_fields__}
 
 
-_OPTIONAL: dict[str, Callable[[object, str, list[str]], Any]] = {
+OPTIONAL: dict[str, Callable[[object, str, list[str]], Any]] = {
     **dict.fromkeys(("action", "session_id", "currency", "category", "brand", "channel"), _text),
     **dict.fromkeys(("recommendation_id", "decision_id", "anonymous_id"), _text),
     **dict.fromkeys(("price", "quantity"), _amount),
     "context": _context,
 }
+"""How each optional field is read: what cannot be repaired is left out, and noted."""

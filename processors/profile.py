@@ -12,7 +12,9 @@ import msgspec
 from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.decay import growth, landmark_at, rebase
 from processors.events import ACTION_WEIGHTS, Event
+from processors.impressions import Impression
 from processors.keys import FingerprintRing, fingerprint
+from processors.showings import Showings
 
 DAY_MS = 86_400_000
 
@@ -29,13 +31,15 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interests
         Categories kept, and as many brands; the weakest goes first.
     event_ids
-        Event ids remembered per user: the window within which duplicates are found.
+        Event ids remembered per user: the window within which duplicates are found. As many ids of impressions are.
     interest_half_life_ms
         After this long without a new event, an interest counts half.
     session_idle_ms
         A gap longer than this ends the session.
     window_items
         Items of the session that a new event is paired with.
+    shown_items
+        Distinct items kept that were shown without a reaction, those shown last; 0 keeps none.
     """
 
     recent_items: Entries = 120
@@ -45,6 +49,7 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interest_half_life_ms: HalfLife = 14 * DAY_MS
     session_idle_ms: Milliseconds = 1_800_000
     window_items: Steps = 20
+    shown_items: EntriesOrNone = 60
 
 
 class Profile(msgspec.Struct, array_like=True):
@@ -73,6 +78,7 @@ class Profile(msgspec.Struct, array_like=True):
     session_events: int = 0
     sessions: int = 0
     event_ids: bytes = b""
+    shown: Showings = msgspec.field(default_factory=Showings)
 
     def recency_ms(self, now_ms: int) -> int:
         """Time since the user was last seen: the R of recency, frequency, monetary value.
@@ -149,6 +155,7 @@ class ProfileKeeper:
         preceding = self._enter_session(profile, event) if in_order else ()
         weight = self._weight(profile, event)
         self._touch_item(profile, event, weight, in_order)
+        profile.shown.forget(event.item_id)
         if event.category:
             _add_bounded(profile.categories, event.category, weight, settings.interests)
         if event.brand:
@@ -160,6 +167,26 @@ class ProfileKeeper:
             profile.purchases += 1
             profile.spent += (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
         return Learned(preceding=preceding)
+
+    def see(self, profile: Profile, impression: Impression) -> bool:
+        """Note what the user was shown, in place; whether it was news, or a duplicate that changes nothing.
+
+        Nothing else of the profile changes: who looks has not done anything.
+
+        Examples
+        --------
+        >>> keeper, profile = ProfileKeeper(ProfileSettings()), Profile()
+        >>> seen = Impression(event_id="e", user_id="u", time_ms=1_700_000_000_000, items=("tent",))
+        >>> keeper.see(profile, seen), keeper.see(profile, seen)
+        (True, False)
+        >>> profile.shown.ids, profile.item_ids, profile.events
+        (['tent'], [], 0)
+        """
+        if not profile.shown.is_new(impression.event_id, self.settings.event_ids):
+            return False
+        touched = dict(zip(profile.item_ids, profile.item_times, strict=True))
+        profile.shown.note(impression.items, impression.time_ms, touched, self.settings.shown_items)
+        return True
 
     def _enter_session(self, profile: Profile, event: Event) -> tuple[str, ...]:
         settings = self.settings

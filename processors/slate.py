@@ -16,10 +16,11 @@ import msgspec
 import numpy as np
 
 from processors.bounds import Examples as ExampleCount
-from processors.bounds import ItemDays, Places, Share
+from processors.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
 from processors.candidates import MAX_ROWS, Candidates, Gatherer
 from processors.exploration import Draw, Explored, explore, seeds_of
 from processors.exploration_share import PARTS, Trials
+from processors.fatigue import Fatigue, Tired
 from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.model_book import ModelBook
@@ -84,6 +85,13 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How long an item is new after it was first seen.
     objectives
         What a slate is to bring, and how the ends are weighed.
+    fatigue
+        What an item loses in score each time it was shown without a reaction; 0 turns fatigue off. Scores are logits:
+        0.5 takes two fifths of the odds.
+    fatigue_after
+        Times an item may be shown before it loses anything.
+    fatigue_half_life_ms
+        Time since an item was last shown after which it loses half as much.
     """
 
     placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
@@ -94,6 +102,9 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exploration: Share = 0.05
     new_item_days: ItemDays = 3.0
     objectives: Objectives = Objectives()
+    fatigue: Rate = 0.5
+    fatigue_after: Natural = 3
+    fatigue_half_life_ms: HalfLife = DAY_MS
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -221,6 +232,7 @@ class Ranker:
     def __init__(self, settings: RankingSettings) -> None:
         self.settings = settings
         self._gatherer = Gatherer(settings.sources)
+        self._fatigue = Fatigue(settings.fatigue, settings.fatigue_after, settings.fatigue_half_life_ms)
         self.features = feature_names(self._gatherer.columns)
         self._explainer = Explainer(self.features)
         self._plain = effective(fallback_weights(self.features))
@@ -320,13 +332,13 @@ class Ranker:
         shown = self._rank_part(scored, index, book, rules, at_ms)
         slot = index.slot(item)
         at = np.flatnonzero(scored.candidates.slots == slot) if slot >= 0 else np.empty(0, np.int64)
-        found = []
+        found, tired = [], self._fatigue.of(scored.candidates, index)
         for placement, slates in zip(self.settings.placements, shown, strict=True):
             head = HEADS.index("new" if placement.only_new else "any")
-            scores = self._valued(book.serving[head], scored, index)
+            scores = self._valued(book.serving[head], scored, tired, index)
             verdict = rules.judge(scored.candidates, placement.name, at_ms, index)
             places = np.flatnonzero(slates.slots[0] == slot) if slot >= 0 else at
-            way = Way(scored.candidates, at, scored.shown, scores, verdict, places)
+            way = Way(scored.candidates, at, scored.shown, scores, verdict, places, tired)
             found.append(what_became(way, placement.name, placement.only_new, index, slot))
         return found
 
@@ -336,24 +348,25 @@ class Ranker:
         candidates = self._gatherer.gather(profiles, now_ms, index, wanted)
         return _Scored(candidates, features_of(candidates, index), holds(candidates), index.tie[candidates.slots])
 
-    def _valued(self, weights: Floats, scored: _Scored, index: ItemIndex) -> Floats:
+    def _valued(self, weights: Floats, scored: _Scored, tired: Tired, index: ItemIndex) -> Floats:
         """What each candidate is worth to the shop, by the weights of one head; no two are equal."""
         learned = scores_of(weights, scored.candidates, scored.features)
-        return with_ties(self.settings.objectives.applied_to(learned, scored.candidates, index), scored.ties)
+        worth = self.settings.objectives.applied_to(learned, scored.candidates, index)
+        return tired.applied_to(with_ties(worth, scored.ties))
 
     def _rank_part(
         self, scored: _Scored, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
     ) -> list[Slates]:
         candidates = scored.candidates
         shown = scored.shown & index.facts.available[candidates.slots]
-        seeds = seeds_of(candidates.visitors.profiles)
+        seeds, tired = seeds_of(candidates.visitors.profiles), self._fatigue.of(candidates, index)
         of_head: dict[str, Floats] = {}
         slates = []
         for number, placement in enumerate(self.settings.placements):
             name = "new" if placement.only_new else "any"
             weights = book.serving[HEADS.index(name)]
             if name not in of_head:
-                scores = self._valued(weights, scored, index)
+                scores = self._valued(weights, scored, tired, index)
                 kept = shown & ~candidates.touched if placement.only_new else shown
                 of_head[name] = np.where(kept, scores, NEVER)
             verdict = rules.judge(candidates, placement.name, at_ms, index)
@@ -399,7 +412,8 @@ class Ranker:
         if not settings.exploration or not new.any():
             return Trials(book.arm)
         weights = book.serving[HEADS.index("new" if placement.only_new else "any")]
-        scores = np.where(kept, self._valued(weights, scored, index), NEVER)
+        tired = self._fatigue.of(candidates, index)
+        scores = np.where(kept, self._valued(weights, scored, tired, index), NEVER)
         draw = Draw(settings.exploration * PARTS[book.arm], seeds_of(candidates.visitors.profiles))
         slates = top(candidates.begins, scores, placement.size)
         places = explore(*slates, scores, candidates.rows, new, scored.ties, draw)

@@ -3,7 +3,8 @@
 Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.intake`), folds it into its user's profile
 (:mod:`processors.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and, once the
 whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.slate`). Before anything is folded in,
-each user's next choice is a lesson for the ranker (:mod:`processors.training`).
+each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted: it changes
+what the next slate shows, and asks for none.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from processors.bounds import MAX_MS
 from processors.dead_letters import Origin, dead_letter
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
 from processors.groups import INTERESTS_BYTES, interests_of
+from processors.impressions import Impression
 from processors.intake import Intake, Refusal
 from processors.item_index import ItemIndex
 from processors.keys import partition_of
@@ -31,6 +33,9 @@ from processors.why_not import WhyNot
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
 _ORIGIN = "nearstream.origin"
+
+Seen = Event | Impression
+"""What a record of an event topic may hold."""
 
 
 class CausedBy(msgspec.Struct, frozen=True):
@@ -125,17 +130,22 @@ class UsersPlane:
         ]
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
-        self._learn([event for event, _ in accepted], profiles, step)
+        self._learn([event for event, _ in accepted if isinstance(event, Event)], profiles, step)
         causes: dict[str, tuple[Event, Origin]] = {}
         gatherer = SignalGatherer(self._partitions)
         for event, origin in accepted:
-            learned = self._keeper.learn(profiles[event.user_id], event)
-            outcome = "duplicate" if learned.duplicate else "repaired" if event.repairs else "accepted"
+            profile = profiles[event.user_id]
+            if isinstance(event, Impression):
+                is_new = self._keeper.see(profile, event)
+            else:
+                learned = self._keeper.learn(profile, event)
+                if is_new := not learned.duplicate:
+                    causes[event.user_id] = event, origin
+                    gatherer.add(event, learned.preceding)
+            outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
-            if not learned.duplicate:
-                causes[event.user_id] = event, origin
-                gatherer.add(event, learned.preceding)
-        step.states = {user: profiles[user] for user in causes}
+            if is_new:
+                step.states[event.user_id] = profile
         if self.publishes:
             self._recommend(step, causes, max((origin.time_ms for _, origin in accepted), default=0), partition)
         for receiver, signals in gatherer.messages().items():
@@ -191,7 +201,7 @@ class UsersPlane:
                     break
         return Origin.of(record)
 
-    def _read(self, record: SourceRecord, origin: Origin, partition: int, step: Step[Profile]) -> Event | None:
+    def _read(self, record: SourceRecord, origin: Origin, partition: int, step: Step[Profile]) -> Seen | None:
         """The record's event, or none if it was refused or belongs to another partition."""
         kind = EVENT_TOPICS.get(origin.topic)
         if kind is None:
@@ -237,7 +247,7 @@ class UsersPlane:
     ) -> None:
         if not causes:
             return
-        profiles, now = list(step.states.values()), _stamp(at_ms)
+        profiles, now = [step.states[user] for user in causes], _stamp(at_ms)
         moments = [profile.last_seen for profile in profiles]
         slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, at_ms)
         for placement, part in zip(self._placements, slates, strict=True):

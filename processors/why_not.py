@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.fatigue import Tired
 from processors.item_index import ItemIndex
 from processors.rule_book import Verdict
 from processors.sources.base import Flags, Floats, Ints
@@ -40,9 +41,11 @@ class Way:
     shown
         Which candidates anything true can be said of.
     scores
-        By the weights of the placement.
+        By the weights of the placement, and less what fatigue takes.
     places
         Where the item stands in the slate, from 0; empty if it does not.
+    tired
+        What candidates have lost in ``scores`` because they were shown too often.
     """
 
     candidates: Candidates
@@ -51,6 +54,7 @@ class Way:
     scores: Floats
     verdict: Verdict
     places: Ints
+    tired: Tired
 
 
 def what_became(way: Way, placement: str, only_new: bool, index: ItemIndex, slot: int) -> WhyNot:
@@ -81,6 +85,14 @@ def what_became(way: Way, placement: str, only_new: bool, index: ItemIndex, slot
     rivals = way.shown & np.isfinite(scores) & index.facts.available[way.candidates.slots]
     if only_new:
         rivals &= ~way.candidates.touched
-    place = int(np.count_nonzero(scores[rivals] > scores[number])) + 1
-    of = int(np.count_nonzero(rivals))
-    return WhyNot(placement, "rank", f"its score puts it at place {place} of {of} candidates: others rank higher")
+    place, of = _place(scores[rivals], scores[number]), int(np.count_nonzero(rivals))
+    text = f"its score puts it at place {place} of {of} candidates: others rank higher"
+    times, loss = way.tired.of(number)
+    rested = _place(scores[rivals], scores[number] + loss)
+    if rested < place:
+        text += f"; shown {times} times without a reaction, or it would be at place {rested}"
+    return WhyNot(placement, "rank", text)
+
+
+def _place(rivals: Floats, score: float) -> int:
+    return int(np.count_nonzero(rivals > score)) + 1

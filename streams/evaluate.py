@@ -13,6 +13,7 @@ import msgspec
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import ConfigurationError, NearstreamError
 from processors.evaluation import Prequential
+from processors.events import IMPRESSIONS_TOPIC
 from processors.slate import Placement
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent
@@ -49,7 +50,7 @@ def evaluate_events(
     """Run events through all planes on one partition and judge what would have been shown before each.
 
     The clock stands at the latest time met so far. An event that the intake refuses is judged like any other: it was
-    there to be foreseen.
+    there to be foreseen. Impressions are learned and not judged: they are no choices.
 
     Parameters
     ----------
@@ -84,6 +85,9 @@ def evaluate_events(
     started, cpu = perf_counter(), process_time()
     with _open_for_writing(lists) as out:
         for event in events:
+            if event.topic == IMPRESSIONS_TOPIC:
+                system.learn(event)
+                continue
             shown = system.ask(event, judge)
             if out is not None:
                 out.write(_encode(shown) + b"\n")
@@ -160,7 +164,7 @@ class System:
     def learn(self, event: FileEvent) -> None:
         """Pipe the event; what comes out is taken at once, so that memory is that of the states."""
         driver = self._driver
-        driver.pipe(event.topic, event.key, event.value, driver.now)
+        driver.pipe(event.topic, event.key, event.value, max(driver.now, event.time_ms))
         self.refused += len(driver.read(DEAD_LETTERS_TOPIC))
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 import msgspec
 
 from processors.errors import NearstreamError
-from processors.events import EVENT_TOPICS
+from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC
 
 EVENT_TYPES = {
     "browse": "events.browse.v1",
@@ -31,6 +31,7 @@ EVENT_TYPES = {
     "cart": "events.click.v1",
     "fav": "events.click.v1",
     "purchase": "events.purchase.v1",
+    "impression": IMPRESSIONS_TOPIC,
 }
 """Topic of each type of event that a file may name."""
 
@@ -146,7 +147,7 @@ def take_topic(fields: dict[str, Any], default: str | None = None) -> str:
     kind = fields.get(name)
     if isinstance(kind, str) and kind in EVENT_TYPES:
         del fields[name]
-        if kind != "browse":
+        if kind not in ("browse", "impression"):
             fields.setdefault("action", kind)
         topic = topic or EVENT_TYPES[kind]
     elif kind is not None and topic is None:
@@ -232,7 +233,8 @@ def _json_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
                 raise FieldError("line", fields, "a JSON object")
             topic = take_topic(fields)
             fields.setdefault("event_id", f"{prefix}{number}")
-            _id(fields, "item_id")
+            if topic != IMPRESSIONS_TOPIC or "items" not in fields:
+                _id(fields, "item_id")
             yield FileEvent(topic, _id(fields, "user_id").encode(), encode(fields), _time_ms(fields.get("timestamp")))
     except (FieldError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise EventFileError(f"{path}, line {number}: {error}") from error

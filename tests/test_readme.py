@@ -37,8 +37,14 @@ def test_the_event_is_taken_as_it_is() -> None:
     assert (event.time_ms, event.repairs) == (1_748_859_300_250, ())
 
 
+def test_the_impression_is_taken_as_it_is() -> None:
+    seen = Intake().read(blocks("json")[1].encode(), "impression", at_ms=1_748_859_303_000)
+    assert not isinstance(seen, Refusal)
+    assert seen.repairs == ()
+
+
 def test_the_recommendation_has_the_form_of_one() -> None:
-    assert msgspec.json.decode(blocks("json")[2], type=Recommendation).caused_by.event_id == "7f9c"
+    assert msgspec.json.decode(blocks("json")[3], type=Recommendation).caused_by.event_id == "7f9c"
 
 
 def nothing_known(keys: Sequence[str], /) -> list[ItemState | None]:
@@ -46,7 +52,7 @@ def nothing_known(keys: Sequence[str], /) -> list[ItemState | None]:
 
 
 def test_the_row_of_the_catalogue_is_taken_as_it_is() -> None:
-    row, settings = blocks("json")[1].encode(), ItemSettings(embedding_size=4)
+    row, settings = blocks("json")[2].encode(), ItemSettings(embedding_size=4)
     plane = ItemsPlane(settings)
     step = plane.step(nothing_known, [Record(CATALOG_TOPIC, 0, 0, 0, b"trail-shoe-3", row)], 0)
     assert dict(step.outcomes) == {(CATALOG_TOPIC, "accepted"): 1}

@@ -24,7 +24,7 @@ EXAMPLES = """[bold]Examples[/bold]
   printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
 """
 
-TYPES = "browse, view, rate, click, cart, fav or purchase"
+TYPES = "browse, view, rate, click, cart, fav, purchase or impression"
 """The keys of :data:`streams.eventfile.EVENT_TYPES`, written out so that help need not load that."""
 
 

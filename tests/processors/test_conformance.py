@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from processors.events import Record, SourceRecord
+from processors.events import IMPRESSIONS_TOPIC, Record, SourceRecord
 from processors.item_index import ItemIndex, decode_view
 from processors.item_state import ItemSettings, ItemState
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
@@ -23,7 +23,7 @@ from tests.processors.conformance import Case, check_plane
 
 NOW = 1_700_000_000_000
 PARTITIONS = 2
-USERS = UsersSettings(profile=ProfileSettings(recent_items=5, older_items=10, interests=3, event_ids=20))
+USERS = UsersSettings(profile=ProfileSettings(recent_items=5, older_items=10, interests=3, event_ids=20, shown_items=5))
 ITEMS = ItemSettings(neighbours=4, published_neighbours=3)
 
 
@@ -44,6 +44,8 @@ def event_batches() -> list[list[Record]]:
                 "price": int(random.integers(-1, 9)),
             }
             topic = str(random.choice(UsersPlane.source_topics))
+            if topic == IMPRESSIONS_TOPIC and random.random() < 0.8:
+                fields["items"] = [f"item {n}" for n in random.permutation(20)[: random.integers(0, 9)]]
             value = msgspec.json.encode(fields) if random.random() < 0.9 else b"garbage"
             batch.append(Record(topic, 0, offset, NOW + n * 10**6, b"key", value, (("trace", b"1"),)))
         batches.append(batch)
@@ -81,7 +83,7 @@ def users_case() -> Case[Profile]:
         return msgspec.msgpack.encode([index.ids, index.views, learned, *(column.tobytes() for column in columns)])
 
     broadcasts = _broadcasts()
-    return Case(make, event_batches(), largest_state=600, read_model=model)
+    return Case(make, event_batches(), largest_state=900, read_model=model)
 
 
 def items_case() -> Case[ItemState]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from processors.dead_letters import DEAD_LETTERS_TOPIC
-from processors.events import FORWARDED_TOPIC, Record
+from processors.events import FORWARDED_TOPIC, IMPRESSIONS_TOPIC, Record
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
 from processors.keys import partition_of
@@ -433,3 +433,83 @@ def test_signals_that_are_too_large_lose_what_is_furthest_apart_and_say_how_much
     assert max(output.batch_bytes() for output in signals) <= SMALL
     assert sum(len(message.touches) for message in messages) == 60
     assert users.last.outcomes[SIGNALS_TOPIC, "left_out"] == 60 * 59 - pairs
+
+
+def seen(user: str, *items: str, n: int | str = 1, **fields: Any) -> bytes:
+    return msgspec.json.encode(
+        {"event_id": f"s{n}", "user_id": user, "timestamp": NOW, "items": items, **fields},
+    )
+
+
+def impression(value: bytes, offset: int = 7) -> Record:
+    return record(value, topic=IMPRESSIONS_TOPIC, offset=offset)
+
+
+def test_an_impression_is_noted_and_has_no_other_effect() -> None:
+    users = Users()
+    assert users.take(impression(seen(ANN, "tent", "lamp"))) == []
+    assert users.last.outcomes == Counter({(IMPRESSIONS_TOPIC, "accepted"): 1})
+    profile = users.profile(ANN)
+    assert (profile.shown.ids, profile.shown.counts) == (["lamp", "tent"], [1, 1])
+    profile.shown = Profile().shown
+    assert profile == Profile()
+
+
+def test_impressions_among_clicks_change_neither_signals_nor_lessons_nor_who_is_answered() -> None:
+    alone, among = Users(), Users()
+    clicks = [record(event(ANN, "tent", 1), offset=1), record(event(ANN, "mat", 2), offset=2)]
+    other = [impression(seen(BEN, "tent", n=1)), impression(seen(ANN, "lamp", n=2))]
+    first, second = alone.take(*clicks), among.take(other[0], clicks[0], other[1], clicks[1])
+    assert second == first
+    assert set(among.last.states) == {ANN, BEN}
+    assert among.profile(ANN).shown.ids == ["lamp"]
+
+
+def test_within_a_batch_a_touch_clears_what_was_shown_before_it() -> None:
+    users = Users()
+    users.take(
+        impression(seen(ANN, "tent", "lamp", n=1)),
+        record(event(ANN, "tent", timestamp=NOW + 1)),
+        impression(seen(ANN, "tent", n=2, timestamp=NOW + 2)),
+    )
+    kept = users.profile(ANN).shown
+    assert (kept.ids, kept.counts) == (["lamp", "tent"], [1, 1])
+
+
+def test_a_duplicate_impression_is_counted_as_one_and_changes_nothing() -> None:
+    users = Users()
+    users.take(impression(seen(ANN, "tent")))
+    assert users.take(impression(seen(ANN, "lamp"), offset=8)) == []
+    assert users.last.outcomes == Counter({(IMPRESSIONS_TOPIC, "duplicate"): 1})
+    assert users.last.states == {}
+
+
+def test_an_impression_on_the_wrong_partition_reaches_its_user() -> None:
+    here, there = Users(), Users(partition=1)
+    (forwarded,) = here.take(impression(seen(ABROAD, "tent")))
+    assert (forwarded.topic, forwarded.partition, forwarded.key) == (FORWARDED_TOPIC, 1, ABROAD.encode())
+    assert here.last.outcomes == Counter({(IMPRESSIONS_TOPIC, "forwarded"): 1})
+    assert there.take(delivered(forwarded)) == []
+    assert there.last.outcomes == Counter({(IMPRESSIONS_TOPIC, "accepted"): 1})
+    assert there.profile(ABROAD).shown.ids == ["tent"]
+
+
+def test_a_bad_impression_becomes_a_dead_letter_that_names_the_field() -> None:
+    users, value = Users(), seen(ANN)
+    (letter,) = users.take(impression(value))
+    assert (letter.topic, letter.value) == (DEAD_LETTERS_TOPIC, value)
+    headers = dict(letter.headers)
+    assert headers["__streams.errors.exception"] == b"bad_items"
+    assert headers["__streams.errors.message"] == b"items: 0 ids, expected a list of 1 to 100 item ids"
+    assert users.last.refusals == Counter({"bad_items": 1})
+
+
+def test_what_was_shown_too_often_moves_down_in_the_next_slate() -> None:
+    users = Users()
+    users.take(record(event(ANN, "tent")))
+    assert shown(users.last.outputs, "home") == [["lamp", "tent", "mat"]]
+    many = [impression(seen(ANN, "lamp", n=n, timestamp=NOW + 1), offset=n) for n in range(40)]
+    users.take(*many, record(event(ANN, "tent", 2, timestamp=NOW + 2)))
+    assert shown(users.last.outputs, "home") == [["tent", "lamp", "mat"]]
+    users.take(record(event(ANN, "tent", 3, timestamp=NOW + 14 * 86_400_000), timestamp=NOW + 14 * 86_400_000))
+    assert shown(users.last.outputs, "home") == [["lamp", "tent", "mat"]]

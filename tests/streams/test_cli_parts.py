@@ -32,6 +32,19 @@ def prepared(line: bytes, topic: str | None = None, *, raw: bool = False) -> Out
     return Preparer(IntakeSettings(), topic, raw).line(line, 7)
 
 
+def test_an_impression_names_one_item_or_several() -> None:
+    line = b'{"type": "impression", "user_id": "u", "items": ["a", "b"], "event_id": "e", "timestamp": 1700000000000}'
+    several = Preparer(IntakeSettings()).line(line, 1)
+    one = Preparer(IntakeSettings()).event({"user_id": "u", "item_id": "a"}, "impression")
+    assert isinstance(several, Outgoing)
+    assert isinstance(one, Outgoing)
+    assert (several.topic, several.user_id, several.event_id) == ("events.impression.v1", "u", "e")
+    assert (one.topic, one.repairs) == ("events.impression.v1", ())
+    none = Preparer(IntakeSettings()).event({"user_id": "u"}, "impression")
+    assert isinstance(none, Refused)
+    assert none.why.startswith("missing_field: items: missing, expected a list of 1 to 100 item ids")
+
+
 def test_event_id_and_time_are_filled_in() -> None:
     event = prepared(b'{"type": "cart", "user_id": "u", "item_id": "i"}')
     assert isinstance(event, Outgoing)

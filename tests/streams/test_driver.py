@@ -164,6 +164,26 @@ def test_unknown_fields_and_a_null_key_are_no_reason_to_refuse() -> None:
     assert driver.state("users")["u"].events == 1
 
 
+def test_impressions_reach_no_item_and_bring_no_slate() -> None:
+    plain, seen = TopologyDriver(), TopologyDriver()
+    for driver in (plain, seen):
+        for second, item in enumerate(("tent", "lamp", "stove")):
+            if driver is seen:
+                at = NOW + 1000 * second - 500
+                value = msgspec.json.encode(
+                    {"event_id": item, "user_id": "u", "timestamp": at, "items": ["mat", "lamp"]}
+                )
+                before = len(driver.read("recommendations.v1"))
+                driver.pipe("events.impression.v1", b"u", value, at)
+                driver.assert_empty()
+                assert before == (2 if second else 0)
+            click(driver, "u", item, second)
+        driver.flush()
+    assert seen.state("items") == plain.state("items")
+    assert seen.state("models") == plain.state("models")
+    assert seen.state("users")["u"].shown.ids == ["lamp", "mat"]
+
+
 def test_limits_come_from_the_settings() -> None:
     users = UsersSettings(intake=IntakeSettings(max_event_bytes=10))
     driver = TopologyDriver(Settings(users=users))

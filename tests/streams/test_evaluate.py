@@ -76,6 +76,26 @@ def test_a_small_stream_gives_the_figures_computed_by_hand() -> None:
     assert result["last20"]["new"] == {"n": 0}
 
 
+def test_impressions_are_learned_and_not_judged(tmp_path: Path) -> None:
+    walk = stream(*WALK, ("cat", "lamp"))
+    seen = [
+        FileEvent(
+            "events.impression.v1",
+            b"cat",
+            msgspec.json.encode(
+                {"event_id": f"s{n}", "user_id": "cat", "timestamp": NOW + 6500 + n, "items": ["stove"]}
+            ),
+            NOW + 6500 + n,
+        )
+        for n in range(200)
+    ]
+    *_, rested = lists_for(walk, tmp_path)
+    lists = lists_for([*walk[:-1], *seen, walk[-1]], tmp_path)
+    assert len(lists) == len(walk)
+    assert rested["all"][0] == "stove"
+    assert lists[-1]["all"][0] != "stove"
+
+
 def test_items_follow_as_time_passes_although_no_event_comes(tmp_path: Path) -> None:
     """The items plane flushes at most once per interval: what waits for it is there when the interval is over."""
     settings = Settings(worker=WorkerSettings(broadcast_interval_ms=1000))

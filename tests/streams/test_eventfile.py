@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from processors.events import EVENT_TOPICS, Event
-from processors.intake import Intake
+from processors.events import EVENT_TOPICS
+from processors.intake import Intake, Refusal
 from streams.eventfile import EventFileError, FileEvent, count_events, read_events
 
 HEADER = "user_id,item_id,event_type,timestamp,price,category"
@@ -18,6 +18,16 @@ def written(folder: Path, name: str, *lines: str) -> Path:
     raw = "".join(f"{line}\n" for line in lines).encode()
     path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
     return path
+
+
+def test_an_impression_of_several_items_is_an_event_of_its_own_topic(tmp_path: Path) -> None:
+    one = '{"type": "impression", "user_id": "u", "items": ["a", "b"], "timestamp": 5}'
+    path = written(tmp_path, "shop.jsonl", one, one.replace('"items": ["a", "b"]', '"item_id": "a"'))
+    listed, single = read_events(path)
+    assert (listed.topic, listed.key, single.topic) == ("events.impression.v1", b"u", "events.impression.v1")
+    assert json.loads(listed.value) == {"user_id": "u", "items": ["a", "b"], "timestamp": 5, "event_id": "shop:1"}
+    with pytest.raises(EventFileError, match="line 1: item_id: missing, expected a non-empty text"):
+        list(read_events(written(tmp_path, "bad.jsonl", one.replace("items", "things"))))
 
 
 def values(path: Path) -> list[dict[str, object]]:
@@ -124,7 +134,10 @@ def test_a_number_as_user_is_a_key_of_digits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("u,i,wink,1,,", "event_type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase"),
+        (
+            "u,i,wink,1,,",
+            "event_type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression",
+        ),
         (",i,view,1,,", "user_id: '', expected a non-empty id"),
         ("u,,view,1,,", "item_id: '', expected a non-empty id"),
         ("u,i,view,soon,,", "timestamp: 'soon', expected seconds since 1970"),
@@ -163,9 +176,12 @@ def test_a_bad_header_is_named(tmp_path: Path, header: str, message: str) -> Non
         ("[1]", "line: [1], expected a JSON object"),
         (
             '{"user_id": "u"}',
-            "event_type: missing, expected one of browse, view, rate, click, cart, fav, purchase, or a",
+            "event_type: missing, expected one of browse, view, rate, click, cart, fav, purchase, impression, or a",
         ),
-        ('{"type": "wink"}', "type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase"),
+        (
+            '{"type": "wink"}',
+            "type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression",
+        ),
         ('{"topic": "other"}', "topic: 'other', expected one of events.browse.v1, events.click.v1, events.purchase.v1"),
         ('{"type": "view", "item_id": "i"}', "user_id: missing, expected a non-empty text"),
         ('{"type": "view", "item_id": true}', "item_id: True, expected a non-empty text"),
@@ -244,5 +260,5 @@ def test_real_events_need_no_repair_but_that_they_are_late(shared_data: Path, na
     outcomes = set()
     for event in read_events(shared_data / f"{name}.csv.gz", limit=10_000):
         read = intake.read(event.value, EVENT_TOPICS[event.topic], at_ms)
-        outcomes.add(read.repairs if isinstance(read, Event) else read.reason)
+        outcomes.add(read.reason if isinstance(read, Refusal) else read.repairs)
     assert outcomes == {("timestamp:late",)}

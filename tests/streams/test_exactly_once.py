@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
+from processors.events import IMPRESSIONS_TOPIC
 from processors.simulator import Simulator, build_catalogue
 from state.rocks import RocksStore
 from streams.settings import Settings
@@ -40,6 +41,10 @@ class Load:
             if ahead > 0.02:
                 time.sleep(ahead)
             producer.send(event.topic, key=event.key.encode(), value=msgspec.json.encode(event.value()))
+            if self.sent % 3 == 0:
+                seen = {"event_id": f"seen {self.sent}", "user_id": event.key, "timestamp": event.timestamp}
+                seen["items"] = [product.item_id for product in simulator.catalogue.products[:8]]
+                producer.send(IMPRESSIONS_TOPIC, key=event.key.encode(), value=msgspec.json.encode(seen))
             self.sent += 1
             if self._stop.is_set():
                 break

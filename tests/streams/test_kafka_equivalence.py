@@ -14,7 +14,7 @@ import pytest
 
 from processors.catalog import CATALOG_TOPIC
 from processors.errors import NearstreamError
-from processors.events import EVENT_TOPICS
+from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC
 from processors.keys import partition_of
 from processors.signals import SIGNALS_TOPIC
 from processors.training import TRAINING_TOPIC
@@ -96,7 +96,18 @@ def seeded_batches() -> list[Fed]:
             fed.append(("events.click.v1", partition, [(b"wrongly keyed", wrong, ())]))
         if number % 4 == 3:
             fed.append((CATALOG_TOPIC, partition, rows(partition, number)))
+        fed.append((IMPRESSIONS_TOPIC, partition, impressions(here, number, now + n)))
     return fed
+
+
+def impressions(users: list[str], number: int, time_ms: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
+    """What users were shown, often enough to tire of it, and again with the same id."""
+    lists = [
+        {"event_id": f"s{number}-{n}", "user_id": user, "timestamp": time_ms, "items": ["item-0", f"item-{n % 9}"]}
+        for n, user in enumerate(users * 3)
+    ]
+    records = [(str(fields["user_id"]).encode(), msgspec.json.encode(fields), ()) for fields in lists]
+    return [*records, records[0]]
 
 
 def rows(partition: int, number: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
