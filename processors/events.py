@@ -106,6 +106,8 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
         ``rate``, weighs as much as a look.
     price
         In ``currency``, finite and not negative.
+    age
+        The user's, in years, as declared.
     repairs
         ``field:what`` for each repair, in the order they were made.
     extra
@@ -126,6 +128,7 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
     brand: str | None = None
     channel: str | None = None
     context: Context | None = None
+    age: int | None = None
     recommendation_id: str | None = None
     decision_id: str | None = None
     anonymous_id: str | None = None

@@ -13,8 +13,9 @@ from processors.bounds import EpochMs
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
 from processors.impressions import Impression, ImpressionReader
 from processors.json_objects import Id, Moment, Refused
-from processors.lenient import IntakeSettings, check_time, is_tidy, read_leniently
+from processors.lenient import MAX_AGE, IntakeSettings, check_time, is_tidy, read_leniently
 
+_Age = Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE)]
 _Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
 
 
@@ -34,6 +35,7 @@ class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
     brand: Id | None = None
     channel: Id | None = None
     context: Context | None = None
+    age: _Age | None = None
     recommendation_id: Id | None = None
     decision_id: Id | None = None
     anonymous_id: Id | None = None
@@ -129,6 +131,7 @@ class Intake:
             brand=wire.brand,
             channel=wire.channel,
             context=wire.context,
+            age=wire.age,
             recommendation_id=wire.recommendation_id,
             decision_id=wire.decision_id,
             anonymous_id=wire.anonymous_id,

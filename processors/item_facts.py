@@ -11,6 +11,7 @@ import numpy.typing as npt
 from processors.bounds import MAX_MS
 from processors.catalog_fields import MAX_TAGS
 from processors.item_state import ItemView, Listing
+from processors.place_sets import EVERYWHERE, PlaceSets
 from processors.top import TopSlots
 
 NEWEST_DEPTH = 24
@@ -80,6 +81,12 @@ class FactColumns:
         NaN if unknown.
     min_age : int16 array of the same shape
         Years, 0 for everybody.
+    regions : int32 array of the same shape
+        Number of the set of regions that it may be shown in.
+    places : PlaceSets
+        Those sets.
+    limited : set of int
+        Slots of the items that not everybody may be shown.
     purchases : float64 array of the same shape
         All purchases ever.
     log_price : float64 array of the same shape
@@ -116,7 +123,8 @@ class FactColumns:
         self.embedding = np.zeros((0, embedding_size), np.float32)
         self.listed, self.available = np.zeros(0, np.bool_), np.zeros(0, np.bool_)
         self.brand, self.supplier = np.zeros(0, np.int32), np.zeros(0, np.int32)
-        self.min_age = np.zeros(0, np.int16)
+        self.min_age, self.regions = np.zeros(0, np.int16), np.zeros(0, np.int32)
+        self.places, self.limited = PlaceSets(), set[int]()
         self.tag_count = np.zeros(0, np.uint8)
         self.margin, self.since, self.purchases = np.zeros(0), np.zeros(0), np.zeros(0)
         self.log_price, self.price_step = np.zeros(0), np.zeros(0)
@@ -126,6 +134,7 @@ class FactColumns:
         """Make room for more slots."""
         self.listed, self.available = _grown(self.listed, capacity, False), _grown(self.available, capacity, True)
         self.brand, self.supplier = _grown(self.brand, capacity, 0), _grown(self.supplier, capacity, 0)
+        self.regions = _grown(self.regions, capacity, EVERYWHERE)
         self.min_age, self.since = _grown(self.min_age, capacity, 0), _grown(self.since, capacity, 0.0)
         self.margin, self.tag_count = _grown(self.margin, capacity, np.nan), _grown(self.tag_count, capacity, 0)
         self.purchases = _grown(self.purchases, capacity, 0.0)
@@ -173,12 +182,20 @@ class FactColumns:
         if listing is not None:
             self.supplier[slot] = self._suppliers.number(listing.supplier)
             self.margin[slot] = np.nan if listing.margin is None else listing.margin
-            self.min_age[slot] = listing.min_age or 0
+            self._limit(slot, listing)
         elif self.listed[slot]:
             self._unlist(slot, categories[0])
             self._forget_rest(slot)
         if listing is not None and (before is None or _kind(view) != _kind(before) or not self._embeds(slot, listing)):
             self._list(slot, listing, categories)
+
+    def _limit(self, slot: int, listing: Listing) -> None:
+        self.min_age[slot] = listing.min_age or 0
+        self.regions[slot] = self.places.number(listing.regions)
+        if self.min_age[slot] or self.regions[slot]:
+            self.limited.add(slot)
+        else:
+            self.limited.discard(slot)
 
     def _date(self, slot: int, since: float, available: bool, listed: bool, categories: tuple[int, int]) -> None:
         """Keep the latest items of each category, and of those without one the listed ones."""
@@ -222,6 +239,8 @@ class FactColumns:
 
     def _forget_rest(self, slot: int) -> None:
         self.supplier[slot] = self.min_age[slot] = 0
+        self.regions[slot] = EVERYWHERE
+        self.limited.discard(slot)
         self.margin[slot] = np.nan
 
     def _unlist(self, slot: int, category: int) -> None:

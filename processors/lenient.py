@@ -37,6 +37,7 @@ REASONS = {
 
 MAX_EXTRA_FIELDS = 32
 MAX_AMOUNT = 1e9
+MAX_AGE = 150
 
 
 class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -198,6 +199,20 @@ def _amount(value: object, name: str, repairs: list[str]) -> float | None:
     return float(min(max(amount, 0.0), MAX_AMOUNT))
 
 
+def _age(value: object, name: str, repairs: list[str]) -> int | None:
+    if value is None:
+        return None
+    years = as_number(value)
+    if years is None or not 0 <= years <= MAX_AGE:
+        repairs.append(f"{name}:dropped")
+        return None
+    if isinstance(value, str):
+        repairs.append(f"{name}:text_to_number")
+    if years != int(years):
+        repairs.append(f"{name}:rounded_down")
+    return int(years)
+
+
 def _context(value: object, name: str, repairs: list[str]) -> Context | None:
     if value is None:
         return None
@@ -225,5 +240,6 @@ OPTIONAL: dict[str, Callable[[object, str, list[str]], Any]] = {
     **dict.fromkeys(("recommendation_id", "decision_id", "anonymous_id"), _text),
     **dict.fromkeys(("price", "quantity"), _amount),
     "context": _context,
+    "age": _age,
 }
 """How each optional field is read: what cannot be repaired is left out, and noted."""

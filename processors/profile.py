@@ -18,6 +18,10 @@ from processors.showings import Showings
 
 DAY_MS = 86_400_000
 
+CONTEXT_FIELDS = ("country", "region", "city", "device", "page")
+"""What is remembered of a user's last context, beside the channel."""
+_CONTEXT_CHARACTERS = 64
+
 
 class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds and half-lives of a profile.
@@ -56,6 +60,7 @@ class Profile(msgspec.Struct, array_like=True):
     """One user's state. All times in milliseconds since the epoch, all weights relative to ``landmark``.
 
     ``item_ids`` and the lists beside it run from the least to the most recently touched item.
+    ``context`` are the user's circumstances as last known (:data:`CONTEXT_FIELDS` and ``channel``), ``age`` is in years.
     ``older_items`` and ``event_ids`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
     """
 
@@ -79,6 +84,8 @@ class Profile(msgspec.Struct, array_like=True):
     sessions: int = 0
     event_ids: bytes = b""
     shown: Showings = msgspec.field(default_factory=Showings)
+    context: dict[str, str] = msgspec.field(default_factory=dict)
+    age: int | None = None
 
     def recency_ms(self, now_ms: int) -> int:
         """Time since the user was last seen: the R of recency, frequency, monetary value.
@@ -160,6 +167,7 @@ class ProfileKeeper:
             _add_bounded(profile.categories, event.category, weight, settings.interests)
         if event.brand:
             _add_bounded(profile.brands, event.brand, weight, settings.interests)
+        _note_circumstances(profile, event)
         profile.events += 1
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
         profile.last_seen = max(profile.last_seen, event.time_ms)
@@ -249,6 +257,22 @@ class ProfileKeeper:
                 profile.older_items = FingerprintRing.add(profile.older_items, mark, self.settings.older_items)
             for column in columns:
                 del column[0]
+
+
+def _note_circumstances(profile: Profile, event: Event) -> None:
+    """Remember where the user is and how old, as last said; an event that came late says nothing new."""
+    if event.time_ms < profile.last_seen:
+        return
+    if event.age is not None:
+        profile.age = event.age
+    context = event.context
+    if context is not None:
+        for name in CONTEXT_FIELDS:
+            value = getattr(context, name)
+            if value:
+                profile.context[name] = value[:_CONTEXT_CHARACTERS]
+    if event.channel:
+        profile.context["channel"] = event.channel[:_CONTEXT_CHARACTERS]
 
 
 def _add_bounded(weights: dict[str, float], name: str, weight: float, bound: int) -> None:

@@ -23,6 +23,7 @@ from processors.exploration_share import PARTS, Trials
 from processors.fatigue import Fatigue, Tired
 from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
+from processors.limits import Unknown, within_limits
 from processors.model_book import ModelBook
 from processors.objectives import Objectives
 from processors.profile import Profile
@@ -85,6 +86,8 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How long an item is new after it was first seen.
     objectives
         What a slate is to bring, and how the ends are weighed.
+    unknown_limits
+        Whether items with limits of age or region are shown to users whose age or place is not known.
     fatigue
         What an item loses in score each time it was shown without a reaction; 0 turns fatigue off. Scores are logits:
         0.5 takes two fifths of the odds.
@@ -102,6 +105,7 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exploration: Share = 0.05
     new_item_days: ItemDays = 3.0
     objectives: Objectives = Objectives()
+    unknown_limits: Unknown = "hide"
     fatigue: Rate = 0.5
     fatigue_after: Natural = 3
     fatigue_half_life_ms: HalfLife = DAY_MS
@@ -333,12 +337,13 @@ class Ranker:
         slot = index.slot(item)
         at = np.flatnonzero(scored.candidates.slots == slot) if slot >= 0 else np.empty(0, np.int64)
         found, tired = [], self._fatigue.of(scored.candidates, index)
+        allowed = within_limits(scored.candidates, index, self.settings.unknown_limits)
         for placement, slates in zip(self.settings.placements, shown, strict=True):
             head = HEADS.index("new" if placement.only_new else "any")
             scores = self._valued(book.serving[head], scored, tired, index)
             verdict = rules.judge(scored.candidates, placement.name, at_ms, index)
             places = np.flatnonzero(slates.slots[0] == slot) if slot >= 0 else at
-            way = Way(scored.candidates, at, scored.shown, scores, verdict, places, tired)
+            way = Way(scored.candidates, at, scored.shown, allowed, scores, verdict, places, tired)
             found.append(what_became(way, placement.name, placement.only_new, index, slot))
         return found
 
@@ -358,7 +363,7 @@ class Ranker:
         self, scored: _Scored, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
     ) -> list[Slates]:
         candidates = scored.candidates
-        shown = scored.shown & index.facts.available[candidates.slots]
+        shown = scored.shown & self._may_be_shown(candidates, index)
         seeds, tired = seeds_of(candidates.visitors.profiles), self._fatigue.of(candidates, index)
         of_head: dict[str, Floats] = {}
         slates = []
@@ -393,6 +398,10 @@ class Ranker:
         new = allowed & self._are_new(candidates, index)
         return explore(*chosen, scores, candidates.rows, new, scored.ties, draw)
 
+    def _may_be_shown(self, candidates: Candidates, index: ItemIndex) -> Flags:
+        available: Flags = index.facts.available[candidates.slots]
+        return available & within_limits(candidates, index, self.settings.unknown_limits)
+
     def _are_new(self, candidates: Candidates, index: ItemIndex) -> Flags:
         since = candidates.visitors.now_ms[candidates.rows] - int(self.settings.new_item_days * DAY_MS)
         new: Flags = index.facts.since[candidates.slots] > since
@@ -406,7 +415,7 @@ class Ranker:
         """
         candidates, settings = scored.candidates, self.settings
         placement = settings.placements[0]
-        kept = scored.shown & index.facts.available[candidates.slots]
+        kept = scored.shown & self._may_be_shown(candidates, index)
         kept = kept & ~candidates.touched if placement.only_new else kept
         new = kept & self._are_new(candidates, index)
         if not settings.exploration or not new.any():

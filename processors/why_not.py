@@ -20,7 +20,8 @@ class WhyNot(msgspec.Struct, frozen=True):
     Parameters
     ----------
     stage
-        ``unknown``, ``unavailable``, ``not_proposed``, ``touched``, ``rule``, ``rank``, ``spread`` or ``shown``.
+        ``unknown``, ``unavailable``, ``not_proposed``, ``limit``, ``touched``, ``rule``, ``rank``, ``spread`` or
+        ``shown``.
     text
         The same for people.
     """
@@ -40,6 +41,8 @@ class Way:
         Number of the item among the candidates; empty if it is none.
     shown
         Which candidates anything true can be said of.
+    allowed
+        Which their limits of age and region allow to be shown.
     scores
         By the weights of the placement, and less what fatigue takes.
     places
@@ -51,6 +54,7 @@ class Way:
     candidates: Candidates
     at: Ints
     shown: Flags
+    allowed: Flags
     scores: Floats
     verdict: Verdict
     places: Ints
@@ -76,13 +80,15 @@ def what_became(way: Way, placement: str, only_new: bool, index: ItemIndex, slot
     if not len(way.at) or not way.shown[way.at[0]]:
         return WhyNot(placement, "not_proposed", "no source proposes it for this user")
     number = int(way.at[0])
+    if not way.allowed[number]:
+        return WhyNot(placement, "limit", "its limits of age or region do not let this user see it")
     if only_new and way.candidates.touched[number]:
         return WhyNot(placement, "touched", "the user has touched it, and the placement shows only what is new")
     removed_by = way.verdict.removed_by
     if removed_by is not None and removed_by[number] >= 0:
         return WhyNot(placement, "rule", f"rule {way.verdict.names[removed_by[number]]} removes it")
     scores = way.verdict.applied_to(way.scores)
-    rivals = way.shown & np.isfinite(scores) & index.facts.available[way.candidates.slots]
+    rivals = way.shown & way.allowed & np.isfinite(scores) & index.facts.available[way.candidates.slots]
     if only_new:
         rivals &= ~way.candidates.touched
     place, of = _place(scores[rivals], scores[number]), int(np.count_nonzero(rivals))

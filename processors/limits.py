@@ -1,0 +1,39 @@
+"""Limits of age and region: what the catalogue says who may be shown an item stands above every rule of the shop."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from processors.candidates import Candidates
+from processors.item_index import ItemIndex
+from processors.sources.base import Flags
+
+Unknown = Literal["hide", "show"]
+"""What becomes of limited items for users whose age or place is not known."""
+
+
+def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) -> Flags:
+    """Which candidates their users may be shown.
+
+    Complexity: none to speak of while no item has limits; else one look at each candidate, and at each set of regions
+    for each place that the users are in.
+    """
+    facts, profiles = index.facts, candidates.visitors.profiles
+    if not facts.limited:
+        return np.ones(len(candidates), np.bool_)
+    slots, rows = candidates.slots, candidates.rows
+    ages = np.array([_age(profile.age, unknown) for profile in profiles], np.int64)
+    places = facts.places.open_to([profile.context for profile in profiles], unknown == "show")
+    allowed: Flags = (ages[rows] >= facts.min_age[slots]) & places[rows, facts.regions[slots]]
+    return allowed
+
+
+def _age(known: int | None, unknown: Unknown) -> int:
+    if known is not None:
+        return known
+    return 0 if unknown == "hide" else _OLDEST
+
+
+_OLDEST = 1000
