@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from processors.contexts import ContextBook
 from processors.groups import GroupBook
 from processors.item_facts import FactColumns
 from processors.item_state import ItemView
@@ -83,7 +84,7 @@ class ItemIndex:
         self.width, self.max_items, self.max_categories = neighbours, max_items, max_categories
         self.embedding_size = embedding_size
         self.evictions = 0
-        self.groups = GroupBook()
+        self.groups, self.contexts = GroupBook(), ContextBook()
         self._clear()
 
     def _clear(self) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 from river.drift import ADWIN
 
 from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
+from processors.contexts import ContextsSettings, ContextsState
 from processors.exploration_share import BOLDEST, ShareState
 from processors.groups import GroupsSettings, GroupsState
 from processors.ranker import BUCKETS, HEADS, WEIGHT_ROWS, carried_over, fallback_weights, rows_of_bucket
@@ -51,6 +52,8 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         What the sums of squared gradients are multiplied with after a change of the world.
     groups
         Of the interest groups.
+    contexts
+        Of what is chosen in which context.
     """
 
     learning_rate: PositiveRate = 0.4
@@ -60,6 +63,7 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drift_confidence: Confidence = 0.002
     boldness: Share = 0.1
     groups: GroupsSettings = GroupsSettings()
+    contexts: ContextsSettings = ContextsSettings()
 
 
 class Good(msgspec.Struct, array_like=True):
@@ -71,7 +75,7 @@ class Good(msgspec.Struct, array_like=True):
 
 
 class ModelState(msgspec.Struct, array_like=True):
-    """The ranker's state, and those of the interest groups and of exploration, which learn from the same messages.
+    """The ranker's state, and those of groups, exploration and contexts, which learn from the same messages.
 
     ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, weight rows, features),
     the first row being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
@@ -94,6 +98,7 @@ class ModelState(msgspec.Struct, array_like=True):
     rollbacks: int = 0
     groups: GroupsState = msgspec.field(default_factory=GroupsState)
     share: ShareState = msgspec.field(default_factory=ShareState)
+    contexts: ContextsState = msgspec.field(default_factory=ContextsState)
 
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from processors.contexts import CONTEXTS, ContextKeeper
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
 from processors.exploration_share import learn_trials
@@ -45,6 +46,7 @@ class ModelsPlane:
     def __init__(self, settings: ModelsSettings, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._keeper = ModelKeeper(settings)
         self._groups = GroupKeeper(settings.groups)
+        self._contexts = ContextKeeper(settings.contexts)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode
@@ -67,13 +69,16 @@ class ModelsPlane:
             else:
                 step.outcomes[record.topic, "applied"] += 1
         if _progress(state) != before:
-            due = self._groups.due(state.groups)
+            views = {
+                GROUPS: self._groups.view(state.groups) if self._groups.due(state.groups) else None,
+                CONTEXTS: self._contexts.view(state.contexts) if self._contexts.due(state.contexts) else None,
+            }
             step.states[RANKER] = state
             view = self._encode(self._keeper.view(state))
             step.outputs.append(Output(MODELS_TOPIC, partition, RANKER.encode(), view))
-            if due:
-                groups = self._encode(self._groups.view(state.groups))
-                step.outputs.append(Output(MODELS_TOPIC, partition, GROUPS.encode(), groups))
+            for key, found in views.items():
+                if found is not None:
+                    step.outputs.append(Output(MODELS_TOPIC, partition, key.encode(), self._encode(found)))
         return step
 
     def _learn(self, record: SourceRecord, state: ModelState) -> None:
@@ -82,9 +87,11 @@ class ModelsPlane:
             raise ValueError(f"model: {examples.model!r}, expected {RANKER!r}")
         examples.interests.rows()
         examples.trials.check()
+        examples.chosen_in.check()
         self._keeper.learn(state, examples)
         self._groups.learn(state.groups, examples.interests)
         learn_trials(state.share, examples.trials)
+        self._contexts.learn(state.contexts, examples.chosen_in)
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
         try:
@@ -106,6 +113,6 @@ class ModelsPlane:
         step.refusals[reason] += 1
 
 
-def _progress(state: ModelState) -> tuple[int, int, int]:
+def _progress(state: ModelState) -> tuple[int, ...]:
     """What changes when anything was learned."""
-    return state.version, state.groups.learned, state.share.pulls
+    return state.version, state.groups.learned, state.share.pulls, state.contexts.learned

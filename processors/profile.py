@@ -60,7 +60,7 @@ class Profile(msgspec.Struct, array_like=True):
     """One user's state. All times in milliseconds since the epoch, all weights relative to ``landmark``.
 
     ``item_ids`` and the lists beside it run from the least to the most recently touched item.
-    ``context`` are the user's circumstances as last known (:data:`CONTEXT_FIELDS` and ``channel``), ``age`` is in years.
+    ``context`` are the user's circumstances as last known (:data:`CONTEXT_FIELDS` and ``channel``); ``age`` in years.
     ``older_items`` and ``event_ids`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
     """
 

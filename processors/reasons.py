@@ -37,7 +37,9 @@ class Kind:
     texts
         Per locale; ``{item}`` is the user's own item, ``{category}`` the category.
     linked
-        Whether one of the user's own items led to it.
+        Whether something of the user's led to it.
+    links_items
+        Whether that is an item; else it is a context, by its number in the read model.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Kind:
     features: tuple[str, ...]
     texts: dict[Locale, str]
     linked: bool = False
+    links_items: bool = True
 
 
 KINDS = (
@@ -82,6 +85,11 @@ KINDS = (
         {"en": "People with your interests like this", "zh": "与您兴趣相近的人喜欢"},
     ),
     Kind(
+        "popular_in_context", "context", "context", ("context",),
+        {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"}, linked=True,
+        links_items=False,
+    ),
+    Kind(
         "new", "fresh", None, ("fresh", "item_fresh"),
         {"en": "New", "zh": "新品上架"},
     ),
@@ -105,6 +113,10 @@ CATEGORY = next(number for number, kind in enumerate(KINDS) if kind.name == "pop
 """Number of the kind that names a category instead of an item."""
 
 
+CONTEXT = next(number for number, kind in enumerate(KINDS) if kind.name == "popular_in_context")
+"""Number of the kind that names a context, such as a country or a device, instead of an item."""
+
+
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why an item is in a slate.
 
@@ -118,17 +130,20 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
         For people, in the locale of the settings.
     category
         The category it is popular in.
+    context
+        The context it is popular in, such as ``country:DE``.
     """
 
     kind: str
     item_id: str | None = None
     text: str | None = None
     category: str | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True)
 class Explained:
-    """Reasons as arrays: index into :data:`KINDS`, and the slot of the user's own item behind it, -1 without one."""
+    """Reasons as arrays: index into :data:`KINDS`, and the user's own item (slot) or context behind it, -1 without."""
 
     kinds: Ints
     links: Ints
@@ -208,7 +223,7 @@ def _strongest_link(candidates: Candidates, picked: Ints, kind: Kind, index: Ite
     owner, pairs = owner[of_source], pairs[of_source]
     linked = links[pairs]
     values = proposal.column(kind.column)[pairs] if kind.column else np.zeros(len(pairs))
-    order = np.lexsort((index.tie[linked], values, owner))
+    order = np.lexsort((index.tie[linked] if kind.links_items else linked, values, owner))
     last = np.flatnonzero(np.diff(owner[order], append=len(picked)))
     found: Ints = linked[order[last]]
     return found
@@ -225,7 +240,8 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, index: ItemInde
         The item it is a reason for.
     """
     kind = KINDS[number]
-    item = index.ids[link] if link >= 0 and number != CATEGORY else None
+    item = index.ids[link] if link >= 0 and kind.links_items and number != CATEGORY else None
+    context = index.contexts.names[link] if number == CONTEXT else None
     category = index.category_name(slot) if number == CATEGORY else None
-    text = kind.texts[locale].format(item=item, category=category)
-    return Reason(kind.name, item, text, category)
+    text = kind.texts[locale].format(item=item, category=category, context=(context or "").partition(":")[2])
+    return Reason(kind.name, item, text, category, context)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
+from processors.contexts import ChosenIn
 from processors.exploration_share import Trials
 from processors.groups import Interests
 from processors.ranker import BUCKETS, HEADS, Answers
@@ -29,8 +30,9 @@ class Examples(msgspec.Struct, array_like=True):
 
     ``heads``, ``buckets`` (int8) and ``ranks``, ``plain_ranks`` (int32) and ``losses`` (float32) have one entry per
     example, ``gradients`` (float32) one row per example and one column for each of ``features``; all little-endian.
-    ``interests`` of some of the users ride along, for the groups (:mod:`processors.groups`), and
-    what exploring brought, for the bandit (:mod:`processors.exploration_share`).
+    ``interests`` of some of the users ride along, for the groups (:mod:`processors.groups`), what
+    exploring brought, for the bandit (:mod:`processors.exploration_share`), and what some chose in which context
+    (:mod:`processors.contexts`).
     """
 
     model: str
@@ -43,6 +45,7 @@ class Examples(msgspec.Struct, array_like=True):
     gradients: bytes
     interests: Interests = Interests()
     trials: Trials = Trials()
+    chosen_in: ChosenIn = ChosenIn()
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
         """Heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from processors.bounds import MAX_MS
+from processors.contexts import TOLD_BYTES, chosen_in
 from processors.dead_letters import Origin, dead_letter
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
 from processors.groups import INTERESTS_BYTES, interests_of
@@ -108,7 +109,9 @@ class UsersPlane:
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
         self._placements = settings.ranking.placements
-        fitting = (max_message_bytes - LINK_BYTES - INTERESTS_BYTES) // example_bytes(self._ranker.features)
+        fitting = (max_message_bytes - LINK_BYTES - INTERESTS_BYTES - TOLD_BYTES) // example_bytes(
+            self._ranker.features
+        )
         self._lessons = min(settings.ranking.training_examples, fitting)
         self.book = ModelBook(self._ranker.features)
         self.rules = RuleBook()
@@ -183,6 +186,7 @@ class UsersPlane:
         answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
         step.quality.choices.extend(choices_of(answers, asked))
         examples.interests = interests_of(asked, list(first.values()))
+        examples.chosen_in = chosen_in(list(first.values()))
         receiver = partition_of(RANKER, self._partitions)
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))

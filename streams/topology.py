@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from processors.catalog import CATALOG_TOPIC
+from processors.contexts import CONTEXTS, decode_contexts
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
 from processors.groups import GROUPS, decode_groups
@@ -115,6 +116,8 @@ class Topology:
         """
         if topic == MODELS_TOPIC and key == GROUPS.encode():
             self.index.groups.apply(decode_groups(value))
+        elif topic == MODELS_TOPIC and key == CONTEXTS.encode():
+            self.index.contexts.apply(decode_contexts(value))
         elif topic == MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
         elif topic == BROADCAST_RULES_TOPIC:

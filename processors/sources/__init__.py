@@ -8,6 +8,7 @@ from processors.sources.alike import PeopleLikeYou
 from processors.sources.base import Block, Source, SourceSettings, Visitors
 from processors.sources.category import CategoryTop
 from processors.sources.content import ContentNeighbourhood
+from processors.sources.context import SameContext
 from processors.sources.covisitation import Covisitation
 from processors.sources.fresh import Fresh
 from processors.sources.history import OwnHistory
@@ -24,6 +25,7 @@ ALL: tuple[type[Source], ...] = (
     ContentNeighbourhood,
     Fresh,
     PeopleLikeYou,
+    SameContext,
 )
 """All sources. The order decides nothing but that of the columns."""
 

@@ -56,6 +56,10 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How long an item counts as new.
     group_items
         Top items of the user's interest group.
+    context_items
+        Top items of each of the user's circumstances, such as country and device.
+    context_history
+        Recent items beyond which a user is known well enough without them.
     """
 
     off: tuple[str, ...] = ("group",)
@@ -74,6 +78,8 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fresh_items: Newest = 8
     fresh_age_ms: Age = 604_800_000
     group_items: Listed = 20
+    context_items: Listed = 20
+    context_history: Reach = 3
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,8 @@ class Block:
     values
         One column per name in the source's ``columns``; not negative, 0 for "proposed, but not by this".
     links
-        The user's own item (slot) that led to each pair, for the reason; :obj:`None` if none did.
+        The user's own item (slot), or what else the source says, that led to each pair, for the reason; :obj:`None` if
+        nothing did.
     """
 
     rows: Ints

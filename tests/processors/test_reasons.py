@@ -50,6 +50,13 @@ def check_unlinked(world: World, user: Profile, item: str, reason: Reason) -> No
     if reason.kind == "people_like_you":
         (number,) = world.index().groups.of([user])
         assert item in world.groups[number].items[: world.settings.sources.group_items]
+    elif reason.kind == "popular_in_context":
+        assert reason.context is not None
+        field, _, value = reason.context.partition(":")
+        assert user.context[field] == value
+        assert len(user.item_ids) <= world.settings.sources.context_history
+        assert item in world.contexts[reason.context].items[: world.settings.sources.context_items]
+        assert value in (reason.text or "")
     elif reason.kind == "new":
         assert 0 <= NOW - world.views[item].since < world.settings.sources.fresh_age_ms
     elif reason.kind == "viewed_before":

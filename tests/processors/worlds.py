@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from processors.contexts import ContextView
 from processors.groups import DIMENSIONS, GroupView
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
@@ -83,6 +84,7 @@ class World:
     settings: RankingSettings = field(default_factory=RankingSettings)
     rules: RuleBook = field(default_factory=RuleBook)
     groups: tuple[GroupView, ...] = ()
+    contexts: dict[str, ContextView] = field(default_factory=dict)
 
     def index(self) -> ItemIndex:
         """All views, applied."""
@@ -90,6 +92,7 @@ class World:
         for item, published in self.views.items():
             index.apply(item, published)
         index.groups.apply(self.groups)
+        index.contexts.apply(self.contexts)
         return index
 
     def ranked(self) -> list[Slates]:
@@ -137,6 +140,15 @@ def random_groups(random: np.random.Generator, names: Sequence[str]) -> tuple[Gr
     return tuple(views)
 
 
+def random_contexts(random: np.random.Generator, names: Sequence[str]) -> dict[str, ContextView]:
+    """What is chosen in a few contexts, with some items that nobody knows."""
+    views = {}
+    for name in ("country:DE", "country:FR", "device:phone"):
+        items = tuple(random.permutation([*names, "unknown 0"])[:6].tolist())
+        views[name] = ContextView(items, tuple(np.linspace(1.0, 0.2, len(items)).tolist()))
+    return views
+
+
 def random_world(seed: int) -> World:
     """A world in which everything varies that can."""
     random = np.random.default_rng(seed)
@@ -178,6 +190,8 @@ def random_world(seed: int) -> World:
                 actions=[str(action) for action in random.choice(ACTIONS, n)],
             )
         )
+    for user in users[::2]:
+        user.context = {"country": str(random.choice(["DE", "FR", "IT"])), "device": "phone"}
     placements = (
         Placement("home", size=int(random.integers(1, 30))),
         Placement("discover", only_new=True, size=int(random.integers(1, 30))),
@@ -190,5 +204,9 @@ def random_world(seed: int) -> World:
         popular_items=int(random.choice([0, 3, 60])),
     )
     return World(
-        views, users, RankingSettings(placements=placements, sources=sources), groups=random_groups(random, names)
+        views,
+        users,
+        RankingSettings(placements=placements, sources=sources),
+        groups=random_groups(random, names),
+        contexts=random_contexts(random, names),
     )

@@ -1,0 +1,204 @@
+"""What people choose who come in the same circumstances: from a country, on a device, by a channel, to a page.
+
+It is what can be said of a user before there is any history. The users plane tells what some users chose and in which
+context; the models plane counts, within bounds, and broadcasts the most chosen items of each context now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from processors.bounds import Listed, Positive
+from processors.events import Event
+from processors.json_objects import MAX_ID_CHARACTERS
+
+CONTEXTS = "contexts"
+"""Key of the contexts' view on the topic of models."""
+
+FIELDS = ("country", "region", "device", "channel", "page")
+"""Circumstances that are counted."""
+
+TOLD = 2
+"""Users per micro-batch whose choice is told, at most: bounds the cost under load."""
+
+MAX_NAME_CHARACTERS = 64 + len("country:")
+TOLD_BYTES = TOLD * len(FIELDS) * 4 * (MAX_NAME_CHARACTERS + MAX_ID_CHARACTERS + 10)
+"""Bytes of choices in a message, at most."""
+
+
+class ContextsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How choices are counted by context.
+
+    Parameters
+    ----------
+    contexts
+        Contexts told apart, such as one country or one device; beyond that the one met the longest ago goes.
+    items
+        Items counted in each; the rarest goes first.
+    published_items
+        The most chosen of them that are broadcast.
+    fading_choices
+        After so many choices in a context all its counts are halved.
+    published_every
+        Choices between two broadcasts.
+    """
+
+    contexts: Positive = 64
+    items: Positive = 60
+    published_items: Listed = 40
+    fading_choices: Positive = 500
+    published_every: Positive = 32
+
+
+class ChosenIn(msgspec.Struct, array_like=True, frozen=True):
+    """Contexts, such as ``country:DE``, and the item that somebody chose in each."""
+
+    contexts: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Make sure that the columns fit together and hold what they can.
+
+        Raises
+        ------
+        ValueError
+            If they do not.
+
+        Examples
+        --------
+        >>> ChosenIn(("country:DE",), ()).check()
+        Traceback (most recent call last):
+        ...
+        ValueError: contexts: 1 of them with 0 items, expected as many
+        """
+        if len(self.contexts) != len(self.items):
+            raise ValueError(f"contexts: {len(self.contexts)} of them with {len(self.items)} items, expected as many")
+        for name in self.contexts:
+            if name.partition(":")[0] not in FIELDS or len(name) > MAX_NAME_CHARACTERS:
+                raise ValueError(f"contexts: {name[:80]!r}, expected a short value of one of {', '.join(FIELDS)}")
+
+
+class ContextCounts(msgspec.Struct, array_like=True):
+    """Decayed choices in one context: all of them, and by item."""
+
+    choices: float = 0.0
+    items: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+class ContextsState(msgspec.Struct, array_like=True):
+    """Counts by context, the one met last at the end, and how many choices were learned and published."""
+
+    counts: dict[str, ContextCounts] = msgspec.field(default_factory=dict)
+    learned: int = 0
+    published: int = 0
+
+
+class ContextView(msgspec.Struct, array_like=True, frozen=True):
+    """Items most chosen in a context, and how often relative to the first of them."""
+
+    items: tuple[str, ...]
+    weights: tuple[float, ...]
+
+
+class ContextKeeper:
+    """Counts choices by context.
+
+    Examples
+    --------
+    >>> keeper, state = ContextKeeper(ContextsSettings()), ContextsState()
+    >>> keeper.learn(state, ChosenIn(("country:DE", "device:phone"), ("tent", "tent")))
+    >>> keeper.learn(state, ChosenIn(("country:DE",), ("lamp",)))
+    >>> keeper.view(state)["country:DE"]
+    ContextView(items=('lamp', 'tent'), weights=(1.0, 1.0))
+    """
+
+    def __init__(self, settings: ContextsSettings) -> None:
+        self._settings = settings
+
+    def learn(self, state: ContextsState, chosen: ChosenIn) -> None:
+        """Count choices, in place. Constant time for each."""
+        settings = self._settings
+        for name, item in zip(chosen.contexts, chosen.items, strict=True):
+            counts = state.counts[name] = state.counts.pop(name, ContextCounts())
+            if len(state.counts) > settings.contexts:
+                del state.counts[next(iter(state.counts))]
+            counts.items[item] = counts.items.pop(item, 0.0) + 1.0
+            if len(counts.items) > settings.items:
+                del counts.items[min((other for other in counts.items if other != item), key=counts.items.__getitem__)]
+            counts.choices += 1.0
+            if counts.choices >= settings.fading_choices:
+                counts.choices /= 2.0
+                counts.items = {name: count / 2.0 for name, count in counts.items.items()}
+            state.learned += 1
+
+    def due(self, state: ContextsState) -> bool:
+        """Whether enough was learned since the last broadcast; if so, the next one counts from now."""
+        if state.learned - state.published < self._settings.published_every:
+            return False
+        state.published = state.learned
+        return True
+
+    def view(self, state: ContextsState) -> dict[str, ContextView]:
+        """What is published, by context."""
+        return {name: self._view_of(counts) for name, counts in sorted(state.counts.items())}
+
+    def _view_of(self, counts: ContextCounts) -> ContextView:
+        best = sorted(counts.items.items(), key=lambda entry: (-entry[1], entry[0]))[: self._settings.published_items]
+        return ContextView(tuple(name for name, _ in best), tuple(count / best[0][1] for _, count in best))
+
+
+class ContextBook:
+    """The read model of contexts.
+
+    Attributes
+    ----------
+    views : dict of str to ContextView
+        As last published.
+    names : list of str
+        The contexts, for numbers to stand for.
+    """
+
+    def __init__(self) -> None:
+        self.apply({})
+
+    def apply(self, views: Mapping[str, ContextView]) -> None:
+        """Take over what was published; none forgets all contexts."""
+        self.views = dict(views)
+        self.names = sorted(self.views)
+
+
+def names_of(context: Mapping[str, str]) -> list[str]:
+    """Contexts that a user's circumstances are.
+
+    Examples
+    --------
+    >>> names_of({"city": "Kiel", "device": "phone", "country": "DE"})
+    ['country:DE', 'device:phone']
+    """
+    return [f"{field}:{context[field]}" for field in FIELDS if field in context]
+
+
+def chosen_in(events: Sequence[Event]) -> ChosenIn:
+    """What the events of some users tell of their contexts; of :data:`TOLD` users with any, at most."""
+    told = [event for event in events if event.context is not None or event.channel][:TOLD]
+    contexts, items = list[str](), list[str]()
+    for event in told:
+        known = {"channel": event.channel[:64]} if event.channel else {}
+        for field in FIELDS:
+            value = getattr(event.context, field, None)
+            if value:
+                known[field] = value[:64]
+        names = names_of(known)
+        contexts += names
+        items += [event.item_id] * len(names)
+    return ChosenIn(tuple(contexts), tuple(items))
+
+
+def decode_contexts(value: bytes | None) -> dict[str, ContextView]:
+    """Views of a broadcast record's value; a tombstone gives none."""
+    return {} if value is None else _DECODER.decode(value)
+
+
+_DECODER = msgspec.msgpack.Decoder(dict[str, ContextView])
