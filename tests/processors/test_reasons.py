@@ -121,7 +121,7 @@ def test_every_kind_of_reason_is_given() -> None:
 
 
 SHOP = {
-    "tent": view(5.0, {"lamp": (0.9, 0.2), "mat": (0.1, 0.8)}, category="camping"),
+    "tent": view(5.0, {"lamp": (0.9, 0.2), "mat": (0.1, 0.8)}, category="camping", context="DE"),
     "lamp": view(1.0, {"wick": (1.0, 0.0)}),
     "axe": view(0.5, category="camping"),
 }

@@ -33,6 +33,7 @@ def test_every_source_conforms_in_a_world_of_visits(source: type[Source], seed: 
     def index(backwards: bool) -> ItemIndex:
         index = index_of(world.views, backwards)
         index.groups.apply(world.groups)
+        index.contexts.apply(world.contexts)
         return index
 
     check_source(source, world.settings.sources, index, world.users, NOW)
