@@ -104,8 +104,8 @@ class FactColumns:
     version : int64 array of shape (categories + 1,)
         Of each category; another one after every change of category, brand, price step, tags or embedding of one of its
         listed items, and when one is listed or no longer is. No two ever agree.
-    brands : Labels
-        Of the brands.
+    brands, suppliers : Labels
+        Of the brands and of the suppliers.
     listings : int
         How many items are listed.
     """
@@ -113,7 +113,7 @@ class FactColumns:
     def __init__(self, capacity: int, embedding_size: int, max_categories: int) -> None:
         self._size = embedding_size
         self.brands = Labels(max_categories)
-        self._suppliers, self._tags = Labels(), Labels()
+        self.suppliers, self._tags = Labels(), Labels()
         self._members: dict[int, set[int]] = {}
         self._newest: dict[int, TopSlots] = {}
         self._changes = 0
@@ -180,7 +180,7 @@ class FactColumns:
             self.log_price[slot] = np.nan if view.price is None else math.log1p(view.price)
             self.price_step[slot] = np.nan if step is None else step
         if listing is not None:
-            self.supplier[slot] = self._suppliers.number(listing.supplier)
+            self.supplier[slot] = self.suppliers.number(listing.supplier)
             self.margin[slot] = np.nan if listing.margin is None else listing.margin
             self._limit(slot, listing)
         elif self.listed[slot]:

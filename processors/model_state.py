@@ -24,6 +24,7 @@ from river.drift import ADWIN
 from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
 from processors.contexts import ContextsSettings, ContextsState
 from processors.exploration_share import BOLDEST, ShareState
+from processors.exposure import Exposure
 from processors.groups import GroupsSettings, GroupsState
 from processors.ranker import BUCKETS, HEADS, WEIGHT_ROWS, carried_over, fallback_weights, rows_of_bucket
 from processors.sources.base import Flags, Floats, Ints
@@ -75,7 +76,7 @@ class Good(msgspec.Struct, array_like=True):
 
 
 class ModelState(msgspec.Struct, array_like=True):
-    """The ranker's state, and those of groups, exploration and contexts, which learn from the same messages.
+    """The ranker's state, and those of groups, exploration, contexts and exposure, which learn from the same messages.
 
     ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, weight rows, features),
     the first row being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
@@ -99,6 +100,7 @@ class ModelState(msgspec.Struct, array_like=True):
     groups: GroupsState = msgspec.field(default_factory=GroupsState)
     share: ShareState = msgspec.field(default_factory=ShareState)
     contexts: ContextsState = msgspec.field(default_factory=ContextsState)
+    exposure: dict[str, Exposure] = msgspec.field(default_factory=dict)
 
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):

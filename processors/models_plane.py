@@ -7,6 +7,7 @@ every worker.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from processors.contexts import CONTEXTS, ContextKeeper
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
 from processors.exploration_share import learn_trials
+from processors.exposure import learn_exposure
 from processors.groups import GROUPS, GroupKeeper
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
@@ -21,6 +23,9 @@ from processors.rules import RULES_TOPIC, read_rule
 from processors.training import RANKER, TRAINING_TOPIC, Examples
 
 MODELS_TOPIC = "broadcast.models"
+EXPOSURE = "exposure"
+"""Key of what exposure items got and what pushes them, on the topic of models."""
+
 BROADCAST_RULES_TOPIC = "broadcast.rules"
 
 _MAX_RULE_BYTES = 2**18
@@ -57,7 +62,7 @@ class ModelsPlane:
         step: Step[ModelState] = Step()
         (known,) = read([RANKER])
         state = known or ModelState()
-        before = _progress(state)
+        before, exposed = _progress(state), msgspec.to_builtins(state.exposure)
         for record in batch:
             try:
                 if record.topic == RULES_TOPIC:
@@ -68,8 +73,10 @@ class ModelsPlane:
                 self._refuse(record, str(error), partition, step)
             else:
                 step.outcomes[record.topic, "applied"] += 1
-        if _progress(state) != before:
-            views = {
+        changed = msgspec.to_builtins(state.exposure) != exposed
+        if changed or _progress(state) != before:
+            views: dict[str, Any] = {
+                EXPOSURE: state.exposure if changed else None,
                 GROUPS: self._groups.view(state.groups) if self._groups.due(state.groups) else None,
                 CONTEXTS: self._contexts.view(state.contexts) if self._contexts.due(state.contexts) else None,
             }
@@ -88,10 +95,14 @@ class ModelsPlane:
         examples.interests.rows()
         examples.trials.check()
         examples.chosen_in.check()
+        for measured in examples.exposure:
+            measured.check()
         self._keeper.learn(state, examples)
         self._groups.learn(state.groups, examples.interests)
         learn_trials(state.share, examples.trials)
         self._contexts.learn(state.contexts, examples.chosen_in)
+        for measured in examples.exposure:
+            learn_exposure(state.exposure, measured)
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
         try:

@@ -7,12 +7,14 @@ without rules nothing is done.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.exposure import MAX_EXPOSURES, Exposure
 from processors.item_index import ItemIndex
 from processors.rules import MAX_RULES, Items, Rule, conflicts, in_precedence
 from processors.sources.base import ACTION_NUMBERS, Flags, Floats, Ints
@@ -78,6 +80,8 @@ class RuleBook:
 
     Attributes
     ----------
+    exposure : dict of str to Exposure
+        What the items of rules for exposure got lately, and what pushes them, as last published, by rule.
     refused : int
         Rules left out because there were :data:`processors.rules.MAX_RULES` already.
 
@@ -92,6 +96,7 @@ class RuleBook:
     def __init__(self) -> None:
         self._rules: dict[str, Rule] = {}
         self.refused = 0
+        self.exposure: dict[str, Exposure] = {}
         self.conflicts: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -108,37 +113,41 @@ class RuleBook:
         self.conflicts = tuple(conflicts(self._rules))
 
     def wanted(self, now_ms: int, index: ItemIndex) -> Ints:
-        """Slots that rules want among everybody's candidates: included and pinned ones, by name or by kind."""
+        """Slots that rules want among everybody's candidates: included and pinned ones, those to get exposure.
+
+        Complexity: for rules that tell items by other than names and categories, a pass over all items.
+        """
         found = [
             _named(rule.items, index, now_ms)
             for _, rule in self._in_force(now_ms)
-            if rule.kind in ("include", "pin", "expert_only")
+            if rule.kind in ("include", "pin", "expert_only") or rule.share_min
         ]
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
     def useless(self, now_ms: int, index: ItemIndex) -> list[str]:
         """Ids of rules in force that match no item there is."""
         known = np.flatnonzero(np.array([view is not None for view in index.views], np.bool_))
-        return [
-            name
-            for name, rule in self._in_force(now_ms)
-            if not _matches(rule.items, known, np.zeros(len(known), np.int64), now_ms, index).any()
-        ]
+        return [name for name, rule in self._in_force(now_ms) if not matches(rule.items, known, now_ms, index).any()]
 
     def judge(self, candidates: Candidates, placement: str, now_ms: int, index: ItemIndex) -> Verdict:
         """What the rules make of candidates at a placement."""
         rules = [
             (name, rule) for name, rule in self._in_force(now_ms) if not rule.placements or placement in rule.placements
         ]
-        return _Judgement(candidates, now_ms, index).of(rules) if rules else _NOTHING
+        return _Judgement(candidates, now_ms, index, self.exposure).of(rules) if rules else _NOTHING
+
+    def exposures(self, now_ms: int) -> list[tuple[str, Rule]]:
+        """Rules for exposure in force, by id; :data:`processors.exposure.MAX_EXPOSURES` at most."""
+        return [entry for entry in self._in_force(now_ms) if entry[1].kind == "exposure"][:MAX_EXPOSURES]
 
     def _in_force(self, now_ms: int) -> list[tuple[str, Rule]]:
         return in_precedence(entry for entry in self._rules.items() if entry[1].holds_at(now_ms))
 
 
 class _Judgement:
-    def __init__(self, candidates: Candidates, now_ms: int, index: ItemIndex) -> None:
+    def __init__(self, candidates: Candidates, now_ms: int, index: ItemIndex, exposure: Mapping[str, Exposure]) -> None:
         self._candidates, self._now_ms, self._index = candidates, now_ms, index
+        self._exposure = exposure
         self._actions = np.zeros(len(candidates), np.int64)
         self._actions[candidates.history] = candidates.visitors.actions
         self._removed_by = np.full(len(candidates), -1)
@@ -163,6 +172,8 @@ class _Judgement:
                 caps.append(Cap(labels, rule.at_most, None if rule.items == Items() else matching))
             elif rule.kind == "boost" and rule.factor is not None:
                 self._offsets += np.where(matching, np.log(rule.factor), 0.0)
+            elif rule.kind == "exposure" and name in self._exposure:
+                self._offsets += np.where(matching, self._exposure[name].offset, 0.0)
         names = tuple(name for name, _ in rules)
         return Verdict(self._removed_by, self._offsets, tuple(pins), tuple(caps), names, self._ignored)
 
@@ -183,6 +194,11 @@ class _Judgement:
         self._removed_by[which & (self._removed_by < 0)] = number
 
 
+def matches(items: Items, slots: Ints, now_ms: int, index: ItemIndex) -> Flags:
+    """Which items a selector agrees to, whoever looks at them."""
+    return _matches(items, slots, np.zeros(len(slots), np.int64), now_ms, index)
+
+
 def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemIndex) -> Flags:
     """Which candidates the selector agrees to."""
     found = np.ones(len(slots), np.bool_)
@@ -192,6 +208,8 @@ def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemI
         found &= np.isin(index.category[slots], index.category_numbers(items.categories))
     if items.brands:
         found &= np.isin(index.brand[slots], index.brand_numbers(items.brands))
+    if items.suppliers:
+        found &= np.isin(index.facts.supplier[slots], index.facts.suppliers.known(items.suppliers))
     with np.errstate(invalid="ignore"):
         if items.price_min is not None:
             found &= index.price[slots] >= items.price_min
@@ -209,12 +227,17 @@ def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemI
 
 
 def _named(items: Items, index: ItemIndex, now_ms: int) -> Ints:
-    """Slots of a selector that names items, or the most wanted ones of its categories."""
+    """Slots of a selector that names items, or the most wanted ones of its categories or else of all it agrees to."""
     slots = [slot for slot in index.slots_of(list(items.ids)) if slot >= 0]
     for number in index.category_numbers(items.categories):
         slots.extend(index.popular_in(number, _FROM_CATEGORY).tolist())
+    if not items.ids and not items.categories:
+        known = np.flatnonzero(index.visits > 0.0)
+        known = known[matches(items, known, now_ms, index)]
+        order = np.lexsort((index.tie[known], index.trend[known]))[::-1]
+        return np.sort(known[order[:_FROM_CATEGORY]])
     wanted = np.unique(np.array(slots, np.int64))
-    return wanted[_matches(items, wanted, np.zeros(len(wanted), np.int64), now_ms, index)]
+    return wanted[matches(items, wanted, now_ms, index)]
 
 
 _FROM_CATEGORY = 24
@@ -226,3 +249,11 @@ def decode_rule(value: bytes | None) -> Rule | None:
 
 
 _DECODER = msgspec.json.Decoder(Rule)
+
+
+def decode_exposure(value: bytes | None) -> dict[str, Exposure]:
+    """Exposure by rule of a broadcast record's value; a tombstone gives none."""
+    return {} if value is None else _EXPOSURE_DECODER.decode(value)
+
+
+_EXPOSURE_DECODER = msgspec.msgpack.Decoder(dict[str, Exposure])

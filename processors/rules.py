@@ -14,13 +14,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.bounds import Places, PositiveRate
+from processors.bounds import Places, PositiveRate, Share
 
 RULES_TOPIC = "catalog.rules.v1"
 
-Kind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost"]
+Kind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure"]
 
-PRECEDENCE: tuple[Kind, ...] = ("expert_only", "exclude", "only", "pin", "include", "cap", "boost")
+PRECEDENCE: tuple[Kind, ...] = ("expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure")
 """Which rule wins where two speak of the same item. An expert's allow-list stands above all: what it does not name is
 not shown, and what it names no rule of the shop can exclude."""
 
@@ -40,7 +40,7 @@ class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     Parameters
     ----------
-    ids, categories, brands
+    ids, categories, brands, suppliers
         Names.
     price_min, price_max
         Bounds of the price last seen; an item without a price is in no range.
@@ -53,6 +53,7 @@ class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     ids: Names = ()
     categories: Names = ()
     brands: Names = ()
+    suppliers: Names = ()
     price_min: Price | None = None
     price_max: Price | None = None
     newer_than_days: Days | None = None
@@ -68,7 +69,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     kind
         ``exclude`` never shows the items; ``only`` shows nothing else; ``expert_only`` likewise, and nothing overrides
         it; ``pin`` puts them at a place; ``include`` makes them candidates for everybody; ``cap`` allows so many of a
-        category or brand in a slate; ``boost`` multiplies their odds.
+        category or brand in a slate; ``boost`` multiplies their odds; ``exposure`` holds their share of what is
+        shown within bounds.
     items
         Which items; for a ``cap`` all items if nothing is said.
     placements
@@ -81,6 +83,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         Of a cap.
     factor
         Of a boost.
+    share_min, share_max
+        Of an exposure, one of them at least: what part of it the items are to get (:mod:`processors.exposure`).
     ignored_when_empty
         For ``only`` and ``expert_only``: whether a slate that would be left empty is made without the rule. It is
         counted each time. Otherwise the slate stays empty.
@@ -95,7 +99,14 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     at_most: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
     per: Literal["category", "brand"] | None = None
     factor: PositiveRate | None = None
+    share_min: Share | None = None
+    share_max: Share | None = None
     ignored_when_empty: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Least and greatest share of exposure."""
+        return self.share_min or 0.0, 1.0 if self.share_max is None else self.share_max
 
     def holds_at(self, now_ms: int) -> bool:
         """Whether it is in force at a moment.
@@ -155,6 +166,7 @@ def _check_ranges(rule: Rule) -> None:
     items = rule.items
     if rule.kind != "cap" and items == Items():
         raise ValueError(f"items: empty, expected something to tell items by in a rule of kind {rule.kind}")
+    _check_shares(rule)
     if rule.kind == "pin" and len(items.ids) != 1:
         raise ValueError(f"items.ids: {len(items.ids)} names, expected one to pin")
     if items.price_min is not None and items.price_max is not None and items.price_min > items.price_max:
@@ -167,6 +179,16 @@ def _check_ranges(rule: Rule) -> None:
         raise ValueError(f"ends_at: {rule.ends_at.isoformat()}, expected after starts_at")
     if rule.ignored_when_empty and rule.kind not in ("only", "expert_only"):
         raise ValueError(f"ignored_when_empty: true, expected for rules that allow only some items, not {rule.kind}")
+
+
+def _check_shares(rule: Rule) -> None:
+    shares = [name for name in ("share_min", "share_max") if getattr(rule, name) is not None]
+    if shares and rule.kind != "exposure":
+        raise ValueError(f"{shares[0]}: {getattr(rule, shares[0])}, expected for a rule of kind exposure alone")
+    if rule.kind == "exposure" and not shares:
+        raise ValueError("share_min: missing, expected it or share_max for a rule of kind exposure")
+    if rule.bounds[0] > rule.bounds[1]:
+        raise ValueError(f"share_min: {rule.share_min}, expected at most share_max, which is {rule.share_max}")
 
 
 def conflicts(rules: dict[str, Rule]) -> list[str]:
@@ -205,6 +227,12 @@ def _conflicts(first: tuple[str, Rule], second: tuple[str, Rule]) -> Iterator[st
         yield f"{both} both name {', '.join(shared[:3])}: {stronger} wins"
     if kinds == {"pin"} and rule.position == other.position:
         yield f"{both} both take place {rule.position}: {min(name, other_name)} wins"
+    if (
+        kinds == {"exposure"}
+        and rule.items == other.items
+        and max(rule.bounds[0], other.bounds[0]) > min(rule.bounds[1], other.bounds[1])
+    ):
+        yield f"{both} hold the same items to shares that exclude each other: neither can win"
     if kinds <= {"only", "expert_only"} and rule.items.ids and other.items.ids and not shared:
         yield f"{both} allow nothing in common: slates stay empty unless one is ignored_when_empty"
 

@@ -20,6 +20,7 @@ from processors.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
 from processors.candidates import MAX_ROWS, Candidates, Gatherer
 from processors.exploration import Draw, Explored, explore, seeds_of
 from processors.exploration_share import PARTS, Trials
+from processors.exposure import Measured, measure
 from processors.fatigue import Fatigue, Tired
 from processors.features import DAY_MS, feature_names, features_of
 from processors.item_index import ItemIndex
@@ -42,7 +43,8 @@ from processors.ranker import (
 )
 from processors.reasons import CATEGORY, KINDS, Explainer, Locale, Reason, holds, reason_of
 from processors.rerank import DEPTH, pinned, spread, top
-from processors.rule_book import RuleBook, Verdict
+from processors.rule_book import RuleBook, Verdict, matches
+from processors.rules import Rule
 from processors.sources import SourceSettings
 from processors.sources.base import Features, Flags, Floats, Ints
 from processors.training import Examples, examples_of
@@ -280,6 +282,8 @@ class Ranker:
         chosen: Sequence[str],
         index: ItemIndex,
         book: ModelBook,
+        rules: RuleBook,
+        at_ms: int,
     ) -> tuple[list[Answers], Examples]:
         """What the users' choices teach, given the profiles as they were before.
 
@@ -291,6 +295,8 @@ class Ranker:
             When each user chose.
         chosen
             Item of each user.
+        at_ms
+            The moment at which the rules must be in force.
 
         Returns
         -------
@@ -317,6 +323,11 @@ class Ranker:
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
         examples = examples_of(self.features, buckets_of(profiles, now_ms), answers)
         examples.trials = self._trials(scored, slots, index, book)
+        if exposures := rules.exposures(at_ms):
+            asked_slates = self._rank_part(
+                self._wanting(profiles, now_ms, index, rules, at_ms), index, book, rules, at_ms
+            )
+            examples.exposure = self._measured(asked_slates, exposures, index, at_ms)
         return answers, examples
 
     def why_not(
@@ -406,6 +417,32 @@ class Ranker:
         since = candidates.visitors.now_ms[candidates.rows] - int(self.settings.new_item_days * DAY_MS)
         new: Flags = index.facts.since[candidates.slots] > since
         return new
+
+    def _wanting(
+        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, rules: RuleBook, at_ms: int
+    ) -> _Scored:
+        """Candidates with those that rules want, which no user is taught from."""
+        return self._score(profiles, now_ms, index, rules.wanted(at_ms, index))
+
+    def _measured(
+        self, slates: Sequence[Slates], exposures: Sequence[tuple[str, Rule]], index: ItemIndex, at_ms: int
+    ) -> tuple[Measured, ...]:
+        """What the items of each rule got in slates of all its placements."""
+        found = []
+        for name, rule in exposures:
+            parts = [
+                (
+                    part.slots,
+                    matches(rule.items, np.maximum(part.slots, 0).ravel(), at_ms, index).reshape(part.slots.shape),
+                )
+                for placement, part in zip(self.settings.placements, slates, strict=True)
+                if not rule.placements or placement.name in rule.placements
+            ]
+            measured = [measure(name, rule.bounds, matching, slots >= 0) for slots, matching in parts]
+            got, total = (sum(getattr(part, field) for part in measured) for field in ("got", "total"))
+            if total:
+                found.append(Measured(name, got, total, *rule.bounds))
+        return tuple(found)
 
     def _trials(self, scored: _Scored, chosen: Ints, index: ItemIndex, book: ModelBook) -> Trials:
         """Whether users chose what the first placement shows them, of those whose slate may show a new item.

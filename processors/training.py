@@ -14,6 +14,7 @@ import numpy as np
 
 from processors.contexts import ChosenIn
 from processors.exploration_share import Trials
+from processors.exposure import Measured
 from processors.groups import Interests
 from processors.ranker import BUCKETS, HEADS, Answers
 from processors.sources.base import Floats, Ints
@@ -32,7 +33,7 @@ class Examples(msgspec.Struct, array_like=True):
     example, ``gradients`` (float32) one row per example and one column for each of ``features``; all little-endian.
     ``interests`` of some of the users ride along, for the groups (:mod:`processors.groups`), what
     exploring brought, for the bandit (:mod:`processors.exploration_share`), and what some chose in which context
-    (:mod:`processors.contexts`).
+    (:mod:`processors.contexts`), and what exposure the items of rules got (:mod:`processors.exposure`).
     """
 
     model: str
@@ -46,6 +47,7 @@ class Examples(msgspec.Struct, array_like=True):
     interests: Interests = Interests()
     trials: Trials = Trials()
     chosen_in: ChosenIn = ChosenIn()
+    exposure: tuple[Measured, ...] = ()
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
         """Heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.

@@ -16,6 +16,7 @@ from processors.bounds import MAX_MS
 from processors.contexts import TOLD_BYTES, chosen_in
 from processors.dead_letters import Origin, dead_letter
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
+from processors.exposure import EXPOSURE_BYTES
 from processors.groups import INTERESTS_BYTES, interests_of
 from processors.impressions import Impression
 from processors.intake import Intake, Refusal
@@ -109,10 +110,10 @@ class UsersPlane:
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
         self._placements = settings.ranking.placements
-        fitting = (max_message_bytes - LINK_BYTES - INTERESTS_BYTES - TOLD_BYTES) // example_bytes(
+        fitting = (max_message_bytes - LINK_BYTES - INTERESTS_BYTES - TOLD_BYTES - EXPOSURE_BYTES) // example_bytes(
             self._ranker.features
         )
-        self._lessons = min(settings.ranking.training_examples, fitting)
+        self._lessons = max(0, min(settings.ranking.training_examples, fitting))
         self.book = ModelBook(self._ranker.features)
         self.rules = RuleBook()
         self._index = index
@@ -133,7 +134,8 @@ class UsersPlane:
         ]
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
-        self._learn([event for event, _ in accepted if isinstance(event, Event)], profiles, step)
+        at_ms = max((origin.time_ms for _, origin in accepted), default=0)
+        self._learn([event for event, _ in accepted if isinstance(event, Event)], profiles, at_ms, step)
         causes: dict[str, tuple[Event, Origin]] = {}
         gatherer = SignalGatherer(self._partitions)
         for event, origin in accepted:
@@ -150,7 +152,7 @@ class UsersPlane:
             if is_new:
                 step.states[event.user_id] = profile
         if self.publishes:
-            self._recommend(step, causes, max((origin.time_ms for _, origin in accepted), default=0), partition)
+            self._recommend(step, causes, at_ms, partition)
         for receiver, signals in gatherer.messages().items():
             packed = self._pack(signals)
             if len(packed) > self._max_bytes - LINK_BYTES:
@@ -170,7 +172,7 @@ class UsersPlane:
         """What became of an item on its way into a user's slates, per placement."""
         return self._ranker.why_not(profile, item, self._index, self.book, self.rules, now_ms)
 
-    def _learn(self, events: Sequence[Event], profiles: dict[str, Profile], step: Step[Profile]) -> None:
+    def _learn(self, events: Sequence[Event], profiles: dict[str, Profile], at_ms: int, step: Step[Profile]) -> None:
         """Send what the first event of each user teaches the ranker, as long as nothing of the batch is folded in."""
         first: dict[str, Event] = {}
         for event in events:
@@ -183,7 +185,7 @@ class UsersPlane:
         moments = [event.time_ms for event in first.values()]
         chosen = [event.item_id for event in first.values()]
         asked = [profiles[user] for user in first]
-        answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book)
+        answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book, self.rules, at_ms)
         step.quality.choices.extend(choices_of(answers, asked))
         examples.interests = interests_of(asked, list(first.values()))
         examples.chosen_in = chosen_in(list(first.values()))

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from faust.types import TP
 
+from processors.exploration_share import PARTS
 from streams.app import FaustApp
 from streams.broadcast import BroadcastReader
 from streams.contact import BrokerContact
@@ -152,6 +153,11 @@ class Health:
         self._worker.metrics.refresh_quality()
         metrics, view = self._worker.metrics, self._worker.topology.book.view
         metrics.ranker_fallback.set(1 if view is None or view.fallback else 0)
+        metrics.exploration.set(PARTS[self._worker.topology.book.arm])
+        for gauge, field in ((metrics.exposure_share, "share"), (metrics.exposure_offset, "offset")):
+            gauge.clear()  # a rule that was withdrawn must leave no series behind
+            for rule, exposure in self._worker.topology.users.rules.exposure.items():
+                gauge.labels(rule).set(getattr(exposure, field))
         if view is not None:
             metrics.ranker_examples.set(view.examples)
             metrics.ranker_loss.set(view.loss)

@@ -87,6 +87,9 @@ class Metrics:
         self.rules = gauge(
             "rules", "Business rules known, in conflict with another, without an item they match, refused.", "state"
         )
+        self.exposure_share = gauge("exposure_share", "Share of places that the items of a rule got lately.", "rule")
+        self.exposure_offset = gauge("exposure_offset", "What pushes the items of a rule towards its bounds.", "rule")
+        self.exploration = gauge("exploration_part", "Part of the share allowed for exploration that is in use.")
         self.quality = LiveQuality()
         self._quality = {
             name: gauge(f"quality_{name}", text, *labels)

@@ -11,9 +11,9 @@ from processors.groups import GROUPS, decode_groups
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.model_book import ModelBook, decode_model
-from processors.models_plane import BROADCAST_RULES_TOPIC, MODELS_TOPIC, ModelsPlane
+from processors.models_plane import BROADCAST_RULES_TOPIC, EXPOSURE, MODELS_TOPIC, ModelsPlane
 from processors.plane import Plane
-from processors.rule_book import decode_rule
+from processors.rule_book import decode_exposure, decode_rule
 from processors.rules import RULES_TOPIC
 from processors.signals import SIGNALS_TOPIC
 from processors.training import TRAINING_TOPIC
@@ -118,6 +118,8 @@ class Topology:
             self.index.groups.apply(decode_groups(value))
         elif topic == MODELS_TOPIC and key == CONTEXTS.encode():
             self.index.contexts.apply(decode_contexts(value))
+        elif topic == MODELS_TOPIC and key == EXPOSURE.encode():
+            self.users.rules.exposure = decode_exposure(value)
         elif topic == MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
         elif topic == BROADCAST_RULES_TOPIC:

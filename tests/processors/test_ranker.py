@@ -24,6 +24,7 @@ from processors.ranker import (
     rows_of_bucket,
     scores_of,
 )
+from processors.rule_book import RuleBook
 from processors.slate import Ranker, RankingSettings
 from processors.sources.base import Features, Floats, Ints
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
@@ -207,7 +208,7 @@ def test_gradients_do_not_depend_on_where_items_came_to_lie(seed: int, shuffle: 
         ranker = Ranker(world.settings)
         now = [NOW] * len(world.users)
         return msgspec.msgpack.encode(
-            ranker.lessons(world.users, now, chosen, world.index(), ModelBook(ranker.features))[1]
+            ranker.lessons(world.users, now, chosen, world.index(), ModelBook(ranker.features), RuleBook(), NOW)[1]
         )
 
     assert taught(world) == taught(other)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -182,7 +183,7 @@ def test_removed_items_are_in_no_slate_whoever_is_ranked_with_whom(seed: int) ->
             assert not {item.item_id for item in slate} & set(banned)
             labels = [world.views[i.item_id].category for i in slate if i.item_id in world.views]
             assert all(labels.count(label) <= 2 for label in set(labels) - {None})
-    alone = [World(world.views, [user], world.settings, world.rules, world.groups).slates() for user in world.users]
+    alone = [replace(world, users=[user]).slates() for user in world.users]
     assert slates == [[found[n][0] for found in alone] for n in range(2)]
 
 

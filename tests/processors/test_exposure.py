@@ -1,0 +1,154 @@
+"""The share of places that some items get is held within bounds, and no further."""
+
+import json
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.exposure import MAX_EXPOSURES, STRONGEST, Exposure, Measured, learn_exposure, measure, weights_of_places
+from processors.rules import Items, Rule, conflicts, read_rule
+from processors.slate import Placement, RankingSettings
+from processors.users_plane import UsersSettings
+from streams.driver import TopologyDriver
+from streams.settings import Settings
+
+NOW = 1_700_000_000_000
+
+
+def controlled(share_at: Any, bounds: tuple[float, float], rounds: int = 600) -> Exposure:
+    """What the controller comes to, where the share follows from the offset."""
+    state: dict[str, Exposure] = {}
+    for _ in range(rounds):
+        offset = state["rule"].offset if state else 0.0
+        learn_exposure(state, Measured("rule", 50.0 * share_at(offset), 50.0, *bounds))
+    return state["rule"]
+
+
+def logistic(at_zero: float) -> Any:
+    return lambda offset: 1.0 / (1.0 + (1.0 - at_zero) / at_zero * np.exp(-offset))
+
+
+@pytest.mark.parametrize(
+    ("at_zero", "bounds"),
+    [(0.02, (0.2, 1.0)), (0.7, (0.0, 0.3)), (0.01, (0.1, 0.15)), (0.9, (0.1, 0.15)), (0.5, (0.5, 0.5))],
+)
+def test_a_share_out_of_bounds_comes_to_them(at_zero: float, bounds: tuple[float, float]) -> None:
+    found = controlled(logistic(at_zero), bounds)
+    assert bounds[0] * 0.93 <= found.share <= bounds[1] * 1.07
+
+
+def test_nothing_is_pushed_that_is_within_bounds() -> None:
+    assert controlled(logistic(0.3), (0.1, 0.5)).offset == 0.0
+
+
+def test_a_push_that_is_not_needed_any_more_is_taken_back() -> None:
+    state = {"rule": Exposure(got=1.0, total=2.0, offset=3.0)}
+    for _ in range(400):
+        learn_exposure(state, Measured("rule", 5.0, 10.0, 0.1, 1.0))
+    assert state["rule"].offset < 0.01
+
+
+def test_a_push_is_never_without_end() -> None:
+    assert controlled(lambda _: 0.0, (0.5, 1.0)).offset == STRONGEST
+    assert controlled(lambda _: 1.0, (0.0, 0.0)).offset == -STRONGEST
+
+
+def test_rules_that_were_not_heard_of_for_long_go() -> None:
+    state: dict[str, Exposure] = {}
+    for number in range(MAX_EXPOSURES + 5):
+        learn_exposure(state, Measured(f"rule {number}", 1.0, 2.0))
+    assert list(state) == [f"rule {number}" for number in range(5, MAX_EXPOSURES + 5)]
+
+
+@given(st.permutations(range(6)), st.integers(0, 2**16))
+def test_what_is_measured_does_not_depend_on_the_order_of_users(order: list[int], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    matching, filled = random.random((6, 4)) < 0.5, random.random((6, 4)) < 0.8
+    found = measure("rule", (0.0, 1.0), matching, filled)
+    assert measure("rule", (0.0, 1.0), matching[order], filled[order]) == found
+    expected = sum(
+        weights_of_places(4)[place] for row in range(6) for place in range(4) if (matching & filled)[row, place]
+    )
+    assert found.got == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"kind": "exposure", "items": {"brands": ["a"]}}, "share_min: missing"),
+        (
+            {"kind": "exposure", "items": {"brands": ["a"]}, "share_min": 0.5, "share_max": 0.2},
+            "share_min: 0.5, expected at",
+        ),
+        (
+            {"kind": "boost", "items": {"brands": ["a"]}, "factor": 2, "share_max": 0.2},
+            "share_max: 0.2, expected for a rule",
+        ),
+        ({"kind": "exposure", "share_min": 0.5}, "items: empty"),
+        ({"kind": "exposure", "items": {"brands": ["a"]}, "share_min": 1.5}, "value: "),
+    ],
+)
+def test_bounds_that_make_no_sense_are_refused(rule: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_rule(json.dumps(rule).encode())
+
+
+def test_bounds_that_exclude_each_other_are_named() -> None:
+    aster = Items(suppliers=("aster",))
+    more, less = Rule("exposure", aster, share_min=0.5), Rule("exposure", aster, share_max=0.2)
+    assert conflicts({"a": more, "b": less}) == [
+        "rules a (exposure) and b (exposure) hold the same items to shares that exclude each other: neither can win"
+    ]
+    assert not conflicts({"a": more, "b": Rule("exposure", aster, share_max=0.6)})
+
+
+def shop(rule: dict[str, Any] | None, visits: int = 700) -> tuple[float, bytes]:
+    """Share of exposure that the small supplier gets in the end, and all that was published.
+
+    Ten items are visited by everybody, the small supplier's ten hardly ever.
+    """
+    ranking = RankingSettings(placements=(Placement("home", size=10), Placement("discover", only_new=True)))
+    driver = TopologyDriver(Settings(users=UsersSettings(ranking=ranking)))
+    random = np.random.default_rng(5)
+    names = [f"{supplier} {n}" for supplier in ("small", "large") for n in range(10)]
+    for name in names:
+        row = {"item_id": name, "supplier": name.split()[0], "price": 5}
+        driver.pipe("catalog.items.v1", name.encode(), json.dumps(row).encode(), NOW)
+    if rule is not None:
+        driver.pipe("catalog.rules.v1", b"rule", json.dumps(rule).encode(), NOW)
+    published = []
+    for n in range(visits):
+        name = names[int(random.integers(10))] if random.random() < 0.05 else names[10 + int(random.integers(10))]
+        user, at = f"user {n % 40}", NOW + 1000 * n
+        event = {"event_id": f"e{n}", "user_id": user, "item_id": name, "timestamp": at}
+        driver.pipe("events.click.v1", user.encode(), json.dumps(event).encode(), at)
+        published += [record.value or b"" for record in driver.read("recommendations.v1")]
+    got, total = 0.0, 0.0
+    for message in map(json.loads, published[-400:]):
+        if message["placement"] == "home":
+            for item in message["items"]:
+                weight = 1.0 / np.log2(1 + item["rank"])
+                total += weight
+                got += weight * item["item_id"].startswith("small")
+    return got / total, msgspec.msgpack.encode(published)
+
+
+LEAST = {"kind": "exposure", "items": {"suppliers": ["small"]}, "placements": ["home"], "share_min": 0.3}
+
+
+def test_a_small_supplier_gets_its_share_and_a_replay_the_same_slates() -> None:
+    without, _ = shop(None)
+    share, published = shop(LEAST)
+    assert without < 0.2
+    assert share == pytest.approx(0.3, abs=0.06)
+    assert shop(LEAST)[1] == published
+
+
+def test_a_large_supplier_is_held_to_its_share() -> None:
+    rule = {"kind": "exposure", "items": {"suppliers": ["large"]}, "placements": ["home"], "share_max": 0.6}
+    share, _ = shop(rule)
+    assert 1.0 - share == pytest.approx(0.6, abs=0.07)
