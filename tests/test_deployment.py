@@ -368,6 +368,9 @@ def _work(metrics: Metrics) -> None:
     for order in ("learned", "covisitation"):
         metrics.ranker_gain.labels(order).set(0.2)
     metrics.groups.labels("0", "tents").set(0.4)
+    metrics.exposure_share.labels("small-brands").set(0.2)
+    metrics.exposure_offset.labels("small-brands").set(1.5)
+    metrics.exploration.set(0.5)
     for state in STATES:
         metrics.rules.labels(state).set(1 if state == "known" else 0)
     metrics.ready.set(1)
