@@ -33,8 +33,8 @@ from processors.ranker import (
     rows_of_bucket,
     scores_of,
 )
+from processors.ranking import Ranker
 from processors.reasons import holds
-from processors.slate import Ranker
 from processors.sources import ALL
 from processors.sources.base import Features, Flags, Floats, Ints
 from streams.driver import TopologyDriver

@@ -13,7 +13,7 @@ import msgspec
 from bench.load import LoadEvent, load_of
 from processors.candidates import Gatherer
 from processors.profile import Profile
-from processors.slate import Ranker
+from processors.ranking import Ranker
 from streams.driver import TopologyDriver
 from streams.settings import Settings
 

@@ -13,6 +13,7 @@ import msgspec
 from processors.bounds import Listed, Positive
 from processors.events import Event
 from processors.json_objects import MAX_ID_CHARACTERS
+from processors.place_sets import PLACE_FIELDS
 
 CONTEXTS = "contexts"
 """Key of the contexts' view on the topic of models."""
@@ -23,7 +24,8 @@ FIELDS = ("country", "region", "device", "channel", "page")
 TOLD = 2
 """Users per micro-batch whose choice is told, at most: bounds the cost under load."""
 
-MAX_NAME_CHARACTERS = 64 + len("country:")
+_VALUE_CHARACTERS = 64
+MAX_NAME_CHARACTERS = _VALUE_CHARACTERS + len("country:")
 TOLD_BYTES = TOLD * len(FIELDS) * 4 * (MAX_NAME_CHARACTERS + MAX_ID_CHARACTERS + 10)
 """Bytes of choices in a message, at most."""
 
@@ -34,20 +36,24 @@ class ContextsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     contexts
-        Contexts told apart, such as one country or one device; beyond that the one met the longest ago goes.
+        Contexts told apart of each field, such as countries; beyond that the one with the fewest choices goes. Fields
+        do not push out each other's: there may be a page for each item.
     items
         Items counted in each; the rarest goes first.
     published_items
         The most chosen of them that are broadcast.
+    fewest_choices
+        An item is broadcast if it was chosen at least so often: one visitor is no trend.
     fading_choices
         After so many choices in a context all its counts are halved.
     published_every
         Choices between two broadcasts.
     """
 
-    contexts: Positive = 64
-    items: Positive = 60
-    published_items: Listed = 40
+    contexts: Positive = 12
+    items: Positive = 30
+    published_items: Listed = 20
+    fewest_choices: Positive = 3
     fading_choices: Positive = 500
     published_every: Positive = 32
 
@@ -75,6 +81,11 @@ class ChosenIn(msgspec.Struct, array_like=True, frozen=True):
         """
         if len(self.contexts) != len(self.items):
             raise ValueError(f"contexts: {len(self.contexts)} of them with {len(self.items)} items, expected as many")
+        if len(self.contexts) > TOLD * len(FIELDS):
+            raise ValueError(f"contexts: {len(self.contexts)} of them, expected at most {TOLD * len(FIELDS)}")
+        for item in self.items:
+            if not 0 < len(item) <= MAX_ID_CHARACTERS:
+                raise ValueError(f"contexts: an item id of {len(item)} characters, expected 1 to {MAX_ID_CHARACTERS}")
         for name in self.contexts:
             if name.partition(":")[0] not in FIELDS or len(name) > MAX_NAME_CHARACTERS:
                 raise ValueError(f"contexts: {name[:80]!r}, expected a short value of one of {', '.join(FIELDS)}")
@@ -88,7 +99,7 @@ class ContextCounts(msgspec.Struct, array_like=True):
 
 
 class ContextsState(msgspec.Struct, array_like=True):
-    """Counts by context, the one met last at the end, and how many choices were learned and published."""
+    """Counts by context, and how many choices were learned and published."""
 
     counts: dict[str, ContextCounts] = msgspec.field(default_factory=dict)
     learned: int = 0
@@ -107,7 +118,7 @@ class ContextKeeper:
 
     Examples
     --------
-    >>> keeper, state = ContextKeeper(ContextsSettings()), ContextsState()
+    >>> keeper, state = ContextKeeper(ContextsSettings(fewest_choices=1)), ContextsState()
     >>> keeper.learn(state, ChosenIn(("country:DE", "device:phone"), ("tent", "tent")))
     >>> keeper.learn(state, ChosenIn(("country:DE",), ("lamp",)))
     >>> keeper.view(state)["country:DE"]
@@ -121,9 +132,7 @@ class ContextKeeper:
         """Count choices, in place. Constant time for each."""
         settings = self._settings
         for name, item in zip(chosen.contexts, chosen.items, strict=True):
-            counts = state.counts[name] = state.counts.pop(name, ContextCounts())
-            if len(state.counts) > settings.contexts:
-                del state.counts[next(iter(state.counts))]
+            counts = state.counts.setdefault(name, ContextCounts())
             counts.items[item] = counts.items.pop(item, 0.0) + 1.0
             if len(counts.items) > settings.items:
                 del counts.items[min((other for other in counts.items if other != item), key=counts.items.__getitem__)]
@@ -132,6 +141,15 @@ class ContextKeeper:
                 counts.choices /= 2.0
                 counts.items = {name: count / 2.0 for name, count in counts.items.items()}
             state.learned += 1
+            self._bound(state, name)
+
+    def _bound(self, state: ContextsState, newest: str) -> None:
+        field = newest.partition(":")[0] + ":"
+        rivals = [name for name in state.counts if name.startswith(field)]
+        if len(rivals) > self._settings.contexts:
+            del state.counts[
+                min((name for name in rivals if name != newest), key=lambda name: state.counts[name].choices)
+            ]
 
     def due(self, state: ContextsState) -> bool:
         """Whether enough was learned since the last broadcast; if so, the next one counts from now."""
@@ -142,10 +160,12 @@ class ContextKeeper:
 
     def view(self, state: ContextsState) -> dict[str, ContextView]:
         """What is published, by context."""
-        return {name: self._view_of(counts) for name, counts in sorted(state.counts.items())}
+        views = {name: self._view_of(counts) for name, counts in sorted(state.counts.items())}
+        return {name: view for name, view in views.items() if view.items}
 
     def _view_of(self, counts: ContextCounts) -> ContextView:
-        best = sorted(counts.items.items(), key=lambda entry: (-entry[1], entry[0]))[: self._settings.published_items]
+        enough = [entry for entry in counts.items.items() if entry[1] >= self._settings.fewest_choices]
+        best = sorted(enough, key=lambda entry: (-entry[1], entry[0]))[: self._settings.published_items]
         return ContextView(tuple(name for name, _ in best), tuple(count / best[0][1] for _, count in best))
 
 
@@ -180,19 +200,55 @@ def names_of(context: Mapping[str, str]) -> list[str]:
     return [f"{field}:{context[field]}" for field in FIELDS if field in context]
 
 
-def chosen_in(events: Sequence[Event]) -> ChosenIn:
-    """What the events of some users tell of their contexts; of :data:`TOLD` users with any, at most."""
-    told = [event for event in events if event.context is not None or event.channel][:TOLD]
-    contexts, items = list[str](), list[str]()
-    for event in told:
-        known = {"channel": event.channel[:64]} if event.channel else {}
-        for field in FIELDS:
-            value = getattr(event.context, field, None)
+def remember(known: dict[str, str], event: Event) -> None:
+    """Take over what an event says of its user's circumstances, in place.
+
+    Who is in another country is no longer in the region and the city known before.
+
+    Examples
+    --------
+    >>> from processors.events import Context
+    >>> known = {"country": "DE", "region": "Bayern", "city": "Ulm", "device": "phone"}
+    >>> told = {"event_id": "e", "user_id": "u", "item_id": "i", "time_ms": 1, "kind": "click", "action": "click"}
+    >>> remember(known, Event(**told, context=Context(country="FR")))
+    >>> known
+    {'device': 'phone', 'country': 'FR'}
+    """
+    context = event.context
+    if context is not None:
+        for at, name in enumerate(PLACE_FIELDS):
+            value = getattr(context, name)
+            if value and known.get(name) != value[:_VALUE_CHARACTERS]:
+                for narrower in PLACE_FIELDS[at:]:
+                    known.pop(narrower, None)
+                known[name] = value[:_VALUE_CHARACTERS]
+        for name in ("device", "page"):
+            value = getattr(context, name)
             if value:
-                known[field] = value[:64]
-        names = names_of(known)
-        contexts += names
-        items += [event.item_id] * len(names)
+                known[name] = value[:_VALUE_CHARACTERS]
+    if event.channel:
+        known["channel"] = event.channel[:_VALUE_CHARACTERS]
+
+
+def chosen_in(contexts_before: Sequence[Mapping[str, str]], events: Sequence[Event]) -> ChosenIn:
+    """What the next events of some users tell of their contexts; of :data:`TOLD` users with any, at most.
+
+    Parameters
+    ----------
+    contexts_before
+        What was known of each user's circumstances.
+    """
+    contexts, items, told = list[str](), list[str](), 0
+    for before, event in zip(contexts_before, events, strict=True):
+        if before or event.context is not None or event.channel:
+            known = dict(before)
+            remember(known, event)
+            names = names_of(known)
+            contexts += names
+            items += [event.item_id] * len(names)
+            told += 1
+            if told == TOLD:
+                break
     return ChosenIn(tuple(contexts), tuple(items))
 
 

@@ -2,9 +2,10 @@
 
 A rule of the kind ``exposure`` gives the bounds. What is shown is measured on the slates of those users who teach the
 ranker: a place counts ``1 / log2(1 + rank)``, as it is looked at less the further down it is. The models plane keeps
-one offset per rule, which every worker adds to the scores of the items: raised while their share is too low, lowered
-while it is too high, taken back slowly while it is well within. That is an integral controller: it finds the smallest
-push that will do, and no more.
+one offset per rule, which every worker adds to the scores of the items. Scores are logits, so where a share is and
+where it is to be, as logits, differ by about the offset that is missing: a part of that is added to the offset that
+was in force when the share was measured. Since each measurement says which that was, offsets that come back late do not
+make it swing, however many messages were on their way. An offset that is not needed any more comes back to 0.
 
 References
 ----------
@@ -14,7 +15,6 @@ A. Singh, T. Joachims, "Fairness of exposure in rankings", KDD 2018 (the measure
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import msgspec
 import numpy as np
@@ -28,24 +28,25 @@ STRONGEST = 6.0
 MAX_EXPOSURES = 32
 """Rules that are held at a time, the first by id; others are known, and do nothing."""
 
-EXPOSURE_BYTES = MAX_EXPOSURES * 400
+EXPOSURE_BYTES = MAX_EXPOSURES * 1200
 """Of measurements in a message, at most."""
 
-_STEP = 0.1
-_RETURN = 0.98
-_MEMORY = 0.9
+_GAIN = 0.25
+_FURTHEST = 2.0
+_MEMORY = 100.0
+"""Exposure after which an old measurement counts 1/e: some twenty slates."""
 _ROUNDING = 6
-_SLACK = 1.1
 
 
 class Measured(msgspec.Struct, array_like=True, frozen=True):
-    """Exposure that the items of one rule got in some slates, and that of all items; and the rule's bounds."""
+    """Exposure of a rule's items in some slates, that of all items, the bounds, and the offset in force."""
 
     rule: Name
     got: float
     total: float
     share_min: float = 0.0
     share_max: float = 1.0
+    offset: float = 0.0
 
     def check(self) -> None:
         """Make sure that the figures can be true.
@@ -67,14 +68,17 @@ class Measured(msgspec.Struct, array_like=True, frozen=True):
         if not 0.0 <= self.share_min <= self.share_max <= 1.0:
             bounds = f"{self.share_min} to {self.share_max}"
             raise ValueError(f"exposure of {self.rule}: bounds {bounds}, expected shares in order")
+        if not abs(self.offset) <= STRONGEST:
+            raise ValueError(f"exposure of {self.rule}: offset {self.offset}, expected at most {STRONGEST} either way")
 
 
 class Exposure(msgspec.Struct, array_like=True):
-    """One rule's state: decayed sums of exposure, and the offset that its items get."""
+    """One rule's state: decayed sums of exposure, the offset for its items, and the decayed sum of those in force."""
 
     got: float = 0.0
     total: float = 0.0
     offset: float = 0.0
+    pushed: float = 0.0
 
     @property
     def share(self) -> float:
@@ -103,23 +107,24 @@ def learn_exposure(state: dict[str, Exposure], measured: Measured) -> None:
     exposure = state[measured.rule] = state.pop(measured.rule, Exposure())
     if len(state) > MAX_EXPOSURES:
         del state[next(iter(state))]
-    exposure.got = _MEMORY * exposure.got + measured.got
-    exposure.total = _MEMORY * exposure.total + measured.total
-    share = exposure.share
-    if share < measured.share_min:
-        exposure.offset += _STEP * min(1.0, (measured.share_min - share) / measured.share_min + 0.1)
-    elif share > measured.share_max:
-        exposure.offset -= _STEP * min(1.0, (share - measured.share_max) / max(1.0 - measured.share_max, 0.1) + 0.1)
-    elif _is_well_within(exposure.offset, share, measured):
-        exposure.offset *= _RETURN
-    exposure.offset = min(max(exposure.offset, -STRONGEST), STRONGEST)
+    kept = math.exp(-measured.total / _MEMORY)
+    exposure.got = kept * exposure.got + measured.got
+    exposure.total = kept * exposure.total + measured.total
+    exposure.pushed = kept * exposure.pushed + measured.total * measured.offset
+    in_force = exposure.pushed / exposure.total if exposure.total > 0.0 else 0.0
+    up = max(in_force + _GAIN * _missing(exposure.share, measured.share_min), 0.0)
+    down = min(in_force + _GAIN * _missing(exposure.share, measured.share_max), 0.0)
+    exposure.offset = min(max(up or down, -STRONGEST), STRONGEST)
 
 
-def _is_well_within(offset: float, share: float, measured: Measured) -> bool:
-    """Whether less of a push may do, too."""
-    if offset > 0.0:
-        return share > measured.share_min * _SLACK
-    return share * _SLACK < measured.share_max
+def _missing(share: float, bound: float) -> float:
+    """What the logit of the share lacks to that of the bound, so much at a time at most."""
+    return min(max(_logit(bound) - _logit(share), -_FURTHEST), _FURTHEST)
+
+
+def _logit(share: float) -> float:
+    inside = min(max(share, 1e-4), 1.0 - 1e-4)
+    return math.log(inside / (1.0 - inside))
 
 
 def weights_of_places(size: int) -> Floats:
@@ -134,7 +139,7 @@ def weights_of_places(size: int) -> Floats:
     return found
 
 
-def measure(rule: str, bounds: tuple[float, float], matching: Flags, filled: Flags) -> Measured:
+def measure(rule: str, bounds: tuple[float, float], matching: Flags, filled: Flags, offset: float = 0.0) -> Measured:
     """What the items of a rule got in some slates.
 
     Rounded, so that the order in which users stand makes no difference to the message.
@@ -145,13 +150,10 @@ def measure(rule: str, bounds: tuple[float, float], matching: Flags, filled: Fla
         The least and the greatest share.
     matching, filled
         Of each place, shape (users, size): whether an item of the rule, and whether any item, is there.
+    offset
+        What pushed the items then.
     """
     weights = weights_of_places(filled.shape[1])
     total = float((filled.sum(axis=0) * weights).sum())
     got = float(((matching & filled).sum(axis=0) * weights).sum())
-    return Measured(rule, round(got, _ROUNDING), round(total, _ROUNDING), *bounds)
-
-
-def offsets_of(state: Mapping[str, Exposure]) -> dict[str, float]:
-    """Offsets by rule, those that push anything."""
-    return {rule: exposure.offset for rule, exposure in sorted(state.items()) if exposure.offset}
+    return Measured(rule, round(got, _ROUNDING), round(total, _ROUNDING), *bounds, offset)

@@ -43,7 +43,7 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     published_neighbours: Neighbours = 100
     neighbour_half_life_ms: HalfLife = 300 * DAY_MS
     trend_half_lives_ms: tuple[HalfLife, HalfLife, HalfLife] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
-    distance_power: Power = 0.7
+    distance_power: Power = 0.85
     next_distance: Steps = 3
     embedding_size: EmbeddingSize = 0
     max_row_bytes: RowBytes = 262_144
@@ -145,7 +145,7 @@ class ItemKeeper:
     >>> keeper.pair(state, "stove", distance=2, time_ms=1_700_000_000_000)
     >>> view = keeper.view(state)
     >>> view.neighbours, np.frombuffer(view.together, "<f4").round(3).tolist()
-    (['lamp', 'stove'], [0.6190000176429749, 0.38100001215934753])
+    (['lamp', 'stove'], [0.6430000066757202, 0.3569999933242798])
     """
 
     def __init__(self, settings: ItemSettings) -> None:

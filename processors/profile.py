@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
+from processors.contexts import remember
 from processors.decay import growth, landmark_at, rebase
 from processors.events import ACTION_WEIGHTS, Event
 from processors.impressions import Impression
@@ -17,10 +18,6 @@ from processors.keys import FingerprintRing, fingerprint
 from processors.showings import Showings
 
 DAY_MS = 86_400_000
-
-CONTEXT_FIELDS = ("country", "region", "city", "device", "page")
-"""What is remembered of a user's last context, beside the channel."""
-_CONTEXT_CHARACTERS = 64
 
 
 class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +57,7 @@ class Profile(msgspec.Struct, array_like=True):
     """One user's state. All times in milliseconds since the epoch, all weights relative to ``landmark``.
 
     ``item_ids`` and the lists beside it run from the least to the most recently touched item.
-    ``context`` are the user's circumstances as last known (:data:`CONTEXT_FIELDS` and ``channel``); ``age`` in years.
+    ``context`` are the user's circumstances as last known (:func:`processors.contexts.remember`); ``age`` in years.
     ``older_items`` and ``event_ids`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
     """
 
@@ -265,14 +262,7 @@ def _note_circumstances(profile: Profile, event: Event) -> None:
         return
     if event.age is not None:
         profile.age = event.age
-    context = event.context
-    if context is not None:
-        for name in CONTEXT_FIELDS:
-            value = getattr(context, name)
-            if value:
-                profile.context[name] = value[:_CONTEXT_CHARACTERS]
-    if event.channel:
-        profile.context["channel"] = event.channel[:_CONTEXT_CHARACTERS]
+    remember(profile.context, event)
 
 
 def _add_bounded(weights: dict[str, float], name: str, weight: float, bound: int) -> None:

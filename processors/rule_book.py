@@ -136,6 +136,15 @@ class RuleBook:
         ]
         return _Judgement(candidates, now_ms, index, self.exposure).of(rules) if rules else _NOTHING
 
+    def exposure_offset(self, rule_id: str) -> float:
+        """What is added to the scores of the items of a rule for exposure."""
+        found = self.exposure.get(rule_id)
+        return 0.0 if found is None else found.offset
+
+    def knows(self, rule_id: str) -> bool:
+        """Whether there is such a rule."""
+        return rule_id in self._rules
+
     def exposures(self, now_ms: int) -> list[tuple[str, Rule]]:
         """Rules for exposure in force, by id; :data:`processors.exposure.MAX_EXPOSURES` at most."""
         return [entry for entry in self._in_force(now_ms) if entry[1].kind == "exposure"][:MAX_EXPOSURES]

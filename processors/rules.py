@@ -185,6 +185,8 @@ def _check_shares(rule: Rule) -> None:
     shares = [name for name in ("share_min", "share_max") if getattr(rule, name) is not None]
     if shares and rule.kind != "exposure":
         raise ValueError(f"{shares[0]}: {getattr(rule, shares[0])}, expected for a rule of kind exposure alone")
+    if rule.kind == "exposure" and rule.items.bought is not None:
+        raise ValueError("items.bought: given, expected the same items for everybody in a rule of kind exposure")
     if rule.kind == "exposure" and not shares:
         raise ValueError("share_min: missing, expected it or share_max for a rule of kind exposure")
     if rule.bounds[0] > rule.bounds[1]:

@@ -2,9 +2,9 @@
 
 Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.intake`), folds it into its user's profile
 (:mod:`processors.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and, once the
-whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.slate`). Before anything is folded in,
-each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted: it changes
-what the next slate shows, and asks for none.
+whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.ranking`). Before anything is folded
+in, each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted: it
+changes what the next slate shows, and asks for none.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,11 @@ from processors.lenient import IntakeSettings
 from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.ranking import Ranker, choices_of
 from processors.rule_book import RuleBook
 from processors.rules import RULES_TOPIC
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
-from processors.slate import Ranker, RankingSettings, SlateItem, choices_of
+from processors.slate import RankingSettings, SlateItem
 from processors.training import RANKER, TRAINING_TOPIC, example_bytes
 from processors.why_not import WhyNot
 
@@ -188,7 +189,7 @@ class UsersPlane:
         answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book, self.rules, at_ms)
         step.quality.choices.extend(choices_of(answers, asked))
         examples.interests = interests_of(asked, list(first.values()))
-        examples.chosen_in = chosen_in(list(first.values()))
+        examples.chosen_in = chosen_in([profile.context for profile in asked], list(first.values()))
         receiver = partition_of(RANKER, self._partitions)
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))

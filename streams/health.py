@@ -154,10 +154,12 @@ class Health:
         metrics, view = self._worker.metrics, self._worker.topology.book.view
         metrics.ranker_fallback.set(1 if view is None or view.fallback else 0)
         metrics.exploration.set(PARTS[self._worker.topology.book.arm])
+        rules = self._worker.topology.users.rules
         for gauge, field in ((metrics.exposure_share, "share"), (metrics.exposure_offset, "offset")):
             gauge.clear()  # a rule that was withdrawn must leave no series behind
-            for rule, exposure in self._worker.topology.users.rules.exposure.items():
-                gauge.labels(rule).set(getattr(exposure, field))
+            for rule, exposure in rules.exposure.items():
+                if rules.knows(rule):
+                    gauge.labels(rule).set(getattr(exposure, field))
         if view is not None:
             metrics.ranker_examples.set(view.examples)
             metrics.ranker_loss.set(view.loss)

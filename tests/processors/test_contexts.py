@@ -13,7 +13,7 @@ from streams.driver import TopologyDriver
 from streams.settings import Settings
 
 NOW = 1_700_000_000_000
-SMALL = ContextsSettings(contexts=3, items=4, published_items=2, fading_choices=8)
+SMALL = ContextsSettings(contexts=2, items=4, published_items=2, fewest_choices=2, fading_choices=8)
 
 
 def event(item: str, channel: str | None = None, **context: str) -> Event:
@@ -30,10 +30,10 @@ def event(item: str, channel: str | None = None, **context: str) -> Event:
 
 
 def test_choices_are_told_of_the_first_users_with_a_context() -> None:
-    told = chosen_in(
-        [event("tent"), event("lamp", country="DE", city="Kiel"), event("mat", "mail"), event("box", page="/")]
-    )
-    assert told == ChosenIn(("country:DE", "channel:mail"), ("lamp", "mat"))
+    events = [event("tent"), event("lamp", country="DE", city="Kiel"), event("mat", "mail"), event("box", page="/")]
+    assert chosen_in([{}] * 4, events) == ChosenIn(("country:DE", "channel:mail"), ("lamp", "mat"))
+    before = [{}, {"device": "phone"}, {}, {}]
+    assert chosen_in(before, events).contexts == ("country:DE", "device:phone", "channel:mail")
 
 
 @given(
@@ -43,24 +43,30 @@ def test_counts_stay_bounded_and_what_is_published_was_chosen(choices: list[tupl
     keeper, state = ContextKeeper(SMALL), ContextsState()
     for name, item in choices:
         keeper.learn(state, ChosenIn((name,), (item,)))
-    assert len(state.counts) <= 3
+    assert all(sum(name.startswith(field) for name in state.counts) <= 2 for field in ("country", "device", "page"))
     assert all(len(counts.items) <= 4 and counts.choices < 8 for counts in state.counts.values())
     for name, view in keeper.view(state).items():
         assert len(view.items) <= 2
         assert {(name, item) for item in view.items} <= set(choices)
         assert view.weights[0] == 1.0 >= min(view.weights) > 0.0
+        assert all(choices.count((name, item)) >= 2 for item in view.items)
 
 
-def test_the_context_that_was_met_the_longest_ago_goes() -> None:
+def test_the_context_with_the_fewest_choices_goes_and_none_of_another_kind() -> None:
     keeper, state = ContextKeeper(SMALL), ContextsState()
-    for name in ("country:A", "country:B", "country:C", "country:A", "country:D"):
+    for name in ("country:A", "country:B", "country:A", "page:1", "page:2", "page:3", "page:4", "country:C"):
         keeper.learn(state, ChosenIn((name,), ("tent",)))
-    assert list(state.counts) == ["country:C", "country:A", "country:D"]
+    assert [name for name in state.counts if name.startswith("country")] == ["country:A", "country:C"]
+    assert len(state.counts) == 4
 
 
 @pytest.mark.parametrize(
     "chosen",
-    [ChosenIn(("country:A",), ()), ChosenIn(("shoe:9",), ("tent",)), ChosenIn(("page:" + "x" * 99,), ("tent",))],
+    [
+        ChosenIn(("country:A",), ("x" * 300,)),
+        ChosenIn(("country:A",) * 11, ("tent",) * 11),
+        *[ChosenIn(("country:A",), ()), ChosenIn(("shoe:9",), ("tent",)), ChosenIn(("page:" + "x" * 99,), ("tent",))],
+    ],
 )
 def test_choices_that_cannot_be_are_refused(chosen: ChosenIn) -> None:
     with pytest.raises(ValueError, match=r"^contexts: "):

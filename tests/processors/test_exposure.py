@@ -19,17 +19,20 @@ from streams.settings import Settings
 NOW = 1_700_000_000_000
 
 
-def controlled(share_at: Any, bounds: tuple[float, float], rounds: int = 600) -> Exposure:
-    """What the controller comes to, where the share follows from the offset."""
+def controlled(share_at: Any, bounds: tuple[float, float], rounds: int = 1500, late: int = 0) -> list[Exposure]:
+    """What the controller comes to, where the share follows from an offset that comes back so many messages late."""
     state: dict[str, Exposure] = {}
+    offsets, found = [0.0] * (late + 1), []
     for _ in range(rounds):
-        offset = state["rule"].offset if state else 0.0
-        learn_exposure(state, Measured("rule", 50.0 * share_at(offset), 50.0, *bounds))
-    return state["rule"]
+        offset = offsets[-late - 1]
+        learn_exposure(state, Measured("rule", 50.0 * share_at(offset), 50.0, *bounds, offset))
+        offsets.append(state["rule"].offset)
+        found.append(msgspec.structs.replace(state["rule"]))
+    return found
 
 
-def logistic(at_zero: float) -> Any:
-    return lambda offset: 1.0 / (1.0 + (1.0 - at_zero) / at_zero * np.exp(-offset))
+def logistic(at_zero: float, gain: float = 1.0) -> Any:
+    return lambda offset: 1.0 / (1.0 + (1.0 - at_zero) / at_zero * np.exp(-gain * offset))
 
 
 @pytest.mark.parametrize(
@@ -37,24 +40,31 @@ def logistic(at_zero: float) -> Any:
     [(0.02, (0.2, 1.0)), (0.7, (0.0, 0.3)), (0.01, (0.1, 0.15)), (0.9, (0.1, 0.15)), (0.5, (0.5, 0.5))],
 )
 def test_a_share_out_of_bounds_comes_to_them(at_zero: float, bounds: tuple[float, float]) -> None:
-    found = controlled(logistic(at_zero), bounds)
-    assert bounds[0] * 0.93 <= found.share <= bounds[1] * 1.07
+    found = controlled(logistic(at_zero), bounds)[-1]
+    assert bounds[0] * 0.95 <= found.share <= bounds[1] * 1.05
+
+
+@pytest.mark.parametrize("gain", [1.0, 5.0])
+@pytest.mark.parametrize("late", [0, 5, 20, 50])
+def test_offsets_that_come_back_late_do_not_make_it_swing(gain: float, late: int) -> None:
+    shares = [found.share for found in controlled(logistic(0.03, gain), (0.2, 1.0), 4000, late)[2000:]]
+    assert 0.18 < min(shares) <= max(shares) < 0.22
 
 
 def test_nothing_is_pushed_that_is_within_bounds() -> None:
-    assert controlled(logistic(0.3), (0.1, 0.5)).offset == 0.0
+    assert controlled(logistic(0.3), (0.1, 0.5))[-1].offset == 0.0
 
 
 def test_a_push_that_is_not_needed_any_more_is_taken_back() -> None:
-    state = {"rule": Exposure(got=1.0, total=2.0, offset=3.0)}
+    state = {"rule": Exposure(got=1.0, total=2.0, offset=3.0, pushed=6.0)}
     for _ in range(400):
-        learn_exposure(state, Measured("rule", 5.0, 10.0, 0.1, 1.0))
-    assert state["rule"].offset < 0.01
+        learn_exposure(state, Measured("rule", 5.0, 10.0, 0.1, 1.0, state["rule"].offset))
+    assert state["rule"].offset == 0.0
 
 
 def test_a_push_is_never_without_end() -> None:
-    assert controlled(lambda _: 0.0, (0.5, 1.0)).offset == STRONGEST
-    assert controlled(lambda _: 1.0, (0.0, 0.0)).offset == -STRONGEST
+    assert controlled(lambda _: 0.0, (0.5, 1.0))[-1].offset == STRONGEST
+    assert controlled(lambda _: 1.0, (0.0, 0.0))[-1].offset == -STRONGEST
 
 
 def test_rules_that_were_not_heard_of_for_long_go() -> None:
@@ -89,6 +99,7 @@ def test_what_is_measured_does_not_depend_on_the_order_of_users(order: list[int]
             "share_max: 0.2, expected for a rule",
         ),
         ({"kind": "exposure", "share_min": 0.5}, "items: empty"),
+        ({"kind": "exposure", "items": {"bought": True}, "share_min": 0.5}, "items.bought: given"),
         ({"kind": "exposure", "items": {"brands": ["a"]}, "share_min": 1.5}, "value: "),
     ],
 )

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from processors.model_book import ModelBook
 from processors.profile import Profile
+from processors.ranking import Ranker
 from processors.rules import Items, Rule
 from processors.showings import Showings
-from processors.slate import Placement, Ranker, RankingSettings
+from processors.slate import Placement, RankingSettings
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
 DAY_MS = 86_400_000

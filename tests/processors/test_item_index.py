@@ -13,8 +13,9 @@ from processors.item_state import ItemView
 from processors.keys import fingerprint
 from processors.model_book import ModelBook
 from processors.profile import Profile
+from processors.ranking import Ranker
 from processors.rule_book import RuleBook
-from processors.slate import Ranker, RankingSettings
+from processors.slate import RankingSettings
 
 
 def view(trend: float = 1.0, neighbours: Iterable[str] = (), visits: int = 1) -> ItemView:

@@ -1,5 +1,6 @@
 """What the ranker learns from a choice: the slope of its loss, found here by trying, and places counted by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -24,8 +25,9 @@ from processors.ranker import (
     rows_of_bucket,
     scores_of,
 )
+from processors.ranking import Ranker
 from processors.rule_book import RuleBook
-from processors.slate import Ranker, RankingSettings
+from processors.slate import RankingSettings
 from processors.sources.base import Features, Floats, Ints
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
@@ -200,7 +202,7 @@ def test_gradients_do_not_depend_on_where_items_came_to_lie(seed: int, shuffle: 
     world = random_world(seed)
     order = list(world.views)
     shuffle.shuffle(order)
-    other = World({item: world.views[item] for item in order}, world.users, world.settings, groups=world.groups)
+    other = replace(world, views={item: world.views[item] for item in order})
     random = np.random.default_rng(seed)
     chosen = [str(random.choice(sorted(world.known()) or ["none"])) for _ in world.users]
 

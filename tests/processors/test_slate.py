@@ -1,5 +1,7 @@
 """Slates hold what they may hold, in the order of their scores, the same for a user alone as among others."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -39,7 +41,7 @@ def test_a_slate_is_as_long_as_its_size_and_what_is_published_allow(seed: int) -
 @given(seeds)
 def test_a_user_gets_the_same_slates_alone_as_among_others(seed: int) -> None:
     world = random_world(seed)
-    alone = [World(world.views, [user], world.settings, groups=world.groups).slates() for user in world.users]
+    alone = [replace(world, users=[user]).slates() for user in world.users]
     assert world.slates() == [[slates[n][0] for slates in alone] for n in range(2)]
 
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.model_book import ModelBook
+from processors.ranking import Ranker
 from processors.rules import Items, Rule
-from processors.slate import Placement, Ranker, RankingSettings
+from processors.slate import Placement, RankingSettings
 from processors.sources import SourceSettings
 from processors.why_not import WhyNot
 from streams.driver import TopologyDriver

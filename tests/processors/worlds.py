@@ -12,8 +12,9 @@ from processors.item_state import ItemView
 from processors.keys import FINGERPRINT_BYTES, fingerprint
 from processors.model_book import ModelBook
 from processors.profile import Profile
+from processors.ranking import Ranker
 from processors.rule_book import RuleBook
-from processors.slate import Placement, Ranker, RankingSettings, SlateItem, Slates
+from processors.slate import Placement, RankingSettings, SlateItem, Slates
 from processors.sources import SourceSettings
 
 WIDTH = 4
