@@ -40,7 +40,7 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     neighbours: Neighbours = 300
-    published_neighbours: Neighbours = 100
+    published_neighbours: Neighbours = 80
     neighbour_half_life_ms: HalfLife = 300 * DAY_MS
     trend_half_lives_ms: tuple[HalfLife, HalfLife, HalfLife] = (DAY_MS // 8, DAY_MS, 7 * DAY_MS)
     distance_power: Power = 0.85

@@ -64,7 +64,7 @@ class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     off: tuple[str, ...] = ("group",)
     recent_items: Reach = 30
-    last_items: Reach = 5
+    last_items: Reach = 3
     earlier_neighbours: Reach = 40
     next_items: Reach = 3
     position_decay: Share = 0.8
