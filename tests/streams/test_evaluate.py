@@ -89,8 +89,9 @@ def test_impressions_are_learned_and_not_judged(tmp_path: Path) -> None:
         )
         for n in range(200)
     ]
-    *_, rested = lists_for(walk, tmp_path)
-    lists = lists_for([*walk[:-1], *seen, walk[-1]], tmp_path)
+    tiring = Settings(users=UsersSettings(ranking=RankingSettings(fatigue=2.0)))
+    *_, rested = lists_for(walk, tmp_path, tiring)
+    lists = lists_for([*walk[:-1], *seen, walk[-1]], tmp_path, tiring)
     assert len(lists) == len(walk)
     assert rested["all"][0] == "stove"
     assert lists[-1]["all"][0] != "stove"
