@@ -218,10 +218,11 @@ def remember(known: dict[str, str], event: Event) -> None:
     if context is not None:
         for at, name in enumerate(PLACE_FIELDS):
             value = getattr(context, name)
-            if value and known.get(name) != value[:_VALUE_CHARACTERS]:
+            if value and known.get(name) != value:
                 for narrower in PLACE_FIELDS[at:]:
                     known.pop(narrower, None)
-                known[name] = value[:_VALUE_CHARACTERS]
+                if len(value) <= _VALUE_CHARACTERS:  # cut, it could pass for another place that limits speak of
+                    known[name] = value
         for name in ("device", "page"):
             value = getattr(context, name)
             if value:

@@ -211,7 +211,7 @@ def _strongest_link(candidates: Candidates, picked: Ints, kind: Kind, index: Ite
     if not len(picked):
         return picked
     proposal = candidates.blocks[kind.source]
-    links = proposal.block.links
+    links = proposal.block.links if kind.links_items else proposal.block.contexts
     if links is None:
         raise ValueError(f"source {kind.source} names no items, but reasons of kind {kind.name} need them")
     begins = candidates.starts[picked]

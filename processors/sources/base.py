@@ -156,14 +156,16 @@ class Block:
     values
         One column per name in the source's ``columns``; not negative, 0 for "proposed, but not by this".
     links
-        The user's own item (slot), or what else the source says, that led to each pair, for the reason; :obj:`None` if
-        nothing did.
+        The user's own item (slot) that led to each pair, for the reason; :obj:`None` if none did.
+    contexts
+        The user's context that did, as an index into the names of the read model; :obj:`None` likewise.
     """
 
     rows: Ints
     slots: Ints
     values: tuple[Floats, ...]
     links: Ints | None = None
+    contexts: Ints | None = None
 
 
 def for_everybody(slots: Ints, users: int) -> Block:

@@ -12,7 +12,7 @@ from processors.sources.base import Block, SourceSettings, Visitors
 class SameContext:
     """Items most chosen in the contexts of a user (:mod:`processors.contexts`), until there is some history.
 
-    What links user and item is no item but the context: the number of its name in the read model.
+    What links user and item is no item but the context.
     """
 
     name = "context"
@@ -23,7 +23,7 @@ class SameContext:
 
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
-        book, rows, slots, weights, links = index.contexts, list[int](), list[int](), list[float](), list[int]()
+        book, rows, slots, weights, contexts = index.contexts, list[int](), list[int](), list[float](), list[int]()
         if book.views and self._items:
             numbers = {name: number for number, name in enumerate(book.names)}
             for row, profile in enumerate(visitors.profiles):
@@ -39,7 +39,10 @@ class SameContext:
                             rows.append(row)
                             slots.append(slot)
                             weights.append(weight)
-                            links.append(numbers[name])
+                            contexts.append(numbers[name])
         return Block(
-            np.array(rows, np.int64), np.array(slots, np.int64), (np.array(weights),), np.array(links, np.int64)
+            np.array(rows, np.int64),
+            np.array(slots, np.int64),
+            (np.array(weights, np.float64),),
+            contexts=np.array(contexts, np.int64),
         )
