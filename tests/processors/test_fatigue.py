@@ -1,6 +1,7 @@
 """What was shown too often without a reaction moves down, comes back with time, and stays where rules put it."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -129,15 +130,15 @@ def test_slates_are_those_of_scores_less_the_loss(seed: int, random: Any) -> Non
         items = random.sample(sorted(tired.known()), min(5, len(tired.known())))
         ages = [random.randrange(0, 3 * DAY_MS) for _ in items]
         user.shown = Showings(items, [random.randrange(1, 20) for _ in items], [NOW - age for age in ages])
-    alone = [World(tired.views, [user], tired.settings, groups=tired.groups).slates() for user in tired.users]
+    alone = [replace(tired, users=[user]).slates() for user in tired.users]
     found = tired.slates()
     assert found == [[slates[n][0] for slates in alone] for n in range(2)]
     whole = msgspec.structs.replace(
         tired.settings,
         placements=tuple(msgspec.structs.replace(part, size=100) for part in tired.settings.placements),
     )
-    rested = World(tired.views, tired.users, msgspec.structs.replace(whole, fatigue=0.0), groups=tired.groups).slates()
-    lowered = World(tired.views, tired.users, whole, groups=tired.groups).slates()
+    rested = replace(tired, settings=msgspec.structs.replace(whole, fatigue=0.0)).slates()
+    lowered = replace(tired, settings=whole).slates()
     for before, after in zip(rested, lowered, strict=True):
         for user, slate, now in zip(tired.users, before, after, strict=True):
             expected = {item.item_id: item.score - _loss(user.shown, item.item_id) for item in slate}
