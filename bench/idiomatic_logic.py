@@ -182,10 +182,10 @@ def pair(item: State, others: Iterable[tuple[str, int]], at: int) -> None:
     unit = growth(at, item["landmark"], half_life)
     together, after = item["together"], item["after"]
     for other, distance in others:
-        weight = unit / abs(distance)
-        together[other] = together.get(other, 0.0) + weight
+        steps = abs(distance)
+        together[other] = together.get(other, 0.0) + unit / steps**ITEMS.distance_power
         if 0 < distance <= ITEMS.next_distance:
-            after[other] = after.get(other, 0.0) + weight
+            after[other] = after.get(other, 0.0) + unit / steps
     if len(together) > ITEMS.neighbours * 3 // 2:
         kept = _strongest(item, ITEMS.neighbours)
         item["together"] = {name: together[name] for name in kept}
