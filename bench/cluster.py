@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processors.errors import NearstreamError
 from streams.broker import KAFKA_VERSION, ApacheKafka
 from streams.broker.process import free_port
-from streams.clients import client_arguments
+from streams.clients import client_arguments, stop_client
 from streams.settings import Settings, load_settings
 from streams.topics import ensure_topics
 from streams.topology import topic_specs
@@ -99,4 +99,4 @@ async def log_ends(settings: Settings, topics: list[str]) -> dict[tuple[str, int
         logs = [TopicPartition(topic, p) for topic in topics for p in range(settings.topics.partitions)]
         return {(tp.topic, tp.partition): end for tp, end in (await consumer.end_offsets(logs)).items()}
     finally:
-        await consumer.stop()
+        await stop_client(consumer)

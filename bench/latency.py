@@ -28,6 +28,7 @@ from bench.worker_process import Figures, WorkerProcess
 from processors.events import EVENT_TOPICS
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.broker.process import ChildProcess
+from streams.clients import stop_client
 from streams.metrics import STEPS
 from streams.settings import Settings
 
@@ -184,7 +185,7 @@ async def listening(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
             await consumer.position(log)
         yield consumer
     finally:
-        await consumer.stop()
+        await stop_client(consumer)
 
 
 async def _listen(consumer: AIOKafkaConsumer, feeder: ChildProcess) -> list[tuple[str, Received]]:

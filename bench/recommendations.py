@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bench.cluster import log_ends
 from bench.worker_process import BenchmarkFailed
 from processors.users_plane import RECOMMENDATIONS_TOPIC, CausedBy
-from streams.clients import client_arguments
+from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 
 
@@ -59,9 +59,9 @@ async def read_all(settings: Settings, topic: str) -> AsyncIterator[Any]:
     """Every committed record of a topic, up to its end as it is now; partition by partition in order."""
     ends = await log_ends(settings, [topic])
     consumer = committed_consumer(settings)
-    await consumer.start()
     left = {TopicPartition(*log): end for log, end in ends.items() if end > 0}
     consumer.assign(list(left) or [TopicPartition(topic, 0)])
+    await consumer.start()
     try:
         while left:
             for records in (await consumer.getmany(timeout_ms=200, max_records=5000)).values():
@@ -71,7 +71,7 @@ async def read_all(settings: Settings, topic: str) -> AsyncIterator[Any]:
                 if await consumer.position(tp) >= left[tp]:
                     del left[tp]
     finally:
-        await consumer.stop()
+        await stop_client(consumer)
 
 
 async def count_slates(settings: Settings, users: int, events: int, topic: str = RECOMMENDATIONS_TOPIC) -> Slates:

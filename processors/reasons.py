@@ -171,9 +171,7 @@ class Explainer:
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._speaks = np.array(
-            [[float(name.startswith(kind.features)) for name in names] for kind in KINDS], np.float64
-        )
+        self._speaking = [[row for row, name in enumerate(names) if name.startswith(kind.features)] for kind in KINDS]
 
     def explain(
         self,
@@ -197,7 +195,11 @@ class Explainer:
         links = np.full(len(picked), -1, np.int64)
         if not len(picked):
             return Explained(links, links)
-        says = np.where(true[:, picked], self._speaks @ weighted, -np.inf)
+        says = np.full((len(KINDS), len(picked)), -np.inf)
+        for number, rows in enumerate(self._speaking):
+            # Not a matrix product, whose last bits depend on how many candidates there are.
+            said = weighted[rows].sum(axis=0)
+            says[number] = np.where(true[number, picked], said, -np.inf)
         kinds = np.argmax(says, axis=0)
         for number, kind in enumerate(KINDS):
             if kind.linked and kind.source in candidates.blocks:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from streams.allotment import settle
 from streams.broker import ApacheKafka, BrokerUnavailable, answers, missing_tools
+
+settle()
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from streams.allotment import settle
 from streams.cli import bench, demo, doctor, evaluate, replay, send, tail, topics, why_not, worker
 from streams.cli.common import Commands, GlobalOptions
 
@@ -90,4 +91,5 @@ def _globals(
 
 def main() -> None:
     """Entry point of the console script."""
+    settle()
     app()
