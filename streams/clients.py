@@ -75,8 +75,10 @@ async def stop_client(client: Stoppable) -> None:
     """Stop a client of aiokafka whatever state it is in.
 
     A consumer that was just trying something again passes the cancellation of its own retries on to whoever stops it,
-    who would then look cancelled instead of failed.
+    who would then look cancelled instead of failed. So does one that was only just started, and it leaves its
+    connections open: a task that is cancelled before its first step never gets to handle that.
     """
+    await asyncio.sleep(0)
     try:
         with suppress(KafkaError):
             await client.stop()
