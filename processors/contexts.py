@@ -6,7 +6,7 @@ context; the models plane counts, within bounds, and broadcasts the most chosen 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
@@ -231,17 +231,22 @@ def remember(known: dict[str, str], event: Event) -> None:
         known["channel"] = event.channel[:_VALUE_CHARACTERS]
 
 
-def chosen_in(contexts_before: Sequence[Mapping[str, str]], events: Sequence[Event]) -> ChosenIn:
+def chosen_in(
+    contexts_before: Sequence[Mapping[str, str]], items_before: Sequence[Container[str]], events: Sequence[Event]
+) -> ChosenIn:
     """What the next events of some users tell of their contexts; of :data:`TOLD` users with any, at most.
+
+    Somebody's return to an item is no further choice: one visitor's habit is no trend.
 
     Parameters
     ----------
-    contexts_before
-        What was known of each user's circumstances.
+    contexts_before, items_before
+        What was known of each user's circumstances, and the items of the user.
     """
     contexts, items, told = list[str](), list[str](), 0
-    for before, event in zip(contexts_before, events, strict=True):
-        if before or event.context is not None or event.channel:
+    for before, touched, event in zip(contexts_before, items_before, events, strict=True):
+        tells = before or event.context is not None or event.channel
+        if tells and event.item_id not in touched:
             known = dict(before)
             remember(known, event)
             names = names_of(known)

@@ -19,14 +19,11 @@ import math
 import msgspec
 import numpy as np
 
-from processors.rules import Name
+from processors.rules import MAX_EXPOSURES, Name
 from processors.sources.base import Flags, Floats
 
 STRONGEST = 6.0
 """Offset at the most, either way: four hundred times the odds."""
-
-MAX_EXPOSURES = 32
-"""Rules that are held at a time, the first by id; others are known, and do nothing."""
 
 EXPOSURE_BYTES = MAX_EXPOSURES * 1200
 """Of measurements in a message, at most."""

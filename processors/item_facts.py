@@ -191,7 +191,8 @@ class FactColumns:
 
     def _limit(self, slot: int, listing: Listing) -> None:
         self.min_age[slot] = listing.min_age or 0
-        self.regions[slot] = self.places.number(listing.regions)
+        self.places.give_back(int(self.regions[slot]))
+        self.regions[slot] = self.places.take(listing.regions)
         if self.min_age[slot] or self.regions[slot]:
             self.limited.add(slot)
         else:
@@ -239,6 +240,7 @@ class FactColumns:
 
     def _forget_rest(self, slot: int) -> None:
         self.supplier[slot] = self.min_age[slot] = 0
+        self.places.give_back(int(self.regions[slot]))
         self.regions[slot] = EVERYWHERE
         self.limited.discard(slot)
         self.margin[slot] = np.nan

@@ -17,8 +17,8 @@ Unknown = Literal["hide", "show"]
 def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) -> Flags:
     """Which candidates their users may be shown.
 
-    Complexity: none to speak of while no item has limits; else one look at each candidate, and at each set of regions
-    for each place that the users are in.
+    Complexity: none to speak of while no item has limits; else one look at each candidate, and at the sets of regions
+    that name a place the users are in.
     """
     facts, profiles = index.facts, candidates.visitors.profiles
     if not facts.limited:

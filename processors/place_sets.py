@@ -17,13 +17,16 @@ MAX_SETS = 4096
 
 
 class PlaceSets:
-    """Numbers for sets of regions; upper and lower case are alike.
+    """Numbers for sets of regions, for as long as some item has them; upper and lower case are alike.
+
+    Below the bound, which sets there are follows from what items have now, not from what they had: workers that heard
+    of different pasts agree on who may be shown an item.
 
     Examples
     --------
     >>> sets = PlaceSets()
-    >>> alps = sets.number(["DE", "at"])
-    >>> alps, sets.number(["AT", "DE"]), sets.number([])
+    >>> alps = sets.take(["DE", "at"])
+    >>> alps, sets.take(["AT", "DE"]), sets.take([])
     (2, 2, 0)
     >>> sets.open_to([{"country": "AT"}, {"country": "FR"}, {}], unknown=False)[:, alps].tolist()
     [True, False, False]
@@ -32,12 +35,16 @@ class PlaceSets:
     def __init__(self, limit: int = MAX_SETS) -> None:
         self._limit = limit
         self._numbers: dict[frozenset[str], int] = {}
+        self._sets: list[frozenset[str]] = [frozenset(), frozenset()]
+        self._uses: list[int] = [0, 0]
+        self._free: list[int] = []
+        self._holding: dict[str, set[int]] = {}
 
     def __len__(self) -> int:
-        return len(self._numbers) + 2
+        return len(self._sets)
 
-    def number(self, regions: Iterable[str]) -> int:
-        """Number of a set, :data:`EVERYWHERE` for an empty one."""
+    def take(self, regions: Iterable[str]) -> int:
+        """Number of a set for one more item, :data:`EVERYWHERE` for an empty set. Constant time."""
         names = frozenset(name.casefold() for name in regions)
         if not names:
             return EVERYWHERE
@@ -45,11 +52,28 @@ class PlaceSets:
         if found is None:
             if len(self._numbers) >= self._limit:
                 return NOWHERE
-            found = self._numbers[names] = len(self)
+            found = self._enter(names)
+        self._uses[found] += 1
         return found
+
+    def give_back(self, number: int) -> None:
+        """Say that an item has no longer the set it took. Constant time."""
+        if number <= NOWHERE:
+            return
+        self._uses[number] -= 1
+        if not self._uses[number]:
+            del self._numbers[self._sets[number]]
+            for name in self._sets[number]:
+                self._holding[name].discard(number)
+                if not self._holding[name]:
+                    del self._holding[name]
+            self._sets[number] = frozenset()
+            self._free.append(number)
 
     def open_to(self, contexts: Iterable[Mapping[str, str]], unknown: bool) -> npt.NDArray[np.bool_]:
         """Which sets people in each context are in, shape (people, numbers).
+
+        Complexity: for each place that somebody is in, the sets that name it.
 
         Parameters
         ----------
@@ -65,11 +89,24 @@ class PlaceSets:
             found.append(rows[places])
         return np.array(found, np.bool_).reshape(len(found), len(self))
 
+    def _enter(self, names: frozenset[str]) -> int:
+        if self._free:
+            number = self._free.pop()
+            self._sets[number] = names
+        else:
+            number = len(self._sets)
+            self._sets.append(names)
+            self._uses.append(0)
+        self._numbers[names] = number
+        for name in names:
+            self._holding.setdefault(name, set()).add(number)
+        return number
+
     def _row(self, places: frozenset[str], unknown: bool) -> npt.NDArray[np.bool_]:
         row = np.zeros(len(self), np.bool_)
         row[EVERYWHERE] = True
         if not places:
             row[NOWHERE + 1 :] = unknown
-        for names, number in self._numbers.items():
-            row[number] |= not names.isdisjoint(places)
+        for place in places:
+            row[list(self._holding.get(place, ()))] = True
         return row

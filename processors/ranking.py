@@ -206,10 +206,12 @@ class Ranker:
         at = np.flatnonzero(scored.candidates.slots == slot) if slot >= 0 else np.empty(0, np.int64)
         found, tired = [], self._fatigue.of(scored.candidates, index)
         allowed = within_limits(scored.candidates, index, self.settings.unknown_limits)
+        showable = scored.shown & allowed & index.facts.available[scored.candidates.slots]
         for placement, slates in zip(self.settings.placements, shown, strict=True):
             head = HEADS.index("new" if placement.only_new else "any")
             scores = self._valued(book.serving[head], scored, tired, index)
-            verdict = rules.judge(scored.candidates, placement.name, at_ms, index)
+            kept = showable & ~scored.candidates.touched if placement.only_new else showable
+            verdict = rules.judge(scored.candidates, placement.name, at_ms, index, kept)
             places = np.flatnonzero(slates.slots[0] == slot) if slot >= 0 else at
             way = Way(scored.candidates, at, scored.shown, allowed, scores, verdict, places, tired)
             found.append(what_became(way, placement.name, placement.only_new, index, slot))
@@ -234,15 +236,16 @@ class Ranker:
         shown = scored.shown & self._may_be_shown(candidates, index)
         seeds, tired = seeds_of(candidates.visitors.profiles), self._fatigue.of(candidates, index)
         of_head: dict[str, Floats] = {}
+        showable: dict[str, Flags] = {}
         slates = []
         for number, placement in enumerate(self.settings.placements):
             name = "new" if placement.only_new else "any"
             weights = book.serving[HEADS.index(name)]
             if name not in of_head:
                 scores = self._valued(weights, scored, tired, index)
-                kept = shown & ~candidates.touched if placement.only_new else shown
-                of_head[name] = np.where(kept, scores, NEVER)
-            verdict = rules.judge(candidates, placement.name, at_ms, index)
+                showable[name] = shown & ~candidates.touched if placement.only_new else shown
+                of_head[name] = np.where(showable[name], scores, NEVER)
+            verdict = rules.judge(candidates, placement.name, at_ms, index, showable[name])
             scores = verdict.applied_to(of_head[name])
             draw = Draw(self.settings.exploration * PARTS[book.arm], seeds + np.uint64(number))
             places = self._places(scored, scores, placement.size, verdict, draw, index)

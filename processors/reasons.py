@@ -86,8 +86,7 @@ KINDS = (
     ),
     Kind(
         "popular_in_context", "context", "context", ("context",),
-        {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"}, linked=True,
-        links_items=False,
+        {"en": "Popular with visitors like you", "zh": "与您情况相近的访客喜欢"}, linked=True, links_items=False,
     ),
     Kind(
         "new", "fresh", None, ("fresh", "item_fresh"),
@@ -115,6 +114,15 @@ CATEGORY = next(number for number, kind in enumerate(KINDS) if kind.name == "pop
 
 CONTEXT = next(number for number, kind in enumerate(KINDS) if kind.name == "popular_in_context")
 """Number of the kind that names a context, such as a country or a device, instead of an item."""
+
+_CONTEXT_TEXTS: dict[str, dict[Locale, str]] = {
+    "country": {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"},
+    "region": {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"},
+    "device": {"en": "Popular with visitors on {context}", "zh": "使用 {context} 的访客喜欢"},
+    "channel": {"en": "Popular with visitors who come by {context}", "zh": "通过 {context} 来的访客喜欢"},
+    "page": {"en": "Popular with visitors of {context}", "zh": "浏览 {context} 的访客喜欢"},
+}
+"""What is said of each kind of context that there is (:data:`processors.contexts.FIELDS`)."""
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -245,5 +253,6 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, index: ItemInde
     item = index.ids[link] if link >= 0 and kind.links_items and number != CATEGORY else None
     context = index.contexts.names[link] if number == CONTEXT else None
     category = index.category_name(slot) if number == CATEGORY else None
-    text = kind.texts[locale].format(item=item, category=category, context=(context or "").partition(":")[2])
+    field, _, value = (context or "").partition(":")
+    text = _CONTEXT_TEXTS.get(field, kind.texts)[locale].format(item=item, category=category, context=value)
     return Reason(kind.name, item, text, category, context)

@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates
-from processors.exposure import MAX_EXPOSURES, Exposure
+from processors.exposure import Exposure
 from processors.item_index import ItemIndex
-from processors.rules import MAX_RULES, Items, Rule, conflicts, in_precedence
+from processors.rules import MAX_EXPOSURES, MAX_RULES, Items, Rule, conflicts, in_precedence
 from processors.sources.base import ACTION_NUMBERS, Flags, Floats, Ints
 
 _DAY_MS = 86_400_000
@@ -129,24 +129,36 @@ class RuleBook:
         known = np.flatnonzero(np.array([view is not None for view in index.views], np.bool_))
         return [name for name, rule in self._in_force(now_ms) if not matches(rule.items, known, now_ms, index).any()]
 
-    def judge(self, candidates: Candidates, placement: str, now_ms: int, index: ItemIndex) -> Verdict:
-        """What the rules make of candidates at a placement."""
+    def judge(
+        self, candidates: Candidates, placement: str, now_ms: int, index: ItemIndex, showable: Flags | None = None
+    ) -> Verdict:
+        """What the rules make of candidates at a placement.
+
+        Parameters
+        ----------
+        showable
+            Candidates that may be shown if rules agree; all without it. A list of which none may is an empty one.
+        """
         rules = [
             (name, rule) for name, rule in self._in_force(now_ms) if not rule.placements or placement in rule.placements
         ]
-        return _Judgement(candidates, now_ms, index, self.exposure).of(rules) if rules else _NOTHING
+        if not rules:
+            return _NOTHING
+        showable = np.ones(len(candidates), np.bool_) if showable is None else showable
+        return _Judgement(candidates, now_ms, index, self.exposure, showable).of(rules)
 
     def exposure_offset(self, rule_id: str) -> float:
         """What is added to the scores of the items of a rule for exposure."""
         found = self.exposure.get(rule_id)
         return 0.0 if found is None else found.offset
 
-    def knows(self, rule_id: str) -> bool:
-        """Whether there is such a rule."""
-        return rule_id in self._rules
+    def exposure_bounds(self, rule_id: str) -> tuple[float, float] | None:
+        """Least and greatest share by a rule for exposure; :obj:`None` if there is no such rule."""
+        rule = self._rules.get(rule_id)
+        return None if rule is None or rule.kind != "exposure" else rule.bounds
 
     def exposures(self, now_ms: int) -> list[tuple[str, Rule]]:
-        """Rules for exposure in force, by id; :data:`processors.exposure.MAX_EXPOSURES` at most."""
+        """Rules for exposure in force, by id; :data:`processors.rules.MAX_EXPOSURES` at most."""
         return [entry for entry in self._in_force(now_ms) if entry[1].kind == "exposure"][:MAX_EXPOSURES]
 
     def _in_force(self, now_ms: int) -> list[tuple[str, Rule]]:
@@ -154,9 +166,16 @@ class RuleBook:
 
 
 class _Judgement:
-    def __init__(self, candidates: Candidates, now_ms: int, index: ItemIndex, exposure: Mapping[str, Exposure]) -> None:
+    def __init__(
+        self,
+        candidates: Candidates,
+        now_ms: int,
+        index: ItemIndex,
+        exposure: Mapping[str, Exposure],
+        showable: Flags,
+    ) -> None:
         self._candidates, self._now_ms, self._index = candidates, now_ms, index
-        self._exposure = exposure
+        self._exposure, self._showable = exposure, showable
         self._actions = np.zeros(len(candidates), np.int64)
         self._actions[candidates.history] = candidates.visitors.actions
         self._removed_by = np.full(len(candidates), -1)
@@ -187,7 +206,7 @@ class _Judgement:
         return Verdict(self._removed_by, self._offsets, tuple(pins), tuple(caps), names, self._ignored)
 
     def _allow(self, number: int, name: str, rule: Rule, matching: Flags) -> None:
-        kept = matching & (self._removed_by < 0)
+        kept = matching & self._showable & (self._removed_by < 0)
         others = ~matching & ~self._safe
         if rule.ignored_when_empty:
             rows, users = self._candidates.rows, len(self._candidates.visitors)

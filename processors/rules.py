@@ -27,6 +27,9 @@ not shown, and what it names no rule of the shop can exclude."""
 MAX_RULES = 256
 """Rules in force at a time; further ones are refused."""
 
+MAX_EXPOSURES = 32
+"""Rules for exposure that are held at a time, the first by id; others are known, and do nothing."""
+
 _MAX_NAMES = 1000
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -197,7 +200,7 @@ def conflicts(rules: dict[str, Rule]) -> list[str]:
     """Pairs of rules that contradict each other, each as a sentence that names both and says which wins.
 
     What can be told from the rules alone: the same item pinned and excluded, or pinned by two to one place, or two
-    allow-lists without a name in common.
+    allow-lists without a name in common; and rules for exposure beyond those that can be held.
 
     Examples
     --------
@@ -209,7 +212,9 @@ def conflicts(rules: dict[str, Rule]) -> list[str]:
     ... )
     ['rules a (pin) and b (exclude) both name tent: b wins']
     """
-    return [text for pair in combinations(sorted(rules.items()), 2) for text in _conflicts(*pair)]
+    found = [text for pair in combinations(sorted(rules.items()), 2) for text in _conflicts(*pair)]
+    idle = sorted(name for name, rule in rules.items() if rule.kind == "exposure")[MAX_EXPOSURES:]
+    return found + [f"rule {name} (exposure) does nothing: {MAX_EXPOSURES} others come before it" for name in idle]
 
 
 def _conflicts(first: tuple[str, Rule], second: tuple[str, Rule]) -> Iterator[str]:

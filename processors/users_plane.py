@@ -189,7 +189,8 @@ class UsersPlane:
         answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book, self.rules, at_ms)
         step.quality.choices.extend(choices_of(answers, asked))
         examples.interests = interests_of(asked, list(first.values()))
-        examples.chosen_in = chosen_in([profile.context for profile in asked], list(first.values()))
+        known, items = [profile.context for profile in asked], [profile.item_ids for profile in asked]
+        examples.chosen_in = chosen_in(known, items, list(first.values()))
         receiver = partition_of(RANKER, self._partitions)
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))

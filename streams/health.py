@@ -154,12 +154,7 @@ class Health:
         metrics, view = self._worker.metrics, self._worker.topology.book.view
         metrics.ranker_fallback.set(1 if view is None or view.fallback else 0)
         metrics.exploration.set(PARTS[self._worker.topology.book.arm])
-        rules = self._worker.topology.users.rules
-        for gauge, field in ((metrics.exposure_share, "share"), (metrics.exposure_offset, "offset")):
-            gauge.clear()  # a rule that was withdrawn must leave no series behind
-            for rule, exposure in rules.exposure.items():
-                if rules.knows(rule):
-                    gauge.labels(rule).set(getattr(exposure, field))
+        self._refresh_exposure()
         if view is not None:
             metrics.ranker_examples.set(view.examples)
             metrics.ranker_loss.set(view.loss)
@@ -167,6 +162,17 @@ class Health:
             metrics.ranker_gain.labels("covisitation").set(view.plain_gain)
             metrics.ranker_alarms.set(view.alarms)
             metrics.ranker_rollbacks.set(view.rollbacks)
+
+    def _refresh_exposure(self) -> None:
+        metrics, rules = self._worker.metrics, self._worker.topology.users.rules
+        gauges = metrics.exposure_share, metrics.exposure_offset, metrics.exposure_min, metrics.exposure_max
+        for gauge in gauges:
+            gauge.clear()  # a rule that was withdrawn must leave no series behind
+        for rule, exposure in rules.exposure.items():
+            bounds = rules.exposure_bounds(rule)
+            if bounds is not None:
+                for gauge, figure in zip(gauges, (exposure.share, exposure.offset, *bounds), strict=True):
+                    gauge.labels(rule).set(figure)
 
     def unready(self) -> dict[str, str]:
         """What keeps the worker from being ready.

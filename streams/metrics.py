@@ -88,6 +88,8 @@ class Metrics:
             "rules", "Business rules known, in conflict with another, without an item they match, refused.", "state"
         )
         self.exposure_share = gauge("exposure_share", "Share of places that the items of a rule got lately.", "rule")
+        self.exposure_min = gauge("exposure_share_min", "Share of places that they are to get at least.", "rule")
+        self.exposure_max = gauge("exposure_share_max", "Share of places that they are to get at most.", "rule")
         self.exposure_offset = gauge("exposure_offset", "What pushes the items of a rule towards its bounds.", "rule")
         self.exploration = gauge("exploration_part", "Part of the share allowed for exploration that is in use.")
         self.quality = LiveQuality()

@@ -77,8 +77,11 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(DEAD_LETTERS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(SIGNALS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(TRAINING_TOPIC, retention_ms=retention, max_message_bytes=largest),
-        *(TopicSpec(topic, compacted=True) for topic in BROADCAST_TOPICS),
-        *(TopicSpec(changelog_topic(plane), compacted=True) for plane in ("users", "items", "models")),
+        *(TopicSpec(topic, compacted=True, max_message_bytes=largest) for topic in BROADCAST_TOPICS),
+        *(
+            TopicSpec(changelog_topic(plane), compacted=True, max_message_bytes=largest)
+            for plane in ("users", "items", "models")
+        ),
     ]
 
 

@@ -23,26 +23,28 @@ class SameContext:
 
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
-        book, rows, slots, weights, contexts = index.contexts, list[int](), list[int](), list[float](), list[int]()
+        book, members = index.contexts, dict[str, list[int]]()
         if book.views and self._items:
-            numbers = {name: number for number, name in enumerate(book.names)}
             for row, profile in enumerate(visitors.profiles):
-                if not profile.context or len(profile.item_ids) > self._history:
-                    continue
-                for name in names_of(profile.context):
-                    view = book.views.get(name)
-                    if view is None:
-                        continue
-                    found = index.slots_of(list(view.items[: self._items]))
-                    for slot, weight in zip(found, view.weights, strict=False):
-                        if slot >= 0:
-                            rows.append(row)
-                            slots.append(slot)
-                            weights.append(weight)
-                            contexts.append(numbers[name])
+                if profile.context and len(profile.item_ids) <= self._history:
+                    for name in names_of(profile.context):
+                        members.setdefault(name, []).append(row)
+        none = np.empty(0, np.int64)
+        rows, slots, weights, contexts = [none], [none], [np.empty(0)], [none]
+        # In order of names, so that a user's values are added up in one order whoever else there is.
+        for number, name in enumerate(book.names):
+            if name in members:
+                view = book.views[name]
+                items = np.array(index.slots_of(list(view.items[: self._items])), np.int64)
+                known = items >= 0
+                users, listed = members[name], int(known.sum())
+                rows.append(np.repeat(np.array(users, np.int64), listed))
+                slots.append(np.tile(items[known], len(users)))
+                weights.append(np.tile(np.array(view.weights[: self._items])[known], len(users)))
+                contexts.append(np.full(listed * len(users), number))
         return Block(
-            np.array(rows, np.int64),
-            np.array(slots, np.int64),
-            (np.array(weights, np.float64),),
-            contexts=np.array(contexts, np.int64),
+            np.concatenate(rows),
+            np.concatenate(slots),
+            (np.concatenate(weights),),
+            contexts=np.concatenate(contexts),
         )

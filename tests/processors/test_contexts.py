@@ -31,9 +31,16 @@ def event(item: str, channel: str | None = None, **context: str) -> Event:
 
 def test_choices_are_told_of_the_first_users_with_a_context() -> None:
     events = [event("tent"), event("lamp", country="DE", city="Kiel"), event("mat", "mail"), event("box", page="/")]
-    assert chosen_in([{}] * 4, events) == ChosenIn(("country:DE", "channel:mail"), ("lamp", "mat"))
+    nothing = [()] * 4
+    assert chosen_in([{}] * 4, nothing, events) == ChosenIn(("country:DE", "channel:mail"), ("lamp", "mat"))
     before = [{}, {"device": "phone"}, {}, {}]
-    assert chosen_in(before, events).contexts == ("country:DE", "device:phone", "channel:mail")
+    assert chosen_in(before, nothing, events).contexts == ("country:DE", "device:phone", "channel:mail")
+
+
+def test_a_return_to_an_item_is_no_further_choice() -> None:
+    events = [event("tent", "mail"), event("tent", "mail"), event("lamp", "mail")]
+    found = chosen_in([{}] * 3, [["tent", "mat"], ["mat"], []], events)
+    assert found == ChosenIn(("channel:mail", "channel:mail"), ("tent", "lamp"))
 
 
 @given(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.exposure import MAX_EXPOSURES, STRONGEST, Exposure, Measured, learn_exposure, measure, weights_of_places
-from processors.rules import Items, Rule, conflicts, read_rule
+from processors.exposure import STRONGEST, Exposure, Measured, learn_exposure, measure, weights_of_places
+from processors.rules import MAX_EXPOSURES, Items, Rule, conflicts, read_rule
 from processors.slate import Placement, RankingSettings
 from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver
@@ -115,6 +115,15 @@ def test_bounds_that_exclude_each_other_are_named() -> None:
         "rules a (exposure) and b (exposure) hold the same items to shares that exclude each other: neither can win"
     ]
     assert not conflicts({"a": more, "b": Rule("exposure", aster, share_max=0.6)})
+
+
+def test_rules_beyond_those_that_can_be_held_are_named() -> None:
+    rules = {
+        f"rule {n:03d}": Rule("exposure", Items(brands=(f"{n}",)), share_min=0.1) for n in range(MAX_EXPOSURES + 1)
+    }
+    assert conflicts(rules) == [
+        f"rule rule {MAX_EXPOSURES:03d} (exposure) does nothing: {MAX_EXPOSURES} others come before it"
+    ]
 
 
 def shop(rule: dict[str, Any] | None, visits: int = 700) -> tuple[float, bytes]:

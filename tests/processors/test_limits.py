@@ -119,7 +119,7 @@ def test_a_limit_ends_when_the_catalogue_lifts_it() -> None:
 @given(st.lists(st.lists(st.sampled_from(["DE", "de", "AT", "FR", "Tyrol"]), max_size=3), max_size=20))
 def test_sets_of_regions_stay_bounded_and_what_cannot_be_checked_is_not_shown(regions: list[list[str]]) -> None:
     sets = PlaceSets(limit=2)
-    numbers = [sets.number(names) for names in regions]
+    numbers = [sets.take(names) for names in regions]
     assert len(sets) <= 4
     for names, number in zip(regions, numbers, strict=True):
         assert (number == EVERYWHERE) is (not names)
@@ -162,3 +162,31 @@ def test_a_profile_knows_what_was_said_last() -> None:
 def test_an_age_that_cannot_be_is_left_out(given_age: object, age: int | None, repairs: tuple[str, ...]) -> None:
     found = event(1, age=given_age)
     assert (found.age, found.repairs) == (age, repairs)
+
+
+def test_an_allow_list_of_items_that_may_not_be_shown_is_an_empty_one() -> None:
+    rules = RuleBook()
+    rules.apply("wine-only", Rule("only", Items(ids=("wine",)), ignored_when_empty=True))
+    limits = {"wine": Listing(min_age=18)}
+    assert shown(user(20), limits, rules=rules) == [{"wine"}, {"wine"}]
+    for part in shown(user(17), limits, rules=rules):
+        assert part == {"lamp", "tent"}
+    for part in shown(user(20), {"wine": Listing(available=False)}, rules=rules):
+        assert part == {"lamp", "tent"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sets(st.sampled_from("abcd"), max_size=3)), max_size=40))
+def test_sets_of_regions_follow_from_what_items_have_now(changes: list[tuple[int, set[str]]]) -> None:
+    sets = PlaceSets(limit=6)
+    taken: dict[int, int] = {}
+    now: dict[int, set[str]] = {}
+    for item, regions in changes:
+        sets.give_back(taken.get(item, EVERYWHERE))
+        taken[item] = sets.take(regions)
+        now[item] = regions
+    assert len(sets) <= 2 + 6
+    people = [{"country": name} for name in "abcd"] + [{}]
+    rows = sets.open_to(people, unknown=False)
+    for item, regions in now.items():
+        if taken[item] != NOWHERE:
+            assert rows[:, taken[item]].tolist() == [not regions or name in regions for name in "abcd"] + [not regions]

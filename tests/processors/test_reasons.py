@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.contexts import FIELDS, ContextView
+from processors.item_index import ItemIndex
 from processors.profile import Profile
-from processors.reasons import KINDS, Reason
+from processors.reasons import CONTEXT, KINDS, Locale, Reason, reason_of
 from processors.slate import RankingSettings, SlateItem
 from tests.processors.catalogues import likeness, random_views, visitor
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
@@ -153,3 +155,13 @@ def test_every_kind_has_a_text_in_every_locale() -> None:
         for text in kind.texts.values():
             assert text.format(item="tent", category="camping", context="DE") != ""
         assert set(kind.texts) == {"en", "zh"}
+
+
+@pytest.mark.parametrize("locale", ["en", "zh"])
+def test_every_kind_of_context_has_words_of_its_own(locale: Locale) -> None:
+    index = ItemIndex()
+    index.contexts.apply({f"{field}:here": ContextView(("tent",), (1.0,)) for field in FIELDS})
+    reasons = [reason_of(CONTEXT, number, 0, locale, index) for number in range(len(FIELDS))]
+    assert {reason.context for reason in reasons} == {f"{field}:here" for field in FIELDS}
+    assert all("here" in (reason.text or "") for reason in reasons)
+    assert len({reason.text for reason in reasons}) == len(FIELDS) - 1, "a region is a place like a country"
