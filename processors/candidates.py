@@ -17,6 +17,7 @@ from processors.errors import ConfigurationError
 from processors.item_index import ItemIndex
 from processors.keys import FINGERPRINT_BYTES
 from processors.profile import Profile
+from processors.runs import run_begins, run_lengths
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.base import Floats, Ints, for_everybody
 
@@ -151,9 +152,9 @@ class Gatherer:
         packed = np.sort(keys << bits | np.arange(len(keys)))
         order = packed & ((1 << bits) - 1)
         sorted_keys = packed >> bits
-        first = np.flatnonzero(np.diff(sorted_keys, prepend=-1))
+        first = run_begins(sorted_keys)
         of_pair = np.empty(len(keys), np.int64)
-        of_pair[order] = np.repeat(np.arange(len(first)), np.diff(first, append=len(keys)))
+        of_pair[order] = np.repeat(np.arange(len(first)), run_lengths(first, len(keys)))
         touched = np.zeros(len(first), np.bool_)
         touched[of_pair[at:]] = True
         group_keys = sorted_keys[first]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from processors.keys import FINGERPRINT_BYTES
 from processors.profile import Profile
+from processors.runs import run_begins, run_lengths
 from processors.sources.base import Flags, Floats, Ints
 
 Seeds = npt.NDArray[np.uint64]
@@ -116,14 +117,14 @@ def seeds_of(profiles: Sequence[Profile]) -> Seeds:
 def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Seeds) -> tuple[Ints, Floats]:
     """For each user with candidates ``at``, one of them by the softmax of the scores, and how likely it was."""
     of_user = rows[at]
-    begins = np.flatnonzero(np.diff(of_user, prepend=-1))
-    counts = np.diff(begins, append=len(at))
+    begins = run_begins(of_user)
+    counts = run_lengths(begins, len(at))
     odds = np.exp(scores[at] - np.repeat(np.maximum.reduceat(scores[at], begins), counts))
     noise = uniform(seeds[of_user] ^ (ties[at] * 2.0**53).astype(np.uint64))
     keys = np.log(odds + 1e-300) - np.log(-np.log(noise))
     best = np.repeat(np.maximum.reduceat(keys, begins), counts)
     winners = np.flatnonzero(keys == best)
-    winners = winners[np.diff(of_user[winners], prepend=-1) != 0]
+    winners = winners[run_begins(of_user[winners])]
     total = np.add.reduceat(odds, begins)
     return at[winners], odds[winners] / total
 

@@ -24,6 +24,7 @@ import numpy as np
 from processors.candidates import Candidates
 from processors.features import own_rows, silent_rows
 from processors.profile import Profile
+from processors.runs import run_begins, run_lengths
 from processors.sources.base import Features, Flags, Floats, Ints
 
 HEADS = ("any", "new")
@@ -46,6 +47,8 @@ WEIGHT_ROWS = 1 + HISTORIES + PAUSES
 NEVER = -np.inf
 NO_QUESTION = -2
 _TIE = 1e-9
+_FEW = 1024
+"""Candidates of one bucket up to which one operation over all features is faster than one for each."""
 _STRETCH = 1000
 """Candidates from which on it pays to score those of users of one bucket on their own."""
 
@@ -159,9 +162,13 @@ def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Fl
     own = own_rows(len(features))
     skipped = silent_rows(candidates).union(own)
     rows = [row for row in range(len(features)) if row not in skipped]
-    first = np.flatnonzero(np.diff(buckets, prepend=-1))
+    first = run_begins(buckets)
     scores = np.zeros(features.shape[1])
-    if len(first) * _STRETCH > len(scores):
+    if len(first) == 1 and 1 < len(scores) <= _FEW:
+        # Adds up row by row, too (a single column would be added up in pairs), and spares the looking at each.
+        weighted = features[rows] * weights[buckets[0], rows].astype(features.dtype)[:, None]
+        scores = weighted.astype(np.float64).sum(axis=0)
+    elif len(first) * _STRETCH > len(scores):
         which, of_row = buckets[candidates.rows], weights.T.astype(features.dtype)
         for row in rows:
             scores += of_row[row].take(which) * features[row]
@@ -236,8 +243,8 @@ def ask(
     if not len(kept):
         return Answers(questions, kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks, np.empty(0))
     rows, columns, is_chosen = candidates.rows[kept], features[:, kept], is_chosen[kept]
-    begins = np.flatnonzero(np.diff(rows, prepend=-1))
-    lengths = np.diff(begins, append=len(rows))
+    begins = run_begins(rows)
+    lengths = run_lengths(begins, len(rows))
     listed_users = rows[begins]
     ranks[listed_users] = _places(scores[kept], is_chosen, begins, lengths)
     plain_ranks[listed_users] = _places(plain[kept], is_chosen, begins, lengths)

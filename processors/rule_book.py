@@ -97,7 +97,7 @@ class RuleBook:
         self._rules: dict[str, Rule] = {}
         self.refused = 0
         self.exposure: dict[str, Exposure] = {}
-        self.conflicts: tuple[str, ...] = ()
+        self._conflicts: tuple[str, ...] | None = ()
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -110,7 +110,14 @@ class RuleBook:
             self.refused += 1
         else:
             self._rules[rule_id] = rule
-        self.conflicts = tuple(conflicts(self._rules))
+        self._conflicts = None
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """What contradicts what (:func:`processors.rules.conflicts`), looked for when it is asked after a change."""
+        if self._conflicts is None:
+            self._conflicts = tuple(conflicts(self._rules))
+        return self._conflicts
 
     def wanted(self, now_ms: int, index: ItemIndex) -> Ints:
         """Slots that rules want among everybody's candidates: included and pinned ones, those to get exposure.

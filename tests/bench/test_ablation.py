@@ -11,7 +11,7 @@ def test_what_a_stream_follows_is_what_its_ranking_cannot_do_without(tmp_path: P
     """Items come in a fixed round: co-visitation in order says the next one, nothing else does."""
     file = tmp_path / "round.jsonl"
     rows = []
-    for n in range(1200):
+    for n in range(600):
         user, step = f"u{n % 40}", n // 40 + n % 40
         rows.append(
             {
@@ -25,7 +25,7 @@ def test_what_a_stream_follows_is_what_its_ranking_cannot_do_without(tmp_path: P
     file.write_text("\n".join(map(json.dumps, rows)))
     result = run_ablation(file)
     found = {variant.without: variant for variant in result.variants}
-    assert (result.events, result.data) == (1200, "round.jsonl")
+    assert (result.events, result.data) == (600, "round.jsonl")
     assert 0.9 < result.recall <= 1.0
     assert {f"source {source.name}" for source in ALL} < found.keys()
     assert found["nothing"].mrr20_new > 0.8

@@ -56,7 +56,7 @@ def test_the_text_names_rule_place_and_number() -> None:
     assert asked(world, "item 0")[0].text == "rule no-zero removes it"
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32))
 def test_what_is_said_to_be_shown_is_shown(seed: int) -> None:
     world = random_world(seed)
