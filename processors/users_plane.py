@@ -219,7 +219,8 @@ class UsersPlane:
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         examples = examples or Examples(RANKER, self._ranker.features, b"", b"", b"", b"", b"", b"")
         examples.clicks = tuple(ads.examples[:MAX_EXAMPLES])
-        step.outcomes[TRAINING_TOPIC, "left_out"] += len(ads.examples[MAX_EXAMPLES:])
+        if len(ads.examples) > MAX_EXAMPLES:
+            step.outcomes[TRAINING_TOPIC, "left_out"] += len(ads.examples) - MAX_EXAMPLES
         receiver = partition_of(RANKER, self._partitions)
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))
 

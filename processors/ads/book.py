@@ -24,8 +24,10 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     ----------
     rate
         Share of the decisions that it may take part in.
-    left, spent
-        What may still be spent now, of the budget and of the day's; what was spent in all.
+    left, left_today, day_ends_ms
+        What may still be spent of the budget, and of the day's until the day is over.
+    spent
+        In all.
     calibration
         What predicted click probabilities are multiplied with.
     conversion
@@ -35,6 +37,8 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     campaign: Campaign
     rate: float = 1.0
     left: float = 0.0
+    left_today: float = 0.0
+    day_ends_ms: int = 0
     spent: float = 0.0
     calibration: float = 1.0
     conversion: float = 0.02
@@ -50,8 +54,10 @@ class Columns:
         Ids, and what was published.
     begins, ends
         When each runs, milliseconds since the epoch.
-    stands
-        Whether it is neither paused nor spent.
+    paused, spent
+        Whether it rests, and whether nothing is left of its budget.
+    day_spent_until
+        Until when nothing is left of the day's, milliseconds since the epoch.
     rates, bids
         As published; a bid for a thousand impressions as one for each.
     """
@@ -62,6 +68,7 @@ class Columns:
     ends: Floats
     paused: Flags
     spent: Flags
+    day_spent_until: Floats
     rates: Floats
     bids: Floats
     calibration: Floats
@@ -152,6 +159,9 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         ends=_moments(c.ends_at.timestamp() if c.ends_at else np.inf for c in campaigns),
         paused=np.array([campaign.paused for campaign in campaigns], np.bool_),
         spent=np.array([view.left <= 0.0 for view in views.values()], np.bool_),
+        day_spent_until=np.array(
+            [view.day_ends_ms if view.left_today <= 0.0 else 0 for view in views.values()], np.float64
+        ),
         rates=np.array([view.rate for view in views.values()], np.float64),
         bids=np.array([c.bid / share for c, share in zip(campaigns, per_showing, strict=True)], np.float64),
         calibration=np.array([view.calibration for view in views.values()], np.float64),

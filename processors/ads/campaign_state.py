@@ -14,7 +14,7 @@ D. Agarwal, S. Ghosh, K. Wei, S. You, "Budget pacing for targeted online adverti
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -63,12 +63,14 @@ class CampaignState(msgspec.Struct, array_like=True):
     clicks: int = 0
     conversions: int = 0
 
+    def left_of_all(self) -> float:
+        """What may still be spent of the budget."""
+        return 0.0 if self.campaign is None else max(self.campaign.budget - self.spent, 0.0)
+
     def left(self) -> float:
-        """What may still be spent now, of the budget and of the day's."""
-        if self.campaign is None:
-            return 0.0
-        left = self.campaign.budget - self.spent
-        if self.campaign.budget_daily is not None:
+        """What may still be spent today, of the budget and of the day's."""
+        left = self.left_of_all()
+        if self.campaign is not None and self.campaign.budget_daily is not None:
             left = min(left, self.campaign.budget_daily - self.spent_today)
         return max(left, 0.0)
 
@@ -124,7 +126,9 @@ class CampaignKeeper:
         return CampaignView(
             campaign=state.campaign,
             rate=round(state.rate, 6),
-            left=round(state.left(), 6),
+            left=round(state.left_of_all(), 6),
+            left_today=round(state.left(), 6),
+            day_ends_ms=self._day_ends(state),
             spent=round(state.spent, 6),
             calibration=round(calibration, 6),
             conversion=round(min(conversion, 1.0), 6),
@@ -173,9 +177,19 @@ class CampaignKeeper:
             ]
         state.day, state.spent_today, state.traffic_today = day, 0.0, [0.0] * HOURS
 
+    def _day_ends(self, state: CampaignState) -> int:
+        """When the running day is over in the campaign's time zone; 0 before the first."""
+        if not state.day:
+            return 0
+        midnight = datetime.combine(date.fromordinal(state.day + 1), time(), self._zone(state))
+        return int(midnight.timestamp() * 1000)
+
     def _hour(self, state: CampaignState, at_ms: int) -> int:
         return self._local(state, at_ms).hour
 
     def _local(self, state: CampaignState, at_ms: int) -> datetime:
-        zone = "UTC" if state.campaign is None else state.campaign.dayparts.timezone
-        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(zone))
+        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self._zone(state))
+
+    @staticmethod
+    def _zone(state: CampaignState) -> ZoneInfo:
+        return ZoneInfo("UTC" if state.campaign is None else state.campaign.dayparts.timezone)

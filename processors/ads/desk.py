@@ -237,7 +237,7 @@ class AdStep(msgspec.Struct):
     nbr: list[NoBid | None] = msgspec.field(default_factory=list)
 
 
-_COULD = frozenset((0, NoBid.PACED, NoBid.BELOW_FLOOR, NoBid.OUTBID))
+_COULD = frozenset((0, NoBid.NO_BUDGET, NoBid.PACED, NoBid.BELOW_FLOOR, NoBid.OUTBID))
 
 
 def _number(decision_id: str) -> int:

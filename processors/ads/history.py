@@ -133,7 +133,7 @@ class AdHistory(msgspec.Struct, array_like=True):
         Parameters
         ----------
         credit_ms
-            How long after a decision something may still come of it.
+            How long after an ad was decided for, seen or clicked something may still come of it.
 
         Returns
         -------
@@ -143,7 +143,8 @@ class AdHistory(msgspec.Struct, array_like=True):
         kept, gone = list[Decision](), list[Decision]()
         for decision in self.decisions:
             if decision.seen_ms or decision.clicked_ms or now_ms < decision.expires_ms:
-                (kept if now_ms < decision.at_ms + credit_ms else gone).append(decision)
+                last_ms = max(decision.at_ms, decision.seen_ms, decision.clicked_ms)
+                (kept if now_ms <= last_ms + credit_ms else gone).append(decision)
             else:
                 gone.append(decision)
                 self._forgive(decision)

@@ -60,11 +60,12 @@ def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints
     now = np.array([opportunity.at_ms for opportunity in opportunities], np.float64)[:, None]
     runs = (now >= columns.begins) & (now < columns.ends) & ~columns.paused
     _mark(removed, ~runs, NoBid.NOT_RUNNING)
-    _mark(removed, np.broadcast_to(columns.spent, removed.shape), NoBid.NO_BUDGET)
     _mark(removed, ~_in_place(opportunities, book), NoBid.NOT_MEANT)
     for number, view in enumerate(columns.views):
         for code, those in _checks(view.campaign, opportunities):
             _mark(removed[:, number], those, code)
+    # Last, so that what a campaign could have taken part in is known when it has nothing left, too.
+    _mark(removed, columns.spent | (now < columns.day_spent_until), NoBid.NO_BUDGET)
     return removed
 
 
