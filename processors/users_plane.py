@@ -13,6 +13,7 @@ import msgspec
 
 from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.click_model import CLICK_BYTES, MAX_EXAMPLES
+from processors.ads.codes import NoBid
 from processors.ads.decide import AdSettings
 from processors.ads.desk import AdDesk, AdStep
 from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
@@ -227,10 +228,13 @@ class UsersPlane:
     def _advertise(
         self, step: Step[Profile], opportunities: Sequence[Opportunity], ads: AdStep, partition: int
     ) -> None:
-        """Decide for the opportunities, publish, and tell the campaigns plane."""
+        """Decide for the opportunities, publish, and tell the campaigns plane.
+
+        Where there is no campaign at all nobody waits for ads, and nothing is published.
+        """
         for found, (told, logged) in zip(opportunities, self.desk.decide(opportunities, ads), strict=True):
             key = found.user_id.encode()
-            if self.publishes:
+            if self.publishes and told.nbr != NoBid.NO_CAMPAIGN:
                 step.outputs.append(Output(AD_DECISIONS_TOPIC, partition, key, self._json(told)))
                 step.outputs.append(Output(DECISION_LOG_TOPIC, partition, key, self._json(logged)))
         messages = ads.signals.messages()

@@ -36,7 +36,9 @@ class DecidedBefore:
         self._log = {found.decision_id: found for found in map(msgspec.json.Decoder(LoggedDecision).decode, log)}
 
     def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
-        return [self._of(self._log[found.decision_id]) for found in opportunities]
+        # What is not in the log was decided when there was no campaign.
+        logged = [self._log.get(found.decision_id) for found in opportunities]
+        return [Decided((), NoBid.NO_CAMPAIGN) if found is None else self._of(found) for found in logged]
 
     @staticmethod
     def _of(logged: LoggedDecision) -> Decided:
