@@ -51,7 +51,8 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drift_confidence
         ADWIN's delta: how often it may cry wolf.
     boldness
-        What the sums of squared gradients are multiplied with after a change of the world.
+        What the sums of squared gradients are multiplied with after a change of the world: 1 leaves the rate of
+        learning as it is, less makes it bolder.
     groups
         Of the interest groups.
     contexts
@@ -65,7 +66,7 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     block_examples: Positive = 32
     window_blocks: WindowBlocks = 256
     drift_confidence: Confidence = 0.002
-    boldness: Share = 0.1
+    boldness: Share = 1.0
     groups: GroupsSettings = GroupsSettings()
     contexts: ContextsSettings = ContextsSettings()
     clicks: ClickModelSettings = ClickModelSettings()

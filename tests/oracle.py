@@ -38,12 +38,12 @@ class DecidedBefore:
     def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
         # What is not in the log was decided when there was no campaign.
         logged = [self._log.get(found.decision_id) for found in opportunities]
-        return [Decided((), NoBid.NO_CAMPAIGN) if found is None else self._of(found) for found in logged]
+        return [Decided(nbr=NoBid.NO_CAMPAIGN) if found is None else self._of(found) for found in logged]
 
     @staticmethod
     def _of(logged: LoggedDecision) -> Decided:
         if logged.cid is None or logged.crid is None:
-            return Decided(logged.candidates, None if logged.nbr is None else NoBid(logged.nbr))
+            return Decided(logged.could, nbr=None if logged.nbr is None else NoBid(logged.nbr))
         creative = Creative(logged.crid, "as shown", "https://shop.example", item_id=logged.item_id)
         campaign = Campaign(
             logged.advertiser or "",
@@ -54,7 +54,7 @@ class DecidedBefore:
             frequency=Frequency(cool_down_ms=logged.cool_down_ms),
         )
         return Decided(
-            logged.candidates,
+            logged.could,
             cid=logged.cid,
             campaign=campaign,
             creative=creative,

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from processors.ads.campaign import Audience, Campaign
-from processors.sources.base import Flags, Floats
+from processors.ads.campaign import Audience, Campaign, Creative
+from processors.ads.click_model import Hashes, hashed
+from processors.sources.base import Flags, Floats, Ints
 
 PLACES = ("country", "region", "city", "device", "channel", "language", "placement", "segment")
 """What of a moment is one of a list of names."""
@@ -58,8 +59,14 @@ class Columns:
         Whether it rests, and whether nothing is left of its budget.
     day_spent_until
         Until when nothing is left of the day's, milliseconds since the epoch.
-    rates, bids
+    rates, bids, calibration, conversions
         As published; a bid for a thousand impressions as one for each.
+    pays_click, pays_purchase
+        What it pays for; a showing if neither.
+    campaign_keys
+        Hash of each id.
+    creatives
+        Of all of them.
     """
 
     cids: tuple[str, ...]
@@ -74,6 +81,35 @@ class Columns:
     calibration: Floats
     pays_click: Flags
     pays_purchase: Flags
+    conversions: Floats
+    campaign_keys: Hashes
+    creatives: Creatives
+
+
+@dataclass(frozen=True)
+class Creatives:
+    """The creatives of all campaigns, one campaign's after the other's.
+
+    Attributes
+    ----------
+    all
+        The creatives.
+    begins
+        Where those of each campaign begin, and the end of the last.
+    keys
+        Hash of each with its campaign's id.
+    weights
+        Logarithms of how often each is preferred.
+    categories, category
+        Categories that are promoted, and which of them each promotes; -1 for none.
+    """
+
+    all: tuple[Creative, ...]
+    begins: Ints
+    keys: Hashes
+    weights: Floats
+    categories: tuple[str, ...]
+    category: Ints
 
 
 class CampaignBook:
@@ -167,6 +203,24 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         calibration=np.array([view.calibration for view in views.values()], np.float64),
         pays_click=np.array([campaign.model == "cpc" for campaign in campaigns], np.bool_),
         pays_purchase=np.array([campaign.model == "cpa" for campaign in campaigns], np.bool_),
+        conversions=np.array([view.conversion for view in views.values()], np.float64),
+        campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
+        creatives=_creatives_of(views),
+    )
+
+
+def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
+    flat = [(cid, creative) for cid, view in views.items() for creative in view.campaign.creatives]
+    categories = tuple(sorted({creative.category for _, creative in flat if creative.category is not None}))
+    numbers = {name: number for number, name in enumerate(categories)}
+    lengths = [len(view.campaign.creatives) for view in views.values()]
+    return Creatives(
+        all=tuple(creative for _, creative in flat),
+        begins=np.cumsum([0, *lengths]),
+        keys=np.array([hashed(f"creative:{cid}/{creative.crid}") for cid, creative in flat], np.uint64),
+        weights=np.log(np.array([creative.weight for _, creative in flat], np.float64)),
+        categories=categories,
+        category=np.array([numbers.get(creative.category or "", -1) for _, creative in flat], np.int64),
     )
 
 

@@ -18,6 +18,7 @@ NIPS 2011.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -260,20 +261,16 @@ def sigmoid(logits: Floats) -> Floats:
     return found
 
 
-class Hasher:
-    """Numbers of texts, remembered."""
+@lru_cache(_MAX_REMEMBERED)
+def hashed(text: str) -> int:
+    """64 bits that stand for a text; remembered.
 
-    def __init__(self) -> None:
-        self._known: dict[str, int] = {}
-
-    def __call__(self, text: str) -> int:
-        """64 bits that stand for a text."""
-        found = self._known.get(text)
-        if found is None:
-            if len(self._known) >= _MAX_REMEMBERED:
-                self._known.clear()
-            found = self._known[text] = int.from_bytes(fingerprint(text), "little")
-        return found
+    Examples
+    --------
+    >>> hashed("tent") == hashed("tent") != hashed("lamp")
+    True
+    """
+    return int.from_bytes(fingerprint(text), "little")
 
 
 def crossed(moments: Hashes, creatives: Hashes) -> Ints:

@@ -19,14 +19,14 @@ import msgspec
 import numpy as np
 
 from processors.ads.book import CampaignBook, Columns
-from processors.ads.campaign import Campaign, Creative
-from processors.ads.click_model import ClickTable, Hasher, Hashes, crossed, sigmoid
+from processors.ads.campaign import Campaign, Creative, Frequency
+from processors.ads.click_model import ClickTable, Hashes, crossed, hashed, sigmoid
 from processors.ads.codes import NoBid
 from processors.ads.targeting import Opportunity, removed_by, share_of
 from processors.bounds import Entries, Milliseconds, Share
 from processors.exploration import uniform
 from processors.runs import run_begins
-from processors.sources.base import Flags, Floats, Ints
+from processors.sources.base import Floats, Ints
 
 _DRAWS = 32
 
@@ -51,6 +51,10 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         purchase.
     decisions, campaigns
         Kept of each user.
+    exploration
+        How much creatives are drawn by chance: 1 as uncertain as they are, 0 always the best.
+    log_losers
+        Share of the decisions whose log has every campaign, and not only the one that won.
     """
 
     currency: str = "EUR"
@@ -65,6 +69,7 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decisions: Entries = 24
     campaigns: Entries = 200
     exploration: Share = 1.0
+    log_losers: Share = 0.05
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -83,6 +88,10 @@ class Decided:
 
     Attributes
     ----------
+    could
+        Campaigns that could have taken part, held back by pacing or budget or not.
+    candidates
+        What became of each campaign; of those that were not shown only if the decision is among those logged in full.
     campaign, creative
         What won.
     price
@@ -93,7 +102,8 @@ class Decided:
         Hashed, of the click model.
     """
 
-    candidates: tuple[Candidate, ...]
+    could: tuple[str, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     nbr: NoBid | None = None
     cid: str = ""
     campaign: Campaign | None = None
@@ -118,29 +128,27 @@ class Decider:
 
     def __init__(self, settings: AdSettings, book: CampaignBook, clicks: ClickTable) -> None:
         self.settings, self.book, self.clicks = settings, book, clicks
-        self._hash = Hasher()
 
     def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
         """One decision for each opportunity, in their order.
 
         Deterministic in opportunities and read models; it makes no difference what else is decided for.
+
+        Complexity: arrays of shape (opportunities, campaigns), and of the creatives of those that bid.
         """
         if not len(self.book):
-            return [Decided((), NoBid.NO_CAMPAIGN) for _ in opportunities]
+            return [Decided(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
         columns = self.book.columns
         removed = removed_by(opportunities, self.book)
-        seeds = np.array([self._hash(found.decision_id) for found in opportunities], np.uint64)
+        seeds = np.array([hashed(found.decision_id) for found in opportunities], np.uint64)
         self._cap(removed, opportunities, columns)
         self._pace(removed, seeds, columns)
-        rows, numbers = np.nonzero(removed == 0)
-        choices = self._choose(opportunities, rows, numbers, seeds, columns)
-        return [
-            self._settle(found, removed[row], _of_row(choices, rows == row), columns)
-            for row, found in enumerate(opportunities)
-        ]
+        bids = self._bids(opportunities, removed, seeds, columns)
+        return [self._settle(row, found, removed[row], bids, columns) for row, found in enumerate(opportunities)]
 
     def _cap(self, removed: Ints, opportunities: Sequence[Opportunity], columns: Columns) -> None:
-        for row, number in zip(*np.nonzero(removed == 0), strict=True):
+        limited = np.array([view.campaign.frequency != _UNLIMITED for view in columns.views], np.bool_)
+        for row, number in np.argwhere((removed == 0) & limited).tolist():
             campaign = columns.views[number].campaign
             found = opportunities[row]
             code = found.profile.ads.capped(columns.cids[number], campaign.advertiser, campaign.frequency, found.at_ms)
@@ -148,144 +156,196 @@ class Decider:
                 removed[row, number] = code
 
     def _pace(self, removed: Ints, seeds: Hashes, columns: Columns) -> None:
-        keys = np.array([self._hash(cid) for cid in columns.cids], np.uint64)
-        chance = uniform((seeds[:, None] ^ keys[None, :]).ravel()).reshape(removed.shape)
+        chance = uniform((seeds[:, None] ^ columns.campaign_keys[None, :]).ravel()).reshape(removed.shape)
         removed[(chance >= columns.rates) & (removed == 0)] = NoBid.PACED
 
-    def _choose(
-        self, opportunities: Sequence[Opportunity], rows: Ints, numbers: Ints, seeds: Hashes, columns: Columns
-    ) -> _Choices:
+    def _bids(self, opportunities: Sequence[Opportunity], removed: Ints, seeds: Hashes, columns: Columns) -> _Bids:
         """The creative of each pair of opportunity and campaign, by Thompson sampling, and what it is worth."""
-        creatives = [columns.views[number].campaign.creatives for number in numbers.tolist()]
-        owner = np.repeat(np.arange(len(rows)), [len(part) for part in creatives])
-        flat = [creative for part in creatives for creative in part]
-        if not flat:
-            return _NO_CHOICES
-        of_row = rows[owner]
-        moments = np.array([self._moment(found) for found in opportunities], np.uint64)[of_row]
-        facts = np.array(
-            [
-                self._creative(columns.cids[numbers[pair]], creative, opportunities[rows[pair]])
-                for pair, creative in zip(owner.tolist(), flat, strict=True)
-            ],
-            np.uint64,
-        )
-        features = crossed(moments, facts)
-        logits, spread = self.clicks.logits(features), self.clicks.spread(features)
-        keys = seeds[of_row] ^ facts[:, 0]
-        noise = np.stack([_normal(keys + np.uint64(draw)) for draw in range(_DRAWS)])
-        drawn = logits + np.log([creative.weight for creative in flat]) + noise * spread * self.settings.exploration
-        begins = run_begins(owner)
-        best = np.maximum.reduceat(drawn, begins, axis=1)[:, owner]
-        wins = drawn == best
-        picked = np.flatnonzero(wins[0])
-        picked = picked[run_begins(owner[picked])]
-        calibrated = sigmoid(logits[picked]) * columns.calibration[numbers]
-        return _Choices(
-            numbers,
-            [flat[at] for at in picked.tolist()],
-            np.minimum(calibrated, 1.0),
-            wins.mean(axis=0)[picked],
-            features[picked],
+        rows, numbers = np.nonzero(removed == 0)
+        creatives = columns.creatives
+        lengths = creatives.begins[numbers + 1] - creatives.begins[numbers]
+        owner = np.repeat(np.arange(len(rows)), lengths)
+        if not len(owner):
+            return _NO_BIDS
+        firsts = np.cumsum(lengths) - lengths
+        at = creatives.begins[numbers][owner] + np.arange(len(owner)) - firsts[owner]
+        of_row, of_campaign = rows[owner], numbers[owner]
+        features = self._features(opportunities, of_row, of_campaign, at, columns)
+        logits, spread = self.clicks.logits(features), self.clicks.spread(features) * self.settings.exploration
+        mean = logits + creatives.weights[at]
+        keys = seeds[of_row] ^ creatives.keys[at]
+        drawn = mean + _normal(keys) * spread
+        best = np.flatnonzero(drawn == np.maximum.reduceat(drawn, firsts)[owner])
+        picked = best[run_begins(owner[best])]
+        return _Bids(
+            rows=rows,
+            numbers=numbers,
+            creatives=at[picked],
+            p_click=np.minimum(sigmoid(logits[picked]) * columns.calibration[numbers], 1.0),
+            features=features[picked],
+            firsts=firsts,
+            lengths=lengths,
+            chosen=picked - firsts,
+            draws=_Draws(mean, spread, keys),
         )
 
-    def _moment(self, found: Opportunity) -> list[int]:
-        """Hashed facts of a moment; the first is always there."""
-        profile, places = found.profile, found.places
-        heaviest = max(profile.categories, key=lambda name: (profile.categories[name], name), default="")
-        last = profile.item_ids[-1] if profile.item_ids else ""
-        texts = (
-            "any",
-            f"placement:{found.placement}",
-            f"device:{places.get('device', '')}",
-            f"country:{places.get('country', '')}",
-            f"segment:{places.get('segment', '')}",
-            f"returns:{profile.sessions > 1}",
-            f"likes:{heaviest}",
-            f"last:{last}",
+    def _features(
+        self, opportunities: Sequence[Opportunity], rows: Ints, numbers: Ints, at: Ints, columns: Columns
+    ) -> Ints:
+        creatives = columns.creatives
+        moments = np.array([_moment(found) for found in opportunities], np.uint64)
+        fits = np.array(
+            [[round(8 * share_of(found.profile, name)) for name in creatives.categories] for found in opportunities],
+            np.int64,
+        ).reshape(len(opportunities), len(creatives.categories))
+        category = creatives.category[at]
+        known = np.where(category >= 0, fits[rows, np.maximum(category, 0)], -1) if fits.size else category
+        tired = np.zeros((len(opportunities), len(columns.cids)), np.int64)
+        places = {cid: number for number, cid in enumerate(columns.cids)}
+        for row, found in enumerate(opportunities):
+            for cid, shown in found.profile.ads.shown.items():
+                if cid in places:
+                    tired[row, places[cid]] = min(len(shown.times), _TIRED)
+        facts = np.stack(
+            [creatives.keys[at], columns.campaign_keys[numbers], _FITS[known + 1], _TIRES[tired[rows, numbers]]], axis=1
         )
-        return [self._hash(text) for text in texts]
+        return crossed(moments[rows], facts)
 
-    def _creative(self, cid: str, creative: Creative, found: Opportunity) -> list[int]:
-        """Hashed facts of a creative before a user."""
-        shown = found.profile.ads.shown.get(cid)
-        tired = min(len(shown.times), 8) if shown else 0
-        fits = round(8 * share_of(found.profile, creative.category)) if creative.category else -1
-        texts = (f"creative:{cid}/{creative.crid}", f"campaign:{cid}", f"fits:{fits}", f"tired:{tired}")
-        return [self._hash(text) for text in texts]
-
-    def _settle(self, found: Opportunity, removed: Ints, choices: _Choices, columns: Columns) -> Decided:
+    def _settle(self, row: int, found: Opportunity, removed: Ints, bids: _Bids, columns: Columns) -> Decided:
         """The auction of one opportunity."""
-        candidates = {
-            number: Candidate(columns.cids[number], int(code)) for number, code in enumerate(removed.tolist()) if code
-        }
-        conversions = np.array([columns.views[n].conversion for n in choices.numbers.tolist()], np.float64)
-        odds = np.where(columns.pays_purchase[choices.numbers], choices.p_click * conversions, choices.p_click)
-        odds = np.where((columns.pays_click | columns.pays_purchase)[choices.numbers], odds, 1.0)
-        values = columns.bids[choices.numbers] * odds
-        order = sorted(range(len(values)), key=lambda at: (-values[at], columns.cids[choices.numbers[at]]))
-        above = [at for at in order if values[at] >= found.floor and values[at] > 0.0]
-        for at in order:
-            code = 0 if above and at == above[0] else NoBid.OUTBID if at in above else NoBid.BELOW_FLOOR
-            number = int(choices.numbers[at])
-            candidates[number] = Candidate(
-                columns.cids[number],
-                int(code),
-                choices.creatives[at].crid,
-                round(float(choices.p_click[at]), 8),
-                round(float(values[at]), 8),
-            )
-        told = tuple(candidates[number] for number in sorted(candidates))
-        if not above:
-            return Decided(told, _commonest(told))
-        winner = above[0]
+        mine = slice(*np.searchsorted(bids.rows, [row, row + 1]).tolist())
+        numbers, p_click = bids.numbers[mine], bids.p_click[mine]
+        conversions = columns.conversions[numbers]
+        per_action = columns.pays_click[numbers] | columns.pays_purchase[numbers]
+        odds = np.where(per_action, np.where(columns.pays_purchase[numbers], p_click * conversions, p_click), 1.0)
+        values = columns.bids[numbers] * odds
+        # Equal values: the lower campaign id, whose number is lower.
+        order = np.argsort(-values, kind="stable")
+        above = order[(values[order] >= found.floor) & (values[order] > 0.0)]
+        codes = removed.copy()
+        codes[numbers] = NoBid.BELOW_FLOOR
+        codes[numbers[above]] = NoBid.OUTBID
+        could = tuple(columns.cids[number] for number in np.flatnonzero(np.isin(removed, _COULD)).tolist())
+        if not len(above):
+            nbr = _furthest(codes)
+            return Decided(could, self._told(found, codes, numbers, values, bids, mine, columns), nbr)
+        winner = int(above[0])
+        number = int(numbers[winner])
+        codes[number] = 0
         beaten = max(found.floor, float(values[above[1]]) if len(above) > 1 else 0.0)
-        number = int(choices.numbers[winner])
+        pair = mine.start + winner
         return Decided(
-            told,
+            could,
+            self._told(found, codes, numbers, values, bids, mine, columns),
             cid=columns.cids[number],
             campaign=columns.views[number].campaign,
-            creative=choices.creatives[winner],
+            creative=columns.creatives.all[bids.creatives[pair]],
             price=round(min(beaten / float(odds[winner]), float(columns.bids[number])), 6),
-            p_click=round(float(choices.p_click[winner]), 8),
+            p_click=round(float(p_click[winner]), 8),
             p_conversion=round(float(conversions[winner]), 8),
-            propensity=round(float(choices.propensities[winner]), 6),
-            features=tuple(choices.features[winner].tolist()),
+            propensity=bids.propensity(pair),
+            features=tuple(bids.features[pair].tolist()),
         )
+
+    def _told(
+        self, found: Opportunity, codes: Ints, numbers: Ints, values: Floats, bids: _Bids, mine: slice, columns: Columns
+    ) -> tuple[Candidate, ...]:
+        """What became of each campaign, as far as it is to be logged."""
+        full = hashed(found.decision_id + "/log") < self.settings.log_losers * 2.0**64
+        worth = dict(zip(numbers.tolist(), range(mine.start, mine.stop), strict=True))
+        told = []
+        for number in range(len(codes)) if full else np.flatnonzero(codes == 0).tolist():
+            pair = worth.get(number)
+            if pair is None:
+                told.append(Candidate(columns.cids[number], int(codes[number])))
+            else:
+                told.append(
+                    Candidate(
+                        columns.cids[number],
+                        int(codes[number]),
+                        columns.creatives.all[bids.creatives[pair]].crid,
+                        round(float(bids.p_click[pair]), 8),
+                        round(float(values[pair - mine.start]), 8),
+                    )
+                )
+        return tuple(told)
 
 
 @dataclass(frozen=True)
-class _Choices:
-    """Of pairs of an opportunity and a campaign: the campaign, its creative, and what was expected of it."""
+class _Draws:
+    """Of every creative that could have been drawn: its mean logit, how uncertain that is, and a key of its chance."""
 
+    mean: Floats
+    spread: Floats
+    keys: Hashes
+
+
+@dataclass(frozen=True)
+class _Bids:
+    """Of pairs of an opportunity and a campaign, by opportunity: the creative, and what was expected of it."""
+
+    rows: Ints
     numbers: Ints
-    creatives: list[Creative]
+    creatives: Ints
     p_click: Floats
-    propensities: Floats
     features: Ints
+    firsts: Ints
+    lengths: Ints
+    chosen: Ints
+    draws: _Draws
+
+    def propensity(self, pair: int) -> float:
+        """Share of :data:`_DRAWS` draws, the one that counted among them, that choose the creative of a pair."""
+        these = slice(int(self.firsts[pair]), int(self.firsts[pair] + self.lengths[pair]))
+        if self.lengths[pair] == 1:
+            return 1.0
+        keys = self.draws.keys[these][None, :] + np.arange(_DRAWS, dtype=np.uint64)[:, None]
+        drawn = self.draws.mean[these] + _normal(keys.ravel()).reshape(keys.shape) * self.draws.spread[these]
+        return round(float((drawn.argmax(axis=1) == self.chosen[pair]).mean()), 6)
 
 
-_NO_CHOICES = _Choices(np.empty(0, np.int64), [], np.empty(0), np.empty(0), np.empty((0, 1), np.int64))
+_NO_INTS, _NO_FLOATS, _NO_HASHES = np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64)
+_NO_BIDS = _Bids(
+    _NO_INTS,
+    _NO_INTS,
+    _NO_INTS,
+    _NO_FLOATS,
+    _NO_INTS.reshape(0, 1),
+    _NO_INTS,
+    _NO_INTS,
+    _NO_INTS,
+    _Draws(_NO_FLOATS, _NO_FLOATS, _NO_HASHES),
+)
+_UNLIMITED = Frequency()
+_TIRED = 8
+_FITS = np.array([hashed(f"fits:{eighths}") for eighths in range(-1, 9)], np.uint64)
+_TIRES = np.array([hashed(f"tired:{times}") for times in range(_TIRED + 1)], np.uint64)
 
 
-def _of_row(choices: _Choices, those: Flags) -> _Choices:
-    if not len(choices.numbers):
-        return choices
-    at = np.flatnonzero(those)
-    return _Choices(
-        choices.numbers[at],
-        [choices.creatives[pair] for pair in at.tolist()],
-        choices.p_click[at],
-        choices.propensities[at],
-        choices.features[at],
+def _moment(found: Opportunity) -> list[int]:
+    """Hashed facts of a moment; the first is always there."""
+    profile, places = found.profile, found.places
+    heaviest = max(profile.categories, key=lambda name: (profile.categories[name], name), default="")
+    last = profile.item_ids[-1] if profile.item_ids else ""
+    texts = (
+        "any",
+        f"placement:{found.placement}",
+        f"device:{places.get('device', '')}",
+        f"country:{places.get('country', '')}",
+        f"segment:{places.get('segment', '')}",
+        f"returns:{profile.sessions > 1}",
+        f"likes:{heaviest}",
+        f"last:{last}",
     )
+    return [hashed(text) for text in texts]
 
 
-def _commonest(candidates: Sequence[Candidate]) -> NoBid:
+def _furthest(codes: Ints) -> NoBid:
     """Why there is no ad: the reason of the campaigns that came furthest."""
-    return NoBid(max((_FURTHEST.index(candidate.nbr), candidate.nbr) for candidate in candidates)[1])
+    return NoBid(max(set(codes.tolist()), key=_FURTHEST.index))
 
 
+_COULD = (0, NoBid.NO_BUDGET.value, NoBid.PACED.value)
 _FURTHEST = [code.value for code in NoBid if code != NoBid.DAILY_USER_CAP]
 _FURTHEST.insert(_FURTHEST.index(NoBid.FREQUENCY_CAP), NoBid.DAILY_USER_CAP.value)
 

@@ -191,9 +191,8 @@ class AdDesk:
             profile.ads.expire(now_ms, self._credit_ms)
 
     def _note(self, found: Opportunity, decided: Decided, step: AdStep) -> None:
-        for candidate in decided.candidates:
-            if candidate.nbr in _COULD:
-                step.signals.of(candidate.cid, found.at_ms).opportunities += 1
+        for cid in decided.could:
+            step.signals.of(cid, found.at_ms).opportunities += 1
         step.nbr.append(decided.nbr)
         creative, campaign = decided.creative, decided.campaign
         if creative is None or campaign is None:
@@ -235,9 +234,6 @@ class AdStep(msgspec.Struct):
     signals: CampaignSignals
     examples: list[ClickExample] = msgspec.field(default_factory=list)
     nbr: list[NoBid | None] = msgspec.field(default_factory=list)
-
-
-_COULD = frozenset((0, NoBid.NO_BUDGET, NoBid.PACED, NoBid.BELOW_FLOOR, NoBid.OUTBID))
 
 
 def _number(decision_id: str) -> int:

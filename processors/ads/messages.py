@@ -69,7 +69,17 @@ class AdDecision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A message on ``decision-log.v1``: every campaign that was looked at, and what became of it."""
+    """A message on ``decision-log.v1``: what the decision rested on, and what became of the campaigns.
+
+    Parameters
+    ----------
+    candidates
+        All campaigns of some decisions, else the one that won.
+    could
+        Ids of those that could have taken part.
+    features
+        Hashed, of the click model.
+    """
 
     decision_id: str
     user_id: str
@@ -86,6 +96,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     propensity: float | None = None
     cool_down_ms: int = 0
     features: tuple[int, ...] = ()
+    could: tuple[str, ...] = ()
     nbr: int | None = None
 
 
@@ -96,6 +107,7 @@ def message_of(
     at = stamp(found.at_ms)
     told = AdDecision(found.decision_id, found.user_id, found.placement, at, found.request_id)
     logged = LoggedDecision(found.decision_id, found.user_id, found.placement, at, decided.candidates)
+    logged = msgspec.structs.replace(logged, could=decided.could)
     creative, campaign, nbr = decided.creative, decided.campaign, decided.nbr
     if creative is None or campaign is None:
         code = None if nbr is None else int(nbr)
