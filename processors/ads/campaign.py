@@ -26,7 +26,10 @@ MAX_AMOUNT = 1e9
 Amount = Annotated[float, msgspec.Meta(gt=0.0, le=MAX_AMOUNT)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=2048)]
-Times = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+MAX_TIMES = 100
+"""Showings of a campaign to one user that are told apart within a day; caps above make no sense."""
+
+Times = Annotated[int, msgspec.Meta(ge=1, le=MAX_TIMES)]
 Hours = Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=23)], ...], msgspec.Meta(max_length=24)]
 Weekdays = tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
 
@@ -119,7 +122,7 @@ class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     per_hour: Times | None = None
     per_day: Times | None = None
-    total: Times | None = None
+    total: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     advertiser_per_day: Times | None = None
     cool_down_ms: Milliseconds = 0
 

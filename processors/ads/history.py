@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
-from processors.ads.campaign import Frequency, Model
+from processors.ads.campaign import MAX_TIMES, Frequency, Model
 from processors.ads.codes import NoBid
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -57,7 +57,7 @@ class Decision(msgspec.Struct, array_like=True):
 
 
 class Shown(msgspec.Struct, array_like=True):
-    """How often a campaign was shown: when, within a day, and in all; and until when it rests."""
+    """How often a campaign was shown: when, the last times of a day, and in all; and until when it rests."""
 
     advertiser: str
     times: list[int] = msgspec.field(default_factory=list)
@@ -111,7 +111,8 @@ class AdHistory(msgspec.Struct, array_like=True):
         del self.decisions[:-decisions]
         shown = self.shown.pop(decision.cid, None) or Shown(decision.advertiser)
         shown.advertiser = decision.advertiser
-        shown.times = [time for time in shown.times if time > decision.at_ms - DAY_MS] + [decision.at_ms]
+        lately = [time for time in shown.times if time > decision.at_ms - DAY_MS]
+        shown.times = [*lately, decision.at_ms][-MAX_TIMES:]
         shown.total += 1
         self.shown[decision.cid] = shown
         if len(self.shown) > campaigns:
