@@ -234,6 +234,7 @@ class UsersPlane:
         """
         for found, (told, logged) in zip(opportunities, self.desk.decide(opportunities, ads), strict=True):
             key = found.user_id.encode()
+            step.decisions["filled" if told.nbr is None else NoBid(told.nbr).name.lower()] += 1
             if self.publishes and told.nbr != NoBid.NO_CAMPAIGN:
                 step.outputs.append(Output(AD_DECISIONS_TOPIC, partition, key, self._json(told)))
                 step.outputs.append(Output(DECISION_LOG_TOPIC, partition, key, self._json(logged)))

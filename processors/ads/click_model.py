@@ -125,6 +125,13 @@ class ClickView(msgspec.Struct, array_like=True, frozen=True):
 class ClickTable:
     """The weights as two dense tables.
 
+    Attributes
+    ----------
+    weights, squares : float64 arrays
+        One figure per number of a feature.
+    view : ClickView or None
+        What was published last.
+
     Examples
     --------
     >>> table = ClickTable()
@@ -137,6 +144,7 @@ class ClickTable:
         self.weights = np.zeros(1 << BITS, np.float64)
         self.squares = np.zeros(1 << BITS, np.float64)
         self.version = 0
+        self.view: ClickView | None = None
 
     def load(self, numbers: bytes, weights: bytes, squares: bytes, version: int) -> None:
         """Take over weights from a state or a view."""
@@ -148,6 +156,7 @@ class ClickTable:
 
     def apply(self, view: ClickView | None) -> None:
         """Take over what was published; none forgets all."""
+        self.view = view
         if view is None:
             self.load(b"", b"", b"", 0)
         else:
