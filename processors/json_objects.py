@@ -146,3 +146,15 @@ def _moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
+
+
+def stamp(at_ms: int) -> str:
+    """ISO-8601 in UTC with milliseconds.
+
+    Examples
+    --------
+    >>> stamp(1_700_000_000_123)
+    '2023-11-14T22:13:20.123Z'
+    """
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

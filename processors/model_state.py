@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 from river.drift import ADWIN
 
+from processors.ads.click_model import ClickModelSettings, ClickState
 from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
 from processors.contexts import ContextsSettings, ContextsState
 from processors.exploration_share import BOLDEST, ShareState
@@ -50,11 +51,14 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drift_confidence
         ADWIN's delta: how often it may cry wolf.
     boldness
-        What the sums of squared gradients are multiplied with after a change of the world.
+        What the sums of squared gradients are multiplied with after a change of the world: 1 leaves the rate of
+        learning as it is, less makes it bolder.
     groups
         Of the interest groups.
     contexts
         Of what is chosen in which context.
+    clicks
+        Of the clicks on ads.
     """
 
     learning_rate: PositiveRate = 0.4
@@ -62,9 +66,10 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     block_examples: Positive = 32
     window_blocks: WindowBlocks = 256
     drift_confidence: Confidence = 0.002
-    boldness: Share = 0.1
+    boldness: Share = 1.0
     groups: GroupsSettings = GroupsSettings()
     contexts: ContextsSettings = ContextsSettings()
+    clicks: ClickModelSettings = ClickModelSettings()
 
 
 class Good(msgspec.Struct, array_like=True):
@@ -76,7 +81,7 @@ class Good(msgspec.Struct, array_like=True):
 
 
 class ModelState(msgspec.Struct, array_like=True):
-    """The ranker's state, and those of groups, exploration, contexts and exposure, which learn from the same messages.
+    """The state of the ranker, and of what else learns from its messages: groups, contexts, exposure, clicks ...
 
     ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, weight rows, features),
     the first row being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
@@ -101,6 +106,7 @@ class ModelState(msgspec.Struct, array_like=True):
     share: ShareState = msgspec.field(default_factory=ShareState)
     contexts: ContextsState = msgspec.field(default_factory=ContextsState)
     exposure: dict[str, Exposure] = msgspec.field(default_factory=dict)
+    clicks: ClickState = msgspec.field(default_factory=ClickState)
 
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):

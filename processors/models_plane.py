@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from processors.ads.click_model import ClickKeeper
 from processors.contexts import CONTEXTS, ContextKeeper
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
@@ -25,6 +26,8 @@ from processors.training import RANKER, TRAINING_TOPIC, Examples
 MODELS_TOPIC = "broadcast.models"
 EXPOSURE = "exposure"
 """Key of what exposure items got and what pushes them, on the topic of models."""
+CLICKS = "clicks"
+"""Key of the click model, on the same topic."""
 
 BROADCAST_RULES_TOPIC = "broadcast.rules"
 
@@ -52,6 +55,7 @@ class ModelsPlane:
         self._keeper = ModelKeeper(settings)
         self._groups = GroupKeeper(settings.groups)
         self._contexts = ContextKeeper(settings.contexts)
+        self._clicks = ClickKeeper(settings.clicks)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode
@@ -62,7 +66,7 @@ class ModelsPlane:
         step: Step[ModelState] = Step()
         (known,) = read([RANKER])
         state = known or ModelState()
-        before, exposed = _progress(state), msgspec.to_builtins(state.exposure)
+        before, exposed, clicks = _progress(state), msgspec.to_builtins(state.exposure), state.clicks.version
         for record in batch:
             try:
                 if record.topic == RULES_TOPIC:
@@ -78,6 +82,7 @@ class ModelsPlane:
             views: dict[str, Any] = {
                 EXPOSURE: state.exposure if changed else None,
                 GROUPS: self._groups.view(state.groups) if self._groups.due(state.groups) else None,
+                CLICKS: self._clicks.view(state.clicks) if state.clicks.version != clicks else None,
                 CONTEXTS: self._contexts.view(state.contexts) if self._contexts.due(state.contexts) else None,
             }
             step.states[RANKER] = state
@@ -97,12 +102,15 @@ class ModelsPlane:
         examples.chosen_in.check()
         for measured in examples.exposure:
             measured.check()
+        for click in examples.clicks:
+            click.check()
         self._keeper.learn(state, examples)
         self._groups.learn(state.groups, examples.interests)
         learn_trials(state.share, examples.trials)
         self._contexts.learn(state.contexts, examples.chosen_in)
         for measured in examples.exposure:
             learn_exposure(state.exposure, measured)
+        self._clicks.learn(state.clicks, examples.clicks)
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
         try:
@@ -126,4 +134,4 @@ class ModelsPlane:
 
 def _progress(state: ModelState) -> tuple[int, ...]:
     """What changes when anything was learned."""
-    return state.version, state.groups.learned, state.share.pulls, state.contexts.learned
+    return state.version, state.groups.learned, state.share.pulls, state.contexts.learned, state.clicks.version

@@ -81,6 +81,8 @@ class Step(Generic[State]):
         How many were refused, by reason.
     quality
         What the step showed of the quality of slates.
+    decisions
+        How many ad decisions had which outcome.
     """
 
     states: dict[str, State] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Step(Generic[State]):
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     quality: Observations = field(default_factory=Observations)
+    decisions: Counter[str] = field(default_factory=Counter)
 
 
 class Plane(Protocol[State]):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from processors.ads.history import AdHistory
 from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.contexts import remember
 from processors.decay import growth, landmark_at, rebase
@@ -83,6 +84,7 @@ class Profile(msgspec.Struct, array_like=True):
     shown: Showings = msgspec.field(default_factory=Showings)
     context: dict[str, str] = msgspec.field(default_factory=dict)
     age: int | None = None
+    ads: AdHistory = msgspec.field(default_factory=AdHistory)
 
     def recency_ms(self, now_ms: int) -> int:
         """Time since the user was last seen: the R of recency, frequency, monetary value.

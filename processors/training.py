@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import numpy as np
 
+from processors.ads.click_model import ClickExample
 from processors.contexts import ChosenIn
 from processors.exploration_share import Trials
 from processors.exposure import Measured
@@ -33,7 +34,8 @@ class Examples(msgspec.Struct, array_like=True):
     example, ``gradients`` (float32) one row per example and one column for each of ``features``; all little-endian.
     ``interests`` of some of the users ride along, for the groups (:mod:`processors.groups`), what
     exploring brought, for the bandit (:mod:`processors.exploration_share`), and what some chose in which context
-    (:mod:`processors.contexts`), and what exposure the items of rules got (:mod:`processors.exposure`).
+    (:mod:`processors.contexts`), and what exposure the items of rules got (:mod:`processors.exposure`),
+    and which ads were seen and clicked (:mod:`processors.ads.click_model`).
     """
 
     model: str
@@ -48,6 +50,7 @@ class Examples(msgspec.Struct, array_like=True):
     trials: Trials = Trials()
     chosen_in: ChosenIn = ChosenIn()
     exposure: tuple[Measured, ...] = ()
+    clicks: tuple[ClickExample, ...] = ()
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
         """Heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.

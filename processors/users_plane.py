@@ -8,10 +8,16 @@ changes what the next slate shows, and asks for none.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
+from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
+from processors.ads.click_model import CLICK_BYTES, MAX_EXAMPLES
+from processors.ads.codes import NoBid
+from processors.ads.decide import AdSettings
+from processors.ads.desk import AdDesk, AdStep
+from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
+from processors.ads.targeting import Opportunity
 from processors.bounds import MAX_MS
 from processors.contexts import TOLD_BYTES, chosen_in
 from processors.dead_letters import Origin, dead_letter
@@ -21,6 +27,7 @@ from processors.groups import INTERESTS_BYTES, interests_of
 from processors.impressions import Impression
 from processors.intake import Intake, Refusal
 from processors.item_index import ItemIndex
+from processors.json_objects import stamp
 from processors.keys import partition_of
 from processors.lenient import IntakeSettings
 from processors.model_book import ModelBook
@@ -31,7 +38,7 @@ from processors.rule_book import RuleBook
 from processors.rules import RULES_TOPIC
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
 from processors.slate import RankingSettings, SlateItem
-from processors.training import RANKER, TRAINING_TOPIC, example_bytes
+from processors.training import RANKER, TRAINING_TOPIC, Examples, example_bytes
 from processors.why_not import WhyNot
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
@@ -68,6 +75,7 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intake: IntakeSettings = IntakeSettings()
     profile: ProfileSettings = ProfileSettings()
     ranking: RankingSettings = RankingSettings()
+    ads: AdSettings = AdSettings()
 
 
 class UsersPlane:
@@ -86,8 +94,10 @@ class UsersPlane:
 
     Attributes
     ----------
+    desk : AdDesk
+        Of the ads, with their read models, to be updated between steps.
     book : ModelBook
-        The read model of models, to be updated between steps.
+        The read model of models, likewise.
     rules : RuleBook
         The read model of rules, likewise.
     publishes : bool
@@ -111,10 +121,11 @@ class UsersPlane:
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
         self._placements = settings.ranking.placements
-        fitting = (max_message_bytes - LINK_BYTES - INTERESTS_BYTES - TOLD_BYTES - EXPOSURE_BYTES) // example_bytes(
-            self._ranker.features
-        )
+        fitting = (
+            max_message_bytes - LINK_BYTES - INTERESTS_BYTES - TOLD_BYTES - EXPOSURE_BYTES - CLICK_BYTES
+        ) // example_bytes(self._ranker.features)
         self._lessons = max(0, min(settings.ranking.training_examples, fitting))
+        self.desk = AdDesk(settings.ads, index, partitions)
         self.book = ModelBook(self._ranker.features)
         self.rules = RuleBook()
         self._index = index
@@ -136,24 +147,31 @@ class UsersPlane:
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
         at_ms = max((origin.time_ms for _, origin in accepted), default=0)
-        self._learn([event for event, _ in accepted if isinstance(event, Event)], profiles, at_ms, step)
+        examples = self._lessons_of([event for event, _ in accepted if isinstance(event, Event)], profiles, at_ms, step)
+        ads, opportunities = self.desk.begin(), list[Opportunity]()
         causes: dict[str, tuple[Event, Origin]] = {}
         gatherer = SignalGatherer(self._partitions)
         for event, origin in accepted:
             profile = profiles[event.user_id]
             if isinstance(event, Impression):
-                is_new = self._keeper.see(profile, event)
+                if is_new := self._keeper.see(profile, event):
+                    self.desk.seen(profile, event, ads)
             else:
                 learned = self._keeper.learn(profile, event)
                 if is_new := not learned.duplicate:
                     causes[event.user_id] = event, origin
                     gatherer.add(event, learned.preceding)
+                    self.desk.react(profile, event, ads)
+                    found = self.desk.opportunity(event, origin, profile)
+                    opportunities += [found] if found is not None else []
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
             if is_new:
                 step.states[event.user_id] = profile
         if self.publishes:
             self._recommend(step, causes, at_ms, partition)
+        self._advertise(step, opportunities, ads, partition)
+        self._teach(step, examples, ads)
         for receiver, signals in gatherer.messages().items():
             packed = self._pack(signals)
             if len(packed) > self._max_bytes - LINK_BYTES:
@@ -173,8 +191,10 @@ class UsersPlane:
         """What became of an item on its way into a user's slates, per placement."""
         return self._ranker.why_not(profile, item, self._index, self.book, self.rules, now_ms)
 
-    def _learn(self, events: Sequence[Event], profiles: dict[str, Profile], at_ms: int, step: Step[Profile]) -> None:
-        """Send what the first event of each user teaches the ranker, as long as nothing of the batch is folded in."""
+    def _lessons_of(
+        self, events: Sequence[Event], profiles: dict[str, Profile], at_ms: int, step: Step[Profile]
+    ) -> Examples | None:
+        """What the first event of each user teaches the ranker, as long as nothing of the batch is folded in."""
         first: dict[str, Event] = {}
         for event in events:
             if len(first) == self._lessons:
@@ -182,7 +202,7 @@ class UsersPlane:
             if event.user_id not in first and not self._keeper.knows(profiles[event.user_id], event):
                 first[event.user_id] = event
         if not first:
-            return
+            return None
         moments = [event.time_ms for event in first.values()]
         chosen = [event.item_id for event in first.values()]
         asked = [profiles[user] for user in first]
@@ -191,9 +211,40 @@ class UsersPlane:
         examples.interests = interests_of(asked, list(first.values()))
         known, items = [profile.context for profile in asked], [profile.item_ids for profile in asked]
         examples.chosen_in = chosen_in(known, items, list(first.values()))
-        receiver = partition_of(RANKER, self._partitions)
+        return examples
+
+    def _teach(self, step: Step[Profile], examples: Examples | None, ads: AdStep) -> None:
+        """Send what is to be learned."""
+        if examples is None and not ads.examples:
+            return
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
+        examples = examples or Examples(RANKER, self._ranker.features, b"", b"", b"", b"", b"", b"")
+        examples.clicks = tuple(ads.examples[:MAX_EXAMPLES])
+        if len(ads.examples) > MAX_EXAMPLES:
+            step.outcomes[TRAINING_TOPIC, "left_out"] += len(ads.examples) - MAX_EXAMPLES
+        receiver = partition_of(RANKER, self._partitions)
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))
+
+    def _advertise(
+        self, step: Step[Profile], opportunities: Sequence[Opportunity], ads: AdStep, partition: int
+    ) -> None:
+        """Decide for the opportunities, publish, and tell the campaigns plane.
+
+        Where there is no campaign at all nobody waits for ads, and nothing is published.
+        """
+        for found, (told, logged) in zip(opportunities, self.desk.decide(opportunities, ads), strict=True):
+            key = found.user_id.encode()
+            step.decisions["filled" if told.nbr is None else NoBid(told.nbr).name.lower()] += 1
+            if self.publishes and told.nbr != NoBid.NO_CAMPAIGN:
+                step.outputs.append(Output(AD_DECISIONS_TOPIC, partition, key, self._json(told)))
+                step.outputs.append(Output(DECISION_LOG_TOPIC, partition, key, self._json(logged)))
+        messages = ads.signals.messages()
+        # Opportunities are told of to everybody: whom they concern is known to the read model alone, and the chain,
+        # which is state, must not depend on it.
+        receivers = range(self._partitions) if opportunities else sorted(messages)
+        for receiver in receivers:
+            packed = self._pack(messages.get(receiver, []))
+            step.outputs.append(Output(CAMPAIGN_SIGNALS_TOPIC, receiver, None, packed, chained=True))
 
     def _origin(self, record: SourceRecord) -> Origin:
         """Where an app appended the record: for a forwarded one, what the last header of that kind says."""
@@ -255,7 +306,7 @@ class UsersPlane:
     ) -> None:
         if not causes:
             return
-        profiles, now = [step.states[user] for user in causes], _stamp(at_ms)
+        profiles, now = [step.states[user] for user in causes], stamp(at_ms)
         moments = [profile.last_seen for profile in profiles]
         slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, at_ms)
         for placement, part in zip(self._placements, slates, strict=True):
@@ -279,15 +330,3 @@ class UsersPlane:
                     items=part.items(row, index),
                 )
                 step.outputs.append(Output(RECOMMENDATIONS_TOPIC, partition, key, encode(message)))
-
-
-def _stamp(at_ms: int) -> str:
-    """ISO-8601 in UTC with milliseconds.
-
-    Examples
-    --------
-    >>> _stamp(1_700_000_000_123)
-    '2023-11-14T22:13:20.123Z'
-    """
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

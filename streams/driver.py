@@ -18,6 +18,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from processors.ads.campaign import CAMPAIGNS_TOPIC
+from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
+from processors.ads.messages import AD_DECISIONS_TOPIC
 from processors.catalog import CATALOG_TOPIC
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import NearstreamError
@@ -63,7 +66,7 @@ class TopologyDriver:
         self,
         settings: Settings | None = None,
         make_store: MakeStore | None = None,
-        keep: Collection[str] = (RECOMMENDATIONS_TOPIC, DEAD_LETTERS_TOPIC),
+        keep: Collection[str] = (RECOMMENDATIONS_TOPIC, AD_DECISIONS_TOPIC, DEAD_LETTERS_TOPIC),
         publish: bool = True,
     ) -> None:
         self.settings = settings or Settings()
@@ -226,5 +229,5 @@ class TopologyDriver:
                 self._pending.setdefault(log, []).append(batch)
 
 
-_INPUTS = {*EVENT_TOPICS, FORWARDED_TOPIC, RULES_TOPIC, CATALOG_TOPIC}
-_CONSUMED = {*_INPUTS, SIGNALS_TOPIC, TRAINING_TOPIC}
+_INPUTS = {*EVENT_TOPICS, FORWARDED_TOPIC, RULES_TOPIC, CATALOG_TOPIC, CAMPAIGNS_TOPIC}
+_CONSUMED = {*_INPUTS, SIGNALS_TOPIC, TRAINING_TOPIC, CAMPAIGN_SIGNALS_TOPIC}

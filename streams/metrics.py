@@ -92,6 +92,16 @@ class Metrics:
         self.exposure_max = gauge("exposure_share_max", "Share of places that they are to get at most.", "rule")
         self.exposure_offset = gauge("exposure_offset", "What pushes the items of a rule towards its bounds.", "rule")
         self.exploration = gauge("exploration_part", "Part of the share allowed for exploration that is in use.")
+        self.ad_decisions = counter("ad_decisions", "Ad decisions by outcome: filled, or why not.", "outcome")
+        self.campaigns = gauge("campaigns", "Campaigns known: running, paused, without budget.", "state")
+        self.campaign_spent = gauge("campaign_spent", "Spent by campaigns, in the currency of the ads.", "model")
+        self.campaign_budget = gauge("campaign_budget", "Budget of campaigns, in the currency of the ads.", "model")
+        self.click_calibration = gauge(
+            "click_calibration", "What clicks that are predicted are multiplied with, mean over the campaigns.", "model"
+        )
+        self.click_log_loss = gauge(
+            "click_log_loss", "Log loss of predicted clicks, lately: of the model, and of the usual share.", "by"
+        )
         self.quality = LiveQuality()
         self._quality = {
             name: gauge(f"quality_{name}", text, *labels)

@@ -358,6 +358,8 @@ class PartitionRunner:
         for reason, n in prepared.step.refusals.items():
             metrics.dead_letters.labels(reason).inc(n)
         metrics.quality.take(prepared.step.quality)
+        for outcome, n in prepared.step.decisions.items():
+            metrics.ad_decisions.labels(outcome).inc(n)
         for output in prepared.outputs:
             metrics.outputs.labels(output.topic).inc()
         recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))

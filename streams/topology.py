@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from processors.ads.campaign import CAMPAIGNS_TOPIC
+from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
+from processors.ads.campaigns_plane import BROADCAST_CAMPAIGNS_TOPIC, CampaignsPlane, decode_campaign_view
+from processors.ads.click_model import decode_clicks
+from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
 from processors.catalog import CATALOG_TOPIC
 from processors.contexts import CONTEXTS, decode_contexts
 from processors.dead_letters import DEAD_LETTERS_TOPIC
@@ -11,7 +16,7 @@ from processors.groups import GROUPS, decode_groups
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.model_book import ModelBook, decode_model
-from processors.models_plane import BROADCAST_RULES_TOPIC, EXPOSURE, MODELS_TOPIC, ModelsPlane
+from processors.models_plane import BROADCAST_RULES_TOPIC, CLICKS, EXPOSURE, MODELS_TOPIC, ModelsPlane
 from processors.plane import Plane
 from processors.rule_book import decode_exposure, decode_rule
 from processors.rules import RULES_TOPIC
@@ -55,7 +60,7 @@ class TopicSpec:
         return config
 
 
-BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC, BROADCAST_RULES_TOPIC)
+BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC, BROADCAST_RULES_TOPIC, BROADCAST_CAMPAIGNS_TOPIC)
 """What every worker reads in whole, for its read models."""
 
 
@@ -73,14 +78,18 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
         TopicSpec(CATALOG_TOPIC, compacted=True),
         TopicSpec(FORWARDED_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(RULES_TOPIC, compacted=True),
+        TopicSpec(CAMPAIGNS_TOPIC, compacted=True),
         TopicSpec(RECOMMENDATIONS_TOPIC, compacted=True),
+        TopicSpec(AD_DECISIONS_TOPIC, retention_ms=retention),
+        TopicSpec(DECISION_LOG_TOPIC, retention_ms=retention, max_message_bytes=largest),
+        TopicSpec(CAMPAIGN_SIGNALS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(DEAD_LETTERS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(SIGNALS_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(TRAINING_TOPIC, retention_ms=retention, max_message_bytes=largest),
         *(TopicSpec(topic, compacted=True, max_message_bytes=largest) for topic in BROADCAST_TOPICS),
         *(
             TopicSpec(changelog_topic(plane), compacted=True, max_message_bytes=largest)
-            for plane in ("users", "items", "models")
+            for plane in ("users", "items", "campaigns", "models")
         ),
     ]
 
@@ -93,19 +102,20 @@ class Topology:
     ----------
     index
         Read model of items.
-    users, items, models
+    users, items, campaigns, models
         The planes.
     """
 
     index: ItemIndex
     users: UsersPlane
     items: ItemsPlane
+    campaigns: CampaignsPlane
     models: ModelsPlane
 
     @property
     def planes(self) -> tuple[Plane[Any], ...]:
         """All planes, in the order in which a record flows through them."""
-        return self.users, self.items, self.models
+        return self.users, self.items, self.campaigns, self.models
 
     @property
     def book(self) -> ModelBook:
@@ -123,8 +133,12 @@ class Topology:
             self.index.contexts.apply(decode_contexts(value))
         elif topic == MODELS_TOPIC and key == EXPOSURE.encode():
             self.users.rules.exposure = decode_exposure(value)
+        elif topic == MODELS_TOPIC and key == CLICKS.encode():
+            self.users.desk.clicks.apply(decode_clicks(value))
         elif topic == MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
+        elif topic == BROADCAST_CAMPAIGNS_TOPIC:
+            self.users.desk.book.apply(key.decode(), decode_campaign_view(value))
         elif topic == BROADCAST_RULES_TOPIC:
             self.users.rules.apply(key.decode(), decode_rule(value))
         else:
@@ -138,4 +152,7 @@ def build_topology(settings: Settings) -> Topology:
     largest = settings.topics.max_message_bytes
     partitions = settings.topics.partitions
     users = UsersPlane(settings.users, index, partitions, largest)
-    return Topology(index, users, ItemsPlane(items, partitions, largest), ModelsPlane(settings.models, largest))
+    campaigns = CampaignsPlane(settings.users.ads.currency, partitions, largest)
+    return Topology(
+        index, users, ItemsPlane(items, partitions, largest), campaigns, ModelsPlane(settings.models, largest)
+    )

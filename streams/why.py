@@ -37,12 +37,12 @@ def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -
     """
     topology = build_topology(settings)
     partitions = range(settings.topics.partitions)
-    for record in _all_of(consumer, [TopicPartition(topic, p) for topic in BROADCAST_TOPICS for p in partitions]):
+    for record in everything(consumer, [TopicPartition(topic, p) for topic in BROADCAST_TOPICS for p in partitions]):
         if record.key is not None and not record.key.startswith(b"\x00"):
             topology.broadcast(record.topic, record.key, record.value)
     store: MemoryStore[Profile] = MemoryStore(Profile)
     home = TopicPartition(changelog_topic("users"), partition_of(user, settings.topics.partitions))
-    records = _all_of(consumer, [home])
+    records = everything(consumer, [home])
     store.restore([ChangelogRecord(record.key, record.value) for record in records], len(records))
     (profile,) = store.read([user])
     if profile is None:
@@ -50,8 +50,14 @@ def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -
     return topology.users.why_not(profile, item, int(time.time() * 1000))
 
 
-def _all_of(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[ConsumerRecord]:
-    """Everything committed on some partitions up to now."""
+def everything(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[ConsumerRecord]:
+    """Everything committed on some partitions up to now.
+
+    Raises
+    ------
+    NearstreamError
+        If it cannot be read in time.
+    """
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     ends = consumer.end_offsets(partitions)

@@ -12,6 +12,12 @@ from typing import Any
 
 import msgspec
 
+from processors.ads.campaign import Campaign, Creative, Frequency, Model
+from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
+from processors.ads.codes import NoBid
+from processors.ads.decide import Decided
+from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC, LoggedDecision
+from processors.ads.targeting import Opportunity
 from processors.signals import SIGNALS_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from state.position import Position
@@ -21,6 +27,44 @@ from streams.partition import LINK_HEADER, SourceBatch
 from streams.settings import Settings
 from streams.topology import changelog_topic
 from tests.support import read_topic
+
+
+class DecidedBefore:
+    """Decides what was decided, by the log: decisions follow from read models, and become part of the profiles."""
+
+    def __init__(self, log: Sequence[Any]) -> None:
+        self._log = {found.decision_id: found for found in map(msgspec.json.Decoder(LoggedDecision).decode, log)}
+
+    def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
+        # What is not in the log was decided when there was no campaign.
+        logged = [self._log.get(found.decision_id) for found in opportunities]
+        return [Decided(nbr=NoBid.NO_CAMPAIGN) if found is None else self._of(found) for found in logged]
+
+    @staticmethod
+    def _of(logged: LoggedDecision) -> Decided:
+        if logged.cid is None or logged.crid is None:
+            return Decided(logged.could, nbr=None if logged.nbr is None else NoBid(logged.nbr))
+        creative = Creative(logged.crid, "as shown", "https://shop.example", item_id=logged.item_id)
+        campaign = Campaign(
+            logged.advertiser or "",
+            (creative,),
+            1.0,
+            1.0,
+            model=msgspec.convert(logged.model, Model),
+            frequency=Frequency(cool_down_ms=logged.cool_down_ms),
+        )
+        return Decided(
+            logged.could,
+            cid=logged.cid,
+            campaign=campaign,
+            creative=creative,
+            price=logged.price or 0.0,
+            p_click=logged.p_click or 0.0,
+            features=logged.features,
+        )
+
+
+_SIGNALS = (SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC)
 
 
 @dataclass
@@ -33,20 +77,27 @@ class Account:
     changelog_states: dict[str, dict[str, bytes]]
     expected_signals: dict[Any, bytes]
     found_signals: dict[Any, bytes]
+    expected_decisions: list[str]
+    found_decisions: list[str]
     commits: int
     takeovers: int
 
     def check(self) -> None:
         """Everything agrees: nothing lost, nothing doubled, no state off by a byte."""
-        doubled = [name for name, n in Counter(self.found_ids).items() if n > 1]
-        assert not doubled, f"{len(doubled)} recommendations doubled, such as {doubled[:3]}"
-        lost = set(self.expected_ids) - set(self.found_ids)
-        assert not lost, f"{len(lost)} recommendations lost, such as {sorted(lost)[:3]}"
-        invented = set(self.found_ids) - set(self.expected_ids)
-        assert not invented, f"{len(invented)} recommendations nobody asked for, such as {sorted(invented)[:3]}"
+        same_ids(self.expected_ids, self.found_ids, "recommendations")
+        same_ids(self.expected_decisions, self.found_decisions, "ad decisions")
         assert self.found_signals == self.expected_signals
         for plane, expected in self.expected_states.items():
             same_bytes(expected, self.changelog_states[plane], f"{plane} changelog")
+
+
+def same_ids(expected: Sequence[str], found: Sequence[str], what: str) -> None:
+    doubled = [name for name, n in Counter(found).items() if n > 1]
+    assert not doubled, f"{len(doubled)} {what} doubled, such as {doubled[:3]}"
+    lost = set(expected) - set(found)
+    assert not lost, f"{len(lost)} {what} lost, such as {sorted(lost)[:3]}"
+    invented = set(found) - set(expected)
+    assert not invented, f"{len(invented)} {what} nobody asked for, such as {sorted(invented)[:3]}"
 
 
 def same_bytes(expected: dict[str, bytes], found: dict[str, bytes], what: str) -> None:
@@ -56,7 +107,9 @@ def same_bytes(expected: dict[str, bytes], found: dict[str, bytes], what: str) -
 
 def account(bootstrap: str, settings: Settings) -> Account:
     """Read everything and replay it."""
-    driver = TopologyDriver(settings, keep=(RECOMMENDATIONS_TOPIC, SIGNALS_TOPIC))
+    driver = TopologyDriver(settings, keep=(RECOMMENDATIONS_TOPIC, AD_DECISIONS_TOPIC, *_SIGNALS))
+    decisions = [record for log in read_topic(bootstrap, DECISION_LOG_TOPIC) for record in log]
+    driver.topology.users.desk.decider = DecidedBefore([record.value for record in decisions])
     commits = takeovers = 0
     changelogs: dict[str, dict[str, bytes]] = {}
     for plane in driver.topology.planes:
@@ -69,7 +122,8 @@ def account(bootstrap: str, settings: Settings) -> Account:
             store.restore([ChangelogRecord(record.key, record.value) for record in records], len(records))
             changelogs[plane.name].update(states_of(store))
     found = [record for log in read_topic(bootstrap, RECOMMENDATIONS_TOPIC) for record in log]
-    signals = [record for log in read_topic(bootstrap, SIGNALS_TOPIC) for record in log]
+    signals = [record for topic in _SIGNALS for log in read_topic(bootstrap, topic) for record in log]
+    told = [record for log in read_topic(bootstrap, AD_DECISIONS_TOPIC) for record in log]
     return Account(
         expected_ids=[_id(record.value) for record in driver.read(RECOMMENDATIONS_TOPIC)],
         found_ids=[_id(record.value) for record in found],
@@ -78,7 +132,9 @@ def account(bootstrap: str, settings: Settings) -> Account:
             for plane, processors in driver.processors.items()
         },
         changelog_states=changelogs,
-        expected_signals=_by_link(driver.read(SIGNALS_TOPIC)),
+        expected_signals=_by_link([record for topic in _SIGNALS for record in driver.read(topic)]),
+        expected_decisions=[_id(record.value) for record in driver.read(AD_DECISIONS_TOPIC)],
+        found_decisions=[_id(record.value) for record in told],
         found_signals=_by_link(signals),
         commits=commits,
         takeovers=takeovers,
@@ -114,7 +170,8 @@ def _replay(
 
 
 def _id(value: bytes | None) -> str:
-    name: str = msgspec.json.decode(value or b"")["recommendation_id"]
+    fields = msgspec.json.decode(value or b"")
+    name: str = fields.get("recommendation_id") or fields["decision_id"]
     return name
 
 
@@ -122,6 +179,6 @@ def _by_link(records: Sequence[Any]) -> dict[Any, bytes]:
     links = {}
     for record in records:
         link = next(value for name, value in record.headers if name == LINK_HEADER)
-        assert (record.partition, link) not in links, "a chained message came twice"
-        links[record.partition, link] = record.value
+        assert (record.topic, record.partition, link) not in links, "a chained message came twice"
+        links[record.topic, record.partition, link] = record.value
     return links

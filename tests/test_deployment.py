@@ -370,10 +370,28 @@ def _work(metrics: Metrics) -> None:
     metrics.groups.labels("0", "tents").set(0.4)
     metrics.exposure_share.labels("small-brands").set(0.2)
     metrics.exposure_offset.labels("small-brands").set(1.5)
+    metrics.exposure_min.labels("small-brands").set(0.15)
+    metrics.exposure_max.labels("small-brands").set(1.0)
     metrics.exploration.set(0.5)
+    _advertise(metrics)
     for state in STATES:
         metrics.rules.labels(state).set(1 if state == "known" else 0)
     metrics.ready.set(1)
+
+
+def _advertise(metrics: Metrics) -> None:
+    """The same of ads."""
+    for outcome in ("filled", "paced"):
+        metrics.ad_decisions.labels(outcome).inc(20)
+    for state in ("running", "paused", "spent"):
+        metrics.campaigns.labels(state).set(1)
+    for gauge, figure in (
+        (metrics.campaign_spent, 30.0),
+        (metrics.campaign_budget, 90.0),
+        (metrics.click_calibration, 1.02),
+    ):
+        gauge.labels("cpc").set(figure)
+    metrics.click_log_loss.labels("model").set(0.2)
 
 
 def _has_enough(port: int) -> bool:

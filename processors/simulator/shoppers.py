@@ -91,7 +91,10 @@ class SimulatedEvent(msgspec.Struct, frozen=True, gc=False):
         ('view', 'photography-camera-bag-ridge', 114.82)
         """
         product, shopper = self.product, self.shopper
-        value = {
+        context = {"page": _PAGES[self.action], "device": shopper.device, "country": shopper.country}
+        if self.action == "view":
+            context["placement"] = "listing"
+        value: dict[str, Any] = {
             "event_id": self.event_id,
             "user_id": shopper.user_id,
             "item_id": product.item_id,
@@ -103,7 +106,7 @@ class SimulatedEvent(msgspec.Struct, frozen=True, gc=False):
             "category": product.category,
             "brand": product.brand,
             "channel": shopper.channel,
-            "context": {"page": _PAGES[self.action], "device": shopper.device, "country": shopper.country},
+            "context": context,
         }
         if self.action in ("cart", "purchase"):
             value["quantity"] = self.quantity

@@ -13,8 +13,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from processors.ads.messages import AD_DECISIONS_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.clients import client_arguments
+from streams.demo.ads import respond
 from streams.demo.feed import Feed
 from streams.demo.show import Show
 from streams.demo.watch import Watch, follow
@@ -62,16 +64,18 @@ class Session:
             loop.add_signal_handler(number, stop.set)
         async with AsyncExitStack() as stack:
             producer = AIOKafkaProducer(**client_arguments(self.settings.kafka))
-            consumer = manual_consumer(self.settings)
-            for client in (producer, consumer):
+            consumer, decisions = manual_consumer(self.settings), manual_consumer(self.settings)
+            for client in (producer, consumer, decisions):
                 stack.push_async_callback(_stop, client)
                 await client.start()
-            await self._seek(consumer)
-            work = (self.feed.run(producer), follow(consumer, self.watch), self._showing(stop))
+            await self._seek(consumer, RECOMMENDATIONS_TOPIC)
+            await self._seek(decisions, AD_DECISIONS_TOPIC)
+            ads = respond(decisions, producer, self.watch.ads, self.settings.topics.partitions)
+            work = (self.feed.run(producer), follow(consumer, self.watch), ads, self._showing(stop))
             await _first_of([asyncio.create_task(part) for part in work])
 
-    async def _seek(self, consumer: AIOKafkaConsumer) -> None:
-        partitions = [TopicPartition(RECOMMENDATIONS_TOPIC, p) for p in range(self.settings.topics.partitions)]
+    async def _seek(self, consumer: AIOKafkaConsumer, topic: str) -> None:
+        partitions = [TopicPartition(topic, p) for p in range(self.settings.topics.partitions)]
         consumer.assign(partitions)
         if self.from_beginning:
             await consumer.seek_to_beginning(*partitions)

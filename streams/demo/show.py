@@ -97,6 +97,8 @@ def say_summary(console: Console, summary: Summary) -> None:
         f"{percent(summary.hit_rate_last_quarter)} in the last.",
         f"Best possible {percent(summary.oracle)}, bestsellers {percent(summary.popularity)}: "
         f"Nearstream reached {percent(summary.oracle_share)} of the best.",
+        f"{summary.ads:,} ads, {summary.ad_clicks:,} clicked: {percent(summary.ad_click_rate)} lately, "
+        f"{percent(summary.ad_click_rate_by_chance)} by chance.",
     )
     for line in lines:
         console.print(line, highlight=False, markup=False)

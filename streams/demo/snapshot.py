@@ -85,6 +85,45 @@ class Story:
 
 
 @dataclass(frozen=True)
+class CampaignFigures:
+    """What a campaign has spent, of how much, and how often it was shown and clicked."""
+
+    cid: str
+    spent: float
+    budget: float
+    shown: int
+    clicked: int
+
+
+@dataclass(frozen=True)
+class AdFigures:
+    """The ads of one moment.
+
+    Parameters
+    ----------
+    decided_per_s
+        Decisions a second, lately.
+    filled, clicked
+        Ads shown and clicked so far.
+    rate, chance, best
+        Share of ads that is expected to be clicked, that of ads drawn by chance, and that of the best for each; lately.
+    campaigns
+        By id.
+    last
+        Who clicked what last, and why it was shown.
+    """
+
+    decided_per_s: float
+    filled: int
+    clicked: int
+    rate: float | None
+    chance: float | None
+    best: float | None
+    campaigns: tuple[CampaignFigures, ...]
+    last: str
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """The figures of one moment.
 
@@ -105,6 +144,8 @@ class Snapshot:
         Hit-rate since the beginning, in equal steps.
     story
         One shopper's.
+    ads
+        The ads, if there are any.
     """
 
     elapsed_s: float
@@ -119,3 +160,4 @@ class Snapshot:
     popularity: float | None
     curve: tuple[float, ...]
     story: Story
+    ads: AdFigures | None = None

@@ -13,7 +13,8 @@ class Summary:
     """What ``nearstream demo --json`` prints.
 
     Rates from 0 to 1; quarters are those of the run; ``oracle_share`` is the last quarter's hit-rate over that of
-    slates which know the shoppers' minds. ``ready_s`` runs from the command to the first recommendation read.
+    slates which know the shoppers' minds; the rates of ads are those expected of the last ones. ``ready_s`` runs from
+    the command to the first recommendation read.
     """
 
     events: int
@@ -28,6 +29,10 @@ class Summary:
     oracle: float | None
     popularity: float | None
     oracle_share: float | None
+    ads: int
+    ad_clicks: int
+    ad_click_rate: float | None
+    ad_click_rate_by_chance: float | None
     placement: str
     broker: str
     guarantee: str
@@ -49,6 +54,7 @@ def summarize(watch: Watch, setting: Setting, begun_s: float) -> Summary:
         When the command began, in seconds since the epoch.
     """
     hit, oracle, popularity = range(3)
+    ads = watch.ads.snapshot(0.0)
     last, ceiling = watch.curve.mean(hit, 0.75), watch.curve.mean(oracle, 0.75)
     return Summary(
         events=watch.events,
@@ -63,6 +69,10 @@ def summarize(watch: Watch, setting: Setting, begun_s: float) -> Summary:
         oracle=_rounded(watch.curve.mean(oracle)),
         popularity=_rounded(watch.curve.mean(popularity)),
         oracle_share=_rounded(last / ceiling if last is not None and ceiling else None),
+        ads=ads.filled,
+        ad_clicks=ads.clicked,
+        ad_click_rate=_rounded(ads.rate),
+        ad_click_rate_by_chance=_rounded(ads.chance),
         placement=setting.placement,
         broker=setting.broker,
         guarantee=setting.guarantee,

@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.demo.chart import chart, row_of
-from streams.demo.snapshot import Deed, Setting, Snapshot, Story, Suggestion
+from streams.demo.snapshot import AdFigures, Deed, Setting, Snapshot, Story, Suggestion
 
 _STREAM_WIDTH = 32
 _LEGEND_WIDTH = 21
 _SIDE_BY_SIDE = 110
 _NARROWEST, _LOWEST = 64, 18
+_ADS_HEIGHT, _WITH_ADS, _BAR = 8, 34, 20
 
 
 def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> RenderableType:
@@ -38,10 +39,13 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Rende
         Layout(_stream(snapshot), size=_STREAM_WIDTH),
         Layout(_hits(snapshot, width - _STREAM_WIDTH - 4, top - 2)),
     )
+    ads = [Layout(_ads(snapshot.ads), size=_ADS_HEIGHT)] if snapshot.ads and height >= _WITH_ADS else []
+    room = height - top - bottom - 3 - _ADS_HEIGHT * len(ads)
     screen.split_column(
         Layout(_header(setting, snapshot), size=1),
         figures,
-        Layout(_story(snapshot.story, setting.placement, width, height - top - bottom - 3)),
+        *ads,
+        Layout(_story(snapshot.story, setting.placement, width, room)),
         Layout(_footer(setting), size=bottom),
     )
     return screen
@@ -55,7 +59,14 @@ def status_line(snapshot: Snapshot) -> str:
         f"  p50 {milliseconds(snapshot.p50_ms)}  p99 {milliseconds(snapshot.p99_ms)}"
         f"  hit-rate {percent(snapshot.hit_rate)}"
         f" (best possible {percent(snapshot.oracle)}, bestsellers {percent(snapshot.popularity)})"
+        f"{_ads_in_short(snapshot.ads)}"
     )
+
+
+def _ads_in_short(ads: AdFigures | None) -> str:
+    if ads is None or ads.rate is None:
+        return ""
+    return f"  ads {ads.filled:,}, clicked {percent(ads.rate)} (by chance {percent(ads.chance)})"
 
 
 def percent(share: float | None) -> str:
@@ -166,6 +177,28 @@ def _hits(snapshot: Snapshot, width: int, height: int) -> Panel:
             line.append(f"{percent(share):>6}", style).append(name, style)
         lines.add_row(line)
     return _panel(lines, "Is the next product in the top 10?")
+
+
+def _ads(ads: AdFigures) -> Panel:
+    """Spend against budget and clicks by campaign; and how well ads are chosen."""
+    rows = Table.grid(expand=True, padding=(0, 1))
+    rows.add_column(width=24, no_wrap=True, overflow="ellipsis")
+    rows.add_column(ratio=1, no_wrap=True)
+    rows.add_column(width=18, no_wrap=True, justify="right")
+    rows.add_column(width=14, no_wrap=True, justify="right")
+    for one in ads.campaigns:
+        share = min(one.spent / one.budget, 1.0)
+        bar = Text("█" * round(share * _BAR), "green").append("░" * (_BAR - round(share * _BAR)), "dim")
+        clicked = percent(one.clicked / one.shown) if one.shown else "–"
+        rows.add_row(one.cid, bar, f"{one.spent:.2f} of {one.budget:.0f} EUR", f"clicked {clicked}")
+    line = Text(f"clicked {percent(ads.rate)}", "bold green").append(
+        f"   by chance {percent(ads.chance)}, best possible {percent(ads.best)}   {ads.last}", "default not bold"
+    )
+    line.no_wrap, line.overflow = True, "ellipsis"
+    content = Table.grid(expand=True)
+    content.add_row(rows)
+    content.add_row(line)
+    return _panel(content, f"Ads: {ads.decided_per_s:,.0f} decisions a second")
 
 
 def _story(story: Story, placement: str, width: int, height: int) -> Panel:

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from processors.simulator import SimulatedEvent, Simulator
 from processors.simulator.products import Floats
 from processors.users_plane import Recommendation
+from streams.demo.ads import AdWatch
 from streams.demo.meters import Curve, Latencies, Rate
 from streams.demo.snapshot import Snapshot
 from streams.demo.story import Follower, K, liveliest
@@ -45,6 +46,8 @@ class Watch:
 
     Attributes
     ----------
+    ads : AdWatch
+        Watches the ads.
     first_at_s : float or None
         When the first recommendation was read, in seconds since the epoch.
     lasted_s : float
@@ -53,6 +56,7 @@ class Watch:
 
     def __init__(self, simulator: Simulator, placement: str) -> None:
         self.placement = placement
+        self.ads = AdWatch(simulator)
         self.events = self.recommendations = 0
         self.first_at_s: float | None = None
         self.lasted_s = 0.0
@@ -133,6 +137,7 @@ class Watch:
             popularity=popularity,
             curve=tuple(self.curve.points(0)),
             story=self._follower.story(now_s),
+            ads=self.ads.snapshot(now_s),
         )
 
     def _judge(self, message: Recommendation, truth: Floats, popular: float, now_s: float) -> None:

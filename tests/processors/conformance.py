@@ -101,6 +101,8 @@ def _scribble_over(step: Step[State]) -> None:
             value = getattr(state, name)
             if isinstance(value, list | dict):
                 value.clear()
+            elif isinstance(value, msgspec.Struct) and value.__struct_config__.frozen:
+                setattr(state, name, None)  # can be shared, as nobody can change it
             else:
                 setattr(state, name, type(value)())
         changed = [other for other, data in others.items() if _encode(step.states[other]) != data]

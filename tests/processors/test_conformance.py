@@ -7,10 +7,17 @@ import msgspec
 import numpy as np
 import pytest
 
-from processors.events import IMPRESSIONS_TOPIC, Record, SourceRecord
+from processors.ads.book import CampaignView
+from processors.ads.campaign import CAMPAIGNS_TOPIC, Campaign, Creative
+from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC, CampaignSignal
+from processors.ads.campaign_state import CampaignState
+from processors.ads.campaigns_plane import CampaignsPlane
+from processors.ads.decide import AdSettings
+from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC, Record, SourceRecord
 from processors.item_index import ItemIndex, decode_view
 from processors.item_state import ItemSettings, ItemState
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
+from processors.keys import partition_of
 from processors.model_state import ModelsSettings, ModelState
 from processors.models_plane import ModelsPlane
 from processors.plane import Output, Plane, ReadStates, Step
@@ -23,7 +30,11 @@ from tests.processors.conformance import Case, check_plane
 
 NOW = 1_700_000_000_000
 PARTITIONS = 2
-USERS = UsersSettings(profile=ProfileSettings(recent_items=5, older_items=10, interests=3, event_ids=20, shown_items=5))
+USERS = UsersSettings(
+    profile=ProfileSettings(recent_items=5, older_items=10, interests=3, event_ids=20, shown_items=5),
+    ads=AdSettings(decisions=3, campaigns=2, floor=0.001),
+)
+CAMPAIGN = Campaign("shop", (Creative("a", "A", "https://shop.example"),), bid=900.0, budget=100.0)
 ITEMS = ItemSettings(neighbours=4, published_neighbours=3)
 
 
@@ -42,7 +53,11 @@ def event_batches() -> list[list[Record]]:
                 "category": f"c{random.integers(0, 5)}",
                 "brand": f"b{random.integers(0, 5)}",
                 "price": int(random.integers(-1, 9)),
+                "context": {"placement": "top"},
             }
+            if random.random() < 0.5:
+                place = f"{random.integers(0, offset)}"
+                fields["decision_id"] = f"{random.choice(list(EVENT_TOPICS))}/0/{place}/ad"
             topic = str(random.choice(UsersPlane.source_topics))
             if topic == IMPRESSIONS_TOPIC and random.random() < 0.8:
                 fields["items"] = [f"item {n}" for n in random.permutation(20)[: random.integers(0, 9)]]
@@ -73,6 +88,8 @@ def users_case() -> Case[Profile]:
         for item_id, value in broadcasts:
             index.apply(item_id, decode_view(value))
         plane = UsersPlane(USERS, index, PARTITIONS)
+        for cid in ("c", "d"):
+            plane.desk.book.apply(cid, CampaignView(CAMPAIGN, left=9.0, left_today=9.0))
         indexes[id(plane)] = index
         return plane
 
@@ -80,10 +97,35 @@ def users_case() -> Case[Profile]:
         index = indexes[id(plane)]
         columns = (index.neighbours, index.together, index.after, index.trends, index.visits, index.category, index.tie)
         learned = plane.book.learned.tobytes() if isinstance(plane, UsersPlane) else b""
-        return msgspec.msgpack.encode([index.ids, index.views, learned, *(column.tobytes() for column in columns)])
+        ads = list(plane.desk.book.views.items()) if isinstance(plane, UsersPlane) else []
+        return msgspec.msgpack.encode([index.ids, index.views, learned, ads, *(column.tobytes() for column in columns)])
 
     broadcasts = _broadcasts()
-    return Case(make, event_batches(), largest_state=900, read_model=model)
+    return Case(make, event_batches(), largest_state=3300, read_model=model)
+
+
+def campaigns_case() -> Case[CampaignState]:
+    """Campaigns that come, change, go and are refused, and signals of all kinds."""
+    random, batches = np.random.default_rng(3), []
+    value = msgspec.json.encode(msgspec.to_builtins(CAMPAIGN))
+    here = [cid for n in range(9) if partition_of(cid := f"c{n}", PARTITIONS) == 0]
+    for n in range(200):
+        at, cid = NOW + n * 10**7, here[n % len(here)]
+        signal = CampaignSignal(cid, at, opportunities=n % 7, shown=n % 5, clicks=n % 2, expected=random.random())
+        signal.charged = float(random.integers(0, 3))
+        campaign = [value, value, None, b"{}"][int(random.integers(4))]
+        batches.append(
+            [
+                Record(CAMPAIGNS_TOPIC, 0, n, at, cid.encode(), campaign),
+                Record(CAMPAIGN_SIGNALS_TOPIC, 0, n, at, None, msgspec.msgpack.encode([signal])),
+                Record(CAMPAIGN_SIGNALS_TOPIC, 0, n, at, None, b"garbage"),
+            ]
+        )
+    return Case(lambda: CampaignsPlane("EUR", PARTITIONS), batches, largest_state=900)
+
+
+def test_the_campaigns_plane_conforms() -> None:
+    check_plane(campaigns_case())
 
 
 def items_case() -> Case[ItemState]:

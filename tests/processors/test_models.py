@@ -69,7 +69,7 @@ def learn_blocks(state: ModelState, n: int, keeper: ModelKeeper, **what: Any) ->
         keeper.learn(state, examples(np.zeros((8, 2)), loss=uneven, **what))
 
 
-SETTINGS = ModelsSettings(block_examples=8, window_blocks=64)
+SETTINGS = ModelsSettings(boldness=0.1, block_examples=8, window_blocks=64)
 
 
 def test_losses_that_stay_raise_no_alarm() -> None:

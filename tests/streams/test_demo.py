@@ -369,7 +369,7 @@ def test_no_line_of_the_summary_is_broken_at_80_columns(watch: Watch) -> None:
     console = Console(file=StringIO(), width=80)
     with console.capture() as captured:
         say_summary(console, replace(summary, events=10**7, recommendations=10**8))
-    assert len(captured.get().splitlines()) == 4
+    assert len(captured.get().splitlines()) == 5
 
 
 def test_a_tiny_terminal_gets_a_line() -> None:
@@ -418,6 +418,7 @@ def test_the_demo_learns_ends_by_itself_and_leaves_nothing_behind(tmp_path: Path
     (line,) = output.splitlines()
     summary = json.loads(line)
     assert summary["recommendations"] > 0
+    assert summary["ads"] > 0
     assert summary["hit_rate"] > 0
     assert summary["hit_rate_last_quarter"] > summary["hit_rate_first_quarter"]
     assert summary["ready_s"] < 15

@@ -8,13 +8,17 @@ import time
 import urllib.request
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from kafka import KafkaProducer
 
+from processors.ads.campaign import CAMPAIGNS_TOPIC
+from processors.ads.campaign_state import CampaignState
 from processors.events import IMPRESSIONS_TOPIC
 from processors.simulator import Simulator, build_catalogue
+from processors.simulator.products import Product
 from state.rocks import RocksStore
 from streams.settings import Settings
 from streams.topology import build_topology
@@ -22,6 +26,22 @@ from tests.oracle import Account, account, same_bytes, states_of
 from tests.support import WorkerProcess, fresh_settings
 
 EVENTS = 200_000
+
+decode_campaign = msgspec.msgpack.Decoder(CampaignState).decode
+
+
+def campaign_for(n: int, product: Product) -> dict[str, Any]:
+    """A campaign for a product; some have little to spend, some pay for clicks."""
+    creative = {"crid": "a", "title": product.name, "landing_url": "https://shop.example", "item_id": product.item_id}
+    return {
+        "advertiser": f"brand {n % 3}",
+        "bid": 500.0 + n if n % 2 else 0.5,
+        "model": "cpm" if n % 2 else "cpc",
+        "budget": 20.0 if n < 3 else 1e6,
+        "pacing": "even" if n % 3 else "asap",
+        "frequency": {"per_hour": 20, "total": 200},
+        "creatives": [creative, {**creative, "crid": "b"}],
+    }
 
 
 class Load:
@@ -35,6 +55,8 @@ class Load:
     def _run(self) -> None:
         producer = KafkaProducer(bootstrap_servers=self._bootstrap, linger_ms=5)
         simulator = Simulator(11, shoppers=2000, catalogue=build_catalogue(11, 1000))
+        for n, product in enumerate(simulator.catalogue.products[:6]):
+            producer.send(CAMPAIGNS_TOPIC, key=f"c{n}".encode(), value=msgspec.json.encode(campaign_for(n, product)))
         begun, events = time.monotonic(), simulator.events(int(time.time() * 1000), self._rate, self._events)
         for event in events:
             ahead = self.sent / self._rate - (time.monotonic() - begun)
@@ -75,7 +97,7 @@ def wait_drained(worker: WorkerProcess, seconds: float = 60) -> None:
             lines = answer.read().decode().splitlines()
         found = [line.rpartition(" ") for line in lines if line.startswith("nearstream_lag_records{")]
         behind = {name: float(lag) for name, _, lag in found if float(lag)}
-        quiet = quiet + 1 if len(found) >= 20 and not behind else 0
+        quiet = quiet + 1 if len(found) >= 24 and not behind else 0
 
 
 def check_rocks(settings: Settings, expected: Account) -> None:
@@ -87,6 +109,12 @@ def check_rocks(settings: Settings, expected: Account) -> None:
             found.update(states_of(store))
             store.close()
         same_bytes(expected.expected_states[plane.name], found, f"{plane.name} files")
+
+
+def with_ads(settings: Settings) -> Settings:
+    """The same, where every decision counts as seen."""
+    ads = msgspec.structs.replace(settings.users.ads, impressions="inferred", floor=0.001)
+    return msgspec.structs.replace(settings, users=msgspec.structs.replace(settings.users, ads=ads))
 
 
 KILLS = ("just ready", "restoring", "at work", "at work")
@@ -106,7 +134,7 @@ def wait_for_kill(moment: str, worker: WorkerProcess, random_: random.Random) ->
 def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Settings, Account]:
     """A run under load with kills when just ready, while taking over, and at random moments of work."""
     folder = tmp_path_factory.mktemp("killed")
-    settings = fresh_settings(kafka, folder / "state")
+    settings = with_ads(fresh_settings(kafka, folder / "state"))
     random_ = random.Random(5)
     worker = WorkerProcess(settings, folder / "worker.log")
     with Load(kafka, rate=800) as load:
@@ -131,11 +159,18 @@ def test_nothing_is_lost_doubled_or_wrong_after_kills(killed: tuple[str, Setting
     assert found.takeovers > len(KILLS) * 8, "the kills did not make anyone take over"
     assert found.commits > 50
     assert len(found.found_ids) > 1000
+    assert len(found.found_decisions) > 500
+    ledgers = {key: decode_campaign(state[1:]) for key, state in found.expected_states["campaigns"].items()}
+    assert sum(ledger.spent for ledger in ledgers.values()) > 0.0
+    assert sum(ledger.clicks for ledger in ledgers.values()) > 0
+    for ledger in ledgers.values():
+        assert ledger.campaign is not None
+        assert ledger.spent <= ledger.campaign.budget
     found.check()
     check_rocks(settings, found)
 
 
-@pytest.mark.parametrize("harm", ["lost", "doubled", "invented", "state", "signal"])
+@pytest.mark.parametrize("harm", ["lost", "doubled", "invented", "state", "signal", "decision"])
 def test_the_verifier_sees_what_is_wrong(killed: tuple[str, Settings, Account], harm: str) -> None:
     found = deepcopy(killed[2])
     if harm == "lost":
@@ -147,6 +182,8 @@ def test_the_verifier_sees_what_is_wrong(killed: tuple[str, Settings, Account], 
     elif harm == "state":
         key = next(iter(found.changelog_states["items"]))
         found.changelog_states["items"][key] += b"\x00"
+    elif harm == "decision":
+        found.found_decisions.pop()
     else:
         found.found_signals.popitem()
     with pytest.raises(AssertionError):

@@ -12,6 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from processors.ads.campaign import CAMPAIGNS_TOPIC
+from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
+from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
 from processors.catalog import CATALOG_TOPIC
 from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC
@@ -27,8 +30,9 @@ from streams.worker import Worker
 from tests.support import Headers, event, fresh_settings, produce_batch, read_topic
 
 PARTITIONS = 3
-APPS = ("recommendations.v1", "dead-letters.v1")
-COMPARED = (*APPS, "internal.events", SIGNALS_TOPIC, TRAINING_TOPIC, *BROADCAST_TOPICS)
+APPS = ("recommendations.v1", AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC, "dead-letters.v1")
+CAMPAIGN_KEYS = [b"campaign-%d" % n for n in range(9)]
+COMPARED = (*APPS, "internal.events", SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, TRAINING_TOPIC, *BROADCAST_TOPICS)
 
 Fed = tuple[str, int, list[tuple[bytes | None, bytes | None, Headers]]]
 
@@ -83,7 +87,7 @@ def seeded_batches() -> list[Fed]:
             n += 1
             user = random_.choice(here)
             item = f"item-{min(int(random_.expovariate(0.15)), 40)}"
-            extra = {"category": f"c{len(item) % 3}", "price": random_.randint(1, 90)}
+            extra = {"category": f"c{len(item) % 3}", "price": random_.randint(1, 90), "context": {"placement": "top"}}
             records.append((user.encode(), event(n, user, item, now + n, **extra), (("trace", b"%d" % n),)))
         if number % 4 == 1:
             records.append((b"bad", b"{not json", ()))
@@ -97,6 +101,8 @@ def seeded_batches() -> list[Fed]:
         if number % 4 == 3:
             fed.append((CATALOG_TOPIC, partition, rows(partition, number)))
         fed.append((IMPRESSIONS_TOPIC, partition, impressions(here, number, now + n)))
+        if number % 5 == 0:
+            fed.append((CAMPAIGNS_TOPIC, partition, campaigns(partition, number)))
     return fed
 
 
@@ -108,6 +114,36 @@ def impressions(users: list[str], number: int, time_ms: int) -> list[tuple[bytes
     ]
     records = [(str(fields["user_id"]).encode(), msgspec.json.encode(fields), ()) for fields in lists]
     return [*records, records[0]]
+
+
+def campaigns(partition: int, number: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
+    """Campaigns of a partition, one of them withdrawn now and then, and one that is refused."""
+    here = [cid for n in range(9) if partition_of(cid := f"campaign-{n}", PARTITIONS) == partition]
+    creatives = [{"crid": crid, "title": crid, "landing_url": "https://shop.example"} for crid in "ab"]
+    fields = {"advertiser": "shop", "bid": 20.0 + number, "budget": 100.0, "creatives": creatives, "pacing": "asap"}
+    good = [
+        (cid.encode(), msgspec.json.encode({**fields, "model": ("cpm", "cpc")[n % 2]}), ())
+        for n, cid in enumerate(here)
+    ]
+    return [*good, (here[0].encode(), b'{"budget": -1}', ()), *([(here[-1].encode(), None, ())] if number % 10 else [])]
+
+
+def reactions(
+    decisions: list[tuple[Any, Any, Any]], number: int
+) -> dict[str, list[tuple[bytes | None, bytes | None, Headers]]]:
+    """What comes of the ads of a partition: every second one is seen, every fourth clicked."""
+    found = [msgspec.json.decode(value) for _, value, _ in decisions]
+    shown = [fields for fields in found if "cid" in fields][::2]
+    events: dict[str, list[tuple[bytes | None, bytes | None, Headers]]] = {IMPRESSIONS_TOPIC: [], "events.click.v1": []}
+    for n, fields in enumerate(shown):
+        common = {"user_id": fields["user_id"], "timestamp": fields["at"], "decision_id": fields["decision_id"]}
+        key = fields["user_id"].encode()
+        seen = {**common, "event_id": f"seen {number} {n}", "items": ["item-0"]}
+        events[IMPRESSIONS_TOPIC].append((key, msgspec.json.encode(seen), ()))
+        if n % 2:
+            click = {**common, "event_id": f"click {number} {n}", "item_id": "item-0"}
+            events["events.click.v1"].append((key, msgspec.json.encode(click), ()))
+    return events
 
 
 def rows(partition: int, number: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
@@ -128,15 +164,24 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
             processor = worker.runners[name, partition].processor
             assert processor is not None
             driver.processors[name][partition].begin(processor.position.incarnation)
-        for topic, partition, records in seeded_batches():
+
+        def feed(topic: str, partition: int, records: list[tuple[bytes | None, bytes | None, Headers]]) -> None:
             at = produce_batch(kafka, topic, partition, records)
             driver.pipe_batch(topic, records, at, partition)
             for name in COMPARED:
                 for record in driver.read(name):
                     expected[name][record.partition].append((record.key, record.value, record.headers))
             broadcast = sum(len(log) for name in BROADCAST_TOPICS for log in expected[name])
-            wait_until(lambda n=broadcast: worker.reader.applied >= n, f"{broadcast} views")
+            wait_until(lambda: worker.reader.applied >= broadcast, f"{broadcast} views")
             wait_until(lambda: not any(worker.health.lags().values()), "no lag")
+
+        for fed in seeded_batches():
+            feed(*fed)
+        for partition, decisions in enumerate(expected[AD_DECISIONS_TOPIC]):
+            for topic, records in reactions(decisions, partition).items():
+                feed(topic, partition, records)
+        ledgers = [p.store.read([key.decode()])[0] for p in driver.processors["campaigns"] for key in CAMPAIGN_KEYS]
+        assert sum(ledger.clicks for ledger in ledgers if ledger is not None) > 3
     for name in COMPARED:
         found = [
             [(r.key, r.value, tuple(r.headers)) for r in records if r.key != b"\x00marker"]
@@ -160,7 +205,7 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
     versions = [slate["model_version"] for slate in slates]
     assert versions[0] == "covisitation"
     assert versions[-1].startswith("softmax-")
-    assert sum(map(len, expected["dead-letters.v1"])) == 12
+    assert sum(map(len, expected["dead-letters.v1"])) == 17
     assert sum(map(len, expected["internal.events"])) == 4
 
 

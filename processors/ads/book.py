@@ -1,0 +1,228 @@
+"""The read model of campaigns: what every worker knows of them, as columns and as tables of who is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from processors.ads.campaign import Audience, Campaign, Creative
+from processors.ads.click_model import Hashes, hashed
+from processors.sources.base import Flags, Floats, Ints
+
+PLACES = ("country", "region", "city", "device", "channel", "language", "placement", "segment")
+"""What of a moment is one of a list of names."""
+
+_FIELDS = ("countries", "regions", "cities", "devices", "channels", "languages", "placements", "segments")
+
+
+class CampaignView(msgspec.Struct, array_like=True, frozen=True):
+    """What is published of a campaign.
+
+    Parameters
+    ----------
+    rate
+        Share of the decisions that it may take part in.
+    left, left_today, day_ends_ms
+        What may still be spent of the budget, and of the day's until the day is over.
+    spent
+        In all.
+    calibration
+        What predicted click probabilities are multiplied with.
+    conversion
+        Probability of a purchase after a click.
+    """
+
+    campaign: Campaign
+    rate: float = 1.0
+    left: float = 0.0
+    left_today: float = 0.0
+    day_ends_ms: int = 0
+    spent: float = 0.0
+    calibration: float = 1.0
+    conversion: float = 0.02
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Figures of all campaigns, in the order of their ids.
+
+    Attributes
+    ----------
+    cids, views
+        Ids, and what was published.
+    begins, ends
+        When each runs, milliseconds since the epoch.
+    paused, spent
+        Whether it rests, and whether nothing is left of its budget.
+    day_spent_until
+        Until when nothing is left of the day's, milliseconds since the epoch.
+    rates, bids, calibration, conversions
+        As published; a bid for a thousand impressions as one for each.
+    pays_click, pays_purchase
+        What it pays for; a showing if neither.
+    campaign_keys
+        Hash of each id.
+    creatives
+        Of all of them.
+    """
+
+    cids: tuple[str, ...]
+    views: tuple[CampaignView, ...]
+    begins: Floats
+    ends: Floats
+    paused: Flags
+    spent: Flags
+    day_spent_until: Floats
+    rates: Floats
+    bids: Floats
+    calibration: Floats
+    pays_click: Flags
+    pays_purchase: Flags
+    conversions: Floats
+    campaign_keys: Hashes
+    creatives: Creatives
+
+
+@dataclass(frozen=True)
+class Creatives:
+    """The creatives of all campaigns, one campaign's after the other's.
+
+    Attributes
+    ----------
+    all
+        The creatives.
+    begins
+        Where those of each campaign begin, and the end of the last.
+    keys
+        Hash of each with its campaign's id.
+    weights
+        Logarithms of how often each is preferred.
+    categories, category
+        Categories that are promoted, and which of them each promotes; -1 for none.
+    """
+
+    all: tuple[Creative, ...]
+    begins: Ints
+    keys: Hashes
+    weights: Floats
+    categories: tuple[str, ...]
+    category: Ints
+
+
+class CampaignBook:
+    """Holds what was published of campaigns.
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Creative
+    >>> tent = Creative("a", "A tent", "https://shop.example/tent")
+    >>> book = CampaignBook()
+    >>> book.apply("c1", CampaignView(Campaign("shop", (tent,), 2.0, 100.0, target=Audience(devices=("Phone",)))))
+    >>> book.meant("device", "phone").tolist(), book.meant("device", "tablet").tolist()
+    ([True], [False])
+    """
+
+    def __init__(self) -> None:
+        self._views: dict[str, CampaignView] = {}
+        self._columns: Columns | None = None
+        self._tables: dict[tuple[str, str], Flags] = {}
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @property
+    def views(self) -> Mapping[str, CampaignView]:
+        """By campaign id."""
+        return self._views
+
+    def apply(self, cid: str, view: CampaignView | None) -> None:
+        """Take over a campaign; :obj:`None` withdraws it."""
+        before = self._views.get(cid)
+        if view is None:
+            self._views.pop(cid, None)
+        else:
+            self._views[cid] = view
+        self._columns = None
+        if before is None or view is None or before.campaign != view.campaign:
+            self._tables.clear()
+
+    @property
+    def columns(self) -> Columns:
+        """The campaigns as columns. Made anew after a change; linear in their number."""
+        if self._columns is None:
+            self._columns = _columns_of(dict(sorted(self._views.items())))
+        return self._columns
+
+    def meant(self, place: str, value: str | None) -> Flags:
+        """Which campaigns, in the order of the columns, agree to a value of one of :data:`PLACES`.
+
+        Complexity: one look at each campaign for a value that is new, none for those known; bounded, as values are
+        forgotten when there are many.
+        """
+        known = (value or "").casefold()
+        found = self._tables.get((place, known))
+        if found is None:
+            if len(self._tables) >= _MOST_TABLES:
+                self._tables.clear()
+            field = _FIELDS[PLACES.index(place)]
+            found = self._tables[place, known] = np.array(
+                [_allows(view.campaign.target, view.campaign.exclude, field, known) for view in self.columns.views],
+                np.bool_,
+            )
+        return found
+
+
+_MOST_TABLES = 4096
+
+
+def _allows(target: Audience, exclude: Audience, field: str, value: str) -> bool:
+    wanted: tuple[str, ...] = getattr(target, field)
+    unwanted: tuple[str, ...] = getattr(exclude, field)
+    names = {name.casefold() for name in wanted}
+    return (not names or value in names) and value not in {name.casefold() for name in unwanted}
+
+
+def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
+    campaigns = [view.campaign for view in views.values()]
+    per_showing = [1000.0 if campaign.model == "cpm" else 1.0 for campaign in campaigns]
+    return Columns(
+        cids=tuple(views),
+        views=tuple(views.values()),
+        begins=_moments(c.starts_at.timestamp() if c.starts_at else -np.inf for c in campaigns),
+        ends=_moments(c.ends_at.timestamp() if c.ends_at else np.inf for c in campaigns),
+        paused=np.array([campaign.paused for campaign in campaigns], np.bool_),
+        spent=np.array([view.left <= 0.0 for view in views.values()], np.bool_),
+        day_spent_until=np.array(
+            [view.day_ends_ms if view.left_today <= 0.0 else 0 for view in views.values()], np.float64
+        ),
+        rates=np.array([view.rate for view in views.values()], np.float64),
+        bids=np.array([c.bid / share for c, share in zip(campaigns, per_showing, strict=True)], np.float64),
+        calibration=np.array([view.calibration for view in views.values()], np.float64),
+        pays_click=np.array([campaign.model == "cpc" for campaign in campaigns], np.bool_),
+        pays_purchase=np.array([campaign.model == "cpa" for campaign in campaigns], np.bool_),
+        conversions=np.array([view.conversion for view in views.values()], np.float64),
+        campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
+        creatives=_creatives_of(views),
+    )
+
+
+def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
+    flat = [(cid, creative) for cid, view in views.items() for creative in view.campaign.creatives]
+    categories = tuple(sorted({creative.category for _, creative in flat if creative.category is not None}))
+    numbers = {name: number for number, name in enumerate(categories)}
+    lengths = [len(view.campaign.creatives) for view in views.values()]
+    return Creatives(
+        all=tuple(creative for _, creative in flat),
+        begins=np.cumsum([0, *lengths]),
+        keys=np.array([hashed(f"creative:{cid}/{creative.crid}") for cid, creative in flat], np.uint64),
+        weights=np.log(np.array([creative.weight for _, creative in flat], np.float64)),
+        categories=categories,
+        category=np.array([numbers.get(creative.category or "", -1) for _, creative in flat], np.int64),
+    )
+
+
+def _moments(seconds: Iterable[float]) -> Floats:
+    return 1000.0 * np.array(list(seconds), np.float64)

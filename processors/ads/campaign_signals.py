@@ -1,0 +1,97 @@
+"""What the users plane tells the campaigns plane: opportunities, showings, clicks, purchases, and what they cost.
+
+One message per micro-batch and receiving partition, with one row per campaign.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from processors.keys import partition_of
+from processors.rules import Name
+
+CAMPAIGN_SIGNALS_TOPIC = "internal.campaign-signals"
+
+
+class CampaignSignal(msgspec.Struct, array_like=True):
+    """What happened to a campaign in a micro-batch.
+
+    Parameters
+    ----------
+    at_ms
+        Latest moment of it, milliseconds since the epoch.
+    opportunities
+        Decisions that it could have taken part in, held back by pacing or not.
+    decided, shown, clicks, conversions, dismissed
+        How many.
+    expected
+        Sum of the click probabilities predicted for those shown.
+    charged, refunded
+        Money.
+    """
+
+    cid: Name
+    at_ms: int
+    opportunities: int = 0
+    decided: int = 0
+    shown: int = 0
+    clicks: int = 0
+    conversions: int = 0
+    dismissed: int = 0
+    expected: float = 0.0
+    charged: float = 0.0
+    refunded: float = 0.0
+
+    def check(self) -> None:
+        """Make sure that the figures can be true.
+
+        Raises
+        ------
+        ValueError
+            If they cannot.
+
+        Examples
+        --------
+        >>> CampaignSignal("c", 0, charged=-1.0).check()
+        Traceback (most recent call last):
+        ...
+        ValueError: signal of c: charged is -1.0, expected a finite figure that is not negative
+        """
+        for field in self.__struct_fields__[1:]:
+            figure = getattr(self, field)
+            if not 0 <= figure < math.inf:
+                raise ValueError(
+                    f"signal of {self.cid}: {field} is {figure}, expected a finite figure that is not negative"
+                )
+
+
+class CampaignSignals:
+    """Gathers the signals of one micro-batch.
+
+    Examples
+    --------
+    >>> signals = CampaignSignals(partitions=1)
+    >>> signals.of("c", 5).shown += 1
+    >>> signals.of("c", 9).shown += 1
+    >>> signals.messages()[0][0].shown, signals.messages()[0][0].at_ms
+    (2, 9)
+    """
+
+    def __init__(self, partitions: int) -> None:
+        self._partitions = partitions
+        self._found: dict[str, CampaignSignal] = {}
+
+    def of(self, cid: str, at_ms: int) -> CampaignSignal:
+        """The campaign's signal, to be added to."""
+        found = self._found.setdefault(cid, CampaignSignal(cid, at_ms))
+        found.at_ms = max(found.at_ms, at_ms)
+        return found
+
+    def messages(self) -> dict[int, list[CampaignSignal]]:
+        """Rows per receiving partition, by campaign."""
+        messages: dict[int, list[CampaignSignal]] = {}
+        for cid in sorted(self._found):
+            messages.setdefault(partition_of(cid, self._partitions), []).append(self._found[cid])
+        return messages

@@ -1,0 +1,195 @@
+"""What a campaign has spent and how fast it may spend: its ledger, its pacing, its calibration.
+
+Even pacing follows the traffic, not the clock. Of each hour of the day the campaign learns how many opportunities it
+has; the plan is to have spent, at any moment, the part of the day's budget that the traffic so far is of the day's. The
+share of opportunities it takes part in goes down by a tenth when it is ahead of the plan, and up when it is behind.
+
+Money is counted once: what users planes charge comes over a chain without gaps or repetitions. What is charged beyond
+the budget, because decisions were on their way when it ran out, is not billed and counted as over-delivered.
+
+References
+----------
+D. Agarwal, S. Ghosh, K. Wei, S. You, "Budget pacing for targeted online advertisements at LinkedIn", KDD 2014.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from processors.ads.book import CampaignView
+from processors.ads.campaign import Campaign
+from processors.ads.campaign_signals import CampaignSignal
+
+HOURS = 24
+_FIRST_RATE = 0.1
+_LEAST_RATE = 0.001
+_STEP = 0.1
+_ADJUST_MS = 1_000
+_DAY_MS = 86_400_000
+_MEMORY = 0.7
+"""What a day that is over counts against the one before it."""
+
+_PRIOR_CLICKS = 10.0
+_PRIOR_CONVERSIONS = 1.0
+_PRIOR_CONVERSION = 0.02
+_FORGET_SHOWN = 20_000.0
+_LEAST_SHARE = 0.25
+
+
+class CampaignState(msgspec.Struct, array_like=True):
+    """One campaign's state. Money in its currency, times in milliseconds since the epoch.
+
+    ``day`` is the number of the day in its time zone that ``spent_today`` and ``traffic_today`` (opportunities by
+    hour) are of; ``traffic`` is what an hour of a day has usually had. ``expected`` and ``clicked`` are what the
+    calibration compares, both decayed.
+    """
+
+    campaign: Campaign | None = None
+    spent: float = 0.0
+    day: int = 0
+    spent_today: float = 0.0
+    over: float = 0.0
+    rate: float = 0.0
+    adjusted_ms: int = 0
+    published_ms: int = 0
+    traffic: list[float] = msgspec.field(default_factory=list)
+    traffic_today: list[float] = msgspec.field(default_factory=lambda: [0.0] * HOURS)
+    shown: float = 0.0
+    clicked: float = 0.0
+    expected: float = 0.0
+    clicks: int = 0
+    conversions: int = 0
+
+    def left_of_all(self) -> float:
+        """What may still be spent of the budget."""
+        return 0.0 if self.campaign is None else max(self.campaign.budget - self.spent, 0.0)
+
+    def left(self) -> float:
+        """What may still be spent today, of the budget and of the day's."""
+        left = self.left_of_all()
+        if self.campaign is not None and self.campaign.budget_daily is not None:
+            left = min(left, self.campaign.budget_daily - self.spent_today)
+        return max(left, 0.0)
+
+
+class CampaignKeeper:
+    """Folds signals into a campaign's state.
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Creative
+    >>> tent = Creative("a", "A tent", "https://shop.example/tent")
+    >>> keeper, state = CampaignKeeper(), CampaignState()
+    >>> keeper.replace(state, Campaign("shop", (tent,), bid=2.0, budget=10.0))
+    >>> keeper.learn(state, CampaignSignal("c", 5, charged=12.5))
+    >>> state.spent, state.over, keeper.view(state).left
+    (10.0, 2.5, 0.0)
+    """
+
+    def replace(self, state: CampaignState, campaign: Campaign | None) -> None:
+        """Take over a campaign, or its withdrawal, in place; what it has spent stays."""
+        state.campaign = campaign
+        if campaign is not None and not state.rate:
+            state.rate = _FIRST_RATE if campaign.pacing == "even" else 1.0
+        if campaign is not None and campaign.pacing == "asap":
+            state.rate = 1.0
+
+    def learn(self, state: CampaignState, signal: CampaignSignal) -> None:
+        """Take over what happened, in place."""
+        self._turn(state, signal.at_ms)
+        charged = min(signal.charged, state.left())
+        state.over += signal.charged - charged
+        state.spent += charged
+        state.spent_today += charged
+        if signal.refunded:
+            state.spent = max(0.0, state.spent - signal.refunded)
+            state.spent_today = max(0.0, state.spent_today - signal.refunded)
+        state.traffic_today[self._hour(state, signal.at_ms)] += signal.opportunities
+        state.shown += signal.shown
+        state.expected += signal.expected
+        state.clicked += signal.clicks
+        state.clicks += signal.clicks
+        state.conversions += signal.conversions
+        if state.shown > _FORGET_SHOWN:
+            state.shown, state.expected, state.clicked = state.shown / 2, state.expected / 2, state.clicked / 2
+        self._pace(state, signal.at_ms)
+
+    def view(self, state: CampaignState) -> CampaignView | None:
+        """What is published of a state; :obj:`None` for a campaign that was withdrawn."""
+        if state.campaign is None:
+            return None
+        calibration = (state.clicked + _PRIOR_CLICKS) / (state.expected + _PRIOR_CLICKS)
+        conversion = (state.conversions + _PRIOR_CONVERSIONS) / (state.clicks + _PRIOR_CONVERSIONS / _PRIOR_CONVERSION)
+        return CampaignView(
+            campaign=state.campaign,
+            rate=round(state.rate, 6),
+            left=round(state.left_of_all(), 6),
+            left_today=round(state.left(), 6),
+            day_ends_ms=self._day_ends(state),
+            spent=round(state.spent, 6),
+            calibration=round(calibration, 6),
+            conversion=round(min(conversion, 1.0), 6),
+        )
+
+    def planned(self, state: CampaignState, at_ms: int) -> float:
+        """What was to be spent of the day's budget by a moment, as the traffic of days before has it."""
+        moment, campaign = self._local(state, at_ms), state.campaign
+        if campaign is None:
+            return 0.0
+        traffic = state.traffic or [1.0] * HOURS
+        part = (moment.minute * 60 + moment.second + moment.microsecond / 1e6) / 3600.0
+        before = sum(traffic[: moment.hour]) + traffic[moment.hour] * part
+        return self._of_day(state, at_ms) * before / max(sum(traffic), 1e-9)
+
+    def _of_day(self, state: CampaignState, at_ms: int) -> float:
+        """Budget of the running day: the daily one, or what is left of all, over the days that are left."""
+        campaign = state.campaign
+        if campaign is None:
+            return 0.0
+        left = campaign.budget - state.spent + state.spent_today
+        if campaign.ends_at is not None:
+            days = max(1.0, (campaign.ends_at.timestamp() * 1000 - at_ms) / _DAY_MS)
+            left = min(left, left / days)
+        return min(left, campaign.budget_daily) if campaign.budget_daily is not None else left
+
+    def _pace(self, state: CampaignState, at_ms: int) -> None:
+        campaign = state.campaign
+        if campaign is None or campaign.pacing == "asap" or at_ms < state.adjusted_ms + _ADJUST_MS:
+            return
+        state.adjusted_ms = at_ms
+        ahead = state.spent_today > self.planned(state, at_ms)
+        rate = state.rate * (1.0 - _STEP if ahead else 1.0 + _STEP)
+        state.rate = min(max(rate, _LEAST_RATE), 1.0)
+
+    def _turn(self, state: CampaignState, at_ms: int) -> None:
+        """Begin a new day, and learn from the one that is over how traffic falls on its hours."""
+        day = self._local(state, at_ms).toordinal()
+        if day <= state.day:
+            return
+        if state.day and sum(state.traffic_today) > 0.0:
+            known = state.traffic or state.traffic_today
+            state.traffic = [
+                _MEMORY * before + (1.0 - _MEMORY) * today
+                for before, today in zip(known, state.traffic_today, strict=True)
+            ]
+        state.day, state.spent_today, state.traffic_today = day, 0.0, [0.0] * HOURS
+
+    def _day_ends(self, state: CampaignState) -> int:
+        """When the running day is over in the campaign's time zone; 0 before the first."""
+        if not state.day:
+            return 0
+        midnight = datetime.combine(date.fromordinal(state.day + 1), time(), self._zone(state))
+        return int(midnight.timestamp() * 1000)
+
+    def _hour(self, state: CampaignState, at_ms: int) -> int:
+        return self._local(state, at_ms).hour
+
+    def _local(self, state: CampaignState, at_ms: int) -> datetime:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self._zone(state))
+
+    @staticmethod
+    def _zone(state: CampaignState) -> ZoneInfo:
+        return ZoneInfo("UTC" if state.campaign is None else state.campaign.dayparts.timezone)

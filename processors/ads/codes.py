@@ -1,0 +1,51 @@
+"""Why there is no ad: reason codes of OpenRTB 2.6 (``nbr``), and our own from 500 on, each with its text."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class NoBid(IntEnum):
+    """Why a campaign, or all of them, did not bid. The order is that of the stages, save for OpenRTB's own."""
+
+    INVALID_REQUEST = 2
+    DAILY_USER_CAP = 9
+    NO_CAMPAIGN = 500
+    NOT_RUNNING = 501
+    NOT_MEANT = 502
+    EXCLUDED = 503
+    OTHER_HOURS = 504
+    NO_BUDGET = 505
+    FREQUENCY_CAP = 506
+    COOL_DOWN = 507
+    PACED = 508
+    BELOW_FLOOR = 509
+    OUTBID = 510
+
+    @property
+    def text(self) -> str:
+        """What it means, for people.
+
+        Examples
+        --------
+        >>> NoBid.PACED.text
+        'held back, so that the budget lasts'
+        """
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    NoBid.INVALID_REQUEST: "the request makes no sense",
+    NoBid.DAILY_USER_CAP: "the user was shown it often enough today",
+    NoBid.NO_CAMPAIGN: "there is no campaign",
+    NoBid.NOT_RUNNING: "paused, not begun or over",
+    NoBid.NO_BUDGET: "its budget is spent",
+    NoBid.NOT_MEANT: "the user or the moment is not what it is for",
+    NoBid.EXCLUDED: "the user or the moment is excluded",
+    NoBid.OTHER_HOURS: "it is shown at other hours",
+    NoBid.FREQUENCY_CAP: "the user was shown it often enough",
+    NoBid.COOL_DOWN: "it rests after a purchase or a dismissal",
+    NoBid.PACED: "held back, so that the budget lasts",
+    NoBid.BELOW_FLOOR: "what it is worth is below the floor",
+    NoBid.OUTBID: "another one is worth more",
+}

@@ -1,0 +1,165 @@
+"""What ads a user was shown, and what came of them: for frequency caps, and for who gets the credit.
+
+Decisions are kept until everything that may come of them has had its time; showings for as long as the longest cap
+looks back. All of it is bounded.
+
+A decision counts against the caps from the moment it is made, seen or not: an app that asks twice at once must not be
+able to show a campaign more often than it may. One that is never seen is forgiven when it expires.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.ads.campaign import MAX_TIMES, Frequency, Model
+from processors.ads.codes import NoBid
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+
+class Decision(msgspec.Struct, array_like=True):
+    """An ad that was decided for, as far as what comes of it must know.
+
+    Parameters
+    ----------
+    number
+        Of the decision, as :func:`processors.keys.fingerprint` gives it.
+    price
+        What is charged if what is paid for happens, in the campaign's currency.
+    cool_down_ms
+        How long the campaign rests after a purchase or a dismissal.
+    item_id
+        What it promotes.
+    features
+        Hashed, of the click model.
+    seen_ms, clicked_ms
+        When it was seen and clicked; 0 if not.
+    billed, converted
+        Whether what is paid for was charged, and whether a purchase was credited to it.
+    """
+
+    number: int
+    cid: str
+    crid: str
+    advertiser: str
+    at_ms: int
+    expires_ms: int
+    price: float
+    model: Model
+    p_click: float
+    cool_down_ms: int = 0
+    item_id: str | None = None
+    features: tuple[int, ...] = ()
+    seen_ms: int = 0
+    clicked_ms: int = 0
+    billed: bool = False
+    converted: bool = False
+
+
+class Shown(msgspec.Struct, array_like=True):
+    """How often a campaign was shown: when, the last times of a day, and in all; and until when it rests."""
+
+    advertiser: str
+    times: list[int] = msgspec.field(default_factory=list)
+    total: int = 0
+    rests_until_ms: int = 0
+
+
+class AdHistory(msgspec.Struct, array_like=True):
+    """A user's ads: decisions by age, and showings by campaign, the one shown last at the end."""
+
+    decisions: list[Decision] = msgspec.field(default_factory=list)
+    shown: dict[str, Shown] = msgspec.field(default_factory=dict)
+
+    def capped(self, cid: str, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
+        """Why a campaign may not be shown once more, if it may not.
+
+        Examples
+        --------
+        >>> history = AdHistory()
+        >>> history.note(Decision(1, "c", "a", "shop", 0, 900, 1.0, "cpm", 0.1), decisions=9, campaigns=9)
+        >>> history.capped("c", "shop", Frequency(per_hour=1), now_ms=1000).text
+        'the user was shown it often enough'
+        >>> history.capped("c", "shop", Frequency(per_hour=1), now_ms=3_600_001) is None
+        True
+        """
+        shown = self.shown.get(cid)
+        if shown is not None:
+            if now_ms < shown.rests_until_ms:
+                return NoBid.COOL_DOWN
+            if caps.total is not None and shown.total >= caps.total:
+                return NoBid.FREQUENCY_CAP
+            if caps.per_hour is not None and _since(shown.times, now_ms - HOUR_MS) >= caps.per_hour:
+                return NoBid.FREQUENCY_CAP
+            if caps.per_day is not None and _since(shown.times, now_ms - DAY_MS) >= caps.per_day:
+                return NoBid.DAILY_USER_CAP
+        if caps.advertiser_per_day is not None:
+            times = (other.times for other in self.shown.values() if other.advertiser == advertiser)
+            if sum(_since(found, now_ms - DAY_MS) for found in times) >= caps.advertiser_per_day:
+                return NoBid.DAILY_USER_CAP
+        return None
+
+    def note(self, decision: Decision, decisions: int, campaigns: int) -> None:
+        """Take over a decision, in place.
+
+        Parameters
+        ----------
+        decisions, campaigns
+            Kept at most; the oldest decision and the campaign shown the longest ago go first.
+        """
+        self.decisions.append(decision)
+        del self.decisions[:-decisions]
+        shown = self.shown.pop(decision.cid, None) or Shown(decision.advertiser)
+        shown.advertiser = decision.advertiser
+        lately = [time for time in shown.times if time > decision.at_ms - DAY_MS]
+        shown.times = [*lately, decision.at_ms][-MAX_TIMES:]
+        shown.total += 1
+        self.shown[decision.cid] = shown
+        if len(self.shown) > campaigns:
+            del self.shown[next(iter(self.shown))]
+
+    def find(self, number: int) -> Decision | None:
+        """The decision of a number, if it is still kept."""
+        return next((decision for decision in self.decisions if decision.number == number), None)
+
+    def rest(self, cid: str, until_ms: int) -> None:
+        """Let a campaign rest, in place."""
+        shown = self.shown.get(cid)
+        if shown is not None:
+            shown.rests_until_ms = max(shown.rests_until_ms, until_ms)
+
+    def expire(self, now_ms: int, credit_ms: int) -> list[Decision]:
+        """Let go of decisions whose time is over, in place.
+
+        Parameters
+        ----------
+        credit_ms
+            How long after an ad was decided for, seen or clicked something may still come of it.
+
+        Returns
+        -------
+        list of Decision
+            Those that go.
+        """
+        kept, gone = list[Decision](), list[Decision]()
+        for decision in self.decisions:
+            if decision.seen_ms or decision.clicked_ms or now_ms < decision.expires_ms:
+                last_ms = max(decision.at_ms, decision.seen_ms, decision.clicked_ms)
+                (kept if now_ms <= last_ms + credit_ms else gone).append(decision)
+            else:
+                gone.append(decision)
+                self._forgive(decision)
+        self.decisions = kept
+        return gone
+
+    def _forgive(self, decision: Decision) -> None:
+        """Take back from the caps what was never seen."""
+        shown = self.shown.get(decision.cid)
+        if shown is not None:
+            shown.total = max(0, shown.total - 1)
+            if decision.at_ms in shown.times:
+                shown.times.remove(decision.at_ms)
+
+
+def _since(times: list[int], begin_ms: int) -> int:
+    return sum(1 for time in times if time > begin_ms)

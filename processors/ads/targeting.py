@@ -1,0 +1,167 @@
+"""Who and which moments a campaign is for, of many opportunities at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+
+from processors.ads.book import PLACES, CampaignBook
+from processors.ads.campaign import Audience, Campaign, Dayparts
+from processors.ads.codes import NoBid
+from processors.profile import Profile
+from processors.sources.base import Flags, Ints
+
+_DAY_MS = 86_400_000
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Opportunity(msgspec.Struct, frozen=True):
+    """A moment at which an ad could be shown.
+
+    Parameters
+    ----------
+    decision_id
+        What the decision is going to be called; chance is drawn from it.
+    user_id, profile
+        Who is there, the event of the moment folded in.
+    at_ms
+        When, milliseconds since the epoch.
+    placement
+        Where on the page.
+    places
+        The values of :data:`processors.ads.book.PLACES` that are known.
+    floor
+        The least price for one showing, in the currency of the ads.
+    request_id
+        Of who asked, if somebody did.
+    """
+
+    decision_id: str
+    user_id: str
+    profile: Profile
+    at_ms: int
+    placement: str
+    places: dict[str, str]
+    floor: float = 0.0
+    request_id: str | None = None
+
+
+def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints:
+    """What keeps each campaign from each opportunity: a :class:`NoBid` or 0, shape (opportunities, campaigns).
+
+    Complexity: a few operations over the matrix; a loop over the campaigns that look at more than places.
+    """
+    columns = book.columns
+    removed = np.zeros((len(opportunities), len(columns.cids)), np.int64)
+    now = np.array([opportunity.at_ms for opportunity in opportunities], np.float64)[:, None]
+    runs = (now >= columns.begins) & (now < columns.ends) & ~columns.paused
+    _mark(removed, ~runs, NoBid.NOT_RUNNING)
+    _mark(removed, ~_in_place(opportunities, book), NoBid.NOT_MEANT)
+    for number, view in enumerate(columns.views):
+        for code, those in _checks(view.campaign, opportunities):
+            _mark(removed[:, number], those, code)
+    # Last, so that what a campaign could have taken part in is known when it has nothing left, too.
+    _mark(removed, columns.spent | (now < columns.day_spent_until), NoBid.NO_BUDGET)
+    return removed
+
+
+def _mark(removed: Ints, those: Flags, code: NoBid) -> None:
+    removed[those & (removed == 0)] = code
+
+
+def _in_place(opportunities: Sequence[Opportunity], book: CampaignBook) -> Flags:
+    agreed = np.ones((len(opportunities), len(book)), np.bool_)
+    for place in PLACES:
+        agreed &= np.array([book.meant(place, opportunity.places.get(place)) for opportunity in opportunities])
+    return agreed
+
+
+def _checks(campaign: Campaign, opportunities: Sequence[Opportunity]) -> Iterator[tuple[NoBid, Flags]]:
+    """What is wrong with which opportunities, for a campaign that looks at more than places."""
+    if _looks_at_people(campaign.target):
+        agreed = [_agrees(campaign.target, found, every=True) for found in opportunities]
+        yield NoBid.NOT_MEANT, ~np.array(agreed, np.bool_)
+    if _looks_at_people(campaign.exclude):
+        yield NoBid.EXCLUDED, np.array([_agrees(campaign.exclude, found, every=False) for found in opportunities])
+    if campaign.exclude_purchasers:
+        promoted = {creative.item_id for creative in campaign.creatives if creative.item_id}
+        yield NoBid.EXCLUDED, np.array([_has_bought(found.profile, promoted) for found in opportunities])
+    if campaign.dayparts.hours or campaign.dayparts.days:
+        yield NoBid.OTHER_HOURS, np.array([not in_daypart(campaign.dayparts, found.at_ms) for found in opportunities])
+
+
+_NOBODY = Audience()
+_OF_PEOPLE = (
+    "interests",
+    "visitors",
+    "seen_within_days",
+    "events_at_least",
+    "spent_at_least",
+    "viewed_categories",
+    "viewed_items",
+)
+
+
+def _looks_at_people(audience: Audience) -> bool:
+    return any(getattr(audience, field) != getattr(_NOBODY, field) for field in _OF_PEOPLE)
+
+
+def _agrees(audience: Audience, found: Opportunity, every: bool) -> bool:
+    """Whether every field given agrees to a user, or any of them does."""
+    answers = _answers(audience, found)
+    return all(answers) if every else any(answers)
+
+
+def _answers(audience: Audience, found: Opportunity) -> Iterator[bool]:
+    profile = found.profile
+    if audience.interests:
+        yield any(share_of(profile, interest.name) >= interest.at_least for interest in audience.interests)
+    if audience.visitors is not None:
+        yield (profile.sessions > 1) == (audience.visitors == "returning")
+    if audience.seen_within_days is not None:
+        yield profile.recency_ms(found.at_ms) <= audience.seen_within_days * _DAY_MS
+    if audience.events_at_least is not None:
+        yield profile.events >= audience.events_at_least
+    if audience.spent_at_least is not None:
+        yield profile.spent >= audience.spent_at_least
+    if audience.viewed_categories:
+        yield any(name in profile.categories for name in audience.viewed_categories)
+    if audience.viewed_items:
+        yield any(item in profile.item_ids for item in audience.viewed_items)
+
+
+def share_of(profile: Profile, name: str) -> float:
+    """Share that a category, or else a brand, takes of a user's interests.
+
+    Examples
+    --------
+    >>> share_of(Profile(categories={"tents": 3.0, "lamps": 1.0}), "tents")
+    0.75
+    """
+    for weights in (profile.categories, profile.brands):
+        if name in weights:
+            return weights[name] / sum(weights.values())
+    return 0.0
+
+
+def _has_bought(profile: Profile, items: set[str]) -> bool:
+    bought = (item for item, action in zip(profile.item_ids, profile.item_actions, strict=True) if action == "purchase")
+    return any(item in items for item in bought)
+
+
+def in_daypart(dayparts: Dayparts, at_ms: int) -> bool:
+    """Whether a moment is in the hours and on the days, in their time zone.
+
+    Examples
+    --------
+    >>> evening = Dayparts(hours=(20, 21), timezone="Asia/Shanghai")
+    >>> in_daypart(evening, 1_700_000_000_000), in_daypart(evening, 1_700_049_600_000)
+    (False, True)
+    """
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(dayparts.timezone))
+    on_day = not dayparts.days or _WEEKDAYS[moment.weekday()] in dayparts.days
+    return on_day and (not dayparts.hours or moment.hour in dayparts.hours)

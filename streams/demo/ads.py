@@ -1,0 +1,145 @@
+"""The demo's ads: campaigns for some departments, shoppers who look and sometimes click, and what came of it.
+
+Whether a shopper clicks follows from the shopper's mind, as the simulator knows it: the chance to turn next to a
+product of the department that the ad is for. The rest is drawn from the decision's id, so that the same decisions get
+the same clicks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from random import Random
+from time import time
+from typing import Any, NoReturn
+
+import msgspec
+import numpy as np
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from processors.ads.campaign import CAMPAIGNS_TOPIC
+from processors.ads.messages import AdDecision
+from processors.events import IMPRESSIONS_TOPIC
+from processors.keys import partition_of
+from processors.simulator import Simulator
+from streams.demo.meters import Rate
+from streams.demo.snapshot import AdFigures, CampaignFigures
+
+CLICK_TOPIC = "events.click.v1"
+_DEPARTMENTS, _CREATIVES = 5, 3
+_BUDGET, _BID = 100.0, 1.0
+_TEMPTED = 0.5
+"""Chance that who was about to look at such a product clicks the ad for one."""
+
+_LATELY = 500
+
+
+class AdWatch:
+    """Knows the demo's campaigns, decides who clicks, and measures.
+
+    Parameters
+    ----------
+    simulator
+        Whose shoppers they are.
+    """
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        products = simulator.catalogue.products
+        sizes = Counter(product.category for product in products)
+        self._departments = sorted(name for name, _ in sizes.most_common(_DEPARTMENTS))
+        categories = np.array([product.category for product in products])
+        self._of = {name: np.flatnonzero(categories == name) for name in self._departments}
+        self.decided = self.filled = self.clicked = 0
+        self._rate = Rate()
+        self._spent: defaultdict[str, float] = defaultdict(float)
+        self._shown: Counter[str] = Counter()
+        self._clicks: Counter[str] = Counter()
+        self._chances: deque[tuple[float, float, float]] = deque(maxlen=_LATELY)
+        self._last = ""
+
+    def campaigns(self) -> dict[str, dict[str, Any]]:
+        """The campaigns by id: one per department, each with a few products."""
+        products = self._simulator.catalogue.products
+        found: dict[str, dict[str, Any]] = {}
+        for name in self._departments:
+            promoted = [products[at] for at in self._of[name][:_CREATIVES].tolist()]
+            found[f"demo-{name}"] = {
+                "advertiser": promoted[0].brand,
+                "bid": _BID,
+                "model": "cpc",
+                "budget": _BUDGET,
+                "pacing": "asap",
+                "frequency": {"per_hour": 60},
+                "creatives": [
+                    {
+                        "crid": product.item_id,
+                        "title": product.name,
+                        "landing_url": f"https://shop.example/{product.item_id}",
+                        "item_id": product.item_id,
+                        "category": name,
+                    }
+                    for product in promoted
+                ],
+            }
+        return found
+
+    def decision(self, decision: AdDecision, now_s: float) -> bool:
+        """Take note of a decision; whether its shopper is going to click."""
+        self.decided += 1
+        self._rate.add(now_s)
+        cid, crid = decision.cid, decision.crid
+        if cid is None or crid is None or cid.removeprefix("demo-") not in self._of:
+            return False
+        self.filled += 1
+        department = cid.removeprefix("demo-")
+        truth = self._simulator.affinity(decision.user_id)
+        chances = {name: _TEMPTED * float(truth[at].sum()) for name, at in self._of.items()}
+        self._chances.append((chances[department], float(np.mean(list(chances.values()))), max(chances.values())))
+        clicks = Random(decision.decision_id).random() < chances[department]
+        self._shown[cid] += 1
+        self._clicks[cid] += clicks
+        self.clicked += clicks
+        if clicks:
+            self._spent[cid] += decision.price or 0.0
+            reason = decision.reasons[0].text if decision.reasons else ""
+            self._last = f"{decision.user_id} clicked {decision.title}: {reason}"
+        return clicks
+
+    def snapshot(self, now_s: float) -> AdFigures:
+        """The figures of this moment."""
+        ours, chance, best = np.mean(self._chances, axis=0).tolist() if self._chances else (None,) * 3
+        campaigns = tuple(
+            CampaignFigures(cid, self._spent[cid], _BUDGET, self._shown[cid], self._clicks[cid])
+            for cid in (f"demo-{name}" for name in self._departments)
+        )
+        return AdFigures(self._rate.per_s(now_s), self.filled, self.clicked, ours, chance, best, campaigns, self._last)
+
+
+async def respond(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, watch: AdWatch, partitions: int) -> NoReturn:
+    """Publish the campaigns, then read decisions and do what the shoppers do about them, until cancelled.
+
+    The consumer is started and assigned.
+    """
+    encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(AdDecision).decode
+    for cid, fields in watch.campaigns().items():
+        partition = partition_of(cid, partitions)
+        await producer.send_and_wait(CAMPAIGNS_TOPIC, encode(fields), key=cid.encode(), partition=partition)
+    while True:
+        found = await consumer.getmany(timeout_ms=500)
+        for record in (record for records in found.values() for record in records):
+            decision = decode(record.value or b"")
+            clicks = watch.decision(decision, time())
+            if decision.cid is not None:
+                for topic, fields in _reactions(decision, clicks):
+                    await producer.send(topic, encode(fields), key=decision.user_id.encode())
+
+
+def _reactions(decision: AdDecision, clicks: bool) -> list[tuple[str, dict[str, Any]]]:
+    common = {
+        "user_id": decision.user_id,
+        "item_id": decision.item_id,
+        "timestamp": int(time() * 1000),
+        "decision_id": decision.decision_id,
+    }
+    seen = [(IMPRESSIONS_TOPIC, {**common, "event_id": f"seen-{decision.decision_id}"})]
+    return [*seen, *([(CLICK_TOPIC, {**common, "event_id": f"click-{decision.decision_id}"})] if clicks else [])]

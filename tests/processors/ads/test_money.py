@@ -1,0 +1,157 @@
+"""What is charged, when, how often, and never beyond the budget."""
+
+from typing import Any
+
+import pytest
+
+from tests.processors.ads.shop import Shop, campaign, creative
+
+
+def against(rival: float, **fields: Any) -> Shop:
+    """A campaign, and one that bids so much for a thousand showings."""
+    shop = Shop()
+    shop.put("c", campaign(**fields))
+    shop.put("rival", campaign(bid=rival))
+    return shop
+
+
+def test_the_winner_pays_what_it_had_to_beat() -> None:
+    shop = against(400.0)
+    assert shop.ask()["price"] == 0.4
+    alone = Shop(floor=0.25)
+    alone.put("c", campaign())
+    assert alone.ask()["price"] == 0.25
+
+
+def test_a_click_costs_what_makes_it_worth_as_much_as_the_next() -> None:
+    shop = against(10.0, model="cpc", bid=5.0)
+    decision = shop.ask()
+    assert decision["price"] == pytest.approx(0.01 / decision["p_click"], rel=1e-4)
+
+
+def test_floors_are_of_placements() -> None:
+    shop = Shop(floors={"top": 2.0})
+    shop.put("c", campaign())
+    assert (shop.ask()["nbr"], shop.ask(placement="side")["cid"]) == (509, "c")
+
+
+@pytest.mark.parametrize(
+    ("model", "charged"),
+    [("cpm", {"see": 1}), ("cpc", {"see": 0, "click": 1}), ("cpa", {"see": 0, "click": 0, "buy": 1})],
+)
+def test_only_what_is_paid_for_is_charged_and_once(model: str, charged: dict[str, int]) -> None:
+    shop = Shop(floor=0.01)
+    shop.put("c", campaign(model=model, bid=90.0))
+    decision = shop.ask()
+    for _ in range(2):
+        shop.see(decision)
+        assert shop.ledger().spent == pytest.approx(decision["price"] * charged["see"])
+    for _ in range(2):
+        shop.click(decision)
+        assert shop.ledger().spent == pytest.approx(decision["price"] * charged.get("click", 1))
+    for _ in range(2):
+        shop.send("events.purchase.v1", "u", decision_id=decision["decision_id"])
+        assert shop.ledger().spent == pytest.approx(decision["price"])
+    state = shop.ledger()
+    assert (state.shown, state.clicks, state.conversions) == (1, 1, 1)
+
+
+def test_a_click_that_comes_before_its_impression_says_that_it_was_seen() -> None:
+    shop = Shop(floor=0.5)
+    shop.put("c", campaign())
+    decision = shop.ask()
+    shop.click(decision)
+    shop.see(decision)
+    assert (shop.ledger().shown, shop.ledger().spent) == (1, 0.5)
+
+
+def test_impressions_are_inferred_or_explicit_never_both() -> None:
+    shop = Shop(impressions="inferred", floor=0.5)
+    shop.put("c", campaign())
+    decision = shop.ask()
+    assert shop.ledger().shown == 1
+    shop.see(decision)
+    assert (shop.ledger().shown, shop.ledger().spent) == (1, 0.5)
+
+
+@pytest.mark.parametrize(("after_ms", "counts"), [(1_800_000, True), (1_800_001, False)])
+def test_a_click_counts_within_its_window(after_ms: int, counts: bool) -> None:
+    shop = Shop()
+    shop.put("c", campaign())
+    decision = shop.ask()
+    shop.see(decision)
+    shop.click(decision, after_ms=after_ms)
+    assert shop.ledger().clicks == counts
+
+
+@pytest.mark.parametrize(
+    ("clicked", "after_ms", "counts"),
+    [
+        (False, 86_400_000, True),
+        (False, 86_400_001, False),
+        (True, 604_800_000, True),
+        (True, 604_800_001, False),
+    ],
+)
+def test_a_purchase_counts_within_its_window(clicked: bool, after_ms: int, counts: bool) -> None:
+    shop = Shop()
+    shop.put("c", campaign(creatives=[creative(item_id="tent")]))
+    decision = shop.ask()
+    shop.see(decision)
+    if clicked:
+        shop.click(decision)
+    shop.send("events.purchase.v1", "u", after_ms, item_id="tent")
+    assert shop.ledger().conversions == counts
+
+
+def test_without_an_id_the_last_ad_that_led_to_the_item_gets_the_credit() -> None:
+    shop = Shop()
+    shop.put("c", campaign(creatives=[creative(item_id="tent")]))
+    first, second = shop.ask(), shop.ask()
+    shop.see(first)
+    shop.see(second)
+    shop.send("events.click.v1", "u", item_id="boat")
+    shop.send("events.click.v1", "u", item_id="tent")
+    profile = shop.profile("u")
+    assert [bool(decision.clicked_ms) for decision in profile.ads.decisions] == [False, True]
+    assert shop.ledger().clicks == 1
+
+
+def test_somebody_elses_decision_is_nobodys() -> None:
+    shop = Shop()
+    shop.put("c", campaign())
+    decision = shop.ask("u")
+    shop.see({**decision, "user_id": "v"})
+    assert shop.ledger().shown == 0
+
+
+def test_a_refund_undoes_what_was_charged_for_a_purchase() -> None:
+    shop = Shop(floor=0.01)
+    shop.put("c", campaign(model="cpa", bid=90.0))
+    decision = shop.ask()
+    shop.send("events.purchase.v1", "u", decision_id=decision["decision_id"])
+    assert shop.ledger().spent > 0.0
+    for _ in range(2):
+        shop.send("events.purchase.v1", "u", decision_id=decision["decision_id"], action="refund")
+        assert shop.ledger().spent == 0.0
+
+
+def test_nothing_is_billed_beyond_the_budget_and_what_was_shown_too_much_is_counted() -> None:
+    shop = Shop(floor=1.0)
+    shop.put("c", campaign(budget=2.5))
+    decisions = [shop.ask(f"u{n}") for n in range(4)]
+    for decision in decisions:
+        shop.see(decision)
+    state = shop.ledger()
+    assert (state.spent, state.over) == (2.5, 1.5)
+    assert shop.ask("late")["nbr"] == 505
+
+
+def test_a_day_has_a_budget_of_its_own() -> None:
+    shop = Shop(floor=1.0)
+    shop.put("c", campaign(budget_daily=2.0))
+    for n in range(2):
+        shop.see(shop.ask(f"u{n}"))
+    assert shop.ask("u2")["nbr"] == 505
+    shop.now += 2 * 3_600_000
+    assert shop.ask("u4").get("cid") == "c"

@@ -1,0 +1,90 @@
+"""Campaigns from files to a running worker, and what an operator sees of them."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from processors.errors import NearstreamError
+from streams.campaigns import read_file
+from streams.cli import app
+from tests.processors.ads.shop import campaign
+from tests.support import WorkerProcess, fresh_settings
+
+TABLE = """
+["spring/tents"]
+advertiser = "Aster"
+bid = 4.0
+budget = 500.0
+starts_at = 2024-01-01T00:00:00Z
+[["spring/tents".creatives]]
+crid = "a"
+title = "Tents for spring"
+landing_url = "https://shop.example/tents"
+"""
+
+
+def test_a_table_and_a_line_say_the_same(tmp_path: Path) -> None:
+    table, lines = tmp_path / "a.toml", tmp_path / "a.jsonl"
+    table.write_text(TABLE)
+    (cid, raw), *_ = read_file(table, "EUR").items()
+    lines.write_text(json.dumps({"cid": cid, **json.loads(raw)}) + "\n\n")
+    assert read_file(lines, "EUR") == {"spring/tents": raw}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.toml", "", "no campaign in it"),
+        ("a.toml", "x = 1", "x is no table"),
+        ("a.toml", "x = ", "a.toml: "),
+        ("a.toml", TABLE.replace("500.0", "-1"), "[spring/tents]: value: "),
+        ("a.toml", 'currency = "USD"\n', "currency is no table"),
+        ("a.jsonl", "{", "line 1: "),
+        ("a.jsonl", json.dumps(campaign()), "line 1: cid: None"),
+        ("a.jsonl", json.dumps({"cid": "c", **campaign(currency="USD")}), "expected EUR (users.ads.currency)"),
+        ("a.jsonl", "\n".join([json.dumps({"cid": "c", **campaign()})] * 2), "line 2: 'c' is in the file twice"),
+    ],
+)
+def test_a_file_that_makes_no_sense_says_where(tmp_path: Path, name: str, text: str, said: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(NearstreamError) as caught:
+        read_file(file, "EUR")
+    assert said in str(caught.value)
+
+
+@pytest.mark.kafka
+def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: Path) -> None:
+    settings = fresh_settings(kafka, tmp_path / "state")
+    file = tmp_path / "spring.toml"
+    file.write_text(TABLE)
+
+    def run(*args: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, ["--brokers", kafka, "campaigns", *args])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    def listed(wanted: str, seconds: float = 30) -> str:
+        deadline = time.monotonic() + seconds
+        while wanted not in (shown := run("list")):
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.3)
+        return shown
+
+    with WorkerProcess(settings, tmp_path / "worker.log") as worker:
+        worker.wait_ready()
+        assert "no campaign is known" in run("list")
+        assert "loaded 1: spring/tents" in run("load", str(file))
+        assert "500.00" in listed("spring/tents")
+        assert json.loads(run("list", "--json"))["budget"] == 500.0
+        run("pause", "spring/tents")
+        listed("paused")
+        run("pause", "spring/tents", "--off")
+        listed("0.100")
+        assert "there are: spring/tents" in run("pause", "nothing", code=1)
+        run("withdraw", "spring/tents")
+        listed("no campaign is known")
+        assert worker.stop() == 0
