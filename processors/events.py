@@ -23,6 +23,9 @@ FORWARDED_TOPIC = "internal.events"
 ACTION_WEIGHTS = {"view": 1.0, "click": 2.0, "fav": 3.0, "cart": 4.0, "purchase": 6.0}
 """How strongly an action speaks for an interest, relative to a look."""
 
+DISMISSED, REFUNDED = "dismiss", "refund"
+"""Actions that take something back: of an ad the user's, of a purchase the shop's."""
+
 DEFAULT_ACTIONS: dict[EventKind, str] = {"browse": "view", "click": "click", "purchase": "purchase"}
 
 

@@ -13,7 +13,7 @@ from processors.ads.history import AdHistory
 from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.contexts import remember
 from processors.decay import growth, landmark_at, rebase
-from processors.events import ACTION_WEIGHTS, Event
+from processors.events import ACTION_WEIGHTS, REFUNDED, Event
 from processors.impressions import Impression
 from processors.keys import FingerprintRing, fingerprint
 from processors.showings import Showings
@@ -171,8 +171,10 @@ class ProfileKeeper:
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
         profile.last_seen = max(profile.last_seen, event.time_ms)
         if event.kind == "purchase":
-            profile.purchases += 1
-            profile.spent += (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
+            sign = -1 if event.action == REFUNDED else 1
+            paid = (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
+            profile.purchases = max(0, profile.purchases + sign)
+            profile.spent = max(0.0, profile.spent + sign * paid)
         return Learned(preceding=preceding)
 
     def see(self, profile: Profile, impression: Impression) -> bool:

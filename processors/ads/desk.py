@@ -22,14 +22,11 @@ from processors.ads.history import Decision
 from processors.ads.messages import AdDecision, LoggedDecision, message_of
 from processors.ads.targeting import Opportunity
 from processors.dead_letters import Origin
-from processors.events import Event
+from processors.events import DISMISSED, REFUNDED, Event
 from processors.impressions import Impression
 from processors.item_index import ItemIndex
 from processors.keys import fingerprint
 from processors.profile import Profile
-
-DISMISSED, REFUNDED = "dismiss", "refund"
-"""Actions that take an ad back: the user's, and the shop's."""
 
 
 class Decides(Protocol):

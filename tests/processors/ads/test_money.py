@@ -155,3 +155,10 @@ def test_a_day_has_a_budget_of_its_own() -> None:
     assert shop.ask("u2")["nbr"] == 505
     shop.now += 2 * 3_600_000
     assert shop.ask("u4").get("cid") == "c"
+
+
+def test_a_refund_is_taken_from_what_the_user_has_spent() -> None:
+    shop = Shop()
+    shop.send("events.purchase.v1", "u", price=30.0, quantity=2)
+    shop.send("events.purchase.v1", "u", price=30.0, action="refund")
+    assert (shop.profile("u").spent, shop.profile("u").purchases) == (30.0, 0)
