@@ -39,8 +39,8 @@ MAX_EXAMPLES = 256
 CLICK_BYTES = MAX_EXAMPLES * (MAX_FEATURES * 3 + 8)
 """Of examples in a message, at most."""
 
-FIRST_LOGIT = -3.0
-"""What is expected before anything is known: one click in twenty impressions."""
+FIRST_LOGIT = -2.0
+"""What is expected before anything is known: one click in eight impressions."""
 
 _MASK = np.uint64((1 << BITS) - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -136,7 +136,7 @@ class ClickTable:
     --------
     >>> table = ClickTable()
     >>> table.probability(np.array([[1, 2, 3]])).round(3).tolist()
-    [0.047]
+    [0.119]
     """
 
     def __init__(self, settings: ClickModelSettings | None = None) -> None:

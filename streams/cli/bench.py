@@ -128,6 +128,17 @@ def ranking(
 
 
 @app.command()
+def clicks(
+    data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Avazu's or Criteo's log.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Log loss and calibration of the click model on a click log. No broker needed."""
+    from bench.clicks import run_clicks
+
+    _say(run_clicks(data), as_json)
+
+
+@app.command()
 def peers(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
     events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,

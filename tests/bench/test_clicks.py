@@ -1,0 +1,40 @@
+"""The benchmark of the click model finds what there is to learn, and refuses what is no log."""
+
+import gzip
+import random
+from pathlib import Path
+
+import pytest
+
+from bench.clicks import run_clicks
+from processors.errors import NearstreamError
+
+
+def test_what_decides_a_click_is_learned(tmp_path: Path) -> None:
+    draw = random.Random(3)
+    lines = ["id,click,hour,site"]
+    for n in range(3000):
+        site = draw.choice("abcd")
+        lines.append(f"{n},{int(draw.random() < (0.6 if site == 'a' else 0.1))},14102100,{site}")
+    file = tmp_path / "log.csv.gz"
+    file.write_bytes(gzip.compress("\n".join(lines).encode()))
+    result = run_clicks(file)
+    assert (result.data, result.rows) == ("log.csv.gz", 3000)
+    assert result.normalised_entropy < 0.9
+    assert 0.9 < result.calibration < 1.1
+    assert len(result.deciles) == 10
+
+
+def test_lines_with_tabs_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "log.tsv"
+    numbers = "\t".join(["1", "", "300", *"0000000000"])
+    file.write_text("\n".join(f"{n % 2}\t{numbers}\tx{n % 2}\ty" for n in range(400)))
+    assert run_clicks(file).log_loss < 0.5
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "7\t1\n"])
+def test_what_is_no_log_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "log.csv"
+    file.write_text(text)
+    with pytest.raises(NearstreamError, match=r"log\.csv"):
+        run_clicks(file)
