@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from streams.allotment import settle
-from streams.cli import bench, campaigns, demo, doctor, evaluate, replay, send, tail, topics, why_not, worker
+from streams.cli import bench, campaigns, demo, doctor, evaluate, replay, send, tail, topics, why, why_not, worker
 from streams.cli.common import Commands, GlobalOptions
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
@@ -52,6 +52,7 @@ app.command("demo", rich_help_panel=_TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.command("send", rich_help_panel=_TRY, epilog=send.EXAMPLES)(send.send)
 app.command("replay", rich_help_panel=_TRY, epilog=replay.EXAMPLES)(replay.replay)
 app.command("tail", rich_help_panel=_LOOK, epilog=tail.EXAMPLES)(tail.tail)
+app.command("why", rich_help_panel=_LOOK, epilog=why.EXAMPLES)(why.why)
 app.command("why-not", rich_help_panel=_LOOK, epilog=why_not.EXAMPLES)(why_not.why_not)
 app.command("topics", rich_help_panel=_LOOK, epilog=topics.EXAMPLES)(topics.topics)
 app.command("doctor", rich_help_panel=_LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)

@@ -3,15 +3,17 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from processors.errors import NearstreamError
+from processors.keys import partition_of
 from streams.campaigns import read_file
 from streams.cli import app
 from tests.processors.ads.shop import campaign
-from tests.support import WorkerProcess, fresh_settings
+from tests.support import WorkerProcess, event, fresh_settings, produce_batch, read_topic
 
 TABLE = """
 ["spring/tents"]
@@ -56,6 +58,15 @@ def test_a_file_that_makes_no_sense_says_where(tmp_path: Path, name: str, text: 
     assert said in str(caught.value)
 
 
+def wait_for(kafka: str, topic: str, seconds: float = 30) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while not (found := [record for log in read_topic(kafka, topic) for record in log]):
+        assert time.monotonic() < deadline, f"nothing on {topic}"
+        time.sleep(0.3)
+    fields: dict[str, Any] = json.loads(found[-1].value)
+    return fields
+
+
 @pytest.mark.kafka
 def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path / "state")
@@ -85,6 +96,19 @@ def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: 
         run("pause", "spring/tents", "--off")
         listed("0.100")
         assert "there are: spring/tents" in run("pause", "nothing", code=1)
+        at = int(time.time() * 1000)
+        shown = event("w1", "ada", "tent", at, context={"placement": "top"})
+        partition = partition_of("ada", settings.topics.partitions)
+        produce_batch(kafka, "events.browse.v1", partition, [(b"ada", shown, ())])
+        produce_batch(kafka, "events.browse.v1", partition, [(b"ada", shown.replace(b"ew1", b"ew2"), ())])
+        decision = wait_for(kafka, "ad-decisions.v1")
+        why = CliRunner().invoke(app, ["--brokers", kafka, "why", decision["decision_id"]])
+        assert "ada at top" in why.output
+        slate = wait_for(kafka, "recommendations.v1")
+        why = CliRunner().invoke(app, ["--brokers", kafka, "why", slate["recommendation_id"], "--json"])
+        assert json.loads(why.output) == slate
+        for unknown in ("nonsense", "events.browse.v1/0/999999/ad"):
+            assert CliRunner().invoke(app, ["--brokers", kafka, "why", unknown]).exit_code == 1
         run("withdraw", "spring/tents")
         listed("no campaign is known")
         assert worker.stop() == 0
