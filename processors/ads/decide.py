@@ -11,6 +11,7 @@ W. Vickrey, "Counterspeculation, auctions, and competitive sealed tenders", Jour
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,7 @@ from processors.ads.codes import NoBid
 from processors.ads.targeting import Opportunity, removed_by, share_of
 from processors.bounds import Entries, Milliseconds, Share
 from processors.exploration import uniform
+from processors.profile import Profile
 from processors.runs import run_begins
 from processors.sources.base import Floats, Ints
 
@@ -195,8 +197,7 @@ class Decider:
         creatives = columns.creatives
         moments = np.array([_moment(found) for found in opportunities], np.uint64)
         fits = np.array(
-            [[round(8 * share_of(found.profile, name)) for name in creatives.categories] for found in opportunities],
-            np.int64,
+            [[_fit(found.profile, name) for name in creatives.categories] for found in opportunities], np.int64
         ).reshape(len(opportunities), len(creatives.categories))
         category = creatives.category[at]
         known = np.where(category >= 0, fits[rows, np.maximum(category, 0)], -1) if fits.size else category
@@ -318,7 +319,7 @@ _NO_BIDS = _Bids(
 )
 _UNLIMITED = Frequency()
 _TIRED = 8
-_FITS = np.array([hashed(f"fits:{eighths}") for eighths in range(-1, 9)], np.uint64)
+_FITS = np.array([hashed(f"fits:{halves}") for halves in range(-1, 9)], np.uint64)
 _TIRES = np.array([hashed(f"tired:{times}") for times in range(_TIRED + 1)], np.uint64)
 
 
@@ -338,6 +339,18 @@ def _moment(found: Opportunity) -> list[int]:
         f"last:{last}",
     )
     return [hashed(text) for text in texts]
+
+
+def _fit(profile: Profile, category: str) -> int:
+    """How much of a user's interests a category takes, by its logarithm: 0 for nothing, 8 for all, one less for half.
+
+    Examples
+    --------
+    >>> [_fit(Profile(categories={"tents": 3.0, "lamps": 1.0}), name) for name in ("tents", "lamps", "boats")]
+    [8, 6, 0]
+    """
+    share = share_of(profile, category)
+    return max(1, round(8 + math.log2(share))) if share > 0.0 else 0
 
 
 def _furthest(codes: Ints) -> NoBid:

@@ -138,6 +138,20 @@ def clicks(
     _say(run_clicks(data), as_json)
 
 
+@app.command("ads-baskets")
+def ads_baskets(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="With the three files.")
+    ],
+    requests: Annotated[int, typer.Option(min=0, help="Only so many requests; 0: all.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Click-through rate of the ad desk where every reward is known. No broker needed."""
+    from bench.ads_baskets import run_baskets
+
+    _say(run_baskets(folder, requests or None), as_json)
+
+
 @app.command()
 def peers(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.ads_baskets import run_baskets
 from bench.clicks import run_clicks
 from processors.errors import NearstreamError
 
@@ -38,3 +39,24 @@ def test_what_is_no_log_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(NearstreamError, match=r"log\.csv"):
         run_clicks(file)
+
+
+def test_ads_for_baskets_are_better_than_chance(tmp_path: Path) -> None:
+    draw = random.Random(5)
+    arms = ["MILK", "BREAD", "TEA"]
+    (tmp_path / "arms.csv").write_text("\n".join(["arm", *arms]))
+    requests = ["request_id,timestamp,user_id,clicked_arms"]
+    events = ["request_id,user_id,item_id,event_type,timestamp,price,category"]
+    for n in range(400):
+        user, time_s = n % 9, 1_483_277_315 + 9000 * n
+        wanted = [arm for at, arm in enumerate(arms) if draw.random() < (0.8 if user % 3 == at else 0.05)]
+        requests.append(f"{n},{time_s},{user},{';'.join(wanted)}")
+        events += [f"{n},{user},{arm}-1,purchase,{time_s},1.5,{arm}" for arm in wanted]
+    for name, rows in (("baskets", requests), ("basket_events", events)):
+        (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
+    result = run_baskets(tmp_path)
+    assert (result.requests, result.arms) == (400, 3)
+    assert result.ctr_last_half > 1.4 * result.uniform
+    assert run_baskets(tmp_path).ctr == result.ctr, "chance is drawn from the ids"
+    with pytest.raises(NearstreamError, match=r"baskets\.csv\.gz is missing"):
+        run_baskets(tmp_path / "nothing")

@@ -1,0 +1,154 @@
+"""``nearstream bench ads-baskets``: which ad to show, where it is known of every ad whether it would have been clicked.
+
+Requests come from households that begin a basket. An ad for a department is clicked if the basket is going to hold
+something of it, so the click-through rate of any policy is exact. The policy is the ad desk as the users plane runs it:
+one campaign per department, all with the same bid for a click, and it learns from the answer to its own choice, and
+from what is bought then.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from time import process_time
+
+import msgspec
+import numpy as np
+
+from processors.ads.book import CampaignView
+from processors.ads.campaign import Campaign, Creative
+from processors.ads.decide import AdSettings
+from processors.ads.desk import AdDesk
+from processors.ads.targeting import Opportunity
+from processors.errors import NearstreamError
+from processors.events import Event
+from processors.item_index import ItemIndex
+from processors.profile import Profile, ProfileKeeper, ProfileSettings
+
+_PLACEMENT = "basket"
+_HOUSEHOLDS = ProfileSettings(interests=60, interest_half_life_ms=180 * 86_400_000)
+"""Groceries: what a household buys is the same for years."""
+
+
+class BasketsResult(msgspec.Struct):
+    """Result, one JSON line: click-through rates of the policy, of drawing by chance, and of the best single ad."""
+
+    requests: int
+    arms: int
+    ctr: float
+    ctr_last_half: float
+    uniform: float
+    best_fixed: float
+    us_per_request: float
+
+
+class _Request(msgspec.Struct):
+    number: str
+    time_ms: int
+    user: str
+    clicked: frozenset[str]
+
+
+def run_baskets(folder: Path, requests: int | None = None) -> BasketsResult:
+    """Decide for every request, in order.
+
+    Parameters
+    ----------
+    folder
+        With ``baskets.csv.gz``, ``basket_events.csv.gz`` and ``arms.csv``.
+    requests
+        Only so many.
+
+    Raises
+    ------
+    NearstreamError
+        If a file is missing.
+    """
+    for name in ("baskets.csv.gz", "basket_events.csv.gz", "arms.csv"):
+        if not (folder / name).is_file():
+            raise NearstreamError(f"{folder / name} is missing")
+    arms = [row["arm"] for row in _rows(folder / "arms.csv")]
+    todo = list(_requests(folder))[:requests]
+    shop, bought = _Shop(arms), _bought(folder)
+    begun = process_time()
+    rewards = np.array([shop.serve(request, bought.get(request.number, [])) for request in todo], np.float64)
+    taken = process_time() - begun
+    known = np.array([[arm in request.clicked for arm in arms] for request in todo], np.float64)
+    return BasketsResult(
+        requests=len(todo),
+        arms=len(arms),
+        ctr=round(float(rewards.mean()), 4),
+        ctr_last_half=round(float(rewards[len(rewards) // 2 :].mean()), 4),
+        uniform=round(float(known.mean()), 4),
+        best_fixed=round(float(known.mean(axis=0).max()), 4),
+        us_per_request=round(taken / len(todo) * 1e6, 1),
+    )
+
+
+class _Shop:
+    """The ad desk and what it needs, without anything that costs and does not count here."""
+
+    def __init__(self, arms: list[str]) -> None:
+        self._desk = AdDesk(AdSettings(impressions="inferred", log_losers=0.0), ItemIndex(), 1)
+        self._keeper, self._profiles = ProfileKeeper(_HOUSEHOLDS), dict[str, Profile]()
+        for arm in arms:
+            creative = Creative("a", arm, "https://shop.example/", category=arm)
+            campaign = Campaign("shop", (creative,), 1.0, 1e6, model="cpc")
+            self._desk.book.apply(arm, CampaignView(campaign, left=1e6, left_today=1e6))
+
+    def serve(self, request: _Request, events: list[Event]) -> bool:
+        """Show an ad, learn from the answer and from the basket; whether it was clicked."""
+        profile = self._profiles.setdefault(request.user, Profile())
+        step = self._desk.begin()
+        found = Opportunity(
+            f"{request.number}/ad", request.user, profile, request.time_ms, _PLACEMENT, {"placement": _PLACEMENT}
+        )
+        ((told, _),) = self._desk.decide([found], step)
+        clicked = told.cid in request.clicked
+        if clicked:
+            click = Event(
+                event_id=f"click {request.number}",
+                user_id=request.user,
+                item_id="ad",
+                time_ms=request.time_ms,
+                kind="click",
+                action="click",
+                decision_id=told.decision_id,
+            )
+            self._desk.react(profile, click, step)
+        for example in step.examples:
+            expected = float(self._desk.clicks.probability(np.array([example.features]))[0])
+            self._desk.clicks.learn(example.features, -1.0 if example.clicked else expected)
+        for event in events:
+            self._keeper.learn(profile, event)
+        return clicked
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        yield from csv.DictReader(lines)
+
+
+def _requests(folder: Path) -> Iterator[_Request]:
+    for row in _rows(folder / "baskets.csv.gz"):
+        clicked = frozenset(filter(None, row["clicked_arms"].split(";")))
+        yield _Request(row["request_id"], int(row["timestamp"]) * 1000, row["user_id"], clicked)
+
+
+def _bought(folder: Path) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for n, row in enumerate(_rows(folder / "basket_events.csv.gz")):
+        event = Event(
+            event_id=f"bought {n}",
+            user_id=row["user_id"],
+            item_id=row["item_id"],
+            time_ms=int(row["timestamp"]) * 1000,
+            kind="purchase",
+            action="purchase",
+            price=float(row["price"] or 0.0),
+            category=row["category"] or None,
+        )
+        found.setdefault(row["request_id"], []).append(event)
+    return found
