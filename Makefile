@@ -34,7 +34,7 @@ demo: setup ## start an embedded broker, a worker and simulated shoppers, and wa
 	$(BIN)/nearstream demo $(ARGS)
 
 test: setup ## run all tests with coverage (ARGS="-k name", ARGS=tests/test_broker.py, ...)
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --cov --cov-report=term $(ARGS)
 
 lint: setup ## check format, lint, types and the import contracts
 	$(BIN)/ruff format --check .

@@ -63,10 +63,14 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that need Kafka, and say which stay in one process: all of these, and else those of a file."""
     for item in items:
         if {"kafka", "kafka_tools"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
+        together = "kafka" if item.get_closest_marker("kafka") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,6 +24,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from processors.bounds import PositiveRate
 from processors.keys import fingerprint
 from processors.sources.base import Floats, Ints
 
@@ -60,8 +61,8 @@ class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         What sums of squared gradients start from.
     """
 
-    learning_rate: float = 0.05
-    first_square: float = 0.1
+    learning_rate: PositiveRate = 0.05
+    first_square: PositiveRate = 0.1
 
 
 class ClickExample(msgspec.Struct, array_like=True, frozen=True):

@@ -14,23 +14,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
 from processors.ads.book import CampaignBook, Columns
-from processors.ads.campaign import Campaign, Creative, Frequency
+from processors.ads.campaign import MAX_AMOUNT, Campaign, Creative, Frequency
 from processors.ads.click_model import ClickTable, Hashes, crossed, hashed, sigmoid
 from processors.ads.codes import NoBid
 from processors.ads.targeting import Opportunity, removed_by, share_of
 from processors.bounds import Entries, Milliseconds, Share
+from processors.events import EventKind
 from processors.exploration import uniform
 from processors.profile import Profile
 from processors.runs import run_begins
 from processors.sources.base import Floats, Ints
 
 _DRAWS = 32
+
+
+Floor = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
 
 
 class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,10 +63,10 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Share of the decisions whose log has every campaign, and not only the one that won.
     """
 
-    currency: str = "EUR"
-    floor: float = 0.0
-    floors: dict[str, float] = msgspec.field(default_factory=dict)
-    on: tuple[str, ...] = ("browse",)
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
+    floor: Floor = 0.0
+    floors: dict[str, Floor] = msgspec.field(default_factory=dict)
+    on: tuple[EventKind, ...] = ("browse",)
     expires_ms: Milliseconds = 600_000
     impressions: Literal["explicit", "inferred"] = "explicit"
     click_credit_ms: Milliseconds = 1_800_000
