@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates, Gatherer
-from processors.events import IMPRESSIONS_TOPIC
+from processors.events import ITEM_TOPICS
 from processors.features import features_of
 from processors.item_index import ItemIndex
 from processors.model_state import ModelsSettings
@@ -156,7 +156,7 @@ def run_ablation(data: Path, events: int | None = None) -> AblationResult:
     study = _Study(Settings())
     started = process_time()
     for event in read_events(data, events):
-        if event.topic != IMPRESSIONS_TOPIC:
+        if event.topic in ITEM_TOPICS:
             study.take(event)
     return study.result(data.name, round(process_time() - started, 1))
 

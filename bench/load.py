@@ -10,7 +10,7 @@ from typing import NamedTuple
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC
+from processors.events import EVENT_TOPICS, ITEM_TOPICS
 from processors.keys import partition_of
 from processors.simulator import SimulatedEvent, Simulator, build_catalogue
 from streams.clients import client_arguments
@@ -45,7 +45,7 @@ class Load(NamedTuple):
     @property
     def items(self) -> int:
         """Distinct items."""
-        return len({orjson.loads(e.value)["item_id"] for e in self.events if e.topic != IMPRESSIONS_TOPIC})
+        return len({orjson.loads(e.value)["item_id"] for e in self.events if e.topic in ITEM_TOPICS})
 
 
 def simulate(

@@ -14,7 +14,7 @@ import msgspec
 
 from bench.peer_models import PEERS, Peer
 from processors.evaluation import Prequential
-from processors.events import IMPRESSIONS_TOPIC
+from processors.events import ITEM_TOPICS
 from streams.evaluate import System
 from streams.eventfile import FileEvent, read_events
 from streams.settings import Settings
@@ -60,7 +60,7 @@ def run_peers(data: Path, events: int | None = None, every: int = 5) -> PeersRes
     every
         Each so many events one is judged.
     """
-    stream = [event for event in read_events(data, events) if event.topic != IMPRESSIONS_TOPIC]
+    stream = [event for event in read_events(data, events) if event.topic in ITEM_TOPICS]
     contest = _Contest(Settings())
     for number, event in enumerate(stream):
         if number and number * REFITS // len(stream) > (number - 1) * REFITS // len(stream):

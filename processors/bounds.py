@@ -22,6 +22,9 @@ Entries = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 EntriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 """The same, or none."""
 
+SeriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100)]
+"""Series of metrics that have an id in a label, or none."""
+
 Reach = Annotated[int, msgspec.Meta(ge=0, le=256)]
 """Items of a user, or neighbours of an item, that a candidate source goes through."""
 

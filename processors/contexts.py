@@ -11,7 +11,7 @@ from collections.abc import Container, Mapping, Sequence
 import msgspec
 
 from processors.bounds import Listed, Positive
-from processors.events import Event
+from processors.events import Context, Event
 from processors.json_objects import MAX_ID_CHARACTERS
 from processors.place_sets import PLACE_FIELDS
 
@@ -200,21 +200,18 @@ def names_of(context: Mapping[str, str]) -> list[str]:
     return [f"{field}:{context[field]}" for field in FIELDS if field in context]
 
 
-def remember(known: dict[str, str], event: Event) -> None:
-    """Take over what an event says of its user's circumstances, in place.
+def remember(known: dict[str, str], context: Context | None, channel: str | None = None) -> None:
+    """Take over what is said of a user's circumstances, in place.
 
     Who is in another country is no longer in the region and the city known before.
 
     Examples
     --------
-    >>> from processors.events import Context
     >>> known = {"country": "DE", "region": "Bayern", "city": "Ulm", "device": "phone"}
-    >>> told = {"event_id": "e", "user_id": "u", "item_id": "i", "time_ms": 1, "kind": "click", "action": "click"}
-    >>> remember(known, Event(**told, context=Context(country="FR")))
+    >>> remember(known, Context(country="FR"))
     >>> known
     {'device': 'phone', 'country': 'FR'}
     """
-    context = event.context
     if context is not None:
         for at, name in enumerate(PLACE_FIELDS):
             value = getattr(context, name)
@@ -223,12 +220,12 @@ def remember(known: dict[str, str], event: Event) -> None:
                     known.pop(narrower, None)
                 if len(value) <= _VALUE_CHARACTERS:  # cut, it could pass for another place that limits speak of
                     known[name] = value
-        for name in ("device", "page"):
+        for name in ("device", "page", "time_zone"):
             value = getattr(context, name)
             if value:
                 known[name] = value[:_VALUE_CHARACTERS]
-    if event.channel:
-        known["channel"] = event.channel[:_VALUE_CHARACTERS]
+    if channel:
+        known["channel"] = channel[:_VALUE_CHARACTERS]
 
 
 def chosen_in(
@@ -248,7 +245,7 @@ def chosen_in(
         tells = before or event.context is not None or event.channel
         if tells and event.item_id not in touched:
             known = dict(before)
-            remember(known, event)
+            remember(known, event.context, event.channel)
             names = names_of(known)
             contexts += names
             items += [event.item_id] * len(names)

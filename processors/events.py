@@ -7,16 +7,22 @@ import msgspec
 EventKind = Literal["browse", "click", "purchase"]
 """Kinds of events that touch an item."""
 
-IMPRESSIONS_TOPIC = "events.impression.v1"
+RecordKind = EventKind | Literal["impression", "request"]
+"""Kinds of what apps send."""
 
-EVENT_TOPICS: dict[str, EventKind | Literal["impression"]] = {
+IMPRESSIONS_TOPIC = "events.impression.v1"
+REQUESTS_TOPIC = "ads.requests.v1"
+
+ITEM_TOPICS: dict[str, EventKind] = {
     "events.browse.v1": "browse",
     "events.click.v1": "click",
     "events.purchase.v1": "purchase",
-    IMPRESSIONS_TOPIC: "impression",
 }
-"""The topic says the kind of an event; its JSON does not. An impression is of another shape than the rest
-(:mod:`processors.impressions`)."""
+"""Topics of the events that touch an item. The topic says the kind of an event; its JSON does not."""
+
+EVENT_TOPICS: dict[str, RecordKind] = {**ITEM_TOPICS, IMPRESSIONS_TOPIC: "impression", REQUESTS_TOPIC: "request"}
+"""All that apps send of users, by topic. Impressions (:mod:`processors.impressions`) and requests
+(:mod:`processors.ads.request`) are of other shapes than the rest."""
 
 FORWARDED_TOPIC = "internal.events"
 
@@ -24,7 +30,8 @@ ACTION_WEIGHTS = {"view": 1.0, "click": 2.0, "fav": 3.0, "cart": 4.0, "purchase"
 """How strongly an action speaks for an interest, relative to a look."""
 
 DISMISSED, REFUNDED = "dismiss", "refund"
-"""Actions that take something back: of an ad the user's, of a purchase the shop's."""
+TAKES_BACK = frozenset((DISMISSED, REFUNDED))
+"""Actions that speak against something: an ad that is not wanted, a purchase that is undone."""
 
 DEFAULT_ACTIONS: dict[EventKind, str] = {"browse": "view", "click": "click", "purchase": "purchase"}
 
@@ -84,7 +91,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Where an event happened. Everything is optional."""
+    """Where an event happened. Everything is optional; ``time_zone`` is an IANA name such as ``Europe/Berlin``."""
 
     page: str | None = None
     placement: str | None = None
@@ -93,6 +100,7 @@ class Context(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
     region: str | None = None
     city: str | None = None
     locale: str | None = None
+    time_zone: str | None = None
 
 
 class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -111,6 +119,8 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
         In ``currency``, finite and not negative.
     age
         The user's, in years, as declared.
+    purposes
+        What the user agreed to, such as ``target``; :obj:`None` if the event does not say.
     repairs
         ``field:what`` for each repair, in the order they were made.
     extra
@@ -135,5 +145,6 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
     recommendation_id: str | None = None
     decision_id: str | None = None
     anonymous_id: str | None = None
+    purposes: tuple[str, ...] | None = None
     repairs: tuple[str, ...] = ()
     extra: dict[str, Any] = msgspec.field(default_factory=dict)

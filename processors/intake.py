@@ -5,14 +5,15 @@ what needs no repair. Whatever it declines goes to the lenient one (:mod:`proces
 repair and every reason to refuse. For a message that both accept they give the same event.
 """
 
-from typing import Annotated, Literal, overload
+from typing import Annotated, overload
 
 import msgspec
 
+from processors.ads.request import AdRequest, read_request
 from processors.bounds import EpochMs
-from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
+from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
 from processors.impressions import Impression, ImpressionReader
-from processors.json_objects import Id, Moment, Refused
+from processors.json_objects import Id, Moment, Purposes, Refused
 from processors.lenient import MAX_AGE, IntakeSettings, check_time, is_tidy, read_leniently
 
 _Age = Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE)]
@@ -39,6 +40,7 @@ class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
     recommendation_id: Id | None = None
     decision_id: Id | None = None
     anonymous_id: Id | None = None
+    purposes: Purposes | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -79,13 +81,9 @@ class Intake:
     def read(self, raw: bytes | None, kind: EventKind, at_ms: int) -> Event | Refusal: ...
 
     @overload
-    def read(
-        self, raw: bytes | None, kind: EventKind | Literal["impression"], at_ms: int
-    ) -> Event | Impression | Refusal: ...
+    def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal: ...
 
-    def read(
-        self, raw: bytes | None, kind: EventKind | Literal["impression"], at_ms: int
-    ) -> Event | Impression | Refusal:
+    def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal:
         """Clean event of a record's value, or why there is none. Never raises for any bytes.
 
         Parameters
@@ -100,6 +98,8 @@ class Intake:
         try:
             if kind == "impression":
                 return self._impressions.read(raw, at_ms)
+            if kind == "request":
+                return read_request(raw, at_ms, self.settings)
             if raw is not None and len(raw) <= self.settings.max_event_bytes:
                 try:
                     wire = self._strict.decode(raw)
@@ -135,5 +135,6 @@ class Intake:
             recommendation_id=wire.recommendation_id,
             decision_id=wire.decision_id,
             anonymous_id=wire.anonymous_id,
+            purposes=wire.purposes,
             repairs=repairs,
         )

@@ -15,6 +15,10 @@ MAX_DEPTH = 32
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 """An id or other short text that needs no repair."""
 
+MAX_PURPOSES = 32
+Purposes = Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_PURPOSES)]
+"""What a user agreed to."""
+
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time that says its time zone."""
 

@@ -11,7 +11,8 @@ import msgspec
 
 from processors.bounds import EpochMs, Milliseconds, Positive
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
-from processors.json_objects import MAX_ID_CHARACTERS, Refused, as_number, as_time, decode_object, shown
+from processors.json_objects import MAX_ID_CHARACTERS, MAX_PURPOSES, Refused, as_number, as_time, decode_object, shown
+from processors.zones import zone_of
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",
@@ -25,6 +26,7 @@ REASONS = {
     "empty_id": "a required id is empty",
     "id_too_long": "an id is longer than 256 characters",
     "bad_items": "an impression lists no items, or more than 100",
+    "bad_floor": "the floor of a request for an ad is no amount of money",
     "bad_timestamp": "the timestamp is neither ISO-8601 nor epoch milliseconds",
     "timestamp_ancient": "the timestamp is before intake.earliest_ms",
     "timestamp_future": "the timestamp is further ahead than intake.max_future_ms",
@@ -220,13 +222,31 @@ def _context(value: object, name: str, repairs: list[str]) -> Context | None:
         repairs.append(f"{name}:dropped")
         return None
     known = {key: _text(value.get(key), f"{name}.{key}", repairs) for key in Context.__struct_fields__}
+    zone = known["time_zone"]
+    if zone is not None and zone_of(zone) is None:
+        repairs.append(f"{name}.time_zone:dropped")
+        known["time_zone"] = None
     return Context(**known)
+
+
+def _purposes(value: object, name: str, repairs: list[str]) -> tuple[str, ...] | None:
+    """What was agreed to. Where that cannot be read, nothing was."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) > MAX_PURPOSES:
+        repairs.append(f"{name}:none_taken")
+        return ()
+    texts = [part for part in value if isinstance(part, str) and 0 < len(part) <= MAX_ID_CHARACTERS]
+    if len(texts) < len(value):
+        repairs.append(f"{name}:dropped")
+    return tuple(texts)
 
 
 def is_tidy(context: Context) -> bool:
     """Whether every text of a context would be taken as it is."""
     texts = msgspec.structs.astuple(context)
-    return all(text is None or 0 < len(text) <= MAX_ID_CHARACTERS for text in texts)
+    known = context.time_zone is None or zone_of(context.time_zone) is not None
+    return known and all(text is None or 0 < len(text) <= MAX_ID_CHARACTERS for text in texts)
 
 
 def _unknown_context(value: object) -> dict[str, Any]:
@@ -240,6 +260,7 @@ OPTIONAL: dict[str, Callable[[object, str, list[str]], Any]] = {
     **dict.fromkeys(("recommendation_id", "decision_id", "anonymous_id"), _text),
     **dict.fromkeys(("price", "quantity"), _amount),
     "context": _context,
+    "purposes": _purposes,
     "age": _age,
 }
 """How each optional field is read: what cannot be repaired is left out, and noted."""

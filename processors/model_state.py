@@ -58,7 +58,7 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     contexts
         Of what is chosen in which context.
     clicks
-        Of the clicks on ads.
+        Of the clicks on ads, and of purchases after them.
     """
 
     learning_rate: PositiveRate = 0.4
@@ -107,6 +107,7 @@ class ModelState(msgspec.Struct, array_like=True):
     contexts: ContextsState = msgspec.field(default_factory=ContextsState)
     exposure: dict[str, Exposure] = msgspec.field(default_factory=dict)
     clicks: ClickState = msgspec.field(default_factory=ClickState)
+    purchases: ClickState = msgspec.field(default_factory=ClickState)
 
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from processors.ads.click_model import ClickKeeper
+from processors.ads.click_model import PURCHASE_LOGIT, ClickKeeper
 from processors.contexts import CONTEXTS, ContextKeeper
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
@@ -27,7 +27,8 @@ MODELS_TOPIC = "broadcast.models"
 EXPOSURE = "exposure"
 """Key of what exposure items got and what pushes them, on the topic of models."""
 CLICKS = "clicks"
-"""Key of the click model, on the same topic."""
+PURCHASES = "purchases"
+"""Keys of the models of clicks and of purchases after them, on the same topic."""
 
 BROADCAST_RULES_TOPIC = "broadcast.rules"
 
@@ -56,6 +57,7 @@ class ModelsPlane:
         self._groups = GroupKeeper(settings.groups)
         self._contexts = ContextKeeper(settings.contexts)
         self._clicks = ClickKeeper(settings.clicks)
+        self._purchases = ClickKeeper(settings.clicks, PURCHASE_LOGIT)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode
@@ -66,7 +68,8 @@ class ModelsPlane:
         step: Step[ModelState] = Step()
         (known,) = read([RANKER])
         state = known or ModelState()
-        before, exposed, clicks = _progress(state), msgspec.to_builtins(state.exposure), state.clicks.version
+        before, exposed = _progress(state), msgspec.to_builtins(state.exposure)
+        clicks, purchases = state.clicks.version, state.purchases.version
         for record in batch:
             try:
                 if record.topic == RULES_TOPIC:
@@ -83,6 +86,7 @@ class ModelsPlane:
                 EXPOSURE: state.exposure if changed else None,
                 GROUPS: self._groups.view(state.groups) if self._groups.due(state.groups) else None,
                 CLICKS: self._clicks.view(state.clicks) if state.clicks.version != clicks else None,
+                PURCHASES: self._purchases.view(state.purchases) if state.purchases.version != purchases else None,
                 CONTEXTS: self._contexts.view(state.contexts) if self._contexts.due(state.contexts) else None,
             }
             step.states[RANKER] = state
@@ -102,7 +106,7 @@ class ModelsPlane:
         examples.chosen_in.check()
         for measured in examples.exposure:
             measured.check()
-        for click in examples.clicks:
+        for click in (*examples.clicks, *examples.purchases):
             click.check()
         self._keeper.learn(state, examples)
         self._groups.learn(state.groups, examples.interests)
@@ -111,6 +115,7 @@ class ModelsPlane:
         for measured in examples.exposure:
             learn_exposure(state.exposure, measured)
         self._clicks.learn(state.clicks, examples.clicks)
+        self._purchases.learn(state.purchases, examples.purchases)
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
         try:
@@ -134,4 +139,5 @@ class ModelsPlane:
 
 def _progress(state: ModelState) -> tuple[int, ...]:
     """What changes when anything was learned."""
-    return state.version, state.groups.learned, state.share.pulls, state.contexts.learned, state.clicks.version
+    ads = state.clicks.version, state.purchases.version
+    return state.version, state.groups.learned, state.share.pulls, state.contexts.learned, *ads

@@ -83,6 +83,8 @@ class Step(Generic[State]):
         What the step showed of the quality of slates.
     decisions
         How many ad decisions had which outcome.
+    delays
+        Between ads and the clicks and purchases that they were credited with: of which, and milliseconds.
     """
 
     states: dict[str, State] = field(default_factory=dict)
@@ -91,6 +93,7 @@ class Step(Generic[State]):
     refusals: Counter[str] = field(default_factory=Counter)
     quality: Observations = field(default_factory=Observations)
     decisions: Counter[str] = field(default_factory=Counter)
+    delays: list[tuple[str, int]] = field(default_factory=list)
 
 
 class Plane(Protocol[State]):

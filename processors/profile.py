@@ -13,7 +13,7 @@ from processors.ads.history import AdHistory
 from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.contexts import remember
 from processors.decay import growth, landmark_at, rebase
-from processors.events import ACTION_WEIGHTS, REFUNDED, Event
+from processors.events import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
 from processors.impressions import Impression
 from processors.keys import FingerprintRing, fingerprint
 from processors.showings import Showings
@@ -33,7 +33,8 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interests
         Categories kept, and as many brands; the weakest goes first.
     event_ids
-        Event ids remembered per user: the window within which duplicates are found. As many ids of impressions are.
+        Event ids remembered per user: the window within which duplicates are found. As many ids of impressions and
+        requests for ads are.
     interest_half_life_ms
         After this long without a new event, an interest counts half.
     session_idle_ms
@@ -157,6 +158,9 @@ class ProfileKeeper:
         if FingerprintRing.contains(profile.event_ids, mark):
             return Learned(duplicate=True)
         profile.event_ids = FingerprintRing.add(profile.event_ids, mark, settings.event_ids)
+        if event.action in TAKES_BACK:
+            self._take_back(profile, event)
+            return Learned()
         in_order = event.time_ms >= profile.last_seen - settings.session_idle_ms
         preceding = self._enter_session(profile, event) if in_order else ()
         weight = self._weight(profile, event)
@@ -171,10 +175,8 @@ class ProfileKeeper:
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
         profile.last_seen = max(profile.last_seen, event.time_ms)
         if event.kind == "purchase":
-            sign = -1 if event.action == REFUNDED else 1
-            paid = (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
-            profile.purchases = max(0, profile.purchases + sign)
-            profile.spent = max(0.0, profile.spent + sign * paid)
+            profile.purchases += 1
+            profile.spent += _paid(event)
         return Learned(preceding=preceding)
 
     def see(self, profile: Profile, impression: Impression) -> bool:
@@ -196,6 +198,22 @@ class ProfileKeeper:
         touched = dict(zip(profile.item_ids, profile.item_times, strict=True))
         profile.shown.note(impression.items, impression.time_ms, touched, self.settings.shown_items)
         return True
+
+    def ask(self, profile: Profile, request_id: str) -> bool:
+        """Note that an ad was asked for, in place; whether it was news, or a repetition that changes nothing."""
+        return profile.shown.is_new(request_id, self.settings.event_ids)
+
+    @staticmethod
+    def _take_back(profile: Profile, event: Event) -> None:
+        """Undo a purchase, in place; a dismissal says nothing of the user's interests, only of where the user is."""
+        _note_circumstances(profile, event)
+        profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
+        profile.last_seen = max(profile.last_seen, event.time_ms)
+        if event.action == REFUNDED:
+            profile.purchases = max(0, profile.purchases - 1)
+            profile.spent = max(0.0, profile.spent - _paid(event))
+            if event.item_id in profile.item_ids:
+                profile.item_actions[profile.item_ids.index(event.item_id)] = REFUNDED
 
     def _enter_session(self, profile: Profile, event: Event) -> tuple[str, ...]:
         settings = self.settings
@@ -260,13 +278,17 @@ class ProfileKeeper:
                 del column[0]
 
 
+def _paid(event: Event) -> float:
+    return (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
+
+
 def _note_circumstances(profile: Profile, event: Event) -> None:
     """Remember where the user is and how old, as last said; an event that came late says nothing new."""
     if event.time_ms < profile.last_seen:
         return
     if event.age is not None:
         profile.age = event.age
-    remember(profile.context, event)
+    remember(profile.context, event.context, event.channel)
 
 
 def _add_bounded(weights: dict[str, float], name: str, weight: float, bound: int) -> None:

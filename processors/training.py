@@ -35,7 +35,7 @@ class Examples(msgspec.Struct, array_like=True):
     ``interests`` of some of the users ride along, for the groups (:mod:`processors.groups`), what
     exploring brought, for the bandit (:mod:`processors.exploration_share`), and what some chose in which context
     (:mod:`processors.contexts`), and what exposure the items of rules got (:mod:`processors.exposure`),
-    and which ads were seen and clicked (:mod:`processors.ads.click_model`).
+    and which ads were seen and clicked, and clicked and bought from (:mod:`processors.ads.click_model`).
     """
 
     model: str
@@ -51,6 +51,7 @@ class Examples(msgspec.Struct, array_like=True):
     chosen_in: ChosenIn = ChosenIn()
     exposure: tuple[Measured, ...] = ()
     clicks: tuple[ClickExample, ...] = ()
+    purchases: tuple[ClickExample, ...] = ()
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
         """Heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.

@@ -1,13 +1,16 @@
 """The users plane: events in, profiles, recommendations and signals out.
 
-Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.intake`), folds it into its user's profile
+Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.reception`), folds it into its user's profile
 (:mod:`processors.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and, once the
 whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.ranking`). Before anything is folded
 in, each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted: it
 changes what the next slate shows, and asks for none.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -17,15 +20,14 @@ from processors.ads.codes import NoBid
 from processors.ads.decide import AdSettings
 from processors.ads.desk import AdDesk, AdStep
 from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
+from processors.ads.request import AdRequest
 from processors.ads.targeting import Opportunity
-from processors.bounds import MAX_MS
 from processors.contexts import TOLD_BYTES, chosen_in
-from processors.dead_letters import Origin, dead_letter
-from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
+from processors.dead_letters import Origin
+from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, TAKES_BACK, Event, SourceRecord
 from processors.exposure import EXPOSURE_BYTES
 from processors.groups import INTERESTS_BYTES, interests_of
 from processors.impressions import Impression
-from processors.intake import Intake, Refusal
 from processors.item_index import ItemIndex
 from processors.json_objects import stamp
 from processors.keys import partition_of
@@ -34,6 +36,7 @@ from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.ranking import Ranker, choices_of
+from processors.reception import Reception, Seen
 from processors.rule_book import RuleBook
 from processors.rules import RULES_TOPIC
 from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
@@ -42,10 +45,17 @@ from processors.training import RANKER, TRAINING_TOPIC, Examples, example_bytes
 from processors.why_not import WhyNot
 
 RECOMMENDATIONS_TOPIC = "recommendations.v1"
-_ORIGIN = "nearstream.origin"
 
-Seen = Event | Impression
-"""What a record of an event topic may hold."""
+
+@dataclass
+class _Taken:
+    """What a micro-batch gathers while its records are folded in; ``changed`` has the users whose profiles did."""
+
+    ads: AdStep
+    gatherer: SignalGatherer
+    opportunities: list[Opportunity] = field(default_factory=list)
+    causes: dict[str, tuple[Event, Origin]] = field(default_factory=dict)
+    changed: dict[str, None] = field(default_factory=dict)
 
 
 class CausedBy(msgspec.Struct, frozen=True):
@@ -117,7 +127,7 @@ class UsersPlane:
         partitions: int,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
-        self._intake = Intake(settings.intake)
+        self._reception = Reception(settings.intake, partitions, max_message_bytes)
         self._keeper = ProfileKeeper(settings.profile)
         self._ranker = Ranker(settings.ranking)
         self._placements = settings.ranking.placements
@@ -134,45 +144,26 @@ class UsersPlane:
         self.publishes = True
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
-        self._unpack_origin = msgspec.msgpack.Decoder(Origin).decode
 
     def step(self, read: ReadStates[Profile], batch: Sequence[SourceRecord], partition: int) -> Step[Profile]:
         """Fold events into profiles and recommend (see :meth:`processors.plane.Plane.step`)."""
         step: Step[Profile] = Step()
-        accepted = [
-            (event, origin)
-            for record in batch
-            if (event := self._read(record, origin := self._origin(record), partition, step)) is not None
-        ]
+        accepted = self._reception.read(batch, partition, step)
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
         at_ms = max((origin.time_ms for _, origin in accepted), default=0)
         examples = self._lessons_of([event for event, _ in accepted if isinstance(event, Event)], profiles, at_ms, step)
-        ads, opportunities = self.desk.begin(), list[Opportunity]()
-        causes: dict[str, tuple[Event, Origin]] = {}
-        gatherer = SignalGatherer(self._partitions)
+        taken = _Taken(self.desk.begin(), SignalGatherer(self._partitions))
         for event, origin in accepted:
-            profile = profiles[event.user_id]
-            if isinstance(event, Impression):
-                if is_new := self._keeper.see(profile, event):
-                    self.desk.seen(profile, event, ads)
-            else:
-                learned = self._keeper.learn(profile, event)
-                if is_new := not learned.duplicate:
-                    causes[event.user_id] = event, origin
-                    gatherer.add(event, learned.preceding)
-                    self.desk.react(profile, event, ads)
-                    found = self.desk.opportunity(event, origin, profile)
-                    opportunities += [found] if found is not None else []
+            is_new = self._take(event, origin, profiles[event.user_id], taken)
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
-            if is_new:
-                step.states[event.user_id] = profile
+        step.states = {user: profiles[user] for user in taken.changed}
         if self.publishes:
-            self._recommend(step, causes, at_ms, partition)
-        self._advertise(step, opportunities, ads, partition)
-        self._teach(step, examples, ads)
-        for receiver, signals in gatherer.messages().items():
+            self._recommend(step, taken.causes, at_ms, partition)
+        self._advertise(step, taken, partition)
+        self._teach(step, examples, taken.ads)
+        for receiver, signals in taken.gatherer.messages().items():
             packed = self._pack(signals)
             if len(packed) > self._max_bytes - LINK_BYTES:
                 signals, left_out = signals.cut(self._max_bytes - LINK_BYTES)
@@ -180,6 +171,32 @@ class UsersPlane:
                 step.outcomes[SIGNALS_TOPIC, "left_out"] += left_out
             step.outputs.append(Output(SIGNALS_TOPIC, receiver, None, packed, chained=True))
         return step
+
+    def _take(self, event: Seen, origin: Origin, profile: Profile, taken: _Taken) -> bool:
+        """Fold in one record; whether it was news."""
+        if isinstance(event, AdRequest):
+            if self.desk.agreed(event):
+                if not self._keeper.ask(profile, event.request_id):
+                    return False
+                taken.changed[event.user_id] = None
+            taken.opportunities.append(self.desk.requested(event, origin, profile))
+            return True
+        if isinstance(event, Impression):
+            if not self._keeper.see(profile, event):
+                return False
+            self.desk.seen(profile, event, taken.ads)
+        else:
+            learned = self._keeper.learn(profile, event)
+            if learned.duplicate:
+                return False
+            taken.causes[event.user_id] = event, origin
+            if event.action not in TAKES_BACK:
+                taken.gatherer.add(event, learned.preceding)
+            self.desk.react(profile, event, taken.ads)
+            found = self.desk.opportunity(event, origin, profile)
+            taken.opportunities += [found] if found is not None else []
+        taken.changed[event.user_id] = None
+        return True
 
     def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
         """Slates as they would be published at a moment: per placement, per user. For evaluation and questions."""
@@ -199,6 +216,8 @@ class UsersPlane:
         for event in events:
             if len(first) == self._lessons:
                 break
+            if event.action in TAKES_BACK:
+                continue
             if event.user_id not in first and not self._keeper.knows(profiles[event.user_id], event):
                 first[event.user_id] = event
         if not first:
@@ -215,29 +234,32 @@ class UsersPlane:
 
     def _teach(self, step: Step[Profile], examples: Examples | None, ads: AdStep) -> None:
         """Send what is to be learned."""
-        if examples is None and not ads.examples:
+        if examples is None and not ads.examples and not ads.purchases:
             return
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
         examples = examples or Examples(RANKER, self._ranker.features, b"", b"", b"", b"", b"", b"")
         examples.clicks = tuple(ads.examples[:MAX_EXAMPLES])
-        if len(ads.examples) > MAX_EXAMPLES:
-            step.outcomes[TRAINING_TOPIC, "left_out"] += len(ads.examples) - MAX_EXAMPLES
+        examples.purchases = tuple(ads.purchases[: MAX_EXAMPLES - len(examples.clicks)])
+        told, all_of_them = len(examples.clicks) + len(examples.purchases), len(ads.examples) + len(ads.purchases)
+        if all_of_them > told:
+            step.outcomes[TRAINING_TOPIC, "left_out"] += all_of_them - told
         receiver = partition_of(RANKER, self._partitions)
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))
 
-    def _advertise(
-        self, step: Step[Profile], opportunities: Sequence[Opportunity], ads: AdStep, partition: int
-    ) -> None:
+    def _advertise(self, step: Step[Profile], taken: _Taken, partition: int) -> None:
         """Decide for the opportunities, publish, and tell the campaigns plane.
 
-        Where there is no campaign at all nobody waits for ads, and nothing is published.
+        Where there is no campaign at all nobody waits for ads, and nothing is published but answers to requests.
         """
+        opportunities, ads = taken.opportunities, taken.ads
         for found, (told, logged) in zip(opportunities, self.desk.decide(opportunities, ads), strict=True):
             key = found.user_id.encode()
             step.decisions["filled" if told.nbr is None else NoBid(told.nbr).name.lower()] += 1
-            if self.publishes and told.nbr != NoBid.NO_CAMPAIGN:
+            if self.publishes and (found.request_id is not None or told.nbr != NoBid.NO_CAMPAIGN):
                 step.outputs.append(Output(AD_DECISIONS_TOPIC, partition, key, self._json(told)))
-                step.outputs.append(Output(DECISION_LOG_TOPIC, partition, key, self._json(logged)))
+                log_key = None if found.contextual else key
+                step.outputs.append(Output(DECISION_LOG_TOPIC, partition, log_key, self._json(logged)))
+        step.delays.extend(ads.delays)
         messages = ads.signals.messages()
         # Opportunities are told of to everybody: whom they concern is known to the read model alone, and the chain,
         # which is state, must not depend on it.
@@ -245,61 +267,6 @@ class UsersPlane:
         for receiver in receivers:
             packed = self._pack(messages.get(receiver, []))
             step.outputs.append(Output(CAMPAIGN_SIGNALS_TOPIC, receiver, None, packed, chained=True))
-
-    def _origin(self, record: SourceRecord) -> Origin:
-        """Where an app appended the record: for a forwarded one, what the last header of that kind says."""
-        if record.topic == FORWARDED_TOPIC:
-            for name, value in reversed(record.headers):
-                if name == _ORIGIN:
-                    try:
-                        origin = self._unpack_origin(value)
-                    except (TypeError, msgspec.MsgspecError):  # a header may have no value
-                        break
-                    if origin.topic in EVENT_TOPICS:
-                        return origin
-                    break
-        return Origin.of(record)
-
-    def _read(self, record: SourceRecord, origin: Origin, partition: int, step: Step[Profile]) -> Seen | None:
-        """The record's event, or none if it was refused or belongs to another partition."""
-        kind = EVENT_TOPICS.get(origin.topic)
-        if kind is None:
-            refusal = Refusal("no_origin", f"headers: no {_ORIGIN} that names one of {', '.join(EVENT_TOPICS)}")
-            self._refuse(record, origin, refusal, partition, step)
-            return None
-        if not 0 <= origin.time_ms <= MAX_MS:
-            refusal = Refusal("bad_record_time", f"timestamp: {origin.time_ms}, expected milliseconds up to {MAX_MS}")
-            self._refuse(record, origin, refusal, partition, step)
-            return None
-        event = self._intake.read(record.value, kind, origin.time_ms)
-        if isinstance(event, Refusal):
-            self._refuse(record, origin, event, partition, step)
-            return None
-        home = partition_of(event.user_id, self._partitions)
-        if home == partition:
-            return event
-        if record.topic == FORWARDED_TOPIC:
-            message = f"user_id: belongs to partition {home}, the record was forwarded to {partition}"
-            self._refuse(record, origin, Refusal("wrong_partition", message), partition, step)
-            return None
-        kept = [(name, value) for name, value in record.headers if name != _ORIGIN]
-        headers = (*kept, (_ORIGIN, self._pack(origin)))
-        forwarded = Output(FORWARDED_TOPIC, home, event.user_id.encode(), record.value, headers)
-        size = forwarded.batch_bytes()
-        if size > self._max_bytes:
-            message = f"record: {size} bytes with its headers, expected at most {self._max_bytes} to be forwarded"
-            self._refuse(record, origin, Refusal("too_large", message), partition, step)
-            return None
-        step.outputs.append(forwarded)
-        step.outcomes[origin.topic, "forwarded"] += 1
-        return None
-
-    def _refuse(
-        self, record: SourceRecord, origin: Origin, refusal: Refusal, partition: int, step: Step[Profile]
-    ) -> None:
-        step.outputs.append(dead_letter(record, origin, refusal.reason, refusal.message, partition, self._max_bytes))
-        step.outcomes[origin.topic, "refused"] += 1
-        step.refusals[refusal.reason] += 1
 
     def _recommend(
         self, step: Step[Profile], causes: dict[str, tuple[Event, Origin]], at_ms: int, partition: int

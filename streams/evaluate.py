@@ -13,7 +13,7 @@ import msgspec
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.errors import ConfigurationError, NearstreamError
 from processors.evaluation import Prequential
-from processors.events import IMPRESSIONS_TOPIC
+from processors.events import ITEM_TOPICS
 from processors.slate import Placement
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent
@@ -85,7 +85,7 @@ def evaluate_events(
     started, cpu = perf_counter(), process_time()
     with _open_for_writing(lists) as out:
         for event in events:
-            if event.topic == IMPRESSIONS_TOPIC:
+            if event.topic not in ITEM_TOPICS:
                 system.learn(event)
                 continue
             shown = system.ask(event, judge)

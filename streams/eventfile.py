@@ -21,7 +21,7 @@ from typing import IO, Any
 import msgspec
 
 from processors.errors import NearstreamError
-from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC
+from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 
 EVENT_TYPES = {
     "browse": "events.browse.v1",
@@ -32,6 +32,7 @@ EVENT_TYPES = {
     "fav": "events.click.v1",
     "purchase": "events.purchase.v1",
     "impression": IMPRESSIONS_TOPIC,
+    "request": REQUESTS_TOPIC,
 }
 """Topic of each type of event that a file may name."""
 
@@ -147,7 +148,7 @@ def take_topic(fields: dict[str, Any], default: str | None = None) -> str:
     kind = fields.get(name)
     if isinstance(kind, str) and kind in EVENT_TYPES:
         del fields[name]
-        if kind not in ("browse", "impression"):
+        if kind not in ("browse", "impression", "request"):
             fields.setdefault("action", kind)
         topic = topic or EVENT_TYPES[kind]
     elif kind is not None and topic is None:
@@ -158,6 +159,17 @@ def take_topic(fields: dict[str, Any], default: str | None = None) -> str:
     if not isinstance(topic, str) or topic not in EVENT_TOPICS:
         raise FieldError("topic", topic, f"one of {', '.join(EVENT_TOPICS)}")
     return topic
+
+
+def id_field(topic: str) -> str:
+    """What the id of a record is called on a topic.
+
+    Examples
+    --------
+    >>> id_field("events.click.v1"), id_field("ads.requests.v1")
+    ('event_id', 'request_id')
+    """
+    return "request_id" if topic == REQUESTS_TOPIC else "event_id"
 
 
 def _csv_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
@@ -174,7 +186,7 @@ def _csv_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
             row.append("")
             user, item, kind, stamp, price, category = pick(row)
             topic = EVENT_TYPES.get(kind)
-            if topic is None:
+            if topic is None or topic == REQUESTS_TOPIC:
                 raise FieldError("event_type", kind, f"one of {', '.join(EVENT_TYPES)}")
             if not user or not item:
                 raise FieldError("item_id" if user else "user_id", "", "a non-empty id")
@@ -232,8 +244,8 @@ def _json_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
             if not isinstance(fields, dict):
                 raise FieldError("line", fields, "a JSON object")
             topic = take_topic(fields)
-            fields.setdefault("event_id", f"{prefix}{number}")
-            if topic != IMPRESSIONS_TOPIC or "items" not in fields:
+            fields.setdefault(id_field(topic), f"{prefix}{number}")
+            if topic != REQUESTS_TOPIC and (topic != IMPRESSIONS_TOPIC or "items" not in fields):
                 _id(fields, "item_id")
             yield FileEvent(topic, _id(fields, "user_id").encode(), encode(fields), _time_ms(fields.get("timestamp")))
     except (FieldError, msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from statistics import mean
 from time import monotonic, time
 from typing import Protocol, cast
 
 from faust.types import TP
 
 from processors.exploration_share import PARTS
+from streams.ad_watch import refresh_ads
 from streams.app import FaustApp
 from streams.broadcast import BroadcastReader
 from streams.contact import BrokerContact
@@ -136,7 +135,7 @@ class Health:
         self._refresh_ranker()
         self._refresh_rules()
         self._refresh_groups()
-        self._refresh_ads()
+        refresh_ads(metrics, self._worker.topology.users.desk, self._worker.settings.worker.campaign_metrics)
         metrics.broker_silence.set(self._worker.contact.silent_s)
         metrics.ready.set(0 if self.unready() else 1)
 
@@ -145,28 +144,6 @@ class Health:
         if self._worker.reader.complete.is_set():
             for state, count in self._rules.look(int(time() * 1000)).items():
                 self._worker.metrics.rules.labels(state).set(count)
-
-    def _refresh_ads(self) -> None:
-        metrics, desk = self._worker.metrics, self._worker.topology.users.desk
-        states: Counter[str] = Counter(running=0, paused=0, spent=0)
-        money, calibrations = dict[str, list[float]](), dict[str, list[float]]()
-        for view in desk.book.views.values():
-            campaign = view.campaign
-            states["paused" if campaign.paused else "spent" if view.left <= 0.0 else "running"] += 1
-            sums = money.setdefault(campaign.model, [0.0, 0.0])
-            sums[0] += view.spent
-            sums[1] += campaign.budget
-            calibrations.setdefault(campaign.model, []).append(view.calibration)
-        for state, count in states.items():
-            metrics.campaigns.labels(state).set(count)
-        for model in calibrations:
-            metrics.campaign_spent.labels(model).set(money[model][0])
-            metrics.campaign_budget.labels(model).set(money[model][1])
-            metrics.click_calibration.labels(model).set(mean(calibrations[model]))
-        clicks = desk.clicks.view
-        if clicks is not None:
-            metrics.click_log_loss.labels("model").set(clicks.log_loss)
-            metrics.click_log_loss.labels("usual share").set(clicks.base_loss)
 
     def _refresh_groups(self) -> None:
         gauge = self._worker.metrics.groups

@@ -8,6 +8,8 @@ _LATENCY_BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 
 _STEP_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _SIZE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
+_DELAY_BUCKETS = (1, 5, 15, 60, 300, 900, 1800, 3600, 21_600, 86_400, 259_200, 604_800)
+
 STEPS = ("prepare", "publish", "store")
 """What a micro-batch's time goes to: computing it, the Kafka transaction, the local write."""
 
@@ -93,14 +95,42 @@ class Metrics:
         self.exposure_offset = gauge("exposure_offset", "What pushes the items of a rule towards its bounds.", "rule")
         self.exploration = gauge("exploration_part", "Part of the share allowed for exploration that is in use.")
         self.ad_decisions = counter("ad_decisions", "Ad decisions by outcome: filled, or why not.", "outcome")
-        self.campaigns = gauge("campaigns", "Campaigns known: running, paused, without budget.", "state")
+        self.campaigns = gauge(
+            "campaigns",
+            "Campaigns known: running, paused, without budget; and left out beyond users.ads.max_campaigns.",
+            "state",
+        )
         self.campaign_spent = gauge("campaign_spent", "Spent by campaigns, in the currency of the ads.", "model")
         self.campaign_budget = gauge("campaign_budget", "Budget of campaigns, in the currency of the ads.", "model")
         self.click_calibration = gauge(
             "click_calibration", "What clicks that are predicted are multiplied with, mean over the campaigns.", "model"
         )
-        self.click_log_loss = gauge(
-            "click_log_loss", "Log loss of predicted clicks, lately: of the model, and of the usual share.", "by"
+        self.purchase_calibration = gauge(
+            "purchase_calibration",
+            "What purchases after clicks that are predicted are multiplied with, mean over the campaigns.",
+            "model",
+        )
+        self.campaign_part = gauge(
+            "campaign_spent_ratio", "Spent of the budget, of the campaigns that worker.campaign_metrics allows.", "cid"
+        )
+        self.pacing_error = gauge(
+            "pacing_error_ratio",
+            "Mean distance of what evenly paced campaigns spent today from their plan, relative to the day's budget.",
+        )
+        self.ad_log_loss = gauge(
+            "ad_log_loss",
+            "Log loss of predicted clicks, and of purchases after them, lately: of the model, and of the usual share.",
+            "event",
+            "by",
+        )
+        self.ad_entropy = gauge(
+            "ad_normalised_entropy", "Log loss of the model over that of the usual share, lately.", "event"
+        )
+        self.attribution_delay = histogram(
+            "attribution_delay_seconds",
+            "From seeing an ad to its click, and from its click, or without one from seeing it, to its purchase.",
+            _DELAY_BUCKETS,
+            "event",
         )
         self.quality = LiveQuality()
         self._quality = {

@@ -27,6 +27,11 @@ logger = logging.getLogger(__name__)
 Acknowledge = Callable[[], None]
 
 _LONGEST_REST_S = 60.0
+_FIRST_RECORD_S = 0.001
+"""What a record is taken to cost before any was seen."""
+
+_FEWEST_RECORDS = 50
+_MEMORY = 0.8
 
 
 class SourceControl:
@@ -106,6 +111,7 @@ class PartitionRunner:
         self.processor: PartitionProcessor[Any] | None = None
         self.committed_at = self.moved_at = monotonic()
         self._started_at = 0.0
+        self._record_s = _FIRST_RECORD_S
         self._rest_s = self._shortest_rest_s
         self._labels = {"plane": plane.name, "partition": str(partition)}
 
@@ -228,7 +234,7 @@ class PartitionRunner:
 
     async def _gather(self) -> list[tuple[SourceBatch, Acknowledge]]:
         """Wait for work, and then for what else arrives until the interval since the last commit is over."""
-        limit, limit_bytes = self.settings.worker.batch_max_records, self._high_bytes // 4
+        limit, limit_bytes = self._most_records(), self._high_bytes // 4
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -252,6 +258,11 @@ class PartitionRunner:
             self._resume_paused()
         return taken
 
+    def _most_records(self) -> int:
+        """Records that can be computed within the time a step may take."""
+        foretold = int(self.settings.worker.step_ms / 1000.0 / self._record_s)
+        return min(self.settings.worker.batch_max_records, max(_FEWEST_RECORDS, foretold))
+
     def _resume_paused(self) -> None:
         for topic in sorted(self._paused):
             self._source.resume(topic, self.partition)
@@ -269,6 +280,9 @@ class PartitionRunner:
             return
         if prepared is not None:
             computed = monotonic()
+            if len(prepared.batch) >= _FEWEST_RECORDS:  # fewer cost more each, and say nothing of many
+                cost = (computed - begun) / len(prepared.batch)
+                self._record_s = _MEMORY * self._record_s + (1.0 - _MEMORY) * cost
             appended = await self._publisher.publish(self._records(prepared))
             published = monotonic()
             end = appended[changelog_topic(self.plane.name), self.partition].end
@@ -360,6 +374,8 @@ class PartitionRunner:
         metrics.quality.take(prepared.step.quality)
         for outcome, n in prepared.step.decisions.items():
             metrics.ad_decisions.labels(outcome).inc(n)
+        for event, delay_ms in prepared.step.delays:
+            metrics.attribution_delay.labels(event).observe(max(0, delay_ms) / 1000.0)
         for output in prepared.outputs:
             metrics.outputs.labels(output.topic).inc()
         recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))

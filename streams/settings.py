@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from processors.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, WaitMs
+from processors.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, SeriesOrNone, WaitMs
 from processors.errors import ConfigurationError
 from processors.item_state import ItemSettings
 from processors.model_state import ModelsSettings
@@ -87,11 +87,16 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The same for the other planes; an item is broadcast at most once in it.
     batch_max_records
         Records of a micro-batch, at most.
+    step_ms
+        How long computing a micro-batch may take, as far as can be foretold from the last ones: meanwhile the worker
+        answers nobody, neither the brokers nor Prometheus.
     buffer_bytes
         Events that wait for a partition before its topics are paused; a micro-batch takes a quarter of it at most, or
         one fetch that is larger.
     web_host, web_port
         Where ``/metrics``, ``/healthz`` and ``/readyz`` are served; port 0 takes a free one.
+    campaign_metrics
+        Campaigns, those that have spent most, whose ids may appear in metrics.
     stalled_after_s
         ``/healthz`` fails if a partition with lag makes no progress for this long.
     """
@@ -101,9 +106,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit_interval_ms: Milliseconds = 50
     broadcast_interval_ms: Milliseconds = 250
     batch_max_records: Positive = 2000
+    step_ms: WaitMs = 500
     buffer_bytes: Bytes = 32 * 2**20
     web_host: str = "127.0.0.1"
     web_port: Port = 6066
+    campaign_metrics: SeriesOrNone = 0
     stalled_after_s: Positive = 60
 
 

@@ -16,7 +16,7 @@ from processors.groups import GROUPS, decode_groups
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
 from processors.model_book import ModelBook, decode_model
-from processors.models_plane import BROADCAST_RULES_TOPIC, CLICKS, EXPOSURE, MODELS_TOPIC, ModelsPlane
+from processors.models_plane import BROADCAST_RULES_TOPIC, CLICKS, EXPOSURE, MODELS_TOPIC, PURCHASES, ModelsPlane
 from processors.plane import Plane
 from processors.rule_book import decode_exposure, decode_rule
 from processors.rules import RULES_TOPIC
@@ -135,6 +135,8 @@ class Topology:
             self.users.rules.exposure = decode_exposure(value)
         elif topic == MODELS_TOPIC and key == CLICKS.encode():
             self.users.desk.clicks.apply(decode_clicks(value))
+        elif topic == MODELS_TOPIC and key == PURCHASES.encode():
+            self.users.desk.purchases.apply(decode_clicks(value))
         elif topic == MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
         elif topic == BROADCAST_CAMPAIGNS_TOPIC:

@@ -59,7 +59,8 @@ class DecidedBefore:
             campaign=campaign,
             creative=creative,
             price=logged.price or 0.0,
-            p_click=logged.p_click or 0.0,
+            expected_click=logged.expected_click or 0.0,
+            expected_purchase=logged.expected_purchase or 0.0,
             features=logged.features,
         )
 

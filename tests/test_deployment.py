@@ -383,15 +383,22 @@ def _advertise(metrics: Metrics) -> None:
     """The same of ads."""
     for outcome in ("filled", "paced"):
         metrics.ad_decisions.labels(outcome).inc(20)
-    for state in ("running", "paused", "spent"):
+    for state in ("running", "paused", "spent", "left_out"):
         metrics.campaigns.labels(state).set(1)
     for gauge, figure in (
         (metrics.campaign_spent, 30.0),
         (metrics.campaign_budget, 90.0),
         (metrics.click_calibration, 1.02),
+        (metrics.purchase_calibration, 0.98),
     ):
         gauge.labels("cpc").set(figure)
-    metrics.click_log_loss.labels("model").set(0.2)
+    metrics.campaign_part.labels("spring").set(0.3)
+    metrics.pacing_error.set(0.02)
+    for event in ("click", "purchase"):
+        for by in ("model", "usual share"):
+            metrics.ad_log_loss.labels(event, by).set(0.2)
+        metrics.ad_entropy.labels(event).set(0.9)
+        metrics.attribution_delay.labels(event).observe(40.0)
 
 
 def _has_enough(port: int) -> bool:

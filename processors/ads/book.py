@@ -18,6 +18,10 @@ PLACES = ("country", "region", "city", "device", "channel", "language", "placeme
 _FIELDS = ("countries", "regions", "cities", "devices", "channels", "languages", "placements", "segments")
 
 
+MAX_CAMPAIGNS = 2_000
+"""Held by default. A decision looks at all of them."""
+
+
 class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     """What is published of a campaign.
 
@@ -29,10 +33,10 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
         What may still be spent of the budget, and of the day's until the day is over.
     spent
         In all.
-    calibration
-        What predicted click probabilities are multiplied with.
-    conversion
-        Probability of a purchase after a click.
+    spent_today, planned, day_budget
+        Of the day: what was spent, what the plan was when this was published, and what may be.
+    calibration, conversion
+        What predicted probabilities of a click, and of a purchase after it, are multiplied with.
     """
 
     campaign: Campaign
@@ -42,7 +46,10 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     day_ends_ms: int = 0
     spent: float = 0.0
     calibration: float = 1.0
-    conversion: float = 0.02
+    conversion: float = 1.0
+    spent_today: float = 0.0
+    planned: float = 0.0
+    day_budget: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,8 +62,8 @@ class Columns:
         Ids, and what was published.
     begins, ends
         When each runs, milliseconds since the epoch.
-    paused, spent
-        Whether it rests, and whether nothing is left of its budget.
+    paused, spent, needs_user
+        Whether it rests, whether nothing is left of its budget, and whether it has to know the user.
     day_spent_until
         Until when nothing is left of the day's, milliseconds since the epoch.
     rates, bids, calibration, conversions
@@ -75,6 +82,7 @@ class Columns:
     ends: Floats
     paused: Flags
     spent: Flags
+    needs_user: Flags
     day_spent_until: Floats
     rates: Floats
     bids: Floats
@@ -115,6 +123,11 @@ class Creatives:
 class CampaignBook:
     """Holds what was published of campaigns.
 
+    Parameters
+    ----------
+    most
+        Campaigns held; beyond that the ones whose ids sort last are left out, whatever the order they come in.
+
     Examples
     --------
     >>> from processors.ads.campaign import Creative
@@ -125,7 +138,8 @@ class CampaignBook:
     ([True], [False])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_CAMPAIGNS) -> None:
+        self._most, self._beyond = most, set[str]()
         self._views: dict[str, CampaignView] = {}
         self._columns: Columns | None = None
         self._tables: dict[tuple[str, str], Flags] = {}
@@ -141,13 +155,26 @@ class CampaignBook:
     def apply(self, cid: str, view: CampaignView | None) -> None:
         """Take over a campaign; :obj:`None` withdraws it."""
         before = self._views.get(cid)
+        self._beyond.discard(cid)
         if view is None:
             self._views.pop(cid, None)
         else:
             self._views[cid] = view
+            if len(self._views) > self._most:
+                self._leave_out(max(self._views))
         self._columns = None
         if before is None or view is None or before.campaign != view.campaign:
             self._tables.clear()
+
+    def _leave_out(self, cid: str) -> None:
+        del self._views[cid]
+        if len(self._beyond) < self._most:
+            self._beyond.add(cid)
+
+    @property
+    def left_out(self) -> int:
+        """Campaigns that were left out, as far as they are counted."""
+        return len(self._beyond)
 
     @property
     def columns(self) -> Columns:
@@ -195,6 +222,7 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         ends=_moments(c.ends_at.timestamp() if c.ends_at else np.inf for c in campaigns),
         paused=np.array([campaign.paused for campaign in campaigns], np.bool_),
         spent=np.array([view.left <= 0.0 for view in views.values()], np.bool_),
+        needs_user=np.array([campaign.needs_user for campaign in campaigns], np.bool_),
         day_spent_until=np.array(
             [view.day_ends_ms if view.left_today <= 0.0 else 0 for view in views.values()], np.float64
         ),

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from processors.bounds import Milliseconds, Share
 from processors.rules import Name, Names
+from processors.zones import zone_of
 
 CAMPAIGNS_TOPIC = "catalog.campaigns.v1"
 
@@ -100,13 +100,46 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     viewed_categories: Names = ()
     viewed_items: Names = ()
 
+    @property
+    def looks_at_people(self) -> bool:
+        """Whether it looks at more than the moment."""
+        return bool(self.segments) or self.looks_at_history
+
+    @property
+    def looks_at_history(self) -> bool:
+        """Whether it looks at what a user did."""
+        return any(getattr(self, field) != getattr(_ANYBODY, field) for field in _OF_HISTORY)
+
+
+_ANYBODY = Audience()
+_OF_HISTORY = (
+    "interests",
+    "visitors",
+    "seen_within_days",
+    "events_at_least",
+    "spent_at_least",
+    "viewed_categories",
+    "viewed_items",
+)
+
 
 class Dayparts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Hours at which ads are shown, in a time zone of the campaign's."""
+    """Hours at which ads are shown.
+
+    Parameters
+    ----------
+    hours, days
+        When; an empty list means all.
+    timezone
+        The campaign's; its days, of the daily budget too, begin at midnight there.
+    of
+        Whose time it is: the ``campaign``'s, or the ``user``'s as far as events tell the user's time zone.
+    """
 
     hours: Hours = ()
     days: Weekdays = ()
     timezone: Name = "UTC"
+    of: Literal["campaign", "user"] = "campaign"
 
 
 class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -167,6 +200,20 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     frequency: Frequency = Frequency()
     name: Text | None = None
     paused: bool = False
+
+    @property
+    def needs_user(self) -> bool:
+        """Whether it has to know the user: to tell who is meant, to count showings, or to recognise what it pays for.
+
+        Examples
+        --------
+        >>> tent = Creative("a", "A tent", "https://shop.example/tent")
+        >>> campaign = Campaign("shop", (tent,), 2.0, 100.0, target=Audience(countries=("DE",)))
+        >>> campaign.needs_user, msgspec.structs.replace(campaign, frequency=Frequency(per_day=3)).needs_user
+        (False, True)
+        """
+        looks = self.target.looks_at_people or self.exclude.looks_at_people or self.exclude_purchasers
+        return looks or self.model != "cpm" or self.frequency != Frequency()
 
     def runs_at(self, now_ms: int) -> bool:
         """Whether a moment is between start and end, and it is not paused.
@@ -232,9 +279,7 @@ def _problems(campaign: Campaign) -> Iterator[str]:
             url = getattr(creative, field)
             if url is not None and not url.startswith(("https://", "http://")):
                 yield f"creatives[{at}].{field}: {url[:60]!r}, expected to begin with https:// or http://"
-    try:
-        ZoneInfo(campaign.dayparts.timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    if zone_of(campaign.dayparts.timezone) is None:
         yield f"dayparts.timezone: {campaign.dayparts.timezone[:60]!r}, expected a name such as Europe/Berlin"
 
 

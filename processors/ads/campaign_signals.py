@@ -30,6 +30,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Sum of the click probabilities predicted for those shown.
     charged, refunded
         Money.
+    expected_purchases
+        Sum of the probabilities of a purchase predicted for those clicked.
     """
 
     cid: Name
@@ -43,6 +45,7 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     expected: float = 0.0
     charged: float = 0.0
     refunded: float = 0.0
+    expected_purchases: float = 0.0
 
     def check(self) -> None:
         """Make sure that the figures can be true.

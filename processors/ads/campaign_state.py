@@ -14,14 +14,14 @@ D. Agarwal, S. Ghosh, K. Wei, S. You, "Budget pacing for targeted online adverti
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, time, tzinfo
 
 import msgspec
 
 from processors.ads.book import CampaignView
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_signals import CampaignSignal
+from processors.zones import zone_of
 
 HOURS = 24
 _FIRST_RATE = 0.1
@@ -33,9 +33,9 @@ _MEMORY = 0.7
 """What a day that is over counts against the one before it."""
 
 _PRIOR_CLICKS = 10.0
-_PRIOR_CONVERSIONS = 1.0
-_PRIOR_CONVERSION = 0.02
+_PRIOR_BOUGHT = 1.0
 _FORGET_SHOWN = 20_000.0
+_FORGET_BOUGHT = 1_000.0
 _LEAST_SHARE = 0.25
 
 
@@ -44,7 +44,7 @@ class CampaignState(msgspec.Struct, array_like=True):
 
     ``day`` is the number of the day in its time zone that ``spent_today`` and ``traffic_today`` (opportunities by
     hour) are of; ``traffic`` is what an hour of a day has usually had. ``expected`` and ``clicked`` are what the
-    calibration compares, both decayed.
+    calibration of clicks compares, ``expected_bought`` and ``bought`` that of purchases, all decayed.
     """
 
     campaign: Campaign | None = None
@@ -62,6 +62,9 @@ class CampaignState(msgspec.Struct, array_like=True):
     expected: float = 0.0
     clicks: int = 0
     conversions: int = 0
+    bought: float = 0.0
+    expected_bought: float = 0.0
+    dismissed: int = 0
 
     def left_of_all(self) -> float:
         """What may still be spent of the budget."""
@@ -113,6 +116,11 @@ class CampaignKeeper:
         state.clicked += signal.clicks
         state.clicks += signal.clicks
         state.conversions += signal.conversions
+        state.dismissed += signal.dismissed
+        state.bought += signal.conversions
+        state.expected_bought += signal.expected_purchases
+        if state.expected_bought > _FORGET_BOUGHT:
+            state.bought, state.expected_bought = state.bought / 2, state.expected_bought / 2
         if state.shown > _FORGET_SHOWN:
             state.shown, state.expected, state.clicked = state.shown / 2, state.expected / 2, state.clicked / 2
         self._pace(state, signal.at_ms)
@@ -122,7 +130,7 @@ class CampaignKeeper:
         if state.campaign is None:
             return None
         calibration = (state.clicked + _PRIOR_CLICKS) / (state.expected + _PRIOR_CLICKS)
-        conversion = (state.conversions + _PRIOR_CONVERSIONS) / (state.clicks + _PRIOR_CONVERSIONS / _PRIOR_CONVERSION)
+        conversion = (state.bought + _PRIOR_BOUGHT) / (state.expected_bought + _PRIOR_BOUGHT)
         return CampaignView(
             campaign=state.campaign,
             rate=round(state.rate, 6),
@@ -131,7 +139,10 @@ class CampaignKeeper:
             day_ends_ms=self._day_ends(state),
             spent=round(state.spent, 6),
             calibration=round(calibration, 6),
-            conversion=round(min(conversion, 1.0), 6),
+            conversion=round(conversion, 6),
+            spent_today=round(state.spent_today, 6),
+            planned=round(self.planned(state, state.published_ms), 6),
+            day_budget=round(self._of_day(state, state.published_ms), 6),
         )
 
     def planned(self, state: CampaignState, at_ms: int) -> float:
@@ -191,5 +202,5 @@ class CampaignKeeper:
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self._zone(state))
 
     @staticmethod
-    def _zone(state: CampaignState) -> ZoneInfo:
-        return ZoneInfo("UTC" if state.campaign is None else state.campaign.dayparts.timezone)
+    def _zone(state: CampaignState) -> tzinfo:
+        return (None if state.campaign is None else zone_of(state.campaign.dayparts.timezone)) or UTC

@@ -43,6 +43,9 @@ CLICK_BYTES = MAX_EXAMPLES * (MAX_FEATURES * 3 + 8)
 FIRST_LOGIT = -2.0
 """What is expected before anything is known: one click in eight impressions."""
 
+PURCHASE_LOGIT = -3.9
+"""What is expected of purchases after a click: one in fifty."""
+
 _MASK = np.uint64((1 << BITS) - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MAX_REMEMBERED = 65_536
@@ -140,8 +143,8 @@ class ClickTable:
     [0.119]
     """
 
-    def __init__(self, settings: ClickModelSettings | None = None) -> None:
-        self._settings = settings or ClickModelSettings()
+    def __init__(self, settings: ClickModelSettings | None = None, first_logit: float = FIRST_LOGIT) -> None:
+        self._settings, self._first_logit = settings or ClickModelSettings(), first_logit
         self.weights = np.zeros(1 << BITS, np.float64)
         self.squares = np.zeros(1 << BITS, np.float64)
         self.version = 0
@@ -165,7 +168,7 @@ class ClickTable:
 
     def logits(self, features: Ints) -> Floats:
         """Log odds of a click, one per row of features."""
-        found: Floats = FIRST_LOGIT + self.weights[features].sum(axis=-1)
+        found: Floats = self._first_logit + self.weights[features].sum(axis=-1)
         return found
 
     def probability(self, features: Ints) -> Floats:
@@ -206,14 +209,14 @@ class ClickKeeper:
     (1, 1, 1, [1, 2])
     """
 
-    def __init__(self, settings: ClickModelSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: ClickModelSettings, first_logit: float = FIRST_LOGIT) -> None:
+        self._settings, self._first_logit = settings, first_logit
 
     def learn(self, state: ClickState, examples: Sequence[ClickExample]) -> None:
         """Take a step per example, in place."""
         if not examples:
             return
-        table = ClickTable(self._settings)
+        table = ClickTable(self._settings, self._first_logit)
         table.load(state.numbers, state.weights, state.squares, state.version)
         for example in examples:
             expected = float(table.probability(np.array([sorted(set(example.features))]))[0])

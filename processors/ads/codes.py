@@ -12,6 +12,7 @@ class NoBid(IntEnum):
     DAILY_USER_CAP = 9
     NO_CAMPAIGN = 500
     NOT_RUNNING = 501
+    NO_CONSENT = 511
     NOT_MEANT = 502
     EXCLUDED = 503
     OTHER_HOURS = 504
@@ -41,6 +42,7 @@ _TEXTS = {
     NoBid.NOT_RUNNING: "paused, not begun or over",
     NoBid.NO_BUDGET: "its budget is spent",
     NoBid.NOT_MEANT: "the user or the moment is not what it is for",
+    NoBid.NO_CONSENT: "the user has not agreed to what it needs to know",
     NoBid.EXCLUDED: "the user or the moment is excluded",
     NoBid.OTHER_HOURS: "it is shown at other hours",
     NoBid.FREQUENCY_CAP: "the user was shown it often enough",

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from processors.ads.book import CampaignBook, Columns
+from processors.ads.book import MAX_CAMPAIGNS, CampaignBook, Columns
 from processors.ads.campaign import MAX_AMOUNT, Campaign, Creative, Frequency
 from processors.ads.click_model import ClickTable, Hashes, crossed, hashed, sigmoid
 from processors.ads.codes import NoBid
@@ -46,6 +46,9 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Of all campaigns: bids in several could not be compared.
     floors
         Least price of one showing by placement; ``floor`` for others.
+    consent
+        Whether an event or request that says nothing of ``purposes`` comes from somebody who agreed to be known when an
+        ad is chosen, ``assumed`` because the app asked before it sent anything, or does not: ``required``.
     on
         Kinds of events that are opportunities, if they name a placement.
     expires_ms
@@ -57,6 +60,8 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         purchase.
     decisions, campaigns
         Kept of each user.
+    max_campaigns
+        Campaigns that take part; beyond that those whose ids sort last are left out.
     exploration
         How much creatives are drawn by chance: 1 as uncertain as they are, 0 always the best.
     log_losers
@@ -66,6 +71,7 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
     floor: Floor = 0.0
     floors: dict[str, Floor] = msgspec.field(default_factory=dict)
+    consent: Literal["assumed", "required"] = "assumed"
     on: tuple[EventKind, ...] = ("browse",)
     expires_ms: Milliseconds = 600_000
     impressions: Literal["explicit", "inferred"] = "explicit"
@@ -74,6 +80,7 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     purchase_credit_ms: Milliseconds = 604_800_000
     decisions: Entries = 24
     campaigns: Entries = 200
+    max_campaigns: Entries = MAX_CAMPAIGNS
     exploration: Share = 1.0
     log_losers: Share = 0.05
 
@@ -102,6 +109,10 @@ class Decided:
         What won.
     price
         Charged if what the campaign pays for happens.
+    p_click, p_conversion
+        Probabilities that a showing is clicked, and that a click is followed by a purchase.
+    expected_click, expected_purchase
+        The same as the models gave them, before the campaign's calibration.
     propensity
         Probability with which this creative of the campaign was chosen.
     features
@@ -117,6 +128,8 @@ class Decided:
     price: float = 0.0
     p_click: float = 0.0
     p_conversion: float = 0.0
+    expected_click: float = 0.0
+    expected_purchase: float = 0.0
     propensity: float = 1.0
     features: tuple[int, ...] = ()
 
@@ -128,12 +141,12 @@ class Decider:
     ----------
     settings
         Of the ads.
-    book, clicks
-        The read models of campaigns and of clicks; the decider only reads them.
+    book, clicks, purchases
+        The read models of campaigns, of clicks, and of purchases after clicks; the decider only reads them.
     """
 
-    def __init__(self, settings: AdSettings, book: CampaignBook, clicks: ClickTable) -> None:
-        self.settings, self.book, self.clicks = settings, book, clicks
+    def __init__(self, settings: AdSettings, book: CampaignBook, clicks: ClickTable, purchases: ClickTable) -> None:
+        self.settings, self.book, self.clicks, self.purchases = settings, book, clicks, purchases
 
     def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
         """One decision for each opportunity, in their order.
@@ -187,7 +200,8 @@ class Decider:
             rows=rows,
             numbers=numbers,
             creatives=at[picked],
-            p_click=np.minimum(sigmoid(logits[picked]) * columns.calibration[numbers], 1.0),
+            expected_click=sigmoid(logits[picked]),
+            expected_purchase=self.purchases.probability(features[picked]),
             features=features[picked],
             firsts=firsts,
             lengths=lengths,
@@ -219,8 +233,9 @@ class Decider:
     def _settle(self, row: int, found: Opportunity, removed: Ints, bids: _Bids, columns: Columns) -> Decided:
         """The auction of one opportunity."""
         mine = slice(*np.searchsorted(bids.rows, [row, row + 1]).tolist())
-        numbers, p_click = bids.numbers[mine], bids.p_click[mine]
-        conversions = columns.conversions[numbers]
+        numbers = bids.numbers[mine]
+        p_click = np.minimum(bids.expected_click[mine] * columns.calibration[numbers], 1.0)
+        conversions = np.minimum(bids.expected_purchase[mine] * columns.conversions[numbers], 1.0)
         per_action = columns.pays_click[numbers] | columns.pays_purchase[numbers]
         odds = np.where(per_action, np.where(columns.pays_purchase[numbers], p_click * conversions, p_click), 1.0)
         values = columns.bids[numbers] * odds
@@ -233,7 +248,7 @@ class Decider:
         could = tuple(columns.cids[number] for number in np.flatnonzero(np.isin(removed, _COULD)).tolist())
         if not len(above):
             nbr = _furthest(codes)
-            return Decided(could, self._told(found, codes, numbers, values, bids, mine, columns), nbr)
+            return Decided(could, self._told(found, codes, numbers, p_click, values, bids, mine, columns), nbr)
         winner = int(above[0])
         number = int(numbers[winner])
         codes[number] = 0
@@ -241,19 +256,29 @@ class Decider:
         pair = mine.start + winner
         return Decided(
             could,
-            self._told(found, codes, numbers, values, bids, mine, columns),
+            self._told(found, codes, numbers, p_click, values, bids, mine, columns),
             cid=columns.cids[number],
             campaign=columns.views[number].campaign,
             creative=columns.creatives.all[bids.creatives[pair]],
             price=round(min(beaten / float(odds[winner]), float(columns.bids[number])), 6),
             p_click=round(float(p_click[winner]), 8),
             p_conversion=round(float(conversions[winner]), 8),
+            expected_click=round(float(bids.expected_click[pair]), 8),
+            expected_purchase=round(float(bids.expected_purchase[pair]), 8),
             propensity=bids.propensity(pair),
             features=tuple(bids.features[pair].tolist()),
         )
 
     def _told(
-        self, found: Opportunity, codes: Ints, numbers: Ints, values: Floats, bids: _Bids, mine: slice, columns: Columns
+        self,
+        found: Opportunity,
+        codes: Ints,
+        numbers: Ints,
+        p_click: Floats,
+        values: Floats,
+        bids: _Bids,
+        mine: slice,
+        columns: Columns,
     ) -> tuple[Candidate, ...]:
         """What became of each campaign, as far as it is to be logged."""
         full = hashed(found.decision_id + "/log") < self.settings.log_losers * 2.0**64
@@ -269,7 +294,7 @@ class Decider:
                         columns.cids[number],
                         int(codes[number]),
                         columns.creatives.all[bids.creatives[pair]].crid,
-                        round(float(bids.p_click[pair]), 8),
+                        round(float(p_click[pair - mine.start]), 8),
                         round(float(values[pair - mine.start]), 8),
                     )
                 )
@@ -292,7 +317,8 @@ class _Bids:
     rows: Ints
     numbers: Ints
     creatives: Ints
-    p_click: Floats
+    expected_click: Floats
+    expected_purchase: Floats
     features: Ints
     firsts: Ints
     lengths: Ints
@@ -314,6 +340,7 @@ _NO_BIDS = _Bids(
     _NO_INTS,
     _NO_INTS,
     _NO_INTS,
+    _NO_FLOATS,
     _NO_FLOATS,
     _NO_INTS.reshape(0, 1),
     _NO_INTS,

@@ -15,18 +15,22 @@ import msgspec
 
 from processors.ads.book import CampaignBook
 from processors.ads.campaign_signals import CampaignSignals
-from processors.ads.click_model import ClickExample, ClickTable
-from processors.ads.codes import NoBid
+from processors.ads.click_model import PURCHASE_LOGIT, ClickExample, ClickTable
 from processors.ads.decide import AdSettings, Decided, Decider
 from processors.ads.history import Decision
 from processors.ads.messages import AdDecision, LoggedDecision, message_of
+from processors.ads.request import AdRequest
 from processors.ads.targeting import Opportunity
+from processors.contexts import remember
 from processors.dead_letters import Origin
-from processors.events import DISMISSED, REFUNDED, Event
+from processors.events import DISMISSED, REFUNDED, TAKES_BACK, Event
 from processors.impressions import Impression
 from processors.item_index import ItemIndex
 from processors.keys import fingerprint
 from processors.profile import Profile
+
+TARGET = "target"
+"""The purpose without which only the moment decides."""
 
 
 class Decides(Protocol):
@@ -51,17 +55,18 @@ class AdDesk:
 
     Attributes
     ----------
-    book, clicks
-        The read models of campaigns and of clicks, to be updated between steps.
+    book, clicks, purchases
+        The read models of campaigns, of clicks and of purchases after clicks, to be updated between steps.
     decider
         Who decides; a replay of what was decided puts its own here, since decisions are part of the profiles.
     """
 
     def __init__(self, settings: AdSettings, index: ItemIndex, partitions: int) -> None:
         self.settings = settings
-        self.book, self.clicks = CampaignBook(), ClickTable()
+        self.book = CampaignBook(settings.max_campaigns)
+        self.clicks, self.purchases = ClickTable(), ClickTable(first_logit=PURCHASE_LOGIT)
         self._index, self._partitions = index, partitions
-        self.decider: Decides = Decider(settings, self.book, self.clicks)
+        self.decider: Decides = Decider(settings, self.book, self.clicks, self.purchases)
         self._credit_ms = max(settings.click_credit_ms, settings.view_credit_ms, settings.purchase_credit_ms)
 
     def begin(self) -> AdStep:
@@ -71,17 +76,21 @@ class AdDesk:
     def opportunity(self, event: Event, origin: Origin, profile: Profile) -> Opportunity | None:
         """The opportunity that an event is, if it is one: its kind is among the settings', and it names a placement."""
         placement = event.context.placement if event.context is not None else None
-        if event.kind not in self.settings.on or not placement:
+        if event.kind not in self.settings.on or not placement or event.action in TAKES_BACK:
             return None
-        return Opportunity(
-            decision_id=f"{origin.topic}/{origin.partition}/{origin.offset}/ad",
-            user_id=event.user_id,
-            profile=profile,
-            at_ms=event.time_ms,
-            placement=placement,
-            places=self._places(event, profile, placement),
-            floor=self.settings.floors.get(placement, self.settings.floor),
-        )
+        return self._opportunity(event, origin, profile, placement)
+
+    def requested(self, request: AdRequest, origin: Origin, profile: Profile) -> Opportunity:
+        """The opportunity that a request for an ad is."""
+        found = self._opportunity(request, origin, profile, request.placement)
+        floor = found.floor if request.bidfloor is None else max(request.bidfloor, found.floor)
+        return msgspec.structs.replace(found, request_id=request.request_id, floor=floor)
+
+    def agreed(self, asked: Event | AdRequest) -> bool:
+        """Whether the user may be known when an ad is chosen."""
+        if asked.purposes is None:
+            return self.settings.consent == "assumed"
+        return TARGET in asked.purposes
 
     def decide(self, opportunities: Sequence[Opportunity], step: AdStep) -> list[tuple[AdDecision, LoggedDecision]]:
         """Decide for each opportunity, in order, and note it in the profiles.
@@ -103,6 +112,19 @@ class AdDesk:
                 told[at] = message_of(found, decided, self.settings.currency, self.settings.expires_ms)
         return [told[at] for at in range(len(opportunities))]
 
+    def _opportunity(self, asked: Event | AdRequest, origin: Origin, profile: Profile, placement: str) -> Opportunity:
+        known = profile if self.agreed(asked) else Profile()
+        return Opportunity(
+            decision_id=decision_id_of(origin),
+            user_id=asked.user_id,
+            profile=known,
+            at_ms=asked.time_ms,
+            placement=placement,
+            places=self._places(asked, known, placement),
+            floor=self.settings.floors.get(placement, self.settings.floor),
+            contextual=known is not profile,
+        )
+
     def seen(self, profile: Profile, impression: Impression, step: AdStep) -> None:
         """Take over that an ad was seen, if the impression names its decision."""
         if impression.decision_id and self.settings.impressions == "explicit":
@@ -116,38 +138,57 @@ class AdDesk:
         decision = self._credited(profile, event)
         if decision is None:
             return
-        signal = step.signals.of(decision.cid, event.time_ms)
         if event.action == REFUNDED:
-            if decision.converted:
-                decision.converted = False
-                if decision.model == "cpa" and decision.billed:
-                    decision.billed = False
-                    signal.refunded += decision.price
+            self._refund(decision, event.time_ms, step)
             return
         if event.action == DISMISSED:
-            signal.dismissed += 1
+            step.signals.of(decision.cid, event.time_ms).dismissed += 1
             self._rest(profile, decision, event.time_ms)
             return
         if not decision.seen_ms:
             self._see(decision, event.time_ms, step)
         if event.kind == "purchase":
             if not decision.converted:
-                decision.converted = True
-                signal.conversions += 1
-                self._charge(decision, "cpa", event.time_ms, step)
+                self._convert(decision, event.time_ms, step)
                 self._rest(profile, decision, event.time_ms)
         elif not decision.clicked_ms:
-            decision.clicked_ms = event.time_ms
-            signal.clicks += 1
-            step.examples.append(ClickExample(decision.features, clicked=True))
-            self._charge(decision, "cpc", event.time_ms, step)
+            self._click(decision, event.time_ms, step)
+
+    def _click(self, decision: Decision, at_ms: int, step: AdStep) -> None:
+        decision.clicked_ms = at_ms
+        signal = step.signals.of(decision.cid, at_ms)
+        signal.clicks += 1
+        signal.expected_purchases += decision.expected_purchase
+        step.delays.append(("click", at_ms - decision.seen_ms))
+        step.examples.append(ClickExample(decision.features, clicked=True))
+        step.purchases.append(ClickExample(decision.features, clicked=False))
+        self._charge(decision, "cpc", at_ms, step)
+
+    def _convert(self, decision: Decision, at_ms: int, step: AdStep) -> None:
+        decision.converted = True
+        step.signals.of(decision.cid, at_ms).conversions += 1
+        step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
+        if decision.clicked_ms:
+            step.purchases.append(ClickExample(decision.features, clicked=True))
+        self._charge(decision, "cpa", at_ms, step)
+
+    @staticmethod
+    def _refund(decision: Decision, at_ms: int, step: AdStep) -> None:
+        if decision.converted:
+            decision.converted = False
+            if decision.model == "cpa" and decision.billed:
+                decision.billed = False
+                step.signals.of(decision.cid, at_ms).refunded += decision.price
 
     def _credited(self, profile: Profile, event: Event) -> Decision | None:
         """The decision that an event is the doing of: the one it names, or the last that led to its item."""
         if event.decision_id:
             found = profile.ads.find(_number(event.decision_id))
             return found if found is not None and self._in_time(found, event) else None
-        if event.kind == "browse" or event.action in (DISMISSED, REFUNDED):
+        if event.action == REFUNDED:
+            bought = (d for d in reversed(profile.ads.decisions) if d.item_id == event.item_id and d.converted)
+            return next(bought, None)
+        if event.kind == "browse" or event.action == DISMISSED:
             return None
         led = (d for d in reversed(profile.ads.decisions) if d.item_id == event.item_id and (d.seen_ms or d.clicked_ms))
         in_time = [decision for decision in led if self._in_time(decision, event)]
@@ -170,7 +211,7 @@ class AdDesk:
         decision.seen_ms = at_ms
         signal = step.signals.of(decision.cid, at_ms)
         signal.shown += 1
-        signal.expected += decision.p_click
+        signal.expected += decision.expected_click
         step.examples.append(ClickExample(decision.features, clicked=False))
         self._charge(decision, "cpm", at_ms, step)
 
@@ -190,9 +231,15 @@ class AdDesk:
     def _note(self, found: Opportunity, decided: Decided, step: AdStep) -> None:
         for cid in decided.could:
             step.signals.of(cid, found.at_ms).opportunities += 1
-        step.nbr.append(decided.nbr)
         creative, campaign = decided.creative, decided.campaign
         if creative is None or campaign is None:
+            return
+        signal = step.signals.of(decided.cid, found.at_ms)
+        signal.decided += 1
+        if found.contextual:
+            # Nothing is kept by which a showing could be recognised: it counts, and is charged, as if it were seen.
+            signal.shown += 1
+            signal.charged += decided.price
             return
         decision = Decision(
             number=_number(found.decision_id),
@@ -203,20 +250,22 @@ class AdDesk:
             expires_ms=found.at_ms + self.settings.expires_ms,
             price=decided.price,
             model=campaign.model,
-            p_click=decided.p_click,
+            expected_click=decided.expected_click,
+            expected_purchase=decided.expected_purchase,
             cool_down_ms=campaign.frequency.cool_down_ms,
             item_id=creative.item_id,
             features=decided.features,
         )
         self._expire(found.profile, found.at_ms)
         found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)
-        step.signals.of(decided.cid, found.at_ms).decided += 1
         if self.settings.impressions == "inferred":
             self._see(decision, found.at_ms, step)
 
-    def _places(self, event: Event, profile: Profile, placement: str) -> dict[str, str]:
-        places = {name: value for name, value in profile.context.items() if name != "page"}
-        locale = event.context.locale if event.context is not None else None
+    def _places(self, asked: Event | AdRequest, profile: Profile, placement: str) -> dict[str, str]:
+        places = dict(profile.context)
+        remember(places, asked.context, asked.channel)
+        places.pop("page", None)
+        locale = asked.context.locale if asked.context is not None else None
         if locale:
             places["language"] = locale.partition("-")[0].partition("_")[0]
         (group,) = self._index.groups.of([profile]).tolist()
@@ -226,11 +275,33 @@ class AdDesk:
 
 
 class AdStep(msgspec.Struct):
-    """What one step gathers: signals for the campaigns plane, examples for the click model, and why there was no ad."""
+    """What one step gathers.
+
+    Parameters
+    ----------
+    signals
+        For the campaigns plane.
+    examples, purchases
+        For the models of clicks, and of purchases after clicks.
+    delays
+        Between what was seen or clicked and the ``click`` or ``purchase`` that it is credited with, in milliseconds.
+    """
 
     signals: CampaignSignals
     examples: list[ClickExample] = msgspec.field(default_factory=list)
-    nbr: list[NoBid | None] = msgspec.field(default_factory=list)
+    purchases: list[ClickExample] = msgspec.field(default_factory=list)
+    delays: list[tuple[str, int]] = msgspec.field(default_factory=list)
+
+
+def decision_id_of(origin: Origin) -> str:
+    """The id of the decision that a record asks for.
+
+    Examples
+    --------
+    >>> decision_id_of(Origin("events.browse.v1", 3, 1208, 0))
+    'events.browse.v1/3/1208/ad'
+    """
+    return f"{origin.topic}/{origin.partition}/{origin.offset}/ad"
 
 
 def _number(decision_id: str) -> int:

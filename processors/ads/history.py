@@ -30,6 +30,8 @@ class Decision(msgspec.Struct, array_like=True):
         How long the campaign rests after a purchase or a dismissal.
     item_id
         What it promotes.
+    expected_click, expected_purchase
+        Probabilities as the models gave them, before the campaign's calibration.
     features
         Hashed, of the click model.
     seen_ms, clicked_ms
@@ -46,7 +48,7 @@ class Decision(msgspec.Struct, array_like=True):
     expires_ms: int
     price: float
     model: Model
-    p_click: float
+    expected_click: float
     cool_down_ms: int = 0
     item_id: str | None = None
     features: tuple[int, ...] = ()
@@ -54,6 +56,7 @@ class Decision(msgspec.Struct, array_like=True):
     clicked_ms: int = 0
     billed: bool = False
     converted: bool = False
+    expected_purchase: float = 0.0
 
 
 class Shown(msgspec.Struct, array_like=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from processors.ads.campaign import Audience
+from processors.ads.codes import NoBid
 from processors.ads.decide import Candidate, Decided
 from processors.ads.targeting import Opportunity, share_of
 from processors.json_objects import stamp
@@ -79,6 +80,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         Ids of those that could have taken part.
     features
         Hashed, of the click model.
+    expected_click, expected_purchase
+        Probabilities as the models gave them, before the campaign's calibration.
     """
 
     decision_id: str
@@ -98,15 +101,18 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     features: tuple[int, ...] = ()
     could: tuple[str, ...] = ()
     nbr: int | None = None
+    expected_click: float | None = None
+    expected_purchase: float | None = None
 
 
 def message_of(
     found: Opportunity, decided: Decided, currency: str, expires_ms: int
 ) -> tuple[AdDecision, LoggedDecision]:
-    """The messages of a decision."""
+    """The messages of a decision. What is logged names the user only if that was agreed to."""
     at = stamp(found.at_ms)
     told = AdDecision(found.decision_id, found.user_id, found.placement, at, found.request_id)
-    logged = LoggedDecision(found.decision_id, found.user_id, found.placement, at, decided.candidates)
+    user = "" if found.contextual else found.user_id
+    logged = LoggedDecision(found.decision_id, user, found.placement, at, decided.candidates)
     logged = msgspec.structs.replace(logged, could=decided.could)
     creative, campaign, nbr = decided.creative, decided.campaign, decided.nbr
     if creative is None or campaign is None:
@@ -145,8 +151,23 @@ def message_of(
         propensity=decided.propensity,
         cool_down_ms=campaign.frequency.cool_down_ms,
         features=decided.features,
+        expected_click=decided.expected_click,
+        expected_purchase=decided.expected_purchase,
     )
     return told, logged
+
+
+def refusal_of(decision_id: str, request_id: str, user_id: str, at_ms: int, message: str) -> AdDecision:
+    """The answer to a request that makes no sense; the message says why."""
+    return AdDecision(
+        decision_id,
+        user_id,
+        "",
+        stamp(at_ms),
+        request_id,
+        nbr=NoBid.INVALID_REQUEST.value,
+        nbr_text=f"{NoBid.INVALID_REQUEST.text}: {message}",
+    )
 
 
 def reasons_of(target: Audience, found: Opportunity) -> tuple[AdReason, ...]:

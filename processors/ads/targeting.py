@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
@@ -14,6 +13,7 @@ from processors.ads.campaign import Audience, Campaign, Dayparts
 from processors.ads.codes import NoBid
 from processors.profile import Profile
 from processors.sources.base import Flags, Ints
+from processors.zones import zone_of
 
 _DAY_MS = 86_400_000
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -38,6 +38,8 @@ class Opportunity(msgspec.Struct, frozen=True):
         The least price for one showing, in the currency of the ads.
     request_id
         Of who asked, if somebody did.
+    contextual
+        Whether the user has not agreed to be known: only the moment decides, and the profile is an empty one.
     """
 
     decision_id: str
@@ -48,6 +50,7 @@ class Opportunity(msgspec.Struct, frozen=True):
     places: dict[str, str]
     floor: float = 0.0
     request_id: str | None = None
+    contextual: bool = False
 
 
 def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints:
@@ -60,6 +63,8 @@ def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints
     now = np.array([opportunity.at_ms for opportunity in opportunities], np.float64)[:, None]
     runs = (now >= columns.begins) & (now < columns.ends) & ~columns.paused
     _mark(removed, ~runs, NoBid.NOT_RUNNING)
+    unknown = np.array([opportunity.contextual for opportunity in opportunities], np.bool_)[:, None]
+    _mark(removed, unknown & columns.needs_user, NoBid.NO_CONSENT)
     _mark(removed, ~_in_place(opportunities, book), NoBid.NOT_MEANT)
     for number, view in enumerate(columns.views):
         for code, those in _checks(view.campaign, opportunities):
@@ -82,32 +87,24 @@ def _in_place(opportunities: Sequence[Opportunity], book: CampaignBook) -> Flags
 
 def _checks(campaign: Campaign, opportunities: Sequence[Opportunity]) -> Iterator[tuple[NoBid, Flags]]:
     """What is wrong with which opportunities, for a campaign that looks at more than places."""
-    if _looks_at_people(campaign.target):
+    if campaign.target.looks_at_history:
         agreed = [_agrees(campaign.target, found, every=True) for found in opportunities]
         yield NoBid.NOT_MEANT, ~np.array(agreed, np.bool_)
-    if _looks_at_people(campaign.exclude):
+    if campaign.exclude.looks_at_history:
         yield NoBid.EXCLUDED, np.array([_agrees(campaign.exclude, found, every=False) for found in opportunities])
     if campaign.exclude_purchasers:
         promoted = {creative.item_id for creative in campaign.creatives if creative.item_id}
         yield NoBid.EXCLUDED, np.array([_has_bought(found.profile, promoted) for found in opportunities])
     if campaign.dayparts.hours or campaign.dayparts.days:
-        yield NoBid.OTHER_HOURS, np.array([not in_daypart(campaign.dayparts, found.at_ms) for found in opportunities])
-
-
-_NOBODY = Audience()
-_OF_PEOPLE = (
-    "interests",
-    "visitors",
-    "seen_within_days",
-    "events_at_least",
-    "spent_at_least",
-    "viewed_categories",
-    "viewed_items",
-)
-
-
-def _looks_at_people(audience: Audience) -> bool:
-    return any(getattr(audience, field) != getattr(_NOBODY, field) for field in _OF_PEOPLE)
+        yield (
+            NoBid.OTHER_HOURS,
+            np.array(
+                [
+                    not in_daypart(campaign.dayparts, found.at_ms, found.places.get("time_zone"))
+                    for found in opportunities
+                ]
+            ),
+        )
 
 
 def _agrees(audience: Audience, found: Opportunity, every: bool) -> bool:
@@ -153,15 +150,24 @@ def _has_bought(profile: Profile, items: set[str]) -> bool:
     return any(item in items for item in bought)
 
 
-def in_daypart(dayparts: Dayparts, at_ms: int) -> bool:
+def in_daypart(dayparts: Dayparts, at_ms: int, time_zone: str | None = None) -> bool:
     """Whether a moment is in the hours and on the days, in their time zone.
+
+    Parameters
+    ----------
+    time_zone
+        The user's, if it is known; it counts if the hours are the user's.
 
     Examples
     --------
     >>> evening = Dayparts(hours=(20, 21), timezone="Asia/Shanghai")
     >>> in_daypart(evening, 1_700_000_000_000), in_daypart(evening, 1_700_049_600_000)
     (False, True)
+    >>> morning = Dayparts(hours=(7,), of="user")
+    >>> [in_daypart(morning, 1_700_000_000_000, zone) for zone in ("Asia/Tokyo", "America/Lima", None)]
+    [True, False, False]
     """
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(ZoneInfo(dayparts.timezone))
+    own = zone_of(time_zone) if time_zone is not None and dayparts.of == "user" else None
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(own or zone_of(dayparts.timezone) or UTC)
     on_day = not dayparts.days or _WEEKDAYS[moment.weekday()] in dayparts.days
     return on_day and (not dayparts.hours or moment.hour in dayparts.hours)

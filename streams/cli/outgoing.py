@@ -12,7 +12,7 @@ import msgspec
 from processors.events import EVENT_TOPICS
 from processors.intake import Intake, Refusal
 from processors.lenient import IntakeSettings
-from streams.eventfile import FieldError, take_topic
+from streams.eventfile import FieldError, id_field, take_topic
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Preparer:
             topic = take_topic(dict(fields), self._topic)
         except FieldError as error:
             return Refused(f"{error}; or name a TYPE on the command line", where)
-        return Outgoing(topic, _text(fields.get("user_id")), _text(fields.get("event_id")), line, where=where)
+        return Outgoing(topic, _text(fields.get("user_id")), _text(fields.get(id_field(topic))), line, where=where)
 
     def _prepare(self, fields: dict[str, Any], where: str = "") -> Outgoing | Refused:
         now = time.time_ns() // 1_000_000
@@ -93,10 +93,10 @@ class Preparer:
         except FieldError as error:
             return Refused(str(error), where)
         if not self._raw:
-            fields = {"event_id": str(uuid4()), "timestamp": now, **fields}
+            fields = {id_field(topic): str(uuid4()), "timestamp": now, **fields}
         value = msgspec.json.encode(fields)
         if self._raw:
-            return Outgoing(topic, _text(fields.get("user_id")), _text(fields.get("event_id")), value, where=where)
+            return Outgoing(topic, _text(fields.get("user_id")), _text(fields.get(id_field(topic))), value, where=where)
         event = self._intake.read(value, EVENT_TOPICS[topic], now)
         if isinstance(event, Refusal):
             return Refused(f"{event.reason}: {event.message}", where)

@@ -134,8 +134,8 @@ def test_refuses_with_a_reason_and_names_field_value_and_expectation(reason: str
 
 def test_every_reason_code_is_reached_save_those_that_only_a_plane_can_know() -> None:
     only_planes = {"bad_record_time", "wrong_partition", "no_origin", "bad_signals"}
-    of_impressions = {"bad_items"}
-    assert {reason for reason, _, _ in REFUSALS} == REASONS.keys() - only_planes - of_impressions
+    of_impressions, of_requests = {"bad_items"}, {"bad_floor"}
+    assert {reason for reason, _, _ in REFUSALS} == REASONS.keys() - only_planes - of_impressions - of_requests
 
 
 def test_a_long_value_is_cut_in_the_message() -> None:

@@ -87,3 +87,14 @@ async def test_a_topic_goes_on_when_half_is_left(runner: PartitionRunner, contro
         await runner._gather()
         paused.append(bool(control.paused))
     assert paused == [True, True, False, False, False, False]
+
+
+async def test_a_step_takes_what_can_be_computed_in_its_time(control: Control) -> None:
+    settings = Settings(worker=WorkerSettings(step_ms=100))
+    runner = PartitionRunner(settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings))
+    give(runner, 250)
+    assert [len(await runner._gather()) for _ in range(3)] == [100, 100, 50]
+    runner._record_s = 0.0011
+    give(runner, 100)
+    assert len(await runner._gather()) == 90
+    await runner._publisher.stop()

@@ -63,6 +63,14 @@ class Shop:
         self.send("events.browse.v1", user, after_ms, context={"placement": placement, **context})
         return self.read("ad-decisions.v1")[-1]
 
+    def request(self, user: str = "u", after_ms: int = 1000, **fields: Any) -> dict[str, Any]:
+        """Ask for an ad; the answer."""
+        self.now += after_ms
+        self._n += 1
+        value = {"request_id": f"r{self._n}", "user_id": user, "timestamp": self.now, "placement": "top", **fields}
+        self.driver.pipe("ads.requests.v1", user.encode(), json.dumps(value).encode(), self.now)
+        return self.read("ad-decisions.v1")[-1]
+
     def see(self, decision: dict[str, Any], after_ms: int = 1000) -> None:
         """Let the ad be seen."""
         self.send("events.impression.v1", decision["user_id"], after_ms, decision_id=decision["decision_id"])

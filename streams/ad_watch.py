@@ -1,0 +1,61 @@
+"""What a worker tells Prometheus of campaigns and of the models behind the ads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from statistics import mean
+
+from processors.ads.book import CampaignView
+from processors.ads.desk import AdDesk
+from streams.metrics import Metrics
+
+
+def refresh_ads(metrics: Metrics, desk: AdDesk, named: int) -> None:
+    """Bring the gauges of the ads up to date.
+
+    Parameters
+    ----------
+    named
+        Campaigns that have a series of their own with their id in it: those that have spent most.
+    """
+    views = desk.book.views
+    states: Counter[str] = Counter(running=0, paused=0, spent=0, left_out=desk.book.left_out)
+    states.update(_state_of(view) for view in views.values())
+    for state, count in states.items():
+        metrics.campaigns.labels(state).set(count)
+    by_model: dict[str, list[CampaignView]] = {}
+    for view in views.values():
+        by_model.setdefault(view.campaign.model, []).append(view)
+    for model, those in by_model.items():
+        metrics.campaign_spent.labels(model).set(sum(view.spent for view in those))
+        metrics.campaign_budget.labels(model).set(sum(view.campaign.budget for view in those))
+        metrics.click_calibration.labels(model).set(mean(view.calibration for view in those))
+        metrics.purchase_calibration.labels(model).set(mean(view.conversion for view in those))
+    metrics.pacing_error.set(pacing_error(views.values()))
+    metrics.campaign_part.clear()  # a campaign that is no longer among them must leave no series behind
+    for cid, view in sorted(views.items(), key=lambda entry: (-entry[1].spent, entry[0]))[:named]:
+        metrics.campaign_part.labels(cid).set(view.spent / view.campaign.budget)
+    for event, table in (("click", desk.clicks), ("purchase", desk.purchases)):
+        if table.view is not None:
+            metrics.ad_log_loss.labels(event, "model").set(table.view.log_loss)
+            metrics.ad_log_loss.labels(event, "usual share").set(table.view.base_loss)
+            metrics.ad_entropy.labels(event).set(table.view.log_loss / max(table.view.base_loss, 1e-9))
+
+
+def pacing_error(views: Iterable[CampaignView]) -> float:
+    """Mean distance of what was spent today from the plan, relative to the day's budget; of campaigns paced evenly.
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Campaign, Creative
+    >>> campaign = Campaign("shop", (Creative("a", "A tent", "https://shop.example/tent"),), 2.0, 100.0)
+    >>> pacing_error([CampaignView(campaign, left=50.0, spent_today=12.0, planned=10.0, day_budget=20.0)])
+    0.1
+    """
+    paced = [view for view in views if view.campaign.pacing == "even" and view.day_budget > 0.0]
+    return mean(abs(view.spent_today - view.planned) / view.day_budget for view in paced) if paced else 0.0
+
+
+def _state_of(view: CampaignView) -> str:
+    return "paused" if view.campaign.paused else "spent" if view.left <= 0.0 else "running"
