@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 EXAMPLES = """[bold]Examples[/bold]
   nearstream send click --user u1 --item tent-1 --category camping --price 129
   nearstream send purchase --user u1 --item tent-1 --price 129 --quantity 2
+  nearstream send request --user u1 --placement top    ask for an ad
   echo '{"type": "view", "user_id": "u1", "item_id": "lamp"}' | nearstream send
   printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
 """
 
-TYPES = "browse, view, rate, click, cart, fav, purchase or impression"
+TYPES = "browse, view, rate, click, cart, fav, purchase, impression or request"
 """The keys of :data:`streams.eventfile.EVENT_TYPES`, written out so that help need not load that."""
 
 
@@ -41,6 +42,7 @@ def send(
     price: Annotated[float | None, typer.Option(help="Price of one.")] = None,
     currency: Annotated[str | None, typer.Option(help="Currency of the price.")] = None,
     quantity: Annotated[float | None, typer.Option(help="How many.")] = None,
+    placement: Annotated[str | None, typer.Option(help="Place on the page; one for an ad is asked for.")] = None,
     session_id: Annotated[str | None, typer.Option("--session", help="Session; guessed from pauses if absent.")] = None,
     event_id: Annotated[
         str | None, typer.Option(help="Id of the event; new if absent. Repeated ids are dropped.")
@@ -61,8 +63,9 @@ def send(
     settings = settings_of(context)
     preparer = Preparer(settings.users.intake, _topic(kind), raw)
     given = {"category": category, "brand": brand, "price": price, "currency": currency, "quantity": quantity}
+    where = {"context": {"placement": placement} if placement is not None else None}
     about = {"event_id": event_id, "user_id": user, "item_id": item, "timestamp": timestamp, "session_id": session_id}
-    fields = event_fields({**about, **given})
+    fields = event_fields({**about, **given, **where})
     if fields and kind is None:
         raise typer.BadParameter(f"say what happened: {TYPES}", param_hint="TYPE")
     prepared = [preparer.event(fields, str(kind))] if fields else _lines(preparer)

@@ -136,7 +136,7 @@ def test_a_number_as_user_is_a_key_of_digits(tmp_path: Path) -> None:
     [
         (
             "u,i,wink,1,,",
-            "event_type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression",
+            "event_type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression, request",
         ),
         (",i,view,1,,", "user_id: '', expected a non-empty id"),
         ("u,,view,1,,", "item_id: '', expected a non-empty id"),
@@ -176,11 +176,11 @@ def test_a_bad_header_is_named(tmp_path: Path, header: str, message: str) -> Non
         ("[1]", "line: [1], expected a JSON object"),
         (
             '{"user_id": "u"}',
-            "event_type: missing, expected one of browse, view, rate, click, cart, fav, purchase, impression, or a",
+            "event_type: missing, expected one of browse, view, rate, click, cart, fav, purchase, impression, request, or a",
         ),
         (
             '{"type": "wink"}',
-            "type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression",
+            "type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression, request",
         ),
         ('{"topic": "other"}', "topic: 'other', expected one of events.browse.v1, events.click.v1, events.purchase.v1"),
         ('{"type": "view", "item_id": "i"}', "user_id: missing, expected a non-empty text"),
