@@ -10,6 +10,7 @@ from typing import NamedTuple
 import orjson
 from aiokafka import AIOKafkaProducer
 
+from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.events import EVENT_TOPICS, ITEM_TOPICS
 from processors.keys import partition_of
 from processors.simulator import SimulatedEvent, Simulator, build_catalogue
@@ -129,7 +130,9 @@ async def append(settings: Settings, events: Iterable[LoadEvent], prefix: str = 
 
 
 async def _append(producer: AIOKafkaProducer, events: Iterable[LoadEvent], prefix: str, partitions: int) -> int:
-    logs = [(prefix + topic, partition) for topic in EVENT_TOPICS for partition in range(partitions)]
+    logs = [
+        (prefix + topic, partition) for topic in (*EVENT_TOPICS, CAMPAIGNS_TOPIC) for partition in range(partitions)
+    ]
     batches = {log: producer.create_batch() for log in logs}
     sent: asyncio.Queue[asyncio.Future[object]] = asyncio.Queue(_IN_FLIGHT)
     count = 0

@@ -13,9 +13,11 @@ import asyncio
 import platform
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from bench.campaigns import campaigns_of, records_of
 from bench.cluster import Cluster, cluster, create_topics, settings_from
 from bench.load import Load, append, load_of
 from bench.machine import Busy, Sampler, describe, memory_mb
@@ -43,6 +45,8 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
         Largest resident memory of the worker.
     machine_busy
         Share of all cores' time, whoever used it, while the worker ran.
+    campaigns, decisions, filled
+        Campaigns for everybody and for some, ad decisions, and those that showed an ad.
     peer, ratio
         The idiomatic Faust app on the same brokers, and how many times more events per CPU-second the worker does.
     """
@@ -65,6 +69,9 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     python: str
     machine: str
     date: str
+    campaigns: int = 0
+    decisions: int = 0
+    filled: int = 0
     ratio: float | None = None
     peer: PeerResult | None = None
 
@@ -76,6 +83,7 @@ def run_throughput(
     peer: PeerPlan | None = None,
     users: int = 20_000,
     items: int = 2_000,
+    campaigns: int = 0,
 ) -> ThroughputResult:
     """Measure a worker, and if asked to the idiomatic Faust app on the first of the same events.
 
@@ -91,26 +99,29 @@ def run_throughput(
         By default it is not measured.
     users, items
         Of the simulation.
+    campaigns
+        How many advertise.
     """
     load = load_of(data, events, users, items)
     with cluster(brokers) as place:
-        result = asyncio.run(_measure(place, load))
+        result = asyncio.run(_measure(place, load, campaigns_of(campaigns, items)))
         if peer is not None:
             result.peer = run_peer(place, Load(load.name, load.events[: peer.events]), peer.store)
             result.ratio = round(result.events_per_cpu_s / result.peer.events_per_cpu_s, 1)
     return result
 
 
-async def _measure(place: Cluster, load: Load) -> ThroughputResult:
+async def _measure(place: Cluster, load: Load, campaigns: dict[str, dict[str, Any]]) -> ThroughputResult:
     environment = place.environment()
     settings = settings_from(environment)
     await create_topics(settings)
+    await append(settings, records_of(campaigns))
     await append(settings, load.events)
     with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
         busy = Busy()
         drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
         begin, end, peak = sampler.samples[0], sampler.at(drained), memory_mb(worker.pid, peak=True)
-        wall, busy_share = end.at - worker.started_at, busy.share()
+        wall, busy_share, figures = end.at - worker.started_at, busy.share(), worker.figures()
     slates = await count_slates(settings, load.users, len(load.events))
     cpu = end.cpu_s - begin.cpu_s
     return ThroughputResult(
@@ -132,4 +143,7 @@ async def _measure(place: Cluster, load: Load) -> ThroughputResult:
         python=platform.python_version(),
         machine=describe(),
         date=datetime.now(UTC).date().isoformat(),
+        campaigns=len(campaigns),
+        decisions=int(figures.total("nearstream_ad_decisions_total")) if campaigns else 0,
+        filled=int(figures.total("nearstream_ad_decisions_total", outcome="filled")),
     )

@@ -80,10 +80,20 @@ class Health:
             return
         # To read again is no progress: what does not help must show in the end.
         since = max(since, self._reread_at.get(tp, since))
-        if now - since > _STALL_S and (runner := self._runner(tp)) and runner.idle:
-            logger.warning("%s[%d] stands at %d with %d records to go; reading it again", *tp, offset, lag)
-            self._reread_at[tp] = now
-            await runner.reseek()
+        runner = self._runner(tp)
+        if now - since <= _STALL_S or runner is None or self._worker.contact.problem:
+            return
+        self._reread_at[tp] = now
+        if not runner.idle:
+            logger.warning("%s[%d] stands at %d with %d records to go: %s", *tp, offset, lag, runner.activity)
+            return
+        logger.warning("%s[%d] stands at %d with %d records to go; reading it again", *tp, offset, lag)
+        try:
+            async with asyncio.timeout(_STALL_S):
+                await runner.reseek()
+        except TimeoutError:
+            # Another partition may be in need of this watchdog, and this one is looked at again.
+            logger.warning("%s[%d] could not be read again: no answer from the brokers in %.0f s", *tp, _STALL_S)
 
     def _runner(self, tp: TP) -> PartitionRunner | None:
         for plane in self._worker.topology.planes:

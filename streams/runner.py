@@ -11,6 +11,7 @@ from typing import Any
 
 from processors.errors import CorruptStoreError, DeliveryGap, FencedError
 from processors.events import EVENT_TOPICS
+from processors.json_objects import stamp
 from processors.plane import Output, Plane
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.lineage import check_source_end
@@ -82,6 +83,8 @@ class PartitionRunner:
     ----------
     processor
         Once restored; :obj:`None` before.
+    activity : str
+        What it is doing, for people.
     committed_at : float
         Monotonic seconds of the last commit, or of the moment the runner was ready.
     moved_at : float
@@ -112,6 +115,7 @@ class PartitionRunner:
         self.committed_at = self.moved_at = monotonic()
         self._started_at = 0.0
         self._record_s = _FIRST_RECORD_S
+        self.activity = "taking over"
         self._rest_s = self._shortest_rest_s
         self._labels = {"plane": plane.name, "partition": str(partition)}
 
@@ -196,6 +200,7 @@ class PartitionRunner:
 
     async def _take_over(self) -> None:
         """Fence the predecessor, restore the store, and make the consumer follow it."""
+        self.activity = "taking over"
         begun = monotonic()
         store = self._stores.open(self.plane, self.partition)
         try:
@@ -235,6 +240,7 @@ class PartitionRunner:
     async def _gather(self) -> list[tuple[SourceBatch, Acknowledge]]:
         """Wait for work, and then for what else arrives until the interval since the last commit is over."""
         limit, limit_bytes = self._most_records(), self._high_bytes // 4
+        self.activity = "waiting for records"
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -283,6 +289,7 @@ class PartitionRunner:
             if len(prepared.batch) >= _FEWEST_RECORDS:  # fewer cost more each, and say nothing of many
                 cost = (computed - begun) / len(prepared.batch)
                 self._record_s = _MEMORY * self._record_s + (1.0 - _MEMORY) * cost
+            self.activity = f"publishing since {stamp(time_ns() // 1_000_000)}"
             appended = await self._publisher.publish(self._records(prepared))
             published = monotonic()
             end = appended[changelog_topic(self.plane.name), self.partition].end

@@ -40,6 +40,7 @@ class Store(StrEnum):
 
 
 _Users = Annotated[int, typer.Option(min=1, help="Simulated shoppers.")]
+_Campaigns = Annotated[int, typer.Option(min=0, max=1000, help="Campaigns that advertise.")]
 _Items = Annotated[int, typer.Option(min=100, help="Simulated products.")]
 
 
@@ -56,6 +57,7 @@ def throughput(
     peer_store: Annotated[Store, typer.Option(help="Where it keeps its tables.")] = Store.MEMORY,
     users: _Users = 20_000,
     items: _Items = 2_000,
+    campaigns: _Campaigns = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Events per second, and per second of CPU, that one worker applies and answers."""
@@ -63,7 +65,7 @@ def throughput(
     from bench.throughput import run_throughput
 
     plan = PeerPlan(peer_events, peer_store.value) if peer else None
-    _say(run_throughput(data, events or None, _brokers(context), plan, users, items), as_json)
+    _say(run_throughput(data, events or None, _brokers(context), plan, users, items, campaigns), as_json)
 
 
 @app.command()

@@ -104,7 +104,7 @@ def test_the_settings_file_holds_where_neither_option_nor_environment_does(tmp_p
 def test_send_needs_a_known_type() -> None:
     result = runner.invoke(app, ["send", "wink", "--user", "u", "--item", "i"], env={"COLUMNS": "200"})
     assert result.exit_code == 2
-    assert "'wink', expected browse, view, rate, click, cart, fav, purchase or impression" in result.stderr
+    assert "'wink', expected browse, view, rate, click, cart, fav, purchase, impression or request" in result.stderr
 
 
 def test_send_offers_every_type_there_is() -> None:

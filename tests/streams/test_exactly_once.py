@@ -16,7 +16,7 @@ from kafka import KafkaProducer
 
 from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.ads.campaign_state import CampaignState
-from processors.events import IMPRESSIONS_TOPIC
+from processors.events import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 from processors.simulator import Simulator, build_catalogue
 from processors.simulator.products import Product
 from state.rocks import RocksStore
@@ -67,6 +67,11 @@ class Load:
                 seen = {"event_id": f"seen {self.sent}", "user_id": event.key, "timestamp": event.timestamp}
                 seen["items"] = [product.item_id for product in simulator.catalogue.products[:8]]
                 producer.send(IMPRESSIONS_TOPIC, key=event.key.encode(), value=msgspec.json.encode(seen))
+            if self.sent % 5 == 0:
+                request = {"request_id": f"r{self.sent}", "user_id": event.key, "timestamp": event.timestamp}
+                # Every third of them has not agreed to be known.
+                request |= {"placement": "side", "purposes": ["target"] if self.sent % 3 else []}
+                producer.send(REQUESTS_TOPIC, key=event.key.encode(), value=msgspec.json.encode(request))
             self.sent += 1
             if self._stop.is_set():
                 break
@@ -85,7 +90,7 @@ class Load:
         self.finish()
 
 
-def wait_drained(worker: WorkerProcess, seconds: float = 60) -> None:
+def wait_drained(worker: WorkerProcess, seconds: float = 120) -> None:
     """Wait until the worker says that it lags behind nothing, twice in a row."""
     deadline, quiet = time.monotonic() + seconds, 0
     behind: dict[str, float] = {}
@@ -93,7 +98,7 @@ def wait_drained(worker: WorkerProcess, seconds: float = 60) -> None:
         assert time.monotonic() < deadline, f"not drained in time: {behind}\n{worker.tail()}"
         assert worker.running, worker.tail()
         time.sleep(0.5)
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=30) as answer:
             lines = answer.read().decode().splitlines()
         found = [line.rpartition(" ") for line in lines if line.startswith("nearstream_lag_records{")]
         behind = {name: float(lag) for name, _, lag in found if float(lag)}

@@ -1,5 +1,6 @@
 """What counts as lag, as a standstill, and as a partition that nobody works on."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.now, self.end, self.reread = 1000.0, 10, 0
+        self.contact = SimpleNamespace(silent_s=0.0, problem=None)
         self.recordless: dict[TP, tuple[int, int]] = {}
         position = SimpleNamespace(offsets={HERE.topic: 10})
         self.runner = SimpleNamespace(
@@ -26,6 +28,7 @@ class Scene:
             committed_at=self.now,
             moved_at=self.now,
             reseek=self._reseek,
+            activity="publishing",
             processor=SimpleNamespace(position=position),
         )
         settings = Settings(worker=WorkerSettings(stalled_after_s=60))
@@ -33,7 +36,7 @@ class Scene:
         worker = SimpleNamespace(
             settings=settings,
             topology=build_topology(settings),
-            contact=SimpleNamespace(silent_s=0.0, problem=None),
+            contact=self.contact,
             runners={("users", 0): self.runner},
             app=SimpleNamespace(consumer=consumer),
         )
@@ -66,6 +69,32 @@ async def test_a_partition_that_stands_still_is_read_again_and_reported_in_the_e
     assert scene.reread == 9
     assert problems[29] == {}
     assert all("no progress" in found["events.click.v1[0]"] for found in problems[32:])
+
+
+async def test_nothing_is_read_again_while_the_brokers_are_silent(scene: Scene) -> None:
+    scene.end, scene.contact.problem = 510, "no answer"
+    await scene.watch(120)
+    assert scene.reread == 0
+
+
+async def test_what_is_at_work_is_not_read_again_but_told_of(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    scene.end, scene.runner.idle = 510, False
+    await scene.watch(60)
+    assert scene.reread == 0
+    assert "stands at 10 with 500 records to go: publishing" in caplog.text
+
+
+async def test_brokers_that_do_not_answer_do_not_hold_up_the_watchdog(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("streams.health._STALL_S", 0.05)
+    scene.runner.reseek = never
+    scene.end = 510
+    await scene.watch(6)
+    assert "could not be read again" in caplog.text
 
 
 async def test_a_partition_without_work_is_well(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
 from processors.catalog import CATALOG_TOPIC
 from processors.errors import NearstreamError
-from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC
+from processors.events import IMPRESSIONS_TOPIC, ITEM_TOPICS, REQUESTS_TOPIC
 from processors.keys import partition_of
 from processors.signals import SIGNALS_TOPIC
 from processors.training import TRAINING_TOPIC
@@ -92,7 +92,7 @@ def seeded_batches() -> list[Fed]:
         if number % 4 == 1:
             records.append((b"bad", b"{not json", ()))
             records.append(records[0])
-        fed.append((random_.choice(list(EVENT_TOPICS)), partition, records))
+        fed.append((random_.choice([*ITEM_TOPICS, IMPRESSIONS_TOPIC]), partition, records))
         if number % 6 == 2:
             # By itself: its way over another partition must not race with the broadcast of what came along.
             elsewhere = next(user for user in users if partition_of(user, PARTITIONS) != partition)
@@ -103,7 +103,19 @@ def seeded_batches() -> list[Fed]:
         fed.append((IMPRESSIONS_TOPIC, partition, impressions(here, number, now + n)))
         if number % 5 == 0:
             fed.append((CAMPAIGNS_TOPIC, partition, campaigns(partition, number)))
+        fed.append((REQUESTS_TOPIC, partition, requests(here, number, now + n)))
     return fed
+
+
+def requests(users: list[str], number: int, time_ms: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
+    """Requests for ads, of some who did not agree to be known, one that makes no sense, and one that is repeated."""
+    fields = [
+        {"request_id": f"r{number}-{n}", "user_id": user, "timestamp": time_ms, "placement": "top"}
+        for n, user in enumerate(users[:4])
+    ]
+    fields[1]["purposes"], fields[2]["bidfloor"] = [], -1
+    records = [(str(found["user_id"]).encode(), msgspec.json.encode(found), ()) for found in fields]
+    return [*records, records[0]]
 
 
 def impressions(users: list[str], number: int, time_ms: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
@@ -205,7 +217,7 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
     versions = [slate["model_version"] for slate in slates]
     assert versions[0] == "covisitation"
     assert versions[-1].startswith("softmax-")
-    assert sum(map(len, expected["dead-letters.v1"])) == 17
+    assert sum(map(len, expected["dead-letters.v1"])) == 41
     assert sum(map(len, expected["internal.events"])) == 4
 
 
