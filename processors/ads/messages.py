@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from processors.ads.campaign import Audience
-from processors.ads.decide import Candidate, Decided
+from processors.ads.decide import Candidate, CreativeShare, Decided
 from processors.ads.targeting import Opportunity, share_of
 from processors.json_objects import stamp
 from processors.profile import Profile
@@ -79,6 +79,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         Ids of those that could have taken part.
     features
         Hashed, of the click model.
+    creatives
+        All of the campaign that won, if it has several: what off-policy evaluation rests on.
     """
 
     decision_id: str
@@ -98,6 +100,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     features: tuple[int, ...] = ()
     could: tuple[str, ...] = ()
     nbr: int | None = None
+    creatives: tuple[CreativeShare, ...] = ()
 
 
 def message_of(
@@ -145,6 +148,7 @@ def message_of(
         propensity=decided.propensity,
         cool_down_ms=campaign.frequency.cool_down_ms,
         features=decided.features,
+        creatives=decided.creatives,
     )
     return told, logged
 
