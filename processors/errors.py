@@ -52,7 +52,7 @@ class FencedError(StateError):
 
 
 class FeedbackError(NearstreamError):
-    """A log of decisions, or a policy to be evaluated on it, is not what it must be. The message says where, and what."""
+    """A log of decisions, or a policy to be evaluated on it, is not what it must be. The message says what is."""
 
 
 class SupportError(FeedbackError):

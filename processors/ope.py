@@ -4,8 +4,9 @@ A log says what was shown, how likely that was, and what came of it. A policy gi
 probability. Rows that fit the policy better than the log count for more, by their importance weight, the ratio of the
 two probabilities: :mod:`processors.ope_estimators` has the estimators, this module what goes in and comes out.
 
-An estimate can only rest on what the log did: what a policy wants and the log never shows is said (``unsupported``),
-as is a mean weight that is not what it must be, which speaks of wrong propensities.
+An estimate can only rest on what the log could have done. Where all its probabilities are known, rows in which the
+policy does what the log could not are left out; where they are not, actions that the log never shows are said
+(``unseen``), as is a mean weight that is not what it must be, which speaks of wrong propensities.
 
 References
 ----------
@@ -16,8 +17,8 @@ M. Dudík, D. Erhan, J. Langford, L. Li, "Doubly robust policy evaluation and op
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -25,7 +26,8 @@ import numpy as np
 from processors.bounds import Rate
 from processors.errors import FeedbackError, SupportError
 from processors.ope_estimators import Estimate, Logged, doubly_robust, interval, ips, replayed, snips
-from processors.sources.base import Flags, Floats, Ints
+from processors.ope_feedback import Feedback, require
+from processors.sources.base import Floats
 
 Bound = Annotated[float, msgspec.Meta(ge=1.0, le=1e9)]
 Confidence = Annotated[float, msgspec.Meta(ge=0.5, le=0.9999)]
@@ -55,93 +57,13 @@ class OpeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Feedback:
-    """A log: n rows in the order in which they happened, each with one action of so many.
-
-    Attributes
-    ----------
-    actions
-        What was shown, numbered from 0, shape (n,).
-    rewards
-        What came of it, such as 1 for a click, shape (n,).
-    propensities
-        How likely what was shown was to be shown, above 0 and at most 1, shape (n,).
-    n_actions
-        How many actions there are.
-    available
-        Which actions could have been shown, shape (n, actions); without it, all.
-    positions
-        Places on the page, or any other few groups that rewards differ by, numbered from 0, shape (n,).
-    logging
-        All probabilities of the policy that ran, shape (n, actions), if they are known.
-    predicted
-        Rewards that were expected of each action before the outcome was known, shape (n, actions).
-
-    Raises
-    ------
-    FeedbackError
-        If something is not of its shape or range.
-
-    Examples
-    --------
-    >>> Feedback(np.array([0, 1]), np.array([1.0, 0.0]), np.array([0.5, 0.0]), n_actions=2)
-    Traceback (most recent call last):
-    ...
-    processors.errors.FeedbackError: row 1: propensity 0.0, expected above 0 and at most 1
-    """
-
-    actions: Ints
-    rewards: Floats
-    propensities: Floats
-    n_actions: int
-    available: Flags | None = None
-    positions: Ints | None = None
-    logging: Floats | None = None
-    predicted: Floats | None = None
-
-    def __post_init__(self) -> None:
-        for name, column in self._columns():
-            wanted: tuple[int, ...] = (len(self),)
-            if name in ("available", "logging", "predicted"):
-                wanted = (len(self), self.n_actions)
-            if column.shape != wanted:
-                raise FeedbackError(f"{name}: shape {column.shape}, expected {wanted}")
-        inside = (self.actions >= 0) & (self.actions < self.n_actions)
-        _all(inside, self.actions, "action", f"0 to {self.n_actions - 1}")
-        _all(np.isfinite(self.rewards), self.rewards, "reward", "a finite number")
-        likely = (self.propensities > 0.0) & (self.propensities <= 1.0)
-        _all(likely, self.propensities, "propensity", "above 0 and at most 1")
-        if self.positions is not None:
-            _all(self.positions >= 0, self.positions, "position", "0 or more")
-        if self.available is not None:
-            shown: Flags = self.available[np.arange(len(self)), self.actions]
-            _all(shown, self.actions, "action", "one that was available")
-        for table, name in ((self.logging, "logging probability"), (self.predicted, "predicted reward")):
-            if table is not None:
-                _all(np.isfinite(table).all(axis=1), table, name, "finite numbers")
-
-    def __len__(self) -> int:
-        return len(self.actions)
-
-    def part(self, rows: Flags | slice) -> Feedback:
-        """Some of the rows."""
-        return replace(self, **{name: column[rows] for name, column in self._columns()})
-
-    def _columns(self) -> Iterator[tuple[str, Any]]:
-        for field in fields(self):
-            column = getattr(self, field.name)
-            if field.name != "n_actions" and column is not None:
-                yield field.name, column
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """What a policy would have earned per row.
 
     Attributes
     ----------
     rows
-        That the policy says something of; the others are left out.
+        That the policy says something of and the log can answer for.
     estimates
         By name of the estimator: ``replay``, ``ips``, ``snips``, ``dr``.
     logged
@@ -149,13 +71,15 @@ class Evaluation:
     mean_weight, max_weight
         Of the importance weights as they are; the mean is 1 less ``unsupported`` on average if the propensities are
         right.
+    left_out
+        Rows in which the policy does what the log could not have done. The estimates are of the other rows.
     clipped
         Share of the policy's weight that :attr:`OpeSettings.clip` took away.
     unsupported
-        Share of what the policy does that the log could not have done. IPS estimates nothing for it; SNIPS takes it to
+        Share of what the policy does that is an action of ``unseen``. IPS estimates nothing for it; SNIPS takes it to
         be as the rest, DR trusts its model.
     unseen
-        Actions of the policy that the log has no row of.
+        Actions of the policy that the log never shows, if its probabilities are not known.
     warnings
         What to beware of, in words.
     """
@@ -165,6 +89,7 @@ class Evaluation:
     logged: float
     mean_weight: float = 1.0
     max_weight: float = 1.0
+    left_out: int = 0
     clipped: float = 0.0
     unsupported: float = 0.0
     unseen: tuple[int, ...] = ()
@@ -206,12 +131,16 @@ def evaluate(feedback: Feedback, policy: Floats, settings: OpeSettings | None = 
     """
     settings = settings or OpeSettings()
     feedback, policy = _spoken_of(feedback, policy)
+    spoken = len(feedback)
+    feedback, policy = _possible(feedback, policy)
     wanted = policy[np.arange(len(feedback)), feedback.actions]
     raw = wanted / feedback.propensities
     if not raw.any():
         raise SupportError(f"none of the {len(feedback):,} rows of the log shows what the policy would show")
     weights = np.minimum(raw, settings.clip)
-    logged = Logged(feedback.actions, feedback.rewards, weights, feedback.positions, feedback.predicted)
+    logged = Logged(
+        feedback.actions, feedback.rewards, weights, feedback.positions, feedback.predicted, feedback.logging
+    )
     unsupported, unseen = _unsupported(feedback, policy)
     found = Evaluation(
         rows=len(feedback),
@@ -224,6 +153,7 @@ def evaluate(feedback: Feedback, policy: Floats, settings: OpeSettings | None = 
         logged=float(feedback.rewards.mean()),
         mean_weight=float(raw.mean()),
         max_weight=float(raw.max()),
+        left_out=spoken - len(feedback),
         clipped=float(1.0 - weights.sum() / raw.sum()),
         unsupported=unsupported,
         unseen=unseen,
@@ -249,32 +179,46 @@ def _spoken_of(feedback: Feedback, policy: Floats) -> tuple[Feedback, Floats]:
         raise FeedbackError(f"policy: shape {policy.shape}, expected {wanted}")
     sums = policy.sum(axis=1)
     spoken = sums != 0.0
-    _all(np.abs(sums - spoken) <= _TOLERANCE, sums, "the policy's probabilities sum to", "1, or 0 to leave it out")
+    require(np.abs(sums - spoken) <= _TOLERANCE, sums, "the policy's probabilities sum to", "1, or 0 to leave it out")
     lowest = policy.min(axis=1, initial=0.0)
-    _all(lowest >= 0.0, lowest, "the policy's probability", "0 or more")
+    require(lowest >= 0.0, lowest, "the policy's probability", "0 or more")
     if feedback.available is not None:
-        possible: Flags = ~((policy > 0.0) & ~feedback.available).any(axis=1)
-        _all(possible, policy.argmax(axis=1), "the policy shows an action that was not available, not", "so")
+        possible = np.logical_and.reduce((policy == 0.0) | feedback.available, axis=1)
+        require(possible, policy.argmax(axis=1), "the policy does what was not available: action", "another")
     if not spoken.any():
         raise SupportError("the policy says nothing of any row of the log")
     return (feedback, policy) if spoken.all() else (feedback.part(spoken), policy[spoken])
 
 
+def _possible(feedback: Feedback, policy: Floats) -> tuple[Feedback, Floats]:
+    """The rows in which the log could have done all that the policy does, as far as that is known."""
+    if feedback.logging is None:
+        return feedback, policy
+    possible = np.logical_and.reduce((policy == 0.0) | (feedback.logging > 0.0), axis=1)
+    if not possible.any():
+        raise SupportError(f"in none of {len(feedback):,} rows the log could have done all that the policy does")
+    return (feedback, policy) if possible.all() else (feedback.part(possible), policy[possible])
+
+
 def _unsupported(feedback: Feedback, policy: Floats) -> tuple[float, tuple[int, ...]]:
+    if feedback.logging is not None:
+        return 0.0, ()
     shown = np.bincount(feedback.actions, minlength=feedback.n_actions) > 0
     wanted = policy.sum(axis=0)
     unseen = np.flatnonzero(~shown & (wanted > 0.0))
-    if feedback.logging is None:
-        return float(wanted[unseen].sum() / len(feedback)), tuple(unseen.tolist())
-    missing = np.where(feedback.logging > 0.0, 0.0, policy)
-    return float(missing.sum() / len(feedback)), tuple(unseen.tolist())
+    return float(wanted[unseen].sum() / len(feedback)), tuple(unseen.tolist())
 
 
 def _warnings(found: Evaluation, spread: float) -> Iterator[str]:
-    if found.unsupported > _NOTABLE:
+    if found.left_out:
         yield (
-            f"{found.unsupported:.1%} of what the policy does the log could not have done: IPS counts it as nothing, "
-            "SNIPS as the rest, DR by its model"
+            f"{found.left_out:,} of {found.left_out + found.rows:,} rows are left out, where the log could not have "
+            "done what the policy does: the estimates are of the others"
+        )
+    if found.unseen:
+        yield (
+            f"{found.unsupported:.2%} of what the policy does the log never did: IPS counts it as nothing, SNIPS as "
+            "the rest, DR by its model"
         )
     expected, error = 1.0 - found.unsupported, spread / found.rows**0.5
     if abs(found.mean_weight - expected) > max(_FAR * error, _NOTABLE):
@@ -286,12 +230,6 @@ def _warnings(found: Evaluation, spread: float) -> Iterator[str]:
         yield f"the bound on importance weights took {found.clipped:.1%} of them away: IPS and SNIPS are too low"
     if found.estimates["snips"].ess < _FEW:
         yield f"the estimates rest on as much as {found.estimates['snips'].ess:.0f} rows: their intervals are rough"
-
-
-def _all(good: Flags, values: Any, name: str, expected: str) -> None:
-    if not good.all():
-        row = int(np.argmin(good))
-        raise FeedbackError(f"row {row}: {name} {values[row]}, expected {expected}")
 
 
 _TOLERANCE = 1e-6

@@ -2,7 +2,8 @@
 
 ``replay``: rows are accepted by rejection sampling as if the policy had chosen, and averaged. ``ips``: every row counts
 by its importance weight. ``snips``: the same, divided by the weights' sum. ``dr``: a model of the rewards says what the
-policy would earn, and the weighted rows correct the model; right if either model or propensities are.
+policy would earn, and the weighted rows correct the model; right if either model or propensities are. On the log of a
+policy that learns it is the one to read: see :func:`doubly_robust`.
 
 Intervals are normal, from the variance of what each row adds. Rewards between 0 and 1 get Wilson's interval instead,
 for as many rows as would give a proportion of that size that variance: clicks are rare, and a normal interval around
@@ -13,9 +14,10 @@ References
 L. Li, W. Chu, J. Langford, X. Wang, "Unbiased offline evaluation of contextual-bandit-based news article recommendation
 algorithms", WSDM 2011. A. Swaminathan, T. Joachims, "The self-normalized estimator for counterfactual learning", NIPS
 2015. M. Dudík, D. Erhan, J. Langford, L. Li, "Doubly robust policy evaluation and optimization", Statistical Science
-29, 2014. E. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927. E. Korn,
-B. Graubard, "Confidence intervals for proportions with small expected number of positive counts estimated from survey
-data", Survey Methodology 24, 1998. L. Kish, "Survey Sampling", 1965 (effective sample size).
+29, 2014. V. Hadad, D. Hirshberg, R. Zhan, S. Wager, S. Athey, "Confidence intervals for policy evaluation in adaptive
+experiments", PNAS 118, 2021. E. Wilson, "Probable inference, the law of succession, and statistical inference", JASA
+22, 1927. E. Korn, B. Graubard, "Confidence intervals for proportions with small expected number of positive counts
+estimated from survey data", Survey Methodology 24, 1998. L. Kish, "Survey Sampling", 1965 (effective sample size).
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class Logged:
     weights: Floats
     positions: Ints | None = None
     predicted: Floats | None = None
+    logging: Floats | None = None
 
     @property
     def unit(self) -> bool:
@@ -97,7 +100,7 @@ def ips(logged: Logged, confidence: float) -> Estimate:
 
 
 def snips(logged: Logged, confidence: float) -> Estimate:
-    """Self-normalised IPS: the weighted mean of rewards. Less variance for a small bias; variance by the delta method."""
+    """Self-normalised IPS: the weighted mean of rewards. Less variance for a small bias. Variance: delta method."""
     weights = logged.weights
     total = float(weights.sum())
     value = float((weights * logged.rewards).sum()) / total
@@ -111,8 +114,12 @@ def doubly_robust(logged: Logged, policy: Floats, smoothing: float, confidence: 
     """DR: what a model of the rewards expects of the policy, and what the weighted rows say that the model missed.
 
     The model is cross-fitted forwards: rows are predicted in blocks, each from the rows before it, so that none is
-    predicted by itself or by what it has led to. That keeps the estimate without bias on the log of a policy that
-    learns, too, whose later rows depend on the rewards of earlier ones.
+    predicted by itself or by what it has led to.
+
+    A policy that learns shows less and less of what it finds worse, and how soon depends on luck: a plain mean is then
+    not normal, and its interval too narrow. If all of the log's probabilities are known, rows count by how well the
+    log could answer for the policy lately, so that stretches of the log add alike to the variance (Hadad et al.). On
+    a log that does not change that is nearly a plain mean.
 
     Parameters
     ----------
@@ -126,7 +133,40 @@ def doubly_robust(logged: Logged, policy: Floats, smoothing: float, confidence: 
         own = rewards[np.arange(len(rewards)), logged.actions[block]]
         missed = logged.weights[block] * (logged.rewards[block] - own)
         terms[block] = np.einsum("ij,ij->i", policy[block], rewards) + missed
-    return _of_terms(terms, logged, confidence)
+    counts = np.ones(len(terms)) if logged.logging is None else steadying(policy, logged.logging)
+    counts /= counts.sum()
+    value = float((counts * terms).sum())
+    variance = float((counts**2 * (terms - value) ** 2).sum()) * len(terms) / max(len(terms) - 1, 1)
+    weights = counts * logged.weights
+    found = interval(value, variance, float(weights.sum() ** 2 / (weights**2).sum()), confidence, unit=logged.unit)
+    return _counted(found, logged)
+
+
+def steadying(policy: Floats, logging: Floats) -> Floats:
+    """How much each row counts: the inverse root of what the rows before it would add to the variance.
+
+    A row adds about the sum of p²/q over its actions, p and q the probabilities of policy and log; what it counts
+    follows from rows before it alone, so that the row's own context has no say in it.
+
+    Parameters
+    ----------
+    policy, logging
+        Probabilities of both, shape (n, actions); what the policy does the log could have done.
+
+    Examples
+    --------
+    The log once did the wanted thing every other time, then one time in fifty:
+
+    >>> logging = np.array([[0.5, 0.5]] * 100 + [[0.02, 0.98]] * 100)
+    >>> steadying(np.broadcast_to([1.0, 0.0], (200, 2)), logging)[[0, 99, 199]].round(2).tolist()
+    [0.71, 0.71, 0.14]
+    """
+    added = np.divide(policy**2, logging, out=np.zeros(policy.shape), where=policy > 0.0).sum(axis=1)
+    sums = np.concatenate([[0.0], added.cumsum()])
+    ends = np.maximum(np.arange(len(added)), 1)
+    begins = np.maximum(ends - _LATELY, 0)
+    found: Floats = ((sums[ends] - sums[begins]) / (ends - begins)) ** -0.5
+    return found
 
 
 def expected(logged: Logged, n_actions: int, smoothing: float) -> Iterator[tuple[slice, Floats]]:
@@ -221,4 +261,5 @@ def interval(value: float, variance: float, ess: float, confidence: float, *, un
 
 
 _FIRST, _LARGEST = 32, 65_536
+_LATELY = 50
 _TINY = 1e-12

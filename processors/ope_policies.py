@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.ope import Feedback
+from processors.ope_feedback import Feedback
 from processors.sources.base import Floats
 
 

@@ -19,7 +19,8 @@ import msgspec
 import numpy as np
 
 from processors.errors import FeedbackError
-from processors.ope import Evaluation, Feedback, OpeSettings, as_logged, evaluate
+from processors.ope import Evaluation, OpeSettings, as_logged, evaluate
+from processors.ope_feedback import Feedback
 from processors.ope_policies import best, everywhere, fixed, uniform
 from processors.sources.base import Floats
 from streams.eventfile import FORMATS, FieldError, count_events, opened

@@ -13,7 +13,7 @@ from kafka import KafkaConsumer, TopicPartition
 from processors.ads.messages import DECISION_LOG_TOPIC, LoggedDecision
 from processors.errors import FeedbackError
 from processors.events import DISMISSED, IMPRESSIONS_TOPIC
-from processors.ope import Feedback
+from processors.ope_feedback import Feedback
 from streams.eventfile import FieldError, count_events, opened, take_topic
 from streams.ope_logs import Log, Watch, unwatched
 from streams.settings import Settings
@@ -217,4 +217,4 @@ def _records(
 
 
 _TOLERANCE = 1e-6
-_MOST_CELLS = 10**8
+_MOST_CELLS = 2 * 10**7
