@@ -49,3 +49,11 @@ class DeliveryGap(StateError):
 
 class FencedError(StateError):
     """Another worker owns this partition now; whatever this one had in flight was aborted by the broker."""
+
+
+class FeedbackError(NearstreamError):
+    """A log of decisions, or a policy to be evaluated on it, is not what it must be. The message says what is."""
+
+
+class SupportError(FeedbackError):
+    """The log has nothing to say of a policy: it never did what the policy would do."""

@@ -102,7 +102,7 @@ def read_events(path: Path, limit: int | None = None) -> Iterator[FileEvent]:
         At the first line that is no event.
     """
     read = _csv_events if _is_csv(path) else _json_events
-    with _opened(path) as file:
+    with opened(path) as file:
         yield from islice(read(path, file), limit)
 
 
@@ -116,7 +116,7 @@ def count_events(path: Path) -> int:
     """
     lines, last = 0, b"\n"
     header = _is_csv(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         while block := file.read(2**20):
             lines += block.count(b"\n")
             last = block[-1:]
@@ -294,7 +294,14 @@ def _is_csv(path: Path) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """A file's bytes, unpacked if its name ends with ``.gz``.
+
+    Raises
+    ------
+    EventFileError
+        If it cannot be read, there or while it is being read.
+    """
     try:
         with path.open("rb") as raw:
             # A buffer around gzip doubles the speed of reading lines.

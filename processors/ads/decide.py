@@ -95,6 +95,22 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
     value: float = 0.0
 
 
+class CreativeShare(msgspec.Struct, frozen=True):
+    """How a creative of the campaign that won stood in the draw: its share of the draws, and what was expected of it.
+
+    Parameters
+    ----------
+    propensity
+        Share of the draws; those of a campaign's creatives sum to 1.
+    p_click
+        Probability of a click, had it been shown.
+    """
+
+    crid: str
+    propensity: float
+    p_click: float
+
+
 @dataclass(frozen=True)
 class Decided:
     """A decision. Without a winner, ``nbr`` says why.
@@ -117,6 +133,8 @@ class Decided:
         Probability with which this creative of the campaign was chosen.
     features
         Hashed, of the click model.
+    creatives
+        All of the campaign's, if there was a choice: what other policies would have done is judged by them.
     """
 
     could: tuple[str, ...] = ()
@@ -132,6 +150,7 @@ class Decided:
     expected_purchase: float = 0.0
     propensity: float = 1.0
     features: tuple[int, ...] = ()
+    creatives: tuple[CreativeShare, ...] = ()
 
 
 class Decider:
@@ -206,7 +225,7 @@ class Decider:
             firsts=firsts,
             lengths=lengths,
             chosen=picked - firsts,
-            draws=_Draws(mean, spread, keys),
+            draws=_Draws(mean, spread, keys, logits),
         )
 
     def _features(
@@ -254,6 +273,7 @@ class Decider:
         codes[number] = 0
         beaten = max(found.floor, float(values[above[1]]) if len(above) > 1 else 0.0)
         pair = mine.start + winner
+        shares = bids.shares(pair)
         return Decided(
             could,
             self._told(found, codes, numbers, p_click, values, bids, mine, columns),
@@ -265,8 +285,9 @@ class Decider:
             p_conversion=round(float(conversions[winner]), 8),
             expected_click=round(float(bids.expected_click[pair]), 8),
             expected_purchase=round(float(bids.expected_purchase[pair]), 8),
-            propensity=bids.propensity(pair),
+            propensity=float(shares[bids.chosen[pair]]),
             features=tuple(bids.features[pair].tolist()),
+            creatives=_shares_of(pair, shares, bids, columns),
         )
 
     def _told(
@@ -303,11 +324,15 @@ class Decider:
 
 @dataclass(frozen=True)
 class _Draws:
-    """Of every creative that could have been drawn: its mean logit, how uncertain that is, and a key of its chance."""
+    """Of every creative that could have been drawn: its mean logit, how uncertain that is, and a key of its chance.
+
+    ``logits`` are those of a click alone, without how often a creative is preferred.
+    """
 
     mean: Floats
     spread: Floats
     keys: Hashes
+    logits: Floats
 
 
 @dataclass(frozen=True)
@@ -325,14 +350,37 @@ class _Bids:
     chosen: Ints
     draws: _Draws
 
-    def propensity(self, pair: int) -> float:
-        """Share of :data:`_DRAWS` draws, the one that counted among them, that choose the creative of a pair."""
-        these = slice(int(self.firsts[pair]), int(self.firsts[pair] + self.lengths[pair]))
-        if self.lengths[pair] == 1:
-            return 1.0
+    def shares(self, pair: int) -> Floats:
+        """Share of :data:`_DRAWS` draws, the one that counted among them, that choose each creative of a pair.
+
+        All draws are alike, and any of them could have been the one that counted: given the draws, the shares are
+        exactly the probabilities of what was shown.
+        """
+        these, length = self.of(pair), int(self.lengths[pair])
+        if length == 1:
+            return np.ones(1)
         keys = self.draws.keys[these][None, :] + np.arange(_DRAWS, dtype=np.uint64)[:, None]
         drawn = self.draws.mean[these] + _normal(keys.ravel()).reshape(keys.shape) * self.draws.spread[these]
-        return round(float((drawn.argmax(axis=1) == self.chosen[pair]).mean()), 6)
+        found: Floats = np.bincount(drawn.argmax(axis=1), minlength=length) / _DRAWS
+        return found
+
+    def of(self, pair: int) -> slice:
+        """Where the draws of a pair's creatives are."""
+        return slice(int(self.firsts[pair]), int(self.firsts[pair] + self.lengths[pair]))
+
+
+def _shares_of(pair: int, shares: Floats, bids: _Bids, columns: Columns) -> tuple[CreativeShare, ...]:
+    """The creatives of a pair, if there are several."""
+    if len(shares) == 1:
+        return ()
+    number = int(bids.numbers[pair])
+    begin = int(columns.creatives.begins[number])
+    p_click = np.minimum(sigmoid(bids.draws.logits[bids.of(pair)]) * columns.calibration[number], 1.0)
+    creatives = columns.creatives.all[begin : begin + len(shares)]
+    return tuple(
+        CreativeShare(creative.crid, share, round(clicked, 8))
+        for creative, share, clicked in zip(creatives, shares.tolist(), p_click.tolist(), strict=True)
+    )
 
 
 _NO_INTS, _NO_FLOATS, _NO_HASHES = np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64)
@@ -346,7 +394,7 @@ _NO_BIDS = _Bids(
     _NO_INTS,
     _NO_INTS,
     _NO_INTS,
-    _Draws(_NO_FLOATS, _NO_FLOATS, _NO_HASHES),
+    _Draws(_NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_FLOATS),
 )
 _UNLIMITED = Frequency()
 _TIRED = 8

@@ -6,7 +6,7 @@ import msgspec
 
 from processors.ads.campaign import Audience
 from processors.ads.codes import NoBid
-from processors.ads.decide import Candidate, Decided
+from processors.ads.decide import Candidate, CreativeShare, Decided
 from processors.ads.targeting import Opportunity, share_of
 from processors.json_objects import stamp
 from processors.profile import Profile
@@ -82,6 +82,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         Hashed, of the click model.
     expected_click, expected_purchase
         Probabilities as the models gave them, before the campaign's calibration.
+    creatives
+        All of the campaign that won, if it has several: what off-policy evaluation rests on.
     """
 
     decision_id: str
@@ -103,6 +105,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     nbr: int | None = None
     expected_click: float | None = None
     expected_purchase: float | None = None
+    creatives: tuple[CreativeShare, ...] = ()
 
 
 def message_of(
@@ -153,6 +156,7 @@ def message_of(
         features=decided.features,
         expected_click=decided.expected_click,
         expected_purchase=decided.expected_purchase,
+        creatives=decided.creatives,
     )
     return told, logged
 

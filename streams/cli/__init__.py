@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from streams.allotment import settle
-from streams.cli import bench, campaigns, demo, doctor, evaluate, replay, send, tail, topics, why, why_not, worker
+from streams.cli import bench, campaigns, demo, doctor, evaluate, ope, replay, send, tail, topics, why, why_not, worker
 from streams.cli.common import Commands, GlobalOptions
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
@@ -57,6 +57,7 @@ app.command("why-not", rich_help_panel=_LOOK, epilog=why_not.EXAMPLES)(why_not.w
 app.command("topics", rich_help_panel=_LOOK, epilog=topics.EXAMPLES)(topics.topics)
 app.command("doctor", rich_help_panel=_LOOK, epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("evaluate", rich_help_panel=_MEASURE, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command("ope", rich_help_panel=_MEASURE, epilog=ope.EXAMPLES)(ope.ope)
 app.add_typer(campaigns.app, name="campaigns", rich_help_panel=_RUN)
 app.add_typer(bench.app, name="bench", rich_help_panel=_MEASURE)
 
