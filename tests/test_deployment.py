@@ -33,12 +33,16 @@ DOCKERFILE = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
 DASHBOARDS: dict[str, dict[str, Any]] = {
     path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(GRAFANA.glob("*.json"))
 }
-EVERYTHING = [panel for dashboard in DASHBOARDS.values() for panel in dashboard["panels"]]
-PANELS = [panel for panel in EVERYTHING if panel["type"] != "row"]
+PANELS: dict[str, dict[str, Any]] = {
+    f"{name} {panel['id']} {panel['title']}": panel
+    for name, dashboard in DASHBOARDS.items()
+    for panel in dashboard["panels"]
+    if panel["type"] != "row"
+}
 DEBIAN_PACKAGE = "install it to run this test (Debian: apt-get install prometheus)"
 
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
-every_panel = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+every_panel = pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
 
 
 def alert_rules() -> list[dict[str, Any]]:
@@ -47,7 +51,9 @@ def alert_rules() -> list[dict[str, Any]]:
 
 
 def panel_expressions() -> dict[str, str]:
-    return {f"{panel['title']} {target['refId']}": target["expr"] for panel in PANELS for target in panel["targets"]}
+    return {
+        f"{name} {target['refId']}": target["expr"] for name, panel in PANELS.items() for target in panel["targets"]
+    }
 
 
 def expressions() -> list[str]:
@@ -233,6 +239,29 @@ def test_dashboard_uids_and_panel_ids_are_unique() -> None:
         assert len(ids) == len(set(ids))
 
 
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_dashboards_lead_to_each_other_and_keep_what_was_chosen(name: str) -> None:
+    (link,) = DASHBOARDS[name]["links"]
+
+    assert link["type"] == "dashboards"
+    assert [other for other in DASHBOARDS if not set(link["tags"]) <= set(DASHBOARDS[other]["tags"])] == []
+    assert link["includeVars"]
+    assert link["keepTime"]
+    assert DASHBOARDS[name]["templating"] == DASHBOARDS["nearstream.json"]["templating"]
+
+
+def test_everything_about_ads_is_on_a_dashboard_of_its_own() -> None:
+    def shown(dashboard: str) -> set[str]:
+        return set(re.findall(r"\bnearstream_\w+", json.dumps(DASHBOARDS[dashboard]["panels"])))
+
+    about_ads = re.compile(r"nearstream_(ad_|campaign|pacing_|attribution_|(click|purchase)_calibration)")
+    families = {family: names for family, names in series_by_family().items() if about_ads.match(family)}
+
+    assert DASHBOARDS["ads.json"]["title"] == "Ads"
+    assert [family for family, names in families.items() if not names & shown("ads.json")] == []
+    assert [name for name in shown("nearstream.json") if about_ads.match(name)] == []
+
+
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
 def test_panels_do_not_overlap(dashboard: dict[str, Any]) -> None:
     for one, other in combinations([panel["gridPos"] for panel in dashboard["panels"]], 2):
@@ -354,6 +383,7 @@ def _work(metrics: Metrics) -> None:
             counter.labels(plane.name)
     for outcome in ("accepted", "repaired", "duplicate", "forwarded", "refused"):
         metrics.events.labels("events.click.v1", outcome).inc(200 if outcome == "accepted" else 1)
+        metrics.events.labels("ads.requests.v1", outcome).inc(20 if outcome == "accepted" else 0)
     metrics.dead_letters.labels("not_json").inc()
     metrics.outputs.labels("recommendations.v1").inc(200)
     metrics.latency.observe(0.06)
@@ -384,7 +414,7 @@ def _advertise(metrics: Metrics) -> None:
     for outcome in ("filled", "paced"):
         metrics.ad_decisions.labels(outcome).inc(20)
     for state in ("running", "paused", "spent", "left_out"):
-        metrics.campaigns.labels(state).set(1)
+        metrics.campaigns.labels(state).set(0 if state == "left_out" else 1)
     for gauge, figure in (
         (metrics.campaign_spent, 30.0),
         (metrics.campaign_budget, 90.0),
