@@ -17,6 +17,7 @@ import prometheus_client
 import pytest
 import yaml
 
+from processors.ads.codes import NoBid
 from processors.quality import Choices, Observations, Shown
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.metrics import STEPS, Metrics
@@ -199,6 +200,18 @@ def test_grafana_reads_what_is_mounted() -> None:
 
 def test_dashboards_and_alerts_name_only_metrics_that_exist() -> None:
     assert named_metrics() - {name for names in series_by_family().values() for name in names} == set()
+
+
+def test_outcomes_and_states_of_ads_are_named_as_workers_name_them() -> None:
+    outcomes = {"filled", *(code.name.lower() for code in NoBid)}
+    states = {"running", "paused", "spent", "left_out"}
+
+    def named(family: str, label: str) -> set[str]:
+        selectors = re.findall(rf'\b{family}{{[^}}]*\b{label}[!=]~?"([^"]+)"', "\n".join(expressions()))
+        return {name for selector in selectors for name in selector.split("|")}
+
+    assert {"filled", "no_consent"} <= named("nearstream_ad_decisions_total", "outcome") <= outcomes
+    assert {"running", "left_out"} <= named("nearstream_campaigns", "state") <= states
 
 
 def test_every_metric_is_on_a_dashboard_or_in_an_alert() -> None:
