@@ -17,6 +17,7 @@ import prometheus_client
 import pytest
 import yaml
 
+from processors.ads.codes import NoBid
 from processors.quality import Choices, Observations, Shown
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.metrics import STEPS, Metrics
@@ -33,12 +34,16 @@ DOCKERFILE = (CHECKOUT / "Dockerfile").read_text(encoding="utf-8")
 DASHBOARDS: dict[str, dict[str, Any]] = {
     path.name: json.loads(path.read_text(encoding="utf-8")) for path in sorted(GRAFANA.glob("*.json"))
 }
-EVERYTHING = [panel for dashboard in DASHBOARDS.values() for panel in dashboard["panels"]]
-PANELS = [panel for panel in EVERYTHING if panel["type"] != "row"]
+PANELS: dict[str, dict[str, Any]] = {
+    f"{name} {panel['id']} {panel['title']}": panel
+    for name, dashboard in DASHBOARDS.items()
+    for panel in dashboard["panels"]
+    if panel["type"] != "row"
+}
 DEBIAN_PACKAGE = "install it to run this test (Debian: apt-get install prometheus)"
 
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
-every_panel = pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+every_panel = pytest.mark.parametrize("panel", PANELS.values(), ids=PANELS)
 
 
 def alert_rules() -> list[dict[str, Any]]:
@@ -47,7 +52,9 @@ def alert_rules() -> list[dict[str, Any]]:
 
 
 def panel_expressions() -> dict[str, str]:
-    return {f"{panel['title']} {target['refId']}": target["expr"] for panel in PANELS for target in panel["targets"]}
+    return {
+        f"{name} {target['refId']}": target["expr"] for name, panel in PANELS.items() for target in panel["targets"]
+    }
 
 
 def expressions() -> list[str]:
@@ -195,6 +202,18 @@ def test_dashboards_and_alerts_name_only_metrics_that_exist() -> None:
     assert named_metrics() - {name for names in series_by_family().values() for name in names} == set()
 
 
+def test_outcomes_and_states_of_ads_are_named_as_workers_name_them() -> None:
+    outcomes = {"filled", *(code.name.lower() for code in NoBid)}
+    states = {"running", "paused", "spent", "left_out"}
+
+    def named(family: str, label: str) -> set[str]:
+        selectors = re.findall(rf'\b{family}{{[^}}]*\b{label}[!=]~?"([^"]+)"', "\n".join(expressions()))
+        return {name for selector in selectors for name in selector.split("|")}
+
+    assert {"filled", "no_consent"} <= named("nearstream_ad_decisions_total", "outcome") <= outcomes
+    assert {"running", "left_out"} <= named("nearstream_campaigns", "state") <= states
+
+
 def test_every_metric_is_on_a_dashboard_or_in_an_alert() -> None:
     named = named_metrics()
 
@@ -231,6 +250,29 @@ def test_dashboard_uids_and_panel_ids_are_unique() -> None:
     for dashboard in DASHBOARDS.values():
         ids = [panel["id"] for panel in dashboard["panels"]]
         assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_dashboards_lead_to_each_other_and_keep_what_was_chosen(name: str) -> None:
+    (link,) = DASHBOARDS[name]["links"]
+
+    assert link["type"] == "dashboards"
+    assert [other for other in DASHBOARDS if not set(link["tags"]) <= set(DASHBOARDS[other]["tags"])] == []
+    assert link["includeVars"]
+    assert link["keepTime"]
+    assert DASHBOARDS[name]["templating"] == DASHBOARDS["nearstream.json"]["templating"]
+
+
+def test_everything_about_ads_is_on_a_dashboard_of_its_own() -> None:
+    def shown(dashboard: str) -> set[str]:
+        return set(re.findall(r"\bnearstream_\w+", json.dumps(DASHBOARDS[dashboard]["panels"])))
+
+    about_ads = re.compile(r"nearstream_(ad_|campaign|pacing_|attribution_|(click|purchase)_calibration)")
+    families = {family: names for family, names in series_by_family().items() if about_ads.match(family)}
+
+    assert DASHBOARDS["ads.json"]["title"] == "Ads"
+    assert [family for family, names in families.items() if not names & shown("ads.json")] == []
+    assert [name for name in shown("nearstream.json") if about_ads.match(name)] == []
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
@@ -354,6 +396,7 @@ def _work(metrics: Metrics) -> None:
             counter.labels(plane.name)
     for outcome in ("accepted", "repaired", "duplicate", "forwarded", "refused"):
         metrics.events.labels("events.click.v1", outcome).inc(200 if outcome == "accepted" else 1)
+        metrics.events.labels("ads.requests.v1", outcome).inc(20 if outcome == "accepted" else 0)
     metrics.dead_letters.labels("not_json").inc()
     metrics.outputs.labels("recommendations.v1").inc(200)
     metrics.latency.observe(0.06)
@@ -384,7 +427,7 @@ def _advertise(metrics: Metrics) -> None:
     for outcome in ("filled", "paced"):
         metrics.ad_decisions.labels(outcome).inc(20)
     for state in ("running", "paused", "spent", "left_out"):
-        metrics.campaigns.labels(state).set(1)
+        metrics.campaigns.labels(state).set(0 if state == "left_out" else 1)
     for gauge, figure in (
         (metrics.campaign_spent, 30.0),
         (metrics.campaign_budget, 90.0),
