@@ -27,13 +27,15 @@ def refresh_ads(metrics: Metrics, desk: AdDesk, named: int) -> None:
     by_model: dict[str, list[CampaignView]] = {}
     for view in views.values():
         by_model.setdefault(view.campaign.model, []).append(view)
+    sums = metrics.campaign_spent, metrics.campaign_budget, metrics.click_calibration, metrics.purchase_calibration
+    for gauge in (*sums, metrics.campaign_part):
+        gauge.clear()  # what was withdrawn must leave no series behind
     for model, those in by_model.items():
         metrics.campaign_spent.labels(model).set(sum(view.spent for view in those))
         metrics.campaign_budget.labels(model).set(sum(view.campaign.budget for view in those))
         metrics.click_calibration.labels(model).set(mean(view.calibration for view in those))
         metrics.purchase_calibration.labels(model).set(mean(view.conversion for view in those))
     metrics.pacing_error.set(pacing_error(views.values()))
-    metrics.campaign_part.clear()  # a campaign that is no longer among them must leave no series behind
     for cid, view in sorted(views.items(), key=lambda entry: (-entry[1].spent, entry[0]))[:named]:
         metrics.campaign_part.labels(cid).set(view.spent / view.campaign.budget)
     for event, table in (("click", desk.clicks), ("purchase", desk.purchases)):

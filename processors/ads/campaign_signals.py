@@ -30,8 +30,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Sum of the click probabilities predicted for those shown.
     charged, refunded
         Money.
-    expected_purchases
-        Sum of the probabilities of a purchase predicted for those clicked.
+    expected_purchases, bought
+        Sum of the probabilities of a purchase predicted for those clicked, and those of them that were bought from.
     """
 
     cid: Name
@@ -46,6 +46,7 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     charged: float = 0.0
     refunded: float = 0.0
     expected_purchases: float = 0.0
+    bought: int = 0
 
     def check(self) -> None:
         """Make sure that the figures can be true.
@@ -88,7 +89,9 @@ class CampaignSignals:
 
     def of(self, cid: str, at_ms: int) -> CampaignSignal:
         """The campaign's signal, to be added to."""
-        found = self._found.setdefault(cid, CampaignSignal(cid, at_ms))
+        found = self._found.get(cid)
+        if found is None:
+            found = self._found[cid] = CampaignSignal(cid, at_ms)
         found.at_ms = max(found.at_ms, at_ms)
         return found
 

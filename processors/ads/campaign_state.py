@@ -117,7 +117,7 @@ class CampaignKeeper:
         state.clicks += signal.clicks
         state.conversions += signal.conversions
         state.dismissed += signal.dismissed
-        state.bought += signal.conversions
+        state.bought += signal.bought
         state.expected_bought += signal.expected_purchases
         if state.expected_bought > _FORGET_BOUGHT:
             state.bought, state.expected_bought = state.bought / 2, state.expected_bought / 2

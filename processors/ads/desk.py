@@ -166,7 +166,9 @@ class AdDesk:
 
     def _convert(self, decision: Decision, at_ms: int, step: AdStep) -> None:
         decision.converted = True
-        step.signals.of(decision.cid, at_ms).conversions += 1
+        signal = step.signals.of(decision.cid, at_ms)
+        signal.conversions += 1
+        signal.bought += decision.clicked_ms > 0
         step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
         if decision.clicked_ms:
             step.purchases.append(ClickExample(decision.features, clicked=True))
