@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S = 2.0
 _STALL_S = 10.0
+_LATE_S = 0.5
 
 
 class Watched(Protocol):
@@ -53,6 +54,7 @@ class Health:
         self._progress: dict[TP, tuple[int, float]] = {}
         self._reread_at: dict[TP, float] = {}
         self._in_group = False
+        self._busy_at = 0.0
         self._rules = RuleWatch(worker.topology.users.rules, worker.topology.index)
 
     def joined(self) -> None:
@@ -68,9 +70,16 @@ class Health:
     async def watch(self) -> None:
         """Look for partitions that stand still while their log goes on, and have them read again."""
         while True:
+            asleep_since = monotonic()
             await asyncio.sleep(_WATCH_INTERVAL_S)
+            self.woke(late_s=monotonic() - asleep_since - _WATCH_INTERVAL_S)
             for tp, lag in self.lags().items():
                 await self._look_at(tp, lag)
+
+    def woke(self, late_s: float) -> None:
+        """Note how late the watchdog woke: while a worker is busy its records wait in line, and none are lost."""
+        if late_s > _LATE_S:
+            self._busy_at = monotonic()
 
     async def _look_at(self, tp: TP, lag: int) -> None:
         offset, now = self._offset(tp) or 0, monotonic()
@@ -79,7 +88,7 @@ class Health:
             self._progress[tp] = offset, now
             return
         # To read again is no progress: what does not help must show in the end.
-        since = max(since, self._reread_at.get(tp, since))
+        since = max(since, self._busy_at, self._reread_at.get(tp, since))
         runner = self._runner(tp)
         if now - since <= _STALL_S or runner is None or self._worker.contact.problem:
             return

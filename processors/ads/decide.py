@@ -3,36 +3,30 @@
 Each campaign bids what a showing is worth to it: its bid times the probability that what it pays for happens. The
 highest wins and pays what it had to beat, the second value or the floor. Chance (pacing, creatives) is drawn from the
 id of the decision, so a replay decides the same.
-
-References
-----------
-W. Vickrey, "Counterspeculation, auctions, and competitive sealed tenders", Journal of Finance 16, 1961.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
+from processors.ads.auction import above_floor, auction
 from processors.ads.book import MAX_CAMPAIGNS, CampaignBook, Columns
 from processors.ads.campaign import MAX_AMOUNT, Campaign, Creative, Frequency
 from processors.ads.click_model import ClickTable, Hashes, crossed, hashed, sigmoid
 from processors.ads.codes import NoBid
+from processors.ads.draws import Draws
 from processors.ads.targeting import Opportunity, removed_by, share_of
 from processors.bounds import Entries, Milliseconds, Share
 from processors.events import EventKind
 from processors.exploration import uniform
 from processors.profile import Profile
-from processors.runs import run_begins
 from processors.sources.base import Floats, Ints
-
-_DRAWS = 32
-
 
 Floor = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
 
@@ -182,7 +176,7 @@ class Decider:
         self._cap(removed, opportunities, columns)
         self._pace(removed, seeds, columns)
         bids = self._bids(opportunities, removed, seeds, columns)
-        return [self._settle(row, found, removed[row], bids, columns) for row, found in enumerate(opportunities)]
+        return self._settle(opportunities, removed, bids, columns)
 
     def _cap(self, removed: Ints, opportunities: Sequence[Opportunity], columns: Columns) -> None:
         limited = np.array([view.campaign.frequency != _UNLIMITED for view in columns.views], np.bool_)
@@ -207,25 +201,20 @@ class Decider:
             return _NO_BIDS
         firsts = np.cumsum(lengths) - lengths
         at = creatives.begins[numbers][owner] + np.arange(len(owner)) - firsts[owner]
-        of_row, of_campaign = rows[owner], numbers[owner]
-        features = self._features(opportunities, of_row, of_campaign, at, columns)
+        of_row = rows[owner]
+        features = self._features(opportunities, of_row, numbers[owner], at, columns)
         logits, spread = self.clicks.logits(features), self.clicks.spread(features) * self.settings.exploration
-        mean = logits + creatives.weights[at]
-        keys = seeds[of_row] ^ creatives.keys[at]
-        drawn = mean + _normal(keys) * spread
-        best = np.flatnonzero(drawn == np.maximum.reduceat(drawn, firsts)[owner])
-        picked = best[run_begins(owner[best])]
+        draws = Draws.of(lengths, logits + creatives.weights[at], spread, seeds[of_row] ^ creatives.keys[at])
+        picked = firsts + draws.chosen
         return _Bids(
             rows=rows,
             numbers=numbers,
             creatives=at[picked],
+            clicks=sigmoid(logits),
             expected_click=sigmoid(logits[picked]),
             expected_purchase=self.purchases.probability(features[picked]),
             features=features[picked],
-            firsts=firsts,
-            lengths=lengths,
-            chosen=picked - firsts,
-            draws=_Draws(mean, spread, keys, logits),
+            draws=draws,
         )
 
     def _features(
@@ -249,133 +238,120 @@ class Decider:
         )
         return crossed(moments[rows], facts)
 
-    def _settle(self, row: int, found: Opportunity, removed: Ints, bids: _Bids, columns: Columns) -> Decided:
-        """The auction of one opportunity."""
-        mine = slice(*np.searchsorted(bids.rows, [row, row + 1]).tolist())
-        numbers = bids.numbers[mine]
-        p_click = np.minimum(bids.expected_click[mine] * columns.calibration[numbers], 1.0)
-        conversions = np.minimum(bids.expected_purchase[mine] * columns.conversions[numbers], 1.0)
-        per_action = columns.pays_click[numbers] | columns.pays_purchase[numbers]
-        odds = np.where(per_action, np.where(columns.pays_purchase[numbers], p_click * conversions, p_click), 1.0)
-        values = columns.bids[numbers] * odds
-        # Equal values: the lower campaign id, whose number is lower.
-        order = np.argsort(-values, kind="stable")
-        above = order[(values[order] >= found.floor) & (values[order] > 0.0)]
+    def _settle(
+        self, opportunities: Sequence[Opportunity], removed: Ints, bids: _Bids, columns: Columns
+    ) -> list[Decided]:
+        """The auctions, and what is told of them."""
+        worth = _worth_of(bids, columns)
+        floors = np.array([found.floor for found in opportunities], np.float64)
+        winners, beaten = auction(bids.rows, worth.values, floors)
+        above = above_floor(bids.rows, worth.values, floors)
         codes = removed.copy()
-        codes[numbers] = NoBid.BELOW_FLOOR
-        codes[numbers[above]] = NoBid.OUTBID
-        could = tuple(columns.cids[number] for number in np.flatnonzero(np.isin(removed, _COULD)).tolist())
-        if not len(above):
-            nbr = _furthest(codes)
-            return Decided(could, self._told(found, codes, numbers, p_click, values, bids, mine, columns), nbr)
-        winner = int(above[0])
-        number = int(numbers[winner])
-        codes[number] = 0
-        beaten = max(found.floor, float(values[above[1]]) if len(above) > 1 else 0.0)
-        pair = mine.start + winner
-        shares = bids.shares(pair)
+        codes[bids.rows, bids.numbers] = np.where(above, NoBid.OUTBID, NoBid.BELOW_FLOOR)
+        won = winners[winners >= 0]
+        codes[bids.rows[won], bids.numbers[won]] = 0
+        could = (removed == 0) | (removed == NoBid.NO_BUDGET) | (removed == NoBid.PACED)
+        begins, shares = bids.draws.shares(won)
+        decided, place = [], 0
+        for row, found in enumerate(opportunities):
+            able = tuple(columns.cids[number] for number in np.flatnonzero(could[row]).tolist())
+            candidates = self._told(row, found, codes[row], bids, worth, columns, int(winners[row]))
+            if winners[row] < 0:
+                decided.append(Decided(able, candidates, _furthest(codes[row])))
+                continue
+            of_creatives = shares[begins[place] : begins[place + 1]]
+            place += 1
+            won_by = self._won(int(winners[row]), float(beaten[row]), of_creatives, bids, worth, columns)
+            decided.append(replace(won_by, could=able, candidates=candidates))
+        return decided
+
+    @staticmethod
+    def _won(pair: int, beaten: float, shares: Floats, bids: _Bids, worth: _Worth, columns: Columns) -> Decided:
+        """The decision that a bid has won."""
+        number = int(bids.numbers[pair])
         return Decided(
-            could,
-            self._told(found, codes, numbers, p_click, values, bids, mine, columns),
             cid=columns.cids[number],
             campaign=columns.views[number].campaign,
             creative=columns.creatives.all[bids.creatives[pair]],
-            price=round(min(beaten / float(odds[winner]), float(columns.bids[number])), 6),
-            p_click=round(float(p_click[winner]), 8),
-            p_conversion=round(float(conversions[winner]), 8),
+            price=round(min(beaten / float(worth.odds[pair]), float(columns.bids[number])), 6),
+            p_click=round(float(worth.p_click[pair]), 8),
+            p_conversion=round(float(worth.p_purchase[pair]), 8),
             expected_click=round(float(bids.expected_click[pair]), 8),
             expected_purchase=round(float(bids.expected_purchase[pair]), 8),
-            propensity=float(shares[bids.chosen[pair]]),
+            propensity=float(shares[bids.draws.chosen[pair]]),
             features=tuple(bids.features[pair].tolist()),
             creatives=_shares_of(pair, shares, bids, columns),
         )
 
     def _told(
-        self,
-        found: Opportunity,
-        codes: Ints,
-        numbers: Ints,
-        p_click: Floats,
-        values: Floats,
-        bids: _Bids,
-        mine: slice,
-        columns: Columns,
+        self, row: int, found: Opportunity, codes: Ints, bids: _Bids, worth: _Worth, columns: Columns, winner: int
     ) -> tuple[Candidate, ...]:
         """What became of each campaign, as far as it is to be logged."""
-        full = hashed(found.decision_id + "/log") < self.settings.log_losers * 2.0**64
-        worth = dict(zip(numbers.tolist(), range(mine.start, mine.stop), strict=True))
-        told = []
-        for number in range(len(codes)) if full else np.flatnonzero(codes == 0).tolist():
-            pair = worth.get(number)
-            if pair is None:
-                told.append(Candidate(columns.cids[number], int(codes[number])))
-            else:
-                told.append(
-                    Candidate(
-                        columns.cids[number],
-                        int(codes[number]),
-                        columns.creatives.all[bids.creatives[pair]].crid,
-                        round(float(p_click[pair - mine.start]), 8),
-                        round(float(values[pair - mine.start]), 8),
-                    )
-                )
-        return tuple(told)
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Of every creative that could have been drawn: its mean logit, how uncertain that is, and a key of its chance.
-
-    ``logits`` are those of a click alone, without how often a creative is preferred.
-    """
-
-    mean: Floats
-    spread: Floats
-    keys: Hashes
-    logits: Floats
+        if hashed(found.decision_id + "/log") >= self.settings.log_losers * 2.0**64:
+            return (_candidate(winner, 0, bids, worth, columns),) if winner >= 0 else ()
+        begin, end = np.searchsorted(bids.rows, [row, row + 1]).tolist()
+        pairs = dict(zip(bids.numbers[begin:end].tolist(), range(begin, end), strict=True))
+        return tuple(
+            _candidate(pairs[number], code, bids, worth, columns)
+            if number in pairs
+            else Candidate(columns.cids[number], code)
+            for number, code in enumerate(codes.tolist())
+        )
 
 
 @dataclass(frozen=True)
 class _Bids:
-    """Of pairs of an opportunity and a campaign, by opportunity: the creative, and what was expected of it."""
+    """Of pairs of an opportunity and a campaign, by opportunity: the creative, and what is expected of it.
+
+    ``clicks`` is the probability of a click of every creative that could have been drawn, as the model gives it.
+    """
 
     rows: Ints
     numbers: Ints
     creatives: Ints
+    clicks: Floats
     expected_click: Floats
     expected_purchase: Floats
     features: Ints
-    firsts: Ints
-    lengths: Ints
-    chosen: Ints
-    draws: _Draws
+    draws: Draws
 
-    def shares(self, pair: int) -> Floats:
-        """Share of :data:`_DRAWS` draws, the one that counted among them, that choose each creative of a pair.
 
-        All draws are alike, and any of them could have been the one that counted: given the draws, the shares are
-        exactly the probabilities of what was shown.
-        """
-        these, length = self.of(pair), int(self.lengths[pair])
-        if length == 1:
-            return np.ones(1)
-        keys = self.draws.keys[these][None, :] + np.arange(_DRAWS, dtype=np.uint64)[:, None]
-        drawn = self.draws.mean[these] + _normal(keys.ravel()).reshape(keys.shape) * self.draws.spread[these]
-        found: Floats = np.bincount(drawn.argmax(axis=1), minlength=length) / _DRAWS
-        return found
+@dataclass(frozen=True)
+class _Worth:
+    """Of the same pairs: calibrated probabilities, the odds that what is paid for happens, the value of a showing."""
 
-    def of(self, pair: int) -> slice:
-        """Where the draws of a pair's creatives are."""
-        return slice(int(self.firsts[pair]), int(self.firsts[pair] + self.lengths[pair]))
+    p_click: Floats
+    p_purchase: Floats
+    odds: Floats
+    values: Floats
+
+
+def _worth_of(bids: _Bids, columns: Columns) -> _Worth:
+    numbers = bids.numbers
+    p_click = np.minimum(bids.expected_click * columns.calibration[numbers], 1.0)
+    p_purchase = np.minimum(bids.expected_purchase * columns.conversions[numbers], 1.0)
+    by_click, by_purchase = columns.pays_click[numbers], columns.pays_purchase[numbers]
+    odds = np.where(by_purchase, p_click * p_purchase, np.where(by_click, p_click, 1.0))
+    return _Worth(p_click, p_purchase, odds, columns.bids[numbers] * odds)
+
+
+def _candidate(pair: int, code: int, bids: _Bids, worth: _Worth, columns: Columns) -> Candidate:
+    return Candidate(
+        columns.cids[bids.numbers[pair]],
+        code,
+        columns.creatives.all[bids.creatives[pair]].crid,
+        round(float(worth.p_click[pair]), 8),
+        round(float(worth.values[pair]), 8),
+    )
 
 
 def _shares_of(pair: int, shares: Floats, bids: _Bids, columns: Columns) -> tuple[CreativeShare, ...]:
     """The creatives of a pair, if there are several."""
     if len(shares) == 1:
         return ()
-    number = int(bids.numbers[pair])
+    number, first = int(bids.numbers[pair]), int(bids.draws.firsts[pair])
     begin = int(columns.creatives.begins[number])
-    p_click = np.minimum(sigmoid(bids.draws.logits[bids.of(pair)]) * columns.calibration[number], 1.0)
+    p_click = np.minimum(bids.clicks[first : first + len(shares)] * columns.calibration[number], 1.0)
     creatives = columns.creatives.all[begin : begin + len(shares)]
     return tuple(
         CreativeShare(creative.crid, share, round(clicked, 8))
@@ -383,19 +359,9 @@ def _shares_of(pair: int, shares: Floats, bids: _Bids, columns: Columns) -> tupl
     )
 
 
-_NO_INTS, _NO_FLOATS, _NO_HASHES = np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64)
-_NO_BIDS = _Bids(
-    _NO_INTS,
-    _NO_INTS,
-    _NO_INTS,
-    _NO_FLOATS,
-    _NO_FLOATS,
-    _NO_INTS.reshape(0, 1),
-    _NO_INTS,
-    _NO_INTS,
-    _NO_INTS,
-    _Draws(_NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_FLOATS),
-)
+_NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
+_NO_DRAWS = Draws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, np.empty(0, np.uint64), _NO_INTS)
+_NO_BIDS = _Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS.reshape(0, 1), _NO_DRAWS)
 _UNLIMITED = Frequency()
 _TIRED = 8
 _FITS = np.array([hashed(f"fits:{halves}") for halves in range(-1, 9)], np.uint64)
@@ -437,13 +403,5 @@ def _furthest(codes: Ints) -> NoBid:
     return NoBid(max(set(codes.tolist()), key=_FURTHEST.index))
 
 
-_COULD = (0, NoBid.NO_BUDGET.value, NoBid.PACED.value)
 _FURTHEST = [code.value for code in NoBid if code != NoBid.DAILY_USER_CAP]
 _FURTHEST.insert(_FURTHEST.index(NoBid.FREQUENCY_CAP), NoBid.DAILY_USER_CAP.value)
-
-
-def _normal(seeds: Hashes) -> Floats:
-    """Standard normal numbers, one per seed (Box and Muller)."""
-    radius = np.sqrt(-2.0 * np.log(uniform(seeds)))
-    found: Floats = radius * np.cos(2.0 * np.pi * uniform(seeds ^ np.uint64(0xD1B54A32D192ED03)))
-    return found

@@ -142,7 +142,7 @@ def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, S
     settings = with_ads(fresh_settings(kafka, folder / "state"))
     random_ = random.Random(5)
     worker = WorkerProcess(settings, folder / "worker.log")
-    with Load(kafka, rate=800) as load:
+    with Load(kafka, rate=400) as load:
         try:
             worker.start()
             for moment in KILLS:

@@ -84,6 +84,17 @@ async def test_what_is_at_work_is_not_read_again_but_told_of(scene: Scene, caplo
     assert "stands at 10 with 500 records to go: publishing" in caplog.text
 
 
+async def test_nothing_is_read_again_while_the_worker_is_busy(scene: Scene) -> None:
+    scene.end = 510
+    for _ in range(20):
+        scene.health.woke(late_s=1.0)
+        await scene.watch(4)
+    assert scene.reread == 0
+    scene.health.woke(late_s=0.1)
+    await scene.watch(14)
+    assert scene.reread == 1
+
+
 async def test_brokers_that_do_not_answer_do_not_hold_up_the_watchdog(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

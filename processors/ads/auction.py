@@ -1,0 +1,55 @@
+"""The auction: of each opportunity the highest value wins, and has to beat the second or the floor.
+
+References
+----------
+W. Vickrey, "Counterspeculation, auctions, and competitive sealed tenders", Journal of Finance 16, 1961.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.runs import run_begins
+from processors.sources.base import Flags, Floats, Ints
+
+
+def above_floor(rows: Ints, values: Floats, floors: Floats) -> Flags:
+    """Which bids are worth the floor of their opportunity, and anything at all."""
+    found: Flags = (values >= floors[rows]) & (values > 0.0)
+    return found
+
+
+def auction(rows: Ints, values: Floats, floors: Floats) -> tuple[Ints, Floats]:
+    """Who wins each opportunity, and what had to be beaten.
+
+    Parameters
+    ----------
+    rows
+        The opportunity of each bid, ascending.
+    values
+        Of each bid, what a showing is worth. Of equals the first wins.
+    floors
+        Of each opportunity.
+
+    Returns
+    -------
+    winners : int64 array of shape (opportunities,)
+        Number of the winning bid; -1 if none reaches the floor.
+    beaten : float64 array of the same shape
+        The second value, or the floor.
+
+    Examples
+    --------
+    >>> winners, beaten = auction(np.array([0, 0, 2]), np.array([1.0, 3.0, 0.4]), np.array([0.5, 0.5, 0.5]))
+    >>> winners.tolist(), beaten.tolist()
+    ([1, -1, -1], [1.0, 0.5, 0.5])
+    """
+    winners, beaten = np.full(len(floors), -1), floors.astype(np.float64)
+    order = np.lexsort((-values, rows))
+    order = order[above_floor(rows, values, floors)[order]]
+    firsts = run_begins(rows[order])
+    winners[rows[order[firsts]]] = order[firsts]
+    seconds = firsts[firsts + 1 < len(order)] + 1
+    seconds = seconds[rows[order[seconds]] == rows[order[seconds - 1]]]
+    beaten[rows[order[seconds]]] = values[order[seconds]]
+    return winners, beaten

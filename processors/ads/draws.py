@@ -1,0 +1,112 @@
+"""Which creative of a campaign is shown: draws by Thompson sampling, and how likely each was.
+
+References
+----------
+O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from processors.ads.click_model import Hashes
+from processors.exploration import uniform
+from processors.sources.base import Floats, Ints
+
+DRAWS = 32
+"""Draws that shares are counted from."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Groups of creatives, one group for each bid, and the creative that was drawn from each.
+
+    Parameters
+    ----------
+    firsts, lengths
+        Where each group begins in the flat arrays, and how many creatives it has.
+    mean, spread
+        Of each creative: its score, and how uncertain that is.
+    keys
+        Of each creative: what its chance is drawn from.
+    chosen
+        Of each group: which of its creatives was drawn, from 0 on.
+    """
+
+    firsts: Ints
+    lengths: Ints
+    mean: Floats
+    spread: Floats
+    keys: Hashes
+    chosen: Ints
+
+    @classmethod
+    def of(cls, lengths: Ints, mean: Floats, spread: Floats, keys: Hashes) -> Self:
+        """Draw one creative from each group.
+
+        Examples
+        --------
+        >>> lengths, keys = np.array([2, 1]), np.arange(3, dtype=np.uint64)
+        >>> Draws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys).chosen.tolist()
+        [1, 0]
+        """
+        firsts = np.cumsum(lengths) - lengths
+        drawn = (mean + normal(keys) * spread)[None, :]
+        return cls(firsts, lengths, mean, spread, keys, _first_best(drawn, firsts, lengths)[0])
+
+    def shares(self, groups: Ints) -> tuple[Ints, Floats]:
+        """Of some groups, the share of :data:`DRAWS` draws that choose each of their creatives.
+
+        All draws are alike, and any of them could have been the one that counted: given the draws, the shares are
+        exactly the probabilities of what was shown.
+
+        Returns
+        -------
+        begins : int64 array of shape (groups + 1,)
+            Where the shares of each group begin, and the end of the last.
+        shares : float64 array
+            Those of each group sum to 1.
+
+        Examples
+        --------
+        >>> lengths, keys = np.array([1, 2]), np.arange(3, dtype=np.uint64)
+        >>> draws = Draws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys)
+        >>> [found.tolist() for found in draws.shares(np.array([1, 0]))]
+        [[0, 2, 3], [1.0, 0.0, 1.0]]
+        """
+        lengths = self.lengths[groups]
+        begins = np.concatenate([[0], np.cumsum(lengths)])
+        if not len(groups):
+            return begins, np.empty(0)
+        flat = np.arange(begins[-1]) + np.repeat(self.firsts[groups] - begins[:-1], lengths)
+        keys = self.keys[flat][None, :] + np.arange(DRAWS, dtype=np.uint64)[:, None]
+        drawn = self.mean[flat] + normal(keys.ravel()).reshape(keys.shape) * self.spread[flat]
+        best = _first_best(drawn, begins[:-1], lengths) + begins[:-1]
+        return begins, np.bincount(best.ravel(), minlength=len(flat)) / DRAWS
+
+
+def _first_best(drawn: Floats, firsts: Ints, lengths: Ints) -> Ints:
+    """In each row and group the place of the largest, the first of equals; shape (rows, groups)."""
+    owner = np.repeat(np.arange(len(firsts)), lengths)
+    places = np.arange(drawn.shape[1]) - firsts[owner]
+    best = drawn == np.maximum.reduceat(drawn, firsts, axis=1)[:, owner]
+    found: Ints = np.minimum.reduceat(np.where(best, places, drawn.shape[1]), firsts, axis=1)
+    return found
+
+
+def normal(seeds: Hashes) -> Floats:
+    """Standard normal numbers, one per seed (Box and Muller).
+
+    Examples
+    --------
+    >>> normal(np.arange(3, dtype=np.uint64)).round(2).tolist() == normal(np.arange(3, dtype=np.uint64)).round(
+    ...     2
+    ... ).tolist()
+    True
+    """
+    radius = np.sqrt(-2.0 * np.log(uniform(seeds)))
+    found: Floats = radius * np.cos(2.0 * np.pi * uniform(seeds ^ np.uint64(0xD1B54A32D192ED03)))
+    return found
