@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from processors.ads.campaign import Audience, Campaign, Creative
+from processors.ads.campaign import Audience, Campaign, Creative, Frequency
 from processors.ads.click_model import Hashes, hashed
 from processors.sources.base import Flags, Floats, Ints
 
@@ -70,8 +70,14 @@ class Columns:
         As published; a bid for a thousand impressions as one for each.
     pays_click, pays_purchase
         What it pays for; a showing if neither.
+    looking
+        Numbers of the campaigns that look at more than places: at what users did, or at the hour.
+    capped, capped_by_advertiser
+        Whether showings of it to one user are limited, and whether those of its advertiser's are.
     campaign_keys
         Hash of each id.
+    places
+        Where each id is in the columns.
     creatives
         Of all of them.
     """
@@ -90,7 +96,11 @@ class Columns:
     pays_click: Flags
     pays_purchase: Flags
     conversions: Floats
+    looking: Ints
+    capped: Flags
+    capped_by_advertiser: Flags
     campaign_keys: Hashes
+    places: Mapping[str, int]
     creatives: Creatives
 
 
@@ -203,6 +213,7 @@ class CampaignBook:
 
 
 _MOST_TABLES = 4096
+_UNLIMITED = Frequency()
 
 
 def _allows(target: Audience, exclude: Audience, field: str, value: str) -> bool:
@@ -232,6 +243,10 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         pays_click=np.array([campaign.model == "cpc" for campaign in campaigns], np.bool_),
         pays_purchase=np.array([campaign.model == "cpa" for campaign in campaigns], np.bool_),
         conversions=np.array([view.conversion for view in views.values()], np.float64),
+        looking=np.flatnonzero([campaign.looks_beyond_places for campaign in campaigns]),
+        capped=np.array([campaign.frequency != _UNLIMITED for campaign in campaigns], np.bool_),
+        capped_by_advertiser=np.array([c.frequency.advertiser_per_day is not None for c in campaigns], np.bool_),
+        places={cid: place for place, cid in enumerate(views)},
         campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
         creatives=_creatives_of(views),
     )

@@ -215,6 +215,12 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         looks = self.target.looks_at_people or self.exclude.looks_at_people or self.exclude_purchasers
         return looks or self.model != "cpm" or self.frequency != Frequency()
 
+    @property
+    def looks_beyond_places(self) -> bool:
+        """Whether it looks at what users did, or at the hour."""
+        looks = self.target.looks_at_history or self.exclude.looks_at_history or self.exclude_purchasers
+        return looks or bool(self.dayparts.hours or self.dayparts.days)
+
     def runs_at(self, now_ms: int) -> bool:
         """Whether a moment is between start and end, and it is not paused.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from processors.ads.auction import above_floor, auction
 from processors.ads.book import MAX_CAMPAIGNS, CampaignBook, Columns
-from processors.ads.campaign import MAX_AMOUNT, Campaign, Creative, Frequency
+from processors.ads.campaign import MAX_AMOUNT, Campaign, Creative
 from processors.ads.click_model import ClickTable, Hashes, crossed, hashed, sigmoid
 from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
@@ -179,13 +179,18 @@ class Decider:
         return self._settle(opportunities, removed, bids, columns)
 
     def _cap(self, removed: Ints, opportunities: Sequence[Opportunity], columns: Columns) -> None:
-        limited = np.array([view.campaign.frequency != _UNLIMITED for view in columns.views], np.bool_)
-        for row, number in np.argwhere((removed == 0) & limited).tolist():
-            campaign = columns.views[number].campaign
-            found = opportunities[row]
-            code = found.profile.ads.capped(columns.cids[number], campaign.advertiser, campaign.frequency, found.at_ms)
-            if code is not None:
-                removed[row, number] = code
+        """Remove campaigns that users were shown often enough: only those shown before can be."""
+        for row, found in enumerate(opportunities):
+            shown = [columns.places[cid] for cid in found.profile.ads.shown if cid in columns.places]
+            by_advertiser = columns.capped_by_advertiser if shown else columns.capped_by_advertiser & False
+            numbers = sorted({*shown, *np.flatnonzero(by_advertiser).tolist()})
+            for number in numbers:
+                if removed[row, number] or not columns.capped[number]:
+                    continue
+                caps, advertiser = columns.views[number].campaign.frequency, columns.views[number].campaign.advertiser
+                code = found.profile.ads.capped(columns.cids[number], advertiser, caps, found.at_ms)
+                if code is not None:
+                    removed[row, number] = code
 
     def _pace(self, removed: Ints, seeds: Hashes, columns: Columns) -> None:
         chance = uniform((seeds[:, None] ^ columns.campaign_keys[None, :]).ravel()).reshape(removed.shape)
@@ -362,7 +367,6 @@ def _shares_of(pair: int, shares: Floats, bids: _Bids, columns: Columns) -> tupl
 _NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
 _NO_DRAWS = Draws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, np.empty(0, np.uint64), _NO_INTS)
 _NO_BIDS = _Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS.reshape(0, 1), _NO_DRAWS)
-_UNLIMITED = Frequency()
 _TIRED = 8
 _FITS = np.array([hashed(f"fits:{halves}") for halves in range(-1, 9)], np.uint64)
 _TIRES = np.array([hashed(f"tired:{times}") for times in range(_TIRED + 1)], np.uint64)

@@ -8,6 +8,7 @@ promoted, the latest first. Money is charged once per decision, when what the ca
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -97,6 +98,7 @@ class AdDesk:
 
         A user's second opportunity is decided for after the first: it must know of it.
         """
+        self._find_segments(opportunities)
         told: dict[int, tuple[AdDecision, LoggedDecision]] = {}
         waiting = list(enumerate(opportunities))
         while waiting:
@@ -105,9 +107,10 @@ class AdDesk:
                 turn.setdefault(entry[1].user_id, entry)
             taken = {at for at, _ in turn.values()}
             waiting = [entry for entry in waiting if entry[0] not in taken]
-            for (at, found), decided in zip(
-                turn.values(), self.decider.decide([found for _, found in turn.values()]), strict=True
-            ):
+            asked = [found for _, found in turn.values()]
+            outcomes = self.decider.decide(asked)
+            self._count_able(asked, outcomes, step)
+            for (at, found), decided in zip(turn.values(), outcomes, strict=True):
                 self._note(found, decided, step)
                 told[at] = message_of(found, decided, self.settings.currency, self.settings.expires_ms)
         return [told[at] for at in range(len(opportunities))]
@@ -230,9 +233,22 @@ class AdDesk:
         if profile.ads.decisions:
             profile.ads.expire(now_ms, self._credit_ms)
 
+    def _find_segments(self, opportunities: Sequence[Opportunity]) -> None:
+        """Note each user's interest group among the places."""
+        if opportunities and len(self.book):
+            groups = self._index.groups.of([found.profile for found in opportunities]).tolist()
+            for found, group in zip(opportunities, groups, strict=True):
+                if group >= 0:
+                    found.places["segment"] = str(group)
+
+    @staticmethod
+    def _count_able(asked: Sequence[Opportunity], outcomes: Sequence[Decided], step: AdStep) -> None:
+        """Tell the campaigns how many opportunities they could have taken part in."""
+        at_ms = max(found.at_ms for found in asked)
+        for cid, count in sorted(Counter(cid for decided in outcomes for cid in decided.could).items()):
+            step.signals.of(cid, at_ms).opportunities += count
+
     def _note(self, found: Opportunity, decided: Decided, step: AdStep) -> None:
-        for cid in decided.could:
-            step.signals.of(cid, found.at_ms).opportunities += 1
         creative, campaign = decided.creative, decided.campaign
         if creative is None or campaign is None:
             return
@@ -270,9 +286,6 @@ class AdDesk:
         locale = asked.context.locale if asked.context is not None else None
         if locale:
             places["language"] = locale.partition("-")[0].partition("_")[0]
-        (group,) = self._index.groups.of([profile]).tolist()
-        if group >= 0:
-            places["segment"] = str(group)
         return {**places, "placement": placement}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,7 +12,7 @@ from processors.ads.book import PLACES, CampaignBook
 from processors.ads.campaign import Audience, Campaign, Dayparts
 from processors.ads.codes import NoBid
 from processors.profile import Profile
-from processors.sources.base import Flags, Ints
+from processors.sources.base import Flags, Floats, Ints
 from processors.zones import zone_of
 
 _DAY_MS = 86_400_000
@@ -66,8 +66,9 @@ def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints
     unknown = np.array([opportunity.contextual for opportunity in opportunities], np.bool_)[:, None]
     _mark(removed, unknown & columns.needs_user, NoBid.NO_CONSENT)
     _mark(removed, ~_in_place(opportunities, book), NoBid.NOT_MEANT)
-    for number, view in enumerate(columns.views):
-        for code, those in _checks(view.campaign, opportunities):
+    facts = _Facts(opportunities)
+    for number in columns.looking.tolist():
+        for code, those in _checks(columns.views[number].campaign, facts):
             _mark(removed[:, number], those, code)
     # Last, so that what a campaign could have taken part in is known when it has nothing left, too.
     _mark(removed, columns.spent | (now < columns.day_spent_until), NoBid.NO_BUDGET)
@@ -85,50 +86,71 @@ def _in_place(opportunities: Sequence[Opportunity], book: CampaignBook) -> Flags
     return agreed
 
 
-def _checks(campaign: Campaign, opportunities: Sequence[Opportunity]) -> Iterator[tuple[NoBid, Flags]]:
+def _checks(campaign: Campaign, facts: _Facts) -> Iterator[tuple[NoBid, Flags]]:
     """What is wrong with which opportunities, for a campaign that looks at more than places."""
     if campaign.target.looks_at_history:
-        agreed = [_agrees(campaign.target, found, every=True) for found in opportunities]
-        yield NoBid.NOT_MEANT, ~np.array(agreed, np.bool_)
+        yield NoBid.NOT_MEANT, ~np.logical_and.reduce(list(_answers(campaign.target, facts)))
     if campaign.exclude.looks_at_history:
-        yield NoBid.EXCLUDED, np.array([_agrees(campaign.exclude, found, every=False) for found in opportunities])
+        yield NoBid.EXCLUDED, _any(_answers(campaign.exclude, facts))
     if campaign.exclude_purchasers:
         promoted = {creative.item_id for creative in campaign.creatives if creative.item_id}
-        yield NoBid.EXCLUDED, np.array([_has_bought(found.profile, promoted) for found in opportunities])
+        yield NoBid.EXCLUDED, np.array([_has_bought(found.profile, promoted) for found in facts.opportunities])
     if campaign.dayparts.hours or campaign.dayparts.days:
-        yield (
-            NoBid.OTHER_HOURS,
-            np.array(
-                [
-                    not in_daypart(campaign.dayparts, found.at_ms, found.places.get("time_zone"))
-                    for found in opportunities
-                ]
-            ),
-        )
+        inside = [
+            in_daypart(campaign.dayparts, found.at_ms, found.places.get("time_zone")) for found in facts.opportunities
+        ]
+        yield NoBid.OTHER_HOURS, ~np.array(inside, np.bool_)
 
 
-def _agrees(audience: Audience, found: Opportunity, every: bool) -> bool:
-    """Whether every field given agrees to a user, or any of them does."""
-    answers = _answers(audience, found)
-    return all(answers) if every else any(answers)
+class _Facts:
+    """What the users of a batch did, each thing looked up once however many campaigns ask for it."""
+
+    def __init__(self, opportunities: Sequence[Opportunity]) -> None:
+        self.opportunities = opportunities
+        self._known: dict[tuple[str, str], Floats] = {}
+
+    def shares(self, name: str) -> Floats:
+        """Share that a category or brand takes of each user's interests."""
+        return self._of("shares", name, lambda profile: share_of(profile, name))
+
+    def looked(self, field: str, name: str) -> Flags:
+        """Whether a category or an item is among those of each user (``categories`` or ``item_ids``)."""
+        return self._of(field, name, lambda profile: name in getattr(profile, field)) > 0.0
+
+    def figures(self, field: str) -> Floats:
+        """A figure of each profile."""
+        return self._of(field, "", lambda profile: getattr(profile, field))
+
+    def _of(self, what: str, name: str, look_up: Callable[[Profile], float]) -> Floats:
+        found = self._known.get((what, name))
+        if found is None:
+            found = np.array([look_up(one.profile) for one in self.opportunities], np.float64)
+            self._known[what, name] = found
+        return found
 
 
-def _answers(audience: Audience, found: Opportunity) -> Iterator[bool]:
-    profile = found.profile
+def _answers(audience: Audience, facts: _Facts) -> Iterator[Flags]:
+    """Who agrees to each field that is given."""
     if audience.interests:
-        yield any(share_of(profile, interest.name) >= interest.at_least for interest in audience.interests)
+        yield _any(facts.shares(interest.name) >= interest.at_least for interest in audience.interests)
     if audience.visitors is not None:
-        yield (profile.sessions > 1) == (audience.visitors == "returning")
+        yield (facts.figures("sessions") > 1) == (audience.visitors == "returning")
     if audience.seen_within_days is not None:
-        yield profile.recency_ms(found.at_ms) <= audience.seen_within_days * _DAY_MS
+        recency = np.array([found.profile.recency_ms(found.at_ms) for found in facts.opportunities])
+        yield recency <= audience.seen_within_days * _DAY_MS
     if audience.events_at_least is not None:
-        yield profile.events >= audience.events_at_least
+        yield facts.figures("events") >= audience.events_at_least
     if audience.spent_at_least is not None:
-        yield profile.spent >= audience.spent_at_least
+        yield facts.figures("spent") >= audience.spent_at_least
     if audience.viewed_categories:
-        yield any(name in profile.categories for name in audience.viewed_categories)
+        yield _any(facts.looked("categories", name) for name in audience.viewed_categories)
     if audience.viewed_items:
-        yield any(item in profile.item_ids for item in audience.viewed_items)
+        yield _any(facts.looked("item_ids", item) for item in audience.viewed_items)
+
+
+def _any(answers: Iterable[Flags]) -> Flags:
+    found: Flags = np.logical_or.reduce(list(answers))
+    return found
 
 
 def share_of(profile: Profile, name: str) -> float:
