@@ -27,6 +27,7 @@ from streams.cli import app
 from streams.ope_decisions import Outcomes, joined, read_decisions
 from streams.ope_logs import Log
 from tests.processors.ads.shop import Shop, campaign, creative
+from tests.support import fresh_settings, produce_batch
 
 RATES = {"a": 0.4, "b": 0.3, "c": 0.2}
 """How often each creative is clicked."""
@@ -110,6 +111,8 @@ def test_the_odds_say_how_often_each_creative_is_chosen() -> None:
     expected = sum(one["creatives"][0]["propensity"] for one in logged)
     assert chosen == pytest.approx(expected, abs=25)
     assert expected > 100
+    # How often a creative is preferred says nothing of how often it is clicked.
+    assert len({odds["p_click"] for one in logged for odds in one["creatives"]}) == 1
 
 
 def test_nothing_is_logged_where_there_was_no_choice() -> None:
@@ -278,3 +281,26 @@ def test_a_shop_with_ads_is_evaluated_by_its_own_messages(tmp_path: Path) -> Non
     log = Files(tmp_path).write(ours.read("decision-log.v1"), events).read()
     assert evaluate(log.feedback, fixed(log.feedback, 0)).estimates["snips"].value == 1.0
     assert evaluate(log.feedback, fixed(log.feedback, 1)).estimates["snips"].value == 0.0
+
+
+@pytest.mark.kafka
+def test_the_topics_of_a_running_system_are_read(kafka: str, tmp_path: Path) -> None:
+    settings = fresh_settings(kafka, tmp_path)
+
+    def publish(topic: str, partition: int, *messages: dict[str, Any] | bytes) -> None:
+        values = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in messages]
+        produce_batch(kafka, topic, partition, [(b"ada", value, ()) for value in values])
+
+    env = {"NEARSTREAM_KAFKA__BROKERS": kafka, "NEARSTREAM_KAFKA__GROUP": settings.kafka.group}
+    nothing = runner.invoke(app, ["ope"], env=env)
+    assert (nothing.exit_code, "nothing to evaluate by: 0 decisions" in nothing.stderr) == (1, True)
+    for partition in (0, 3):
+        mine = [decision(n + partition, "a" if n < 40 else "b") for n in range(0, 80, 4)]
+        publish("decision-log.v1", partition, *mine)
+    publish("events.impression.v1", 1, *map(seen, range(80)))
+    publish("events.click.v1", 2, b"nonsense", *map(click, range(40, 80)))
+    done = runner.invoke(app, ["ope", "-", "--policy", "fixed:c/b", "--policy", "fixed:c/a", "--json"], env=env)
+    assert done.exit_code == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["log"] == {"decisions": 40, "shown": 40, "with_a_choice": 40, "rows": 40, "clicked": 20}
+    assert [one["estimates"]["snips"]["value"] for one in result["policies"]] == [1.0, 0.0]
