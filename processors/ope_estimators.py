@@ -5,9 +5,9 @@ by its importance weight. ``snips``: the same, divided by the weights' sum. ``dr
 policy would earn, and the weighted rows correct the model; right if either model or propensities are. On the log of a
 policy that learns it is the one to read: see :func:`doubly_robust`.
 
-Intervals are normal, from the variance of what each row adds. Rewards between 0 and 1 get Wilson's interval instead,
-for as many rows as would give a proportion of that size that variance: clicks are rare, and a normal interval around
-two of them reaches below zero, around none of them nowhere.
+Intervals are Student's, from the variance of what each row adds, with the effective sample size less one as degrees of
+freedom. Rewards between 0 and 1 get Wilson's interval instead, for as many rows as would give a proportion of that size
+that variance: clicks are rare, and a plain interval around two of them reaches below zero, around none of them nowhere.
 
 References
 ----------
@@ -25,9 +25,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
+from scipy.special import stdtrit
 
 from processors.exploration import uniform
 from processors.sources.base import Floats, Ints
@@ -246,9 +246,9 @@ def interval(value: float, variance: float, ess: float, confidence: float, *, un
 
     >>> found = interval(0.0, 0.0, 100.0, 0.95, unit=True)
     >>> round(found.low, 3), round(found.high, 3)
-    (0.0, 0.037)
+    (0.0, 0.038)
     """
-    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
+    z = float(stdtrit(max(ess - 1.0, 1.0), 0.5 + confidence / 2.0))
     if not unit:
         half = z * math.sqrt(variance)
         return Estimate(value, value - half, value + half, ess, round(ess))

@@ -162,7 +162,7 @@ def _decision(where: str, fields: dict[str, Any]) -> LoggedDecision:
         found = msgspec.convert(fields, LoggedDecision)
     except msgspec.ValidationError as error:
         raise FeedbackError(f"{where}: {error}") from error
-    if not found.creatives:
+    if not found.creatives or found.cid is None:
         return found
     shares = {one.crid: one.propensity for one in found.creatives}
     problem = None
