@@ -64,6 +64,6 @@ def told(fields: dict[str, Any]) -> Iterator[str]:
         nbr = candidate.get("nbr", 0)
         worth = f"worth {candidate['value']:.6f} a showing, " if candidate.get("value") else ""
         yield f"  {candidate['cid']:<32} {worth}{NoBid(nbr).text if nbr else 'won'}"
-    if len(fields["candidates"]) < len(fields.get("could", [])):
-        number = len(fields["could"])
+    number = fields.get("able", 0)
+    if len(fields["candidates"]) < number:
         yield f"  {number} campaigns could have taken part; this decision is not among those logged in full"

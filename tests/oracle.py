@@ -43,7 +43,8 @@ class DecidedBefore:
     @staticmethod
     def _of(logged: LoggedDecision) -> Decided:
         if logged.cid is None or logged.crid is None:
-            return Decided(logged.could, nbr=None if logged.nbr is None else NoBid(logged.nbr))
+            nbr = None if logged.nbr is None else NoBid(logged.nbr)
+            return Decided(logged.able, nbr=nbr, opportunities=logged.opportunities)
         creative = Creative(logged.crid, "as shown", "https://shop.example", item_id=logged.item_id)
         campaign = Campaign(
             logged.advertiser or "",
@@ -54,7 +55,8 @@ class DecidedBefore:
             frequency=Frequency(cool_down_ms=logged.cool_down_ms),
         )
         return Decided(
-            logged.could,
+            logged.able,
+            opportunities=logged.opportunities,
             cid=logged.cid,
             campaign=campaign,
             creative=creative,

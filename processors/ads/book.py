@@ -153,6 +153,7 @@ class CampaignBook:
         self._views: dict[str, CampaignView] = {}
         self._columns: Columns | None = None
         self._tables: dict[tuple[str, str], Flags] = {}
+        self._agreed: dict[tuple[str | None, ...], Flags] = {}
 
     def __len__(self) -> int:
         return len(self._views)
@@ -175,6 +176,7 @@ class CampaignBook:
         self._columns = None
         if before is None or view is None or before.campaign != view.campaign:
             self._tables.clear()
+            self._agreed.clear()
 
     def _leave_out(self, cid: str) -> None:
         del self._views[cid]
@@ -192,6 +194,19 @@ class CampaignBook:
         if self._columns is None:
             self._columns = _columns_of(dict(sorted(self._views.items())))
         return self._columns
+
+    def agree(self, values: tuple[str | None, ...]) -> Flags:
+        """Which campaigns, in the order of the columns, agree to a moment's values of :data:`PLACES`.
+
+        Complexity: as :meth:`meant`, and bounded likewise.
+        """
+        found = self._agreed.get(values)
+        if found is None:
+            if len(self._agreed) >= _MOST_TABLES:
+                self._agreed.clear()
+            flags = [self.meant(place, value) for place, value in zip(PLACES, values, strict=True)]
+            found = self._agreed[values] = np.logical_and.reduce(flags)
+        return found
 
     def meant(self, place: str, value: str | None) -> Flags:
         """Which campaigns, in the order of the columns, agree to a value of one of :data:`PLACES`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -111,8 +111,8 @@ class Decided:
 
     Attributes
     ----------
-    could
-        Campaigns that could have taken part, held back by pacing or budget or not.
+    able
+        Number of campaigns that could have taken part, held back by pacing or budget or not.
     candidates
         What became of each campaign; of those that were not shown only if the decision is among those logged in full.
     campaign, creative
@@ -129,9 +129,12 @@ class Decided:
         Hashed, of the click model.
     creatives
         All of the campaign's, if there was a choice: what other policies would have done is judged by them.
+    opportunities
+        How many of the opportunities decided for at once each campaign could have taken part in. Only the first of
+        those decisions has it.
     """
 
-    could: tuple[str, ...] = ()
+    able: int = 0
     candidates: tuple[Candidate, ...] = ()
     nbr: NoBid | None = None
     cid: str = ""
@@ -145,6 +148,7 @@ class Decided:
     propensity: float = 1.0
     features: tuple[int, ...] = ()
     creatives: tuple[CreativeShare, ...] = ()
+    opportunities: dict[str, int] = field(default_factory=dict)
 
 
 class Decider:
@@ -255,20 +259,22 @@ class Decider:
         codes[bids.rows, bids.numbers] = np.where(above, NoBid.OUTBID, NoBid.BELOW_FLOOR)
         won = winners[winners >= 0]
         codes[bids.rows[won], bids.numbers[won]] = 0
-        could = (removed == 0) | (removed == NoBid.NO_BUDGET) | (removed == NoBid.PACED)
+        able = (removed == 0) | (removed == NoBid.NO_BUDGET) | (removed == NoBid.PACED)
+        ables = able.sum(axis=1).tolist()
         begins, shares = bids.draws.shares(won)
         decided, place = [], 0
         for row, found in enumerate(opportunities):
-            able = tuple(columns.cids[number] for number in np.flatnonzero(could[row]).tolist())
             candidates = self._told(row, found, codes[row], bids, worth, columns, int(winners[row]))
             if winners[row] < 0:
-                decided.append(Decided(able, candidates, _furthest(codes[row])))
+                decided.append(Decided(ables[row], candidates, _furthest(codes[row])))
                 continue
             of_creatives = shares[begins[place] : begins[place + 1]]
             place += 1
             won_by = self._won(int(winners[row]), float(beaten[row]), of_creatives, bids, worth, columns)
-            decided.append(replace(won_by, could=able, candidates=candidates))
-        return decided
+            decided.append(replace(won_by, able=ables[row], candidates=candidates))
+        totals = able.sum(axis=0)
+        told = {columns.cids[number]: int(totals[number]) for number in np.flatnonzero(totals).tolist()}
+        return [replace(decided[0], opportunities=told), *decided[1:]] if decided else []
 
     @staticmethod
     def _won(pair: int, beaten: float, shares: Floats, bids: _Bids, worth: _Worth, columns: Columns) -> Decided:

@@ -8,7 +8,6 @@ promoted, the latest first. Money is charged once per decision, when what the ca
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -245,8 +244,9 @@ class AdDesk:
     def _count_able(asked: Sequence[Opportunity], outcomes: Sequence[Decided], step: AdStep) -> None:
         """Tell the campaigns how many opportunities they could have taken part in."""
         at_ms = max(found.at_ms for found in asked)
-        for cid, count in sorted(Counter(cid for decided in outcomes for cid in decided.could).items()):
-            step.signals.of(cid, at_ms).opportunities += count
+        for decided in outcomes:
+            for cid, count in decided.opportunities.items():
+                step.signals.of(cid, at_ms).opportunities += count
 
     def _note(self, found: Opportunity, decided: Decided, step: AdStep) -> None:
         creative, campaign = decided.creative, decided.campaign

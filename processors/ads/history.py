@@ -69,10 +69,14 @@ class Shown(msgspec.Struct, array_like=True):
 
 
 class AdHistory(msgspec.Struct, array_like=True):
-    """A user's ads: decisions by age, and showings by campaign, the one shown last at the end."""
+    """A user's ads: decisions by age, and showings by campaign, the one shown last at the end.
+
+    ``next_ms`` is the first moment at which a decision may have had its time, milliseconds since the epoch.
+    """
 
     decisions: list[Decision] = msgspec.field(default_factory=list)
     shown: dict[str, Shown] = msgspec.field(default_factory=dict)
+    next_ms: int = 0
 
     def capped(self, cid: str, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
         """Why a campaign may not be shown once more, if it may not.
@@ -110,6 +114,7 @@ class AdHistory(msgspec.Struct, array_like=True):
         decisions, campaigns
             Kept at most; the oldest decision and the campaign shown the longest ago go first.
         """
+        self.next_ms = min(self.next_ms, decision.expires_ms) if self.decisions else decision.expires_ms
         self.decisions.append(decision)
         del self.decisions[:-decisions]
         shown = self.shown.pop(decision.cid, None) or Shown(decision.advertiser)
@@ -144,15 +149,21 @@ class AdHistory(msgspec.Struct, array_like=True):
         list of Decision
             Those that go.
         """
-        kept, gone = list[Decision](), list[Decision]()
+        if now_ms < self.next_ms:
+            return []
+        kept, gone, next_ms = list[Decision](), list[Decision](), now_ms + credit_ms
         for decision in self.decisions:
-            if decision.seen_ms or decision.clicked_ms or now_ms < decision.expires_ms:
-                last_ms = max(decision.at_ms, decision.seen_ms, decision.clicked_ms)
-                (kept if now_ms <= last_ms + credit_ms else gone).append(decision)
-            else:
-                gone.append(decision)
+            seen = decision.seen_ms or decision.clicked_ms
+            last_ms = max(decision.at_ms, decision.seen_ms, decision.clicked_ms) + credit_ms + 1
+            over_ms = last_ms if seen else decision.expires_ms
+            if now_ms < over_ms:
+                kept.append(decision)
+                next_ms = min(next_ms, over_ms)
+                continue
+            gone.append(decision)
+            if not seen:
                 self._forgive(decision)
-        self.decisions = kept
+        self.decisions, self.next_ms = kept, next_ms
         return gone
 
     def _forgive(self, decision: Decision) -> None:

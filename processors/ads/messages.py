@@ -76,14 +76,16 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     ----------
     candidates
         All campaigns of some decisions, else the one that won.
-    could
-        Ids of those that could have taken part.
+    able
+        Number of those that could have taken part, held back by pacing or budget or not.
     features
         Hashed, of the click model.
     expected_click, expected_purchase
         Probabilities as the models gave them, before the campaign's calibration.
     creatives
         All of the campaign that won, if it has several: what off-policy evaluation rests on.
+    opportunities
+        As of :class:`processors.ads.decide.Decided`: what the campaigns were told when this was decided.
     """
 
     decision_id: str
@@ -101,32 +103,43 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     propensity: float | None = None
     cool_down_ms: int = 0
     features: tuple[int, ...] = ()
-    could: tuple[str, ...] = ()
+    able: int = 0
     nbr: int | None = None
     expected_click: float | None = None
     expected_purchase: float | None = None
     creatives: tuple[CreativeShare, ...] = ()
+    opportunities: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 def message_of(
     found: Opportunity, decided: Decided, currency: str, expires_ms: int
 ) -> tuple[AdDecision, LoggedDecision]:
     """The messages of a decision. What is logged names the user only if that was agreed to."""
-    at = stamp(found.at_ms)
-    told = AdDecision(found.decision_id, found.user_id, found.placement, at, found.request_id)
-    user = "" if found.contextual else found.user_id
-    logged = LoggedDecision(found.decision_id, user, found.placement, at, decided.candidates)
-    logged = msgspec.structs.replace(logged, could=decided.could)
+    at, user = stamp(found.at_ms), "" if found.contextual else found.user_id
     creative, campaign, nbr = decided.creative, decided.campaign, decided.nbr
     if creative is None or campaign is None:
-        code = None if nbr is None else int(nbr)
-        text = None if nbr is None else nbr.text
+        code, text = (None, None) if nbr is None else (int(nbr), nbr.text)
         return (
-            msgspec.structs.replace(told, nbr=code, nbr_text=text),
-            msgspec.structs.replace(logged, nbr=code),
+            AdDecision(
+                found.decision_id, found.user_id, found.placement, at, found.request_id, nbr=code, nbr_text=text
+            ),
+            LoggedDecision(
+                found.decision_id,
+                user,
+                found.placement,
+                at,
+                decided.candidates,
+                able=decided.able,
+                nbr=code,
+                opportunities=decided.opportunities,
+            ),
         )
-    told = msgspec.structs.replace(
-        told,
+    told = AdDecision(
+        found.decision_id,
+        found.user_id,
+        found.placement,
+        at,
+        found.request_id,
         cid=decided.cid,
         crid=creative.crid,
         title=creative.title,
@@ -142,8 +155,12 @@ def message_of(
         expires_at=stamp(found.at_ms + expires_ms),
         reasons=reasons_of(campaign.target, found),
     )
-    logged = msgspec.structs.replace(
-        logged,
+    logged = LoggedDecision(
+        found.decision_id,
+        user,
+        found.placement,
+        at,
+        decided.candidates,
         cid=decided.cid,
         crid=creative.crid,
         advertiser=campaign.advertiser,
@@ -154,9 +171,11 @@ def message_of(
         propensity=decided.propensity,
         cool_down_ms=campaign.frequency.cool_down_ms,
         features=decided.features,
+        able=decided.able,
         expected_click=decided.expected_click,
         expected_purchase=decided.expected_purchase,
         creatives=decided.creatives,
+        opportunities=decided.opportunities,
     )
     return told, logged
 

@@ -80,10 +80,7 @@ def _mark(removed: Ints, those: Flags, code: NoBid) -> None:
 
 
 def _in_place(opportunities: Sequence[Opportunity], book: CampaignBook) -> Flags:
-    agreed = np.ones((len(opportunities), len(book)), np.bool_)
-    for place in PLACES:
-        agreed &= np.array([book.meant(place, opportunity.places.get(place)) for opportunity in opportunities])
-    return agreed
+    return np.array([book.agree(tuple(map(found.places.get, PLACES))) for found in opportunities])
 
 
 def _checks(campaign: Campaign, facts: _Facts) -> Iterator[tuple[NoBid, Flags]]:

@@ -42,7 +42,8 @@ def learned(seed: int) -> Log:
     book, clicks, outcomes = CampaignBook(), ClickTable(), Outcomes()
     creatives = tuple(Creative(crid, crid, "https://shop.example/") for crid in RATES)
     book.apply("c", CampaignView(Campaign("shop", creatives, 1.0, 1e9), left=1e9, left_today=1e9))
-    decider, random, profile = Decider(AdSettings(log_losers=0.0), book, clicks), np.random.default_rng(seed), Profile()
+    decider = Decider(AdSettings(log_losers=0.0), book, clicks, ClickTable())
+    random, profile = np.random.default_rng(seed), Profile()
     told: list[LoggedDecision] = []
     for begin in range(0, DECISIONS, BATCH):
         asked = [Opportunity(f"{seed}/{n:04}", "u", profile, n, "top", {}) for n in range(begin, begin + BATCH)]
