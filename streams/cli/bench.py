@@ -154,6 +154,24 @@ def ads_baskets(
     _say(run_baskets(folder, requests or None), as_json)
 
 
+@app.command("ads-day")
+def ads_day(
+    context: typer.Context,
+    workers: Annotated[int, typer.Option(min=1, max=8, help="Worker processes.")] = 2,
+    kills: Annotated[int, typer.Option(min=0, max=20, help="Times that one of them is killed.")] = 1,
+    campaigns: Annotated[int, typer.Option(min=1, max=1000, help="Campaigns that advertise.")] = 50,
+    days: Annotated[int, typer.Option(min=1, max=14, help="Simulated days.")] = 2,
+    day_seconds: Annotated[float, typer.Option(min=10.0, help="Seconds that one of them takes.")] = 120.0,
+    rate: Annotated[float, typer.Option(min=1.0, help="Requests per second.")] = 100.0,
+    users: Annotated[int, typer.Option(min=1, help="Visitors.")] = 2_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Budgets, caps and pacing over days of ads in minutes, with workers that are killed."""
+    from bench.ads_day import run_ads_day
+
+    _say(run_ads_day(workers, kills, campaigns, days, day_seconds, rate, users, _brokers(context)), as_json)
+
+
 @app.command()
 def peers(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
