@@ -62,7 +62,7 @@ class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """
 
     learning_rate: PositiveRate = 0.05
-    first_square: PositiveRate = 0.1
+    first_square: PositiveRate = 0.5
 
 
 class ClickExample(msgspec.Struct, array_like=True, frozen=True):

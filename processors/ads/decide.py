@@ -11,7 +11,6 @@ W. Vickrey, "Counterspeculation, auctions, and competitive sealed tenders", Jour
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -19,15 +18,15 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
+from processors.ads.ad_features import features_of
 from processors.ads.book import CampaignBook, Columns
 from processors.ads.campaign import MAX_AMOUNT, Campaign, Creative, Frequency
-from processors.ads.click_model import ClickTable, Hashes, crossed, hashed, sigmoid
+from processors.ads.click_model import ClickTable, Hashes, hashed, sigmoid
 from processors.ads.codes import NoBid
-from processors.ads.targeting import Opportunity, removed_by, share_of
+from processors.ads.targeting import Opportunity, removed_by
 from processors.bounds import Entries, Milliseconds, Share
 from processors.events import EventKind
 from processors.exploration import uniform
-from processors.profile import Profile
 from processors.runs import run_begins
 from processors.sources.base import Floats, Ints
 
@@ -176,7 +175,7 @@ class Decider:
         firsts = np.cumsum(lengths) - lengths
         at = creatives.begins[numbers][owner] + np.arange(len(owner)) - firsts[owner]
         of_row, of_campaign = rows[owner], numbers[owner]
-        features = self._features(opportunities, of_row, of_campaign, at, columns)
+        features = features_of(opportunities, of_row, of_campaign, at, columns)
         logits, spread = self.clicks.logits(features), self.clicks.spread(features) * self.settings.exploration
         mean = logits + creatives.weights[at]
         keys = seeds[of_row] ^ creatives.keys[at]
@@ -194,27 +193,6 @@ class Decider:
             chosen=picked - firsts,
             draws=_Draws(mean, spread, keys),
         )
-
-    def _features(
-        self, opportunities: Sequence[Opportunity], rows: Ints, numbers: Ints, at: Ints, columns: Columns
-    ) -> Ints:
-        creatives = columns.creatives
-        moments = np.array([_moment(found) for found in opportunities], np.uint64)
-        fits = np.array(
-            [[_fit(found.profile, name) for name in creatives.categories] for found in opportunities], np.int64
-        ).reshape(len(opportunities), len(creatives.categories))
-        category = creatives.category[at]
-        known = np.where(category >= 0, fits[rows, np.maximum(category, 0)], -1) if fits.size else category
-        tired = np.zeros((len(opportunities), len(columns.cids)), np.int64)
-        places = {cid: number for number, cid in enumerate(columns.cids)}
-        for row, found in enumerate(opportunities):
-            for cid, shown in found.profile.ads.shown.items():
-                if cid in places:
-                    tired[row, places[cid]] = min(len(shown.times), _TIRED)
-        facts = np.stack(
-            [creatives.keys[at], columns.campaign_keys[numbers], _FITS[known + 1], _TIRES[tired[rows, numbers]]], axis=1
-        )
-        return crossed(moments[rows], facts)
 
     def _settle(self, row: int, found: Opportunity, removed: Ints, bids: _Bids, columns: Columns) -> Decided:
         """The auction of one opportunity."""
@@ -322,39 +300,6 @@ _NO_BIDS = _Bids(
     _Draws(_NO_FLOATS, _NO_FLOATS, _NO_HASHES),
 )
 _UNLIMITED = Frequency()
-_TIRED = 8
-_FITS = np.array([hashed(f"fits:{halves}") for halves in range(-1, 9)], np.uint64)
-_TIRES = np.array([hashed(f"tired:{times}") for times in range(_TIRED + 1)], np.uint64)
-
-
-def _moment(found: Opportunity) -> list[int]:
-    """Hashed facts of a moment; the first is always there."""
-    profile, places = found.profile, found.places
-    heaviest = max(profile.categories, key=lambda name: (profile.categories[name], name), default="")
-    last = profile.item_ids[-1] if profile.item_ids else ""
-    texts = (
-        "any",
-        f"placement:{found.placement}",
-        f"device:{places.get('device', '')}",
-        f"country:{places.get('country', '')}",
-        f"segment:{places.get('segment', '')}",
-        f"returns:{profile.sessions > 1}",
-        f"likes:{heaviest}",
-        f"last:{last}",
-    )
-    return [hashed(text) for text in texts]
-
-
-def _fit(profile: Profile, category: str) -> int:
-    """How much of a user's interests a category takes, by its logarithm: 0 for nothing, 8 for all, one less for half.
-
-    Examples
-    --------
-    >>> [_fit(Profile(categories={"tents": 3.0, "lamps": 1.0}), name) for name in ("tents", "lamps", "boats")]
-    [8, 6, 0]
-    """
-    share = share_of(profile, category)
-    return max(1, round(8 + math.log2(share))) if share > 0.0 else 0
 
 
 def _furthest(codes: Ints) -> NoBid:
