@@ -1,8 +1,9 @@
 """What the click model knows of a showing: facts of the moment, of the ad, and of how the ad suits the user.
 
 Three groups of pairs, each a feature of its own. Every fact of the moment with the campaign: who and where it is for.
-A few of them with the creative, if the campaign has several: of a single one the campaign says all. And of the circumstances with how the ad suits the user,
-whatever the campaign, so that a new one begins with what all others taught.
+A few of them with the creative, if the campaign has several; of a single one the campaign says all, and twice the
+weights would learn twice as fast. And the circumstances with how the ad suits the user, whatever the campaign, so that
+a new one begins with what all others taught.
 
 How an ad suits a user is told by the category it promotes: the share it takes of the user's interests, the share of
 the user's sessions that had it, how long ago the last of them was; and by how often the campaign was shown to the user
@@ -17,15 +18,23 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.ads.book import Columns
-from processors.ads.click_model import Hashes, crossed, hashed
+from processors.ads.click_model import Hashes, hashed, paired
 from processors.ads.targeting import Opportunity
 from processors.sources.base import Floats, Ints
 
 _HOUR_MS = 3_600_000.0
 _TIRED = 8
-_SHARES, _HABITS, _RECENT = 9, 18, 14
-_CIRCUMSTANCES = 6
-_WITH_CREATIVE = (0, 1, 6)
+_CAMPAIGN, _CREATIVE, _SUITS = 0, 1, range(2, 6)
+_ANY, _PLACEMENT, _LIKES = 0, 1, 6
+_MOMENT, _CIRCUMSTANCES = range(8), range(6)
+_PAIRS = (
+    *((moment, _CAMPAIGN) for moment in _MOMENT),
+    *((moment, _CREATIVE) for moment in (_ANY, _PLACEMENT, _LIKES)),
+    *((moment, ad) for moment in _CIRCUMSTANCES for ad in _SUITS),
+)
+"""Numbers of facts of the moment and of the ad that are features together."""
+
+_OF_MOMENT, _OF_AD = np.array(_PAIRS, np.int64).T
 
 
 def features_of(
@@ -41,14 +50,12 @@ def features_of(
     Complexity: linear in pairs, in opportunities times categories promoted, and in what is kept of each user.
     """
     moments = np.array([_moment(found) for found in opportunities], np.uint64)[rows]
-    chosen = np.diff(columns.creatives.begins)[numbers] > 1
-    creative = np.where(chosen, columns.creatives.keys[creatives], _ALONE)
-    parts = (
-        crossed(moments, columns.campaign_keys[numbers][:, None]),
-        crossed(moments[:, _WITH_CREATIVE], creative[:, None]),
-        crossed(moments[:, :_CIRCUMSTANCES], _suits(opportunities, rows, numbers, creatives, columns)),
-    )
-    return np.concatenate(parts, axis=1)
+    several = np.diff(columns.creatives.begins)[numbers] > 1
+    ads = np.empty((len(rows), 6), np.uint64)
+    ads[:, 0] = columns.campaign_keys[numbers]
+    ads[:, 1] = np.where(several, columns.creatives.keys[creatives], _ALONE)
+    ads[:, 2:] = _suits(opportunities, rows, numbers, creatives, columns)
+    return paired(moments[:, _OF_MOMENT], ads[:, _OF_AD])
 
 
 def share_step(shares: Floats) -> Ints:
@@ -155,6 +162,6 @@ def _named(what: str, steps: int) -> npt.NDArray[np.uint64]:
     return np.array([hashed(f"{what}:{step}") for step in (*range(steps), "none")], np.uint64)
 
 
-_FITS, _VISITS, _AGES = _named("fits", _SHARES), _named("visits", _HABITS), _named("ago", _RECENT)
+_FITS, _VISITS, _AGES = _named("fits", 9), _named("visits", 18), _named("ago", 14)
 _TIRES = _named("tired", _TIRED + 1)
 _ALONE = np.uint64(hashed("alone"))
