@@ -14,6 +14,7 @@ from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, St
 from processors.contexts import remember
 from processors.decay import growth, landmark_at, rebase
 from processors.events import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
+from processors.habits import Habit, note_visit
 from processors.impressions import Impression
 from processors.keys import FingerprintRing, fingerprint
 from processors.showings import Showings
@@ -60,6 +61,7 @@ class Profile(msgspec.Struct, array_like=True):
 
     ``item_ids`` and the lists beside it run from the least to the most recently touched item.
     ``context`` are the user's circumstances as last known (:func:`processors.contexts.remember`); ``age`` in years.
+    ``habits`` are of some of the categories.
     ``older_items`` and ``event_ids`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
     """
 
@@ -86,6 +88,7 @@ class Profile(msgspec.Struct, array_like=True):
     context: dict[str, str] = msgspec.field(default_factory=dict)
     age: int | None = None
     ads: AdHistory = msgspec.field(default_factory=AdHistory)
+    habits: dict[str, Habit] = msgspec.field(default_factory=dict)
 
     def recency_ms(self, now_ms: int) -> int:
         """Time since the user was last seen: the R of recency, frequency, monetary value.
@@ -168,6 +171,7 @@ class ProfileKeeper:
         profile.shown.forget(event.item_id)
         if event.category:
             _add_bounded(profile.categories, event.category, weight, settings.interests)
+            _note_habit(profile, event.category, event.time_ms)
         if event.brand:
             _add_bounded(profile.brands, event.brand, weight, settings.interests)
         _note_circumstances(profile, event)
@@ -280,6 +284,13 @@ class ProfileKeeper:
 
 def _paid(event: Event) -> float:
     return (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
+
+
+def _note_habit(profile: Profile, category: str, at_ms: int) -> None:
+    """Note a visit to a category; habits go with their categories."""
+    note_visit(profile.habits, category, at_ms, profile.session_start)
+    if len(profile.habits) > len(profile.categories):
+        profile.habits = {name: habit for name, habit in profile.habits.items() if name in profile.categories}
 
 
 def _note_circumstances(profile: Profile, event: Event) -> None:

@@ -65,7 +65,7 @@ class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     """
 
     learning_rate: PositiveRate = 0.05
-    first_square: PositiveRate = 0.1
+    first_square: PositiveRate = 0.5
 
 
 class ClickExample(msgspec.Struct, array_like=True, frozen=True):
@@ -286,17 +286,33 @@ def hashed(text: str) -> int:
     return int.from_bytes(fingerprint(text), "little")
 
 
-def crossed(moments: Hashes, creatives: Hashes) -> Ints:
-    """Numbers of the features of pairs, shape (pairs, facts of the moment x facts of the creative).
+def packed(features: Sequence[int]) -> bytes:
+    """Numbers of features in two bytes each.
+
+    Examples
+    --------
+    >>> unpacked(packed((7, 16383)))
+    (7, 16383)
+    """
+    return np.array(features, "<u2").tobytes()
+
+
+def unpacked(features: bytes) -> tuple[int, ...]:
+    """The numbers that :func:`packed` packed."""
+    return tuple(np.frombuffer(features, "<u2").tolist())
+
+
+def paired(moments: Hashes, ads: Hashes) -> Ints:
+    """Numbers of the features that pairs of facts are, in the shape of both.
 
     Parameters
     ----------
-    moments, creatives
-        Hashed facts of each pair's moment and creative, shape (pairs, facts).
+    moments, ads
+        Hashed facts of the moment, and the fact of the ad that each goes with.
     """
     with np.errstate(over="ignore"):
-        mixed = moments[:, :, None] * _MIX ^ (creatives[:, None, :] + _MIX)
+        mixed = moments * _MIX ^ (ads + _MIX)
         mixed ^= mixed >> np.uint64(29)
         mixed *= _MIX
         mixed ^= mixed >> np.uint64(32)
-    return (mixed & _MASK).astype(np.int64).reshape(len(moments), -1)
+    return (mixed & _MASK).astype(np.int64)

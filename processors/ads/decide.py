@@ -7,7 +7,6 @@ id of the decision, so a replay decides the same.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
@@ -15,17 +14,17 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
+from processors.ads.ad_features import features_of
 from processors.ads.auction import above_floor, auction
 from processors.ads.book import MAX_CAMPAIGNS, CampaignBook, Columns
 from processors.ads.campaign import MAX_AMOUNT, Campaign, Creative
-from processors.ads.click_model import ClickTable, Hashes, crossed, hashed, sigmoid
+from processors.ads.click_model import ClickTable, Hashes, hashed, sigmoid
 from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
-from processors.ads.targeting import Opportunity, removed_by, share_of
+from processors.ads.targeting import Opportunity, removed_by
 from processors.bounds import Entries, Milliseconds, Share
 from processors.events import EventKind
 from processors.exploration import uniform
-from processors.profile import Profile
 from processors.sources.base import Floats, Ints
 
 Floor = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
@@ -211,7 +210,7 @@ class Decider:
         firsts = np.cumsum(lengths) - lengths
         at = creatives.begins[numbers][owner] + np.arange(len(owner)) - firsts[owner]
         of_row = rows[owner]
-        features = self._features(opportunities, of_row, numbers[owner], at, columns)
+        features = features_of(opportunities, of_row, numbers[owner], at, columns)
         logits, spread = self.clicks.logits(features), self.clicks.spread(features) * self.settings.exploration
         draws = Draws.of(lengths, logits + creatives.weights[at], spread, seeds[of_row] ^ creatives.keys[at])
         picked = firsts + draws.chosen
@@ -225,27 +224,6 @@ class Decider:
             features=features[picked],
             draws=draws,
         )
-
-    def _features(
-        self, opportunities: Sequence[Opportunity], rows: Ints, numbers: Ints, at: Ints, columns: Columns
-    ) -> Ints:
-        creatives = columns.creatives
-        moments = np.array([_moment(found) for found in opportunities], np.uint64)
-        fits = np.array(
-            [[_fit(found.profile, name) for name in creatives.categories] for found in opportunities], np.int64
-        ).reshape(len(opportunities), len(creatives.categories))
-        category = creatives.category[at]
-        known = np.where(category >= 0, fits[rows, np.maximum(category, 0)], -1) if fits.size else category
-        tired = np.zeros((len(opportunities), len(columns.cids)), np.int64)
-        places = {cid: number for number, cid in enumerate(columns.cids)}
-        for row, found in enumerate(opportunities):
-            for cid, shown in found.profile.ads.shown.items():
-                if cid in places:
-                    tired[row, places[cid]] = min(len(shown.times), _TIRED)
-        facts = np.stack(
-            [creatives.keys[at], columns.campaign_keys[numbers], _FITS[known + 1], _TIRES[tired[rows, numbers]]], axis=1
-        )
-        return crossed(moments[rows], facts)
 
     def _settle(
         self, opportunities: Sequence[Opportunity], removed: Ints, bids: _Bids, columns: Columns
@@ -373,39 +351,6 @@ def _shares_of(pair: int, shares: Floats, bids: _Bids, columns: Columns) -> tupl
 _NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
 _NO_DRAWS = Draws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, np.empty(0, np.uint64), _NO_INTS)
 _NO_BIDS = _Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS.reshape(0, 1), _NO_DRAWS)
-_TIRED = 8
-_FITS = np.array([hashed(f"fits:{halves}") for halves in range(-1, 9)], np.uint64)
-_TIRES = np.array([hashed(f"tired:{times}") for times in range(_TIRED + 1)], np.uint64)
-
-
-def _moment(found: Opportunity) -> list[int]:
-    """Hashed facts of a moment; the first is always there."""
-    profile, places = found.profile, found.places
-    heaviest = max(profile.categories, key=lambda name: (profile.categories[name], name), default="")
-    last = profile.item_ids[-1] if profile.item_ids else ""
-    texts = (
-        "any",
-        f"placement:{found.placement}",
-        f"device:{places.get('device', '')}",
-        f"country:{places.get('country', '')}",
-        f"segment:{places.get('segment', '')}",
-        f"returns:{profile.sessions > 1}",
-        f"likes:{heaviest}",
-        f"last:{last}",
-    )
-    return [hashed(text) for text in texts]
-
-
-def _fit(profile: Profile, category: str) -> int:
-    """How much of a user's interests a category takes, by its logarithm: 0 for nothing, 8 for all, one less for half.
-
-    Examples
-    --------
-    >>> [_fit(Profile(categories={"tents": 3.0, "lamps": 1.0}), name) for name in ("tents", "lamps", "boats")]
-    [8, 6, 0]
-    """
-    share = share_of(profile, category)
-    return max(1, round(8 + math.log2(share))) if share > 0.0 else 0
 
 
 def _furthest(codes: Ints) -> NoBid:

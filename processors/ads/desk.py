@@ -15,7 +15,7 @@ import msgspec
 
 from processors.ads.book import CampaignBook
 from processors.ads.campaign_signals import CampaignSignals
-from processors.ads.click_model import PURCHASE_LOGIT, ClickExample, ClickTable
+from processors.ads.click_model import PURCHASE_LOGIT, ClickExample, ClickTable, packed, unpacked
 from processors.ads.decide import AdSettings, Decided, Decider
 from processors.ads.history import Decision
 from processors.ads.messages import AdDecision, LoggedDecision, message_of
@@ -162,8 +162,8 @@ class AdDesk:
         signal.clicks += 1
         signal.expected_purchases += decision.expected_purchase
         step.delays.append(("click", at_ms - decision.seen_ms))
-        step.examples.append(ClickExample(decision.features, clicked=True))
-        step.purchases.append(ClickExample(decision.features, clicked=False))
+        step.examples.append(ClickExample(unpacked(decision.features), clicked=True))
+        step.purchases.append(ClickExample(unpacked(decision.features), clicked=False))
         self._charge(decision, "cpc", at_ms, step)
 
     def _convert(self, decision: Decision, at_ms: int, step: AdStep) -> None:
@@ -173,7 +173,7 @@ class AdDesk:
         signal.bought += decision.clicked_ms > 0
         step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
         if decision.clicked_ms:
-            step.purchases.append(ClickExample(decision.features, clicked=True))
+            step.purchases.append(ClickExample(unpacked(decision.features), clicked=True))
         self._charge(decision, "cpa", at_ms, step)
 
     @staticmethod
@@ -216,7 +216,7 @@ class AdDesk:
         signal = step.signals.of(decision.cid, at_ms)
         signal.shown += 1
         signal.expected += decision.expected_click
-        step.examples.append(ClickExample(decision.features, clicked=False))
+        step.examples.append(ClickExample(unpacked(decision.features), clicked=False))
         self._charge(decision, "cpm", at_ms, step)
 
     def _charge(self, decision: Decision, event: str, at_ms: int, step: AdStep) -> None:
@@ -272,7 +272,7 @@ class AdDesk:
             expected_purchase=decided.expected_purchase,
             cool_down_ms=campaign.frequency.cool_down_ms,
             item_id=creative.item_id,
-            features=decided.features,
+            features=packed(decided.features),
         )
         self._expire(found.profile, found.at_ms)
         found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)

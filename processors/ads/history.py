@@ -33,7 +33,7 @@ class Decision(msgspec.Struct, array_like=True):
     expected_click, expected_purchase
         Probabilities as the models gave them, before the campaign's calibration.
     features
-        Hashed, of the click model.
+        Of the click model, packed (:func:`processors.ads.click_model.packed`): a profile holds many decisions.
     seen_ms, clicked_ms
         When it was seen and clicked; 0 if not.
     billed, converted
@@ -51,7 +51,7 @@ class Decision(msgspec.Struct, array_like=True):
     expected_click: float
     cool_down_ms: int = 0
     item_id: str | None = None
-    features: tuple[int, ...] = ()
+    features: bytes = b""
     seen_ms: int = 0
     clicked_ms: int = 0
     billed: bool = False

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from processors.decay import growth
 from processors.events import ACTION_WEIGHTS, Event
+from processors.habits import Habit
 from processors.keys import FINGERPRINT_BYTES, FingerprintRing, fingerprint
 from processors.profile import DAY_MS, Learned, Profile, ProfileKeeper, ProfileSettings
 
@@ -88,6 +89,7 @@ def test_stays_within_its_bounds_whatever_happens(events: list[Event]) -> None:
         assert len(profile.older_items) <= SMALL.older_items * FINGERPRINT_BYTES
         assert len(profile.event_ids) <= SMALL.event_ids * FINGERPRINT_BYTES
         assert max(len(profile.categories), len(profile.brands)) <= SMALL.interests
+        assert profile.habits.keys() <= profile.categories.keys()
         assert len(learned.preceding) <= SMALL.window_items
         weights = [*profile.item_weights, *profile.categories.values(), *profile.brands.values(), profile.spent]
         assert all(math.isfinite(weight) and weight >= 0.0 for weight in weights)
@@ -331,3 +333,39 @@ def test_the_weakest_interest_makes_room_for_a_new_one_however_weak() -> None:
     someone.does("b", action="click", category="lamps", brand="Berg")
     someone.does("c", action="view", category="mats", brand="Col")
     assert (list(someone.profile.categories), list(someone.profile.brands)) == (["tents", "mats"], ["Alm", "Col"])
+
+
+def test_a_visit_to_a_category_is_a_session_that_had_it() -> None:
+    someone = user()
+    someone.does("a", NOW, category="tents")
+    someone.does("b", NOW + 1, category="tents")
+    someone.does("c", NOW + DAY_MS, category="lamps")
+    someone.does("a", NOW + 2 * DAY_MS, category="tents")
+    someone.does("a", NOW + 5, category="tents")
+    assert someone.profile.habits == {"tents": Habit(NOW + 2 * DAY_MS, 2), "lamps": Habit(NOW + DAY_MS, 1)}
+    assert someone.profile.sessions == 3
+
+
+def test_an_event_that_comes_late_is_no_visit_more() -> None:
+    someone = user()
+    someone.does("a", NOW, category="tents")
+    someone.does("b", NOW + 2 * DAY_MS, category="lamps")
+    someone.does("a", NOW + DAY_MS, category="tents")
+    assert someone.profile.habits["tents"] == Habit(NOW + DAY_MS, 1)
+
+
+def test_a_habit_goes_with_its_category() -> None:
+    someone = user(interests=2)
+    for n, name in enumerate(("tents", "lamps", "mats")):
+        someone.does(name, NOW + n * DAY_MS, category=name)
+    assert list(someone.profile.habits) == list(someone.profile.categories) == ["lamps", "mats"]
+
+
+def test_a_profile_from_before_there_were_habits_learns_them() -> None:
+    someone = user()
+    someone.does("tent", category="tents")
+    *older, _ = msgspec.msgpack.decode(encode(someone.profile))
+    profile = msgspec.msgpack.decode(msgspec.msgpack.encode(older), type=Profile)
+    assert (list(profile.categories), profile.habits) == (["tents"], {})
+    someone.keeper.learn(profile, event("next", "tent", NOW + DAY_MS, category="tents"))
+    assert profile.habits == {"tents": Habit(NOW + DAY_MS, 1)}
