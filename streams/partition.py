@@ -5,10 +5,10 @@ the driver holds for the worker: :meth:`PartitionProcessor.prepare` says what a 
 publishes it, and :meth:`PartitionProcessor.commit` makes it the state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 import msgspec
 
@@ -38,6 +38,23 @@ class SourceBatch(msgspec.Struct, frozen=True):
     start: int
     end: int
     records: Sequence[SourceRecord]
+
+    def parts(self, records: int) -> Iterator[Self]:
+        """The batch in parts of so many records at most, each with the stretch that it covers.
+
+        Examples
+        --------
+        >>> from processors.events import Record
+        >>> batch = SourceBatch("t", 0, 9, [Record("t", 0, offset, 0, None, None) for offset in (1, 2, 5)])
+        >>> [(part.start, part.end, len(part.records)) for part in batch.parts(2)]
+        [(0, 5, 2), (5, 9, 1)]
+        """
+        start = self.start
+        for begin in range(0, max(len(self.records), 1), records):
+            rest = self.records[begin + records :]
+            end = rest[0].offset if rest else self.end
+            yield type(self)(self.topic, start, end, self.records[begin : begin + records])
+            start = end
 
     def size_bytes(self) -> int:
         """Bytes of keys, values and headers."""

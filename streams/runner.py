@@ -32,7 +32,14 @@ _FIRST_RECORD_S = 0.001
 """What a record is taken to cost before any was seen."""
 
 _FEWEST_RECORDS = 50
+_PART_RECORDS = 250
+"""Records that a micro-batch takes at once or not at all."""
+
 _MEMORY = 0.8
+
+
+def _nothing() -> None:
+    """What acknowledges a part of what was handed over: only the last one does."""
 
 
 class SourceControl:
@@ -121,10 +128,12 @@ class PartitionRunner:
 
     def deliver(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
         """Take a batch from the consumer. Beyond a bound its topic is paused until the runner has caught up."""
-        size = batch.size_bytes()
-        self._waiting.append((batch, acknowledge, size))
-        self._waiting_records += len(batch.records)
-        self._waiting_bytes += size
+        *before, last = batch.parts(_PART_RECORDS)
+        for part, then in (*((part, _nothing) for part in before), (last, acknowledge)):
+            size = part.size_bytes()
+            self._waiting.append((part, then, size))
+            self._waiting_records += len(part.records)
+            self._waiting_bytes += size
         full = self._waiting_records > self._high or self._waiting_bytes > self._high_bytes
         if full and batch.topic not in self._paused:
             self._paused.add(batch.topic)

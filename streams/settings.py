@@ -106,7 +106,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit_interval_ms: Milliseconds = 50
     broadcast_interval_ms: Milliseconds = 250
     batch_max_records: Positive = 2000
-    step_ms: WaitMs = 500
+    step_ms: WaitMs = 2000
     buffer_bytes: Bytes = 32 * 2**20
     web_host: str = "127.0.0.1"
     web_port: Port = 6066

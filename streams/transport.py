@@ -47,10 +47,6 @@ class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and va
         return message.value
 
 
-_MOST_HANDED_OVER = 250
-"""Records that a runner must take at once or not at all."""
-
-
 class CoveredFetches:
     """Takes fetched records out of an aiokafka fetcher, together with the stretch of the log they cover.
 
@@ -123,7 +119,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         """Set up the fetches beside what Faust sets up."""
         super().__post_init__()
         self.settings: Settings = cast(Any, self.app).nearstream_settings
-        self.fetches = CoveredFetches(min(self.settings.worker.batch_max_records, _MOST_HANDED_OVER))
+        self.fetches = CoveredFetches(self.settings.worker.batch_max_records)
 
     async def on_thread_stop(self) -> None:
         """Close the consumer; brokers that are gone don't keep the worker from stopping."""
