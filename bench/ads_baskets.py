@@ -19,8 +19,8 @@ import numpy as np
 
 from processors.ads.book import CampaignView
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.decide import AdSettings
 from processors.ads.desk import AdDesk
+from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.errors import NearstreamError
 from processors.events import Event

@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +12,7 @@ from processors.errors import NearstreamError
 
 MAX_ID_CHARACTERS = 256
 MAX_DEPTH = 32
+_SECONDS = 4096
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 """An id or other short text that needs no repair."""
@@ -160,5 +162,11 @@ def stamp(at_ms: int) -> str:
     >>> stamp(1_700_000_000_123)
     '2023-11-14T22:13:20.123Z'
     """
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, millisecond = divmod(at_ms, 1000)
+    return f"{_second(second)}.{millisecond:03}Z"
+
+
+@lru_cache(_SECONDS)
+def _second(second: int) -> str:
+    """The stamp's part up to the second: events of one moment share it."""
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

@@ -17,10 +17,10 @@ import msgspec
 from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.click_model import CLICK_BYTES, MAX_EXAMPLES
 from processors.ads.codes import NoBid
-from processors.ads.decide import AdSettings
 from processors.ads.desk import AdDesk, AdStep
 from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
 from processors.ads.request import AdRequest
+from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.contexts import TOLD_BYTES, chosen_in
 from processors.dead_letters import Origin

@@ -15,8 +15,8 @@ import msgspec
 from processors.ads.campaign import Campaign, Creative, Frequency, Model
 from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.codes import NoBid
-from processors.ads.decide import Decided
 from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC, LoggedDecision
+from processors.ads.outcome import Decided
 from processors.ads.targeting import Opportunity
 from processors.signals import SIGNALS_TOPIC
 from processors.users_plane import RECOMMENDATIONS_TOPIC

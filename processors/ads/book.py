@@ -110,8 +110,8 @@ class Creatives:
 
     Attributes
     ----------
-    all
-        The creatives.
+    all, crids
+        The creatives, and their ids.
     begins
         Where those of each campaign begin, and the end of the last.
     keys
@@ -123,6 +123,7 @@ class Creatives:
     """
 
     all: tuple[Creative, ...]
+    crids: tuple[str, ...]
     begins: Ints
     keys: Hashes
     weights: Floats
@@ -274,6 +275,7 @@ def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
     lengths = [len(view.campaign.creatives) for view in views.values()]
     return Creatives(
         all=tuple(creative for _, creative in flat),
+        crids=tuple(creative.crid for _, creative in flat),
         begins=np.cumsum([0, *lengths]),
         keys=np.array([hashed(f"creative:{cid}/{creative.crid}") for cid, creative in flat], np.uint64),
         weights=np.log(np.array([creative.weight for _, creative in flat], np.float64)),

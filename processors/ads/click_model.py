@@ -17,6 +17,7 @@ NIPS 2011.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -294,12 +295,12 @@ def packed(features: Sequence[int]) -> bytes:
     >>> unpacked(packed((7, 16383)))
     (7, 16383)
     """
-    return np.array(features, "<u2").tobytes()
+    return struct.pack(f"<{len(features)}H", *features)
 
 
 def unpacked(features: bytes) -> tuple[int, ...]:
     """The numbers that :func:`packed` packed."""
-    return tuple(np.frombuffer(features, "<u2").tolist())
+    return struct.unpack(f"<{len(features) // 2}H", features)
 
 
 def paired(moments: Hashes, ads: Hashes) -> Ints:

@@ -16,10 +16,12 @@ import msgspec
 from processors.ads.book import CampaignBook
 from processors.ads.campaign_signals import CampaignSignals
 from processors.ads.click_model import PURCHASE_LOGIT, ClickExample, ClickTable, packed, unpacked
-from processors.ads.decide import AdSettings, Decided, Decider
+from processors.ads.decide import Decider
 from processors.ads.history import Decision
 from processors.ads.messages import AdDecision, LoggedDecision, message_of
+from processors.ads.outcome import Decided
 from processors.ads.request import AdRequest
+from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.contexts import remember
 from processors.dead_letters import Origin

@@ -57,6 +57,13 @@ class Draws:
         drawn = (mean + normal(keys) * spread)[None, :]
         return cls(firsts, lengths, mean, spread, keys, _first_best(drawn, firsts, lengths)[0])
 
+    def members(self, groups: Ints) -> Ints:
+        """Where the creatives of some groups are in the flat arrays, one group's after the other's."""
+        lengths = self.lengths[groups]
+        begins = np.cumsum(lengths) - lengths
+        found: Ints = np.arange(int(lengths.sum())) + np.repeat(self.firsts[groups] - begins, lengths)
+        return found
+
     def shares(self, groups: Ints) -> tuple[Ints, Floats]:
         """Of some groups, the share of :data:`DRAWS` draws that choose each of their creatives.
 
@@ -77,11 +84,10 @@ class Draws:
         >>> [found.tolist() for found in draws.shares(np.array([1, 0]))]
         [[0, 2, 3], [1.0, 0.0, 1.0]]
         """
-        lengths = self.lengths[groups]
+        lengths, flat = self.lengths[groups], self.members(groups)
         begins = np.concatenate([[0], np.cumsum(lengths)])
         if not len(groups):
             return begins, np.empty(0)
-        flat = np.arange(begins[-1]) + np.repeat(self.firsts[groups] - begins[:-1], lengths)
         keys = self.keys[flat][None, :] + np.arange(DRAWS, dtype=np.uint64)[:, None]
         drawn = self.mean[flat] + normal(keys.ravel()).reshape(keys.shape) * self.spread[flat]
         best = _first_best(drawn, begins[:-1], lengths) + begins[:-1]

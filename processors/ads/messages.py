@@ -6,7 +6,7 @@ import msgspec
 
 from processors.ads.campaign import Audience
 from processors.ads.codes import NoBid
-from processors.ads.decide import Candidate, CreativeShare, Decided
+from processors.ads.outcome import Candidate, CreativeShare, Decided
 from processors.ads.targeting import Opportunity, share_of
 from processors.json_objects import stamp
 from processors.profile import Profile

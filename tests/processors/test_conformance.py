@@ -12,7 +12,7 @@ from processors.ads.campaign import CAMPAIGNS_TOPIC, Campaign, Creative
 from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC, CampaignSignal
 from processors.ads.campaign_state import CampaignState
 from processors.ads.campaigns_plane import CampaignsPlane
-from processors.ads.decide import AdSettings
+from processors.ads.settings import AdSettings
 from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC, Record, SourceRecord
 from processors.item_index import ItemIndex, decode_view
 from processors.item_state import ItemSettings, ItemState

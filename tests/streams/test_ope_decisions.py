@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 from processors.ads.book import CampaignBook, CampaignView
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.click_model import ClickTable
-from processors.ads.decide import AdSettings, Decider
+from processors.ads.decide import Decider
 from processors.ads.messages import LoggedDecision, message_of
+from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.errors import FeedbackError
 from processors.ope import evaluate

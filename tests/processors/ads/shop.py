@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from processors.ads.book import CampaignView
-from processors.ads.decide import AdSettings
+from processors.ads.settings import AdSettings
 from processors.profile import Profile
 from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver

@@ -1,0 +1,62 @@
+"""How ads are decided for: the settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from processors.ads.book import MAX_CAMPAIGNS
+from processors.ads.campaign import MAX_AMOUNT
+from processors.bounds import Entries, Milliseconds, Share
+from processors.events import EventKind
+
+Floor = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
+
+
+class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How ads are decided for.
+
+    Parameters
+    ----------
+    currency
+        Of all campaigns: bids in several could not be compared.
+    floors
+        Least price of one showing by placement; ``floor`` for others.
+    consent
+        Whether an event or request that says nothing of ``purposes`` comes from somebody who agreed to be known when an
+        ad is chosen, ``assumed`` because the app asked before it sent anything, or does not: ``required``.
+    on
+        Kinds of events that are opportunities, if they name a placement.
+    expires_ms
+        How long a decision holds.
+    impressions
+        ``explicit`` counts what the app says was seen, ``inferred`` every decision as seen; never both.
+    click_credit_ms, view_credit_ms, purchase_credit_ms
+        How long after it was seen a click counts, after it was seen a purchase without a click, after a click a
+        purchase.
+    decisions, campaigns
+        Kept of each user.
+    max_campaigns
+        Campaigns that take part; beyond that those whose ids sort last are left out.
+    exploration
+        How much creatives are drawn by chance: 1 as uncertain as they are, 0 always the best.
+    log_losers
+        Share of the decisions whose log has every campaign, and not only the one that won.
+    """
+
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
+    floor: Floor = 0.0
+    floors: dict[str, Floor] = msgspec.field(default_factory=dict)
+    consent: Literal["assumed", "required"] = "assumed"
+    on: tuple[EventKind, ...] = ("browse",)
+    expires_ms: Milliseconds = 600_000
+    impressions: Literal["explicit", "inferred"] = "explicit"
+    click_credit_ms: Milliseconds = 1_800_000
+    view_credit_ms: Milliseconds = 86_400_000
+    purchase_credit_ms: Milliseconds = 604_800_000
+    decisions: Entries = 24
+    campaigns: Entries = 200
+    max_campaigns: Entries = MAX_CAMPAIGNS
+    exploration: Share = 1.0
+    log_losers: Share = 0.05
