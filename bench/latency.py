@@ -18,13 +18,15 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.answers import Appended, Received, answers_to, percentile
+from bench.answers import Appended, Place, Received, answers_to, percentile
+from bench.campaigns import campaigns_of, records_of
 from bench.cluster import Cluster, cluster, create_topics, log_ends, settings_from
 from bench.feeder import Feed, fed_by, feeding
 from bench.load import append, simulated
 from bench.machine import Busy, Sampler, describe
 from bench.recommendations import Answer, committed_consumer, read_all
 from bench.worker_process import Figures, WorkerProcess
+from processors.ads.messages import AD_DECISIONS_TOPIC
 from processors.events import EVENT_TOPICS
 from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.broker.process import ChildProcess
@@ -37,7 +39,7 @@ _QUIET_S = 2.0
 _PERCENTILES = (50, 90, 99)
 
 
-class LatencyResult(msgspec.Struct, kw_only=True):
+class LatencyResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Result, one JSON line. Milliseconds throughout.
 
     Parameters
@@ -64,6 +66,9 @@ class LatencyResult(msgspec.Struct, kw_only=True):
         Cores that the worker used.
     machine_busy
         Share of all cores' time, whoever used it.
+    campaigns, decisions, decision_p50_ms, decision_p99_ms, decision_max_ms
+        Campaigns that advertise, measured events that were decided for, and the time from such an event's append until
+        its decision can be read.
     """
 
     events: int
@@ -87,6 +92,15 @@ class LatencyResult(msgspec.Struct, kw_only=True):
     broker: str
     guarantee: str
     machine: str
+    campaigns: int = 0
+    decisions: int = 0
+    decision_p50_ms: float = 0.0
+    decision_p99_ms: float = 0.0
+    decision_max_ms: float = 0.0
+
+
+class _Decided(msgspec.Struct):
+    decision_id: str
 
 
 class _Sent(msgspec.Struct):
@@ -102,6 +116,7 @@ def run_latency(
     history: int = 20_000,
     users: int = 20_000,
     items: int = 2_000,
+    campaigns: int = 0,
 ) -> LatencyResult:
     """Measure.
 
@@ -115,6 +130,8 @@ def run_latency(
         How long the events are appended before those that are measured.
     history
         Events appended and applied before all that, so that users and items are not all new.
+    campaigns
+        How many advertise.
     """
     feed = Feed(
         events=int(rate * (warmup_s + seconds)),
@@ -125,13 +142,14 @@ def run_latency(
         rate=rate,
     )
     with cluster(brokers) as place:
-        return asyncio.run(_measure(place, feed, warmup_s))
+        return asyncio.run(_measure(place, feed, warmup_s, campaigns_of(campaigns, items)))
 
 
-async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult:
+async def _measure(place: Cluster, feed: Feed, warmup_s: float, campaigns: dict[str, dict[str, Any]]) -> LatencyResult:
     environment = place.environment()
     settings = settings_from(environment)
     await create_topics(settings)
+    await append(settings, records_of(campaigns))
     await append(settings, simulated(feed.skip, feed.users, feed.items, feed.rate, feed.start_ms))
     with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
         await asyncio.to_thread(worker.wait_until_drained, feed.skip, 300.0)
@@ -140,7 +158,7 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
         before, begun = worker.figures(), time.monotonic()
         async with listening(settings) as consumer:
             with feeding(feed, place.directory / "feeder.log", environment) as feeder:
-                answers = await _listen(consumer, feeder)
+                answers, decided = await _listen(consumer, feeder)
                 fed = fed_by(feeder)
         after, ended = worker.figures(), time.monotonic()
         busy_share = busy.share()
@@ -151,11 +169,13 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
     received = answers_to(appended, answers)
     times = [received[event.place].at_ms - event.time_ms for event in measured]
     to_append = [received[event.place].appended_ms - event.time_ms for event in measured]
+    decisions = [decided[event.place] - event.time_ms for event in measured if event.place in decided]
     from_schedule = [received[event.place].at_ms - event.scheduled_ms for event in measured]
+    percentiles: dict[str, Any] = {f"p{p}_ms": round(percentile(times, p), 1) for p in _PERCENTILES}
     return LatencyResult(
         events=len(measured),
         rate=round(len(appended) / fed.seconds, 1),
-        **{f"p{p}_ms": round(percentile(times, p), 1) for p in _PERCENTILES},
+        **percentiles,
         max_ms=round(max(times), 1),
         scheduled_p99_ms=round(percentile(from_schedule, 99), 1),
         late_ms=fed.late_ms,
@@ -169,16 +189,30 @@ async def _measure(place: Cluster, feed: Feed, warmup_s: float) -> LatencyResult
         broker=place.label,
         guarantee=settings.worker.processing_guarantee,
         machine=describe(),
+        **_of_decisions(len(campaigns), decisions),
     )
+
+
+def _of_decisions(campaigns: int, times: list[float]) -> dict[str, Any]:
+    if not times:
+        return {"campaigns": campaigns}
+    return {
+        "campaigns": campaigns,
+        "decisions": len(times),
+        "decision_p50_ms": round(percentile(times, 50), 1),
+        "decision_p99_ms": round(percentile(times, 99), 1),
+        "decision_max_ms": round(max(times), 1),
+    }
 
 
 @asynccontextmanager
 async def listening(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of the recommendations that are yet to come."""
+    """A consumer of the recommendations and ad decisions that are yet to come."""
     consumer = committed_consumer(settings)
     await consumer.start()
     try:
-        logs = [TopicPartition(RECOMMENDATIONS_TOPIC, p) for p in range(settings.topics.partitions)]
+        topics, partitions = (RECOMMENDATIONS_TOPIC, AD_DECISIONS_TOPIC), range(settings.topics.partitions)
+        logs = [TopicPartition(topic, p) for topic in topics for p in partitions]
         consumer.assign(logs)
         await consumer.seek_to_end(*logs)
         for log in logs:
@@ -188,14 +222,21 @@ async def listening(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await stop_client(consumer)
 
 
-async def _listen(consumer: AIOKafkaConsumer, feeder: ChildProcess) -> list[tuple[str, Received]]:
-    """Receive recommendations until the feeder is done and nothing has come for a while."""
-    decode = msgspec.json.Decoder(Answer).decode
+async def _listen(
+    consumer: AIOKafkaConsumer, feeder: ChildProcess
+) -> tuple[list[tuple[str, Received]], dict[Place, float]]:
+    """Receive until the feeder is done and nothing has come for a while: recommendations, and when decisions came."""
+    decode, decode_decision = msgspec.json.Decoder(Answer).decode, msgspec.json.Decoder(_Decided).decode
     received: list[tuple[str, Received]] = []
+    decided: dict[Place, float] = {}
     quiet_since = time.monotonic()
     while feeder.exit_code is None or time.monotonic() - quiet_since < _QUIET_S:
         records, at_ms = await _next(consumer)
         for record in records:
+            if record.topic == AD_DECISIONS_TOPIC:
+                topic, partition, offset, _ = decode_decision(record.value).decision_id.split("/")
+                decided[topic, int(partition), int(offset)] = at_ms
+                continue
             answer = decode(record.value)
             if answer.placement == _PLACEMENT:
                 cause = answer.caused_by
@@ -203,7 +244,7 @@ async def _listen(consumer: AIOKafkaConsumer, feeder: ChildProcess) -> list[tupl
                 received.append((answer.user_id, Received(place, at_ms, record.timestamp)))
         if records or feeder.exit_code is None:
             quiet_since = time.monotonic()
-    return received
+    return received, decided
 
 
 async def _next(consumer: AIOKafkaConsumer) -> tuple[list[Any], float]:
@@ -226,7 +267,7 @@ async def _read_log(settings: Settings, begins: dict[tuple[str, int], int]) -> l
     return sorted(found, key=lambda event: event.time_ms)
 
 
-def _steps(before: Figures, after: Figures) -> dict[str, float]:
+def _steps(before: Figures, after: Figures) -> dict[str, Any]:
     """What a transaction of the users plane held and took, between two scrapes."""
 
     def gained(name: str, **labels: str) -> float:

@@ -84,7 +84,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     commit_interval_ms
         Time between the transactions of a users partition: longer gathers larger micro-batches.
     broadcast_interval_ms
-        The same for the other planes; an item is broadcast at most once in it.
+        The same for the other planes; an item is broadcast at most once in it, a campaign in four of them.
     batch_max_records
         Records of a micro-batch, at most.
     step_ms

@@ -31,6 +31,9 @@ from streams.web import serve
 
 logger = logging.getLogger(__name__)
 
+CAMPAIGNS_EVERY = 4
+"""Intervals of broadcasts that campaigns wait: each time is a transaction, and once a second is enough for them."""
+
 
 class Worker:
     """One worker process.
@@ -164,6 +167,8 @@ class Worker:
         for plane in self.topology.planes:
             partitions = {tp.partition for tp in assigned if tp.topic in plane.source_topics}
             interval = worker.commit_interval_ms if plane.name == "users" else worker.broadcast_interval_ms
+            if plane.name == "campaigns":
+                interval *= CAMPAIGNS_EVERY
             for partition in sorted(partitions):
                 name = plane.name, partition
                 self.runners[name] = runner = PartitionRunner(

@@ -66,6 +66,8 @@ class Columns:
         Whether it rests, whether nothing is left of its budget, and whether it has to know the user.
     day_spent_until
         Until when nothing is left of the day's, milliseconds since the epoch.
+    left, left_today, day_ends
+        What may still be spent, of all and until the day ends.
     rates, bids, calibration, conversions
         As published; a bid for a thousand impressions as one for each.
     pays_click, pays_purchase
@@ -90,6 +92,9 @@ class Columns:
     spent: Flags
     needs_user: Flags
     day_spent_until: Floats
+    left: Floats
+    left_today: Floats
+    day_ends: Floats
     rates: Floats
     bids: Floats
     calibration: Floats
@@ -155,6 +160,7 @@ class CampaignBook:
         self._columns: Columns | None = None
         self._tables: dict[tuple[str, str], Flags] = {}
         self._agreed: dict[tuple[str | None, ...], Flags] = {}
+        self._held: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._views)
@@ -168,6 +174,7 @@ class CampaignBook:
         """Take over a campaign; :obj:`None` withdraws it."""
         before = self._views.get(cid)
         self._beyond.discard(cid)
+        self._held.pop(cid, None)
         if view is None:
             self._views.pop(cid, None)
         else:
@@ -179,8 +186,33 @@ class CampaignBook:
             self._tables.clear()
             self._agreed.clear()
 
+    def hold(self, cid: str, cost: float) -> None:
+        """Note what a decision of this process is going to cost, until the ledger tells what is left.
+
+        A ledger is silent for a second as a rule, and for as long as it takes to move it to another worker.
+        """
+        if cid in self._views:
+            self._held[cid] = self._held.get(cid, 0.0) + cost
+
+    def exhausted(self, now_ms: Floats) -> Flags:
+        """Which campaigns have nothing left beside what is held, shape (moments, campaigns).
+
+        Parameters
+        ----------
+        now_ms
+            Moments, shape (moments, 1).
+        """
+        columns = self.columns
+        held = np.zeros(len(columns.cids))
+        for cid, cost in self._held.items():
+            held[columns.places[cid]] = cost
+        left = np.where(now_ms < columns.day_ends, columns.left_today, columns.left)
+        found: Flags = (held > 0.0) & (held >= left)
+        return found
+
     def _leave_out(self, cid: str) -> None:
         del self._views[cid]
+        self._held.pop(cid, None)
         if len(self._beyond) < self._most:
             self._beyond.add(cid)
 
@@ -253,6 +285,9 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         day_spent_until=np.array(
             [view.day_ends_ms if view.left_today <= 0.0 else 0 for view in views.values()], np.float64
         ),
+        left=np.array([view.left for view in views.values()], np.float64),
+        left_today=np.array([view.left_today for view in views.values()], np.float64),
+        day_ends=np.array([view.day_ends_ms for view in views.values()], np.float64),
         rates=np.array([view.rate for view in views.values()], np.float64),
         bids=np.array([c.bid / share for c, share in zip(campaigns, per_showing, strict=True)], np.float64),
         calibration=np.array([view.calibration for view in views.values()], np.float64),

@@ -254,6 +254,7 @@ class AdDesk:
         creative, campaign = decided.creative, decided.campaign
         if creative is None or campaign is None:
             return
+        self.book.hold(decided.cid, decided.cost)
         signal = step.signals.of(decided.cid, found.at_ms)
         signal.decided += 1
         if found.contextual:

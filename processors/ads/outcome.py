@@ -54,8 +54,8 @@ class Decided(msgspec.Struct, frozen=True):
         What became of each campaign; of those that were not shown only if the decision is among those logged in full.
     campaign, creative
         What won.
-    price
-        Charged if what the campaign pays for happens.
+    price, cost
+        Charged if what the campaign pays for happens, and what that comes to for one showing on average.
     p_click, p_conversion
         Probabilities that a showing is clicked, and that a click is followed by a purchase.
     expected_click, expected_purchase
@@ -86,6 +86,7 @@ class Decided(msgspec.Struct, frozen=True):
     features: tuple[int, ...] = ()
     creatives: tuple[CreativeShare, ...] = ()
     opportunities: dict[str, int] = msgspec.field(default_factory=dict)
+    cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ class _Winner(NamedTuple):
     number: int
     creative: int
     price: float
+    cost: float
     p_click: float
     p_purchase: float
     expected_click: float
@@ -170,6 +172,7 @@ def _winners(pairs: Ints, beaten: Floats, bids: Bids, worth: _Worth, columns: Co
         numbers.tolist(),
         bids.creatives[pairs].tolist(),
         np.round(prices, 6).tolist(),
+        (prices * worth.odds[pairs]).tolist(),
         *rounded,
         draws.chosen[pairs].tolist(),
         bids.features[pairs].tolist(),
@@ -197,6 +200,7 @@ def _of_winner(
         campaign=columns.views[one.number].campaign,
         creative=creative,
         price=one.price,
+        cost=one.cost,
         p_click=one.p_click,
         p_conversion=one.p_purchase,
         expected_click=one.expected_click,

@@ -71,7 +71,7 @@ def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints
         for code, those in _checks(columns.views[number].campaign, facts):
             _mark(removed[:, number], those, code)
     # Last, so that what a campaign could have taken part in is known when it has nothing left, too.
-    _mark(removed, columns.spent | (now < columns.day_spent_until), NoBid.NO_BUDGET)
+    _mark(removed, columns.spent | (now < columns.day_spent_until) | book.exhausted(now), NoBid.NO_BUDGET)
     return removed
 
 

@@ -77,12 +77,13 @@ def latency(
     history: Annotated[int, typer.Option(min=1, help="Events applied before all that.")] = 20_000,
     users: _Users = 20_000,
     items: _Items = 2_000,
+    campaigns: _Campaigns = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Time from an event's append until its recommendation can be read."""
     from bench.latency import run_latency
 
-    _say(run_latency(rate, seconds, warmup, _brokers(context), history, users, items), as_json)
+    _say(run_latency(rate, seconds, warmup, _brokers(context), history, users, items, campaigns), as_json)
 
 
 @app.command()

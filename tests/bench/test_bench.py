@@ -76,7 +76,11 @@ def test_brokers_that_hold_events_are_refused(kafka: str, tmp_path: Path) -> Non
 
 
 def test_latency(empty: str) -> None:
-    result = run_latency(rate=50.0, seconds=3.0, warmup_s=1.0, brokers=empty, history=200, users=50, items=100)
+    result = run_latency(
+        rate=50.0, seconds=3.0, warmup_s=1.0, brokers=empty, history=200, users=50, items=100, campaigns=4
+    )
+    assert 0 < result.decisions < result.events
+    assert 0 < result.decision_p50_ms <= result.decision_p99_ms <= result.decision_max_ms
     assert 100 <= result.events <= 200
     assert 30 < result.rate < 70
     assert 0 < result.p50_ms <= result.p90_ms <= result.p99_ms <= result.max_ms

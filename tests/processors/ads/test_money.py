@@ -162,3 +162,16 @@ def test_a_refund_is_taken_from_what_the_user_has_spent() -> None:
     shop.send("events.purchase.v1", "u", price=30.0, quantity=2)
     shop.send("events.purchase.v1", "u", price=30.0, action="refund")
     assert (shop.profile("u").spent, shop.profile("u").purchases) == (30.0, 0)
+
+
+def test_what_was_decided_counts_until_the_ledger_tells_what_is_left() -> None:
+    shop = Shop(floor=1.0)
+    shop.put("c", campaign(budget=2.5))
+    book = shop.driver.topology.users.desk.book
+    view = shop.view()
+    for processor in shop.driver.processors["campaigns"]:  # the ledger is silent
+        processor.prepare = lambda batches: None  # type: ignore[method-assign]
+    outcomes = [shop.ask(f"u{n}").get("nbr") for n in range(4)]
+    assert outcomes == [None, None, None, 505]
+    book.apply("c", view)
+    assert "cid" in shop.ask("late")
