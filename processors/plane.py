@@ -85,6 +85,8 @@ class Step(Generic[State]):
         How many ad decisions had which outcome.
     delays
         Between ads and the clicks and purchases that they were credited with: of which, and milliseconds.
+    costs
+        What ad decisions are going to cost, by campaign: to be held once the step is committed.
     """
 
     states: dict[str, State] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Step(Generic[State]):
     quality: Observations = field(default_factory=Observations)
     decisions: Counter[str] = field(default_factory=Counter)
     delays: list[tuple[str, int]] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 class Plane(Protocol[State]):

@@ -9,7 +9,7 @@ changes what the next slate shows, and asks for none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -198,6 +198,11 @@ class UsersPlane:
         taken.changed[event.user_id] = None
         return True
 
+    def committed(self, costs: Mapping[str, float]) -> None:
+        """Take note that a step has come true: what its decisions cost is held until the ledgers tell what is left."""
+        for cid, cost in costs.items():
+            self.desk.book.hold(cid, cost)
+
     def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
         """Slates as they would be published at a moment: per placement, per user. For evaluation and questions."""
         moments = [now_ms] * len(profiles)
@@ -260,6 +265,7 @@ class UsersPlane:
                 log_key = None if found.contextual else key
                 step.outputs.append(Output(DECISION_LOG_TOPIC, partition, log_key, self._json(logged)))
         step.delays.extend(ads.delays)
+        step.costs = ads.costs
         messages = ads.signals.messages()
         # Opportunities are told of to everybody: whom they concern is known to the read model alone, and the chain,
         # which is state, must not depend on it.

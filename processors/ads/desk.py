@@ -254,7 +254,7 @@ class AdDesk:
         creative, campaign = decided.creative, decided.campaign
         if creative is None or campaign is None:
             return
-        self.book.hold(decided.cid, decided.cost)
+        step.costs[decided.cid] = step.costs.get(decided.cid, 0.0) + decided.cost
         signal = step.signals.of(decided.cid, found.at_ms)
         signal.decided += 1
         if found.contextual:
@@ -303,12 +303,15 @@ class AdStep(msgspec.Struct):
         For the models of clicks, and of purchases after clicks.
     delays
         Between what was seen or clicked and the ``click`` or ``purchase`` that it is credited with, in milliseconds.
+    costs
+        By campaign, what the decisions are going to cost.
     """
 
     signals: CampaignSignals
     examples: list[ClickExample] = msgspec.field(default_factory=list)
     purchases: list[ClickExample] = msgspec.field(default_factory=list)
     delays: list[tuple[str, int]] = msgspec.field(default_factory=list)
+    costs: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 def decision_id_of(origin: Origin) -> str:
