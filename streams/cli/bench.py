@@ -155,6 +155,18 @@ def ads_baskets(
     _say(run_baskets(folder, requests or None), as_json)
 
 
+@app.command("ads-learning")
+def ads_learning(
+    visits: Annotated[int, typer.Option(min=100, help="Each asks for an ad.")] = 100_000,
+    users: Annotated[int, typer.Option(min=1, help="Visitors.")] = 2_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Clicks against chance and the best there is, and how true predictions are. No broker needed."""
+    from bench.ads_learning import run_ads_learning
+
+    _say(run_ads_learning(visits, users), as_json)
+
+
 @app.command("ads-day")
 def ads_day(
     context: typer.Context,

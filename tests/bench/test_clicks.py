@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.ads_baskets import run_baskets
+from bench.ads_learning import run_ads_learning
 from bench.clicks import run_clicks
 from processors.errors import NearstreamError
 
@@ -60,3 +61,11 @@ def test_ads_for_baskets_are_better_than_chance(tmp_path: Path) -> None:
     assert run_baskets(tmp_path).ctr == result.ctr, "chance is drawn from the ids"
     with pytest.raises(NearstreamError, match=r"baskets\.csv\.gz is missing"):
         run_baskets(tmp_path / "nothing")
+
+
+def test_ads_are_learned_and_predictions_are_true() -> None:
+    result = run_ads_learning(visits=3_000, users=60)
+    assert result.shown == result.visits == 3_000
+    assert result.clicks_by_chance < result.last_third <= result.clicks_of_oracle
+    assert result.against_chance > 1.5
+    assert 0.7 < result.calibration < 1.4
