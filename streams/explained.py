@@ -52,7 +52,8 @@ def told(fields: dict[str, Any]) -> Iterator[str]:
             reasons = "; ".join(str(reason.get("text", reason["kind"])) for reason in item["reasons"])
             yield f"{item['rank']:>3}  {item['item_id']:<32} {item['score']:>9.4f}  {reasons}"
         return
-    yield f"{fields['user_id']} at {fields['placement']}, {fields['at']}"
+    who = fields["user_id"] or "somebody who did not agree to be known"
+    yield f"{who} at {fields['placement']}, {fields['at']}"
     if "cid" in fields:
         yield (
             f"shown: {fields['cid']} with {fields['crid']}, for {fields['price']} ({fields['model']}); click "

@@ -31,6 +31,7 @@ _TEMPTED = 0.5
 """Chance that who was about to look at such a product clicks the ad for one."""
 
 _LATELY = 500
+_TELLS = 20
 
 
 class AdWatch:
@@ -54,6 +55,7 @@ class AdWatch:
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._shown: Counter[str] = Counter()
         self._clicks: Counter[str] = Counter()
+        self._by_creative: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self._chances: deque[tuple[float, float, float]] = deque(maxlen=_LATELY)
         self._last = ""
 
@@ -98,6 +100,8 @@ class AdWatch:
         clicks = Random(decision.decision_id).random() < chances[department]
         self._shown[cid] += 1
         self._clicks[cid] += clicks
+        shown, clicked = self._by_creative[cid].get(decision.title or crid, (0, 0))
+        self._by_creative[cid][decision.title or crid] = shown + 1, clicked + clicks
         self.clicked += clicks
         if clicks:
             self._spent[cid] += decision.price or 0.0
@@ -109,10 +113,18 @@ class AdWatch:
         """The figures of this moment."""
         ours, chance, best = np.mean(self._chances, axis=0).tolist() if self._chances else (None,) * 3
         campaigns = tuple(
-            CampaignFigures(cid, self._spent[cid], _BUDGET, self._shown[cid], self._clicks[cid])
+            CampaignFigures(cid, self._spent[cid], _BUDGET, self._shown[cid], self._clicks[cid], *self._best(cid))
             for cid in (f"demo-{name}" for name in self._departments)
         )
         return AdFigures(self._rate.per_s(now_s), self.filled, self.clicked, ours, chance, best, campaigns, self._last)
+
+    def _best(self, cid: str) -> tuple[str, float | None]:
+        """The creative of a campaign that is clicked most often, of those shown often enough to tell."""
+        rates = {
+            title: clicked / shown for title, (shown, clicked) in self._by_creative[cid].items() if shown >= _TELLS
+        }
+        best = max(sorted(rates), key=rates.__getitem__, default="")
+        return best, rates.get(best)
 
 
 async def respond(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, watch: AdWatch, partitions: int) -> NoReturn:

@@ -86,13 +86,18 @@ class Story:
 
 @dataclass(frozen=True)
 class CampaignFigures:
-    """What a campaign has spent, of how much, and how often it was shown and clicked."""
+    """What a campaign has spent, of how much, how often it was shown and clicked, and which creative is clicked most.
+
+    ``best_rate`` is the share of that creative's showings that were clicked.
+    """
 
     cid: str
     spent: float
     budget: float
     shown: int
     clicked: int
+    best: str = ""
+    best_rate: float | None = None
 
 
 @dataclass(frozen=True)

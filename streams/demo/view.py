@@ -180,17 +180,19 @@ def _hits(snapshot: Snapshot, width: int, height: int) -> Panel:
 
 
 def _ads(ads: AdFigures) -> Panel:
-    """Spend against budget and clicks by campaign; and how well ads are chosen."""
+    """Spend against budget, clicks, and the creative clicked most by campaign; and how well ads are chosen."""
     rows = Table.grid(expand=True, padding=(0, 1))
     rows.add_column(width=24, no_wrap=True, overflow="ellipsis")
     rows.add_column(ratio=1, no_wrap=True)
     rows.add_column(width=18, no_wrap=True, justify="right")
     rows.add_column(width=14, no_wrap=True, justify="right")
+    rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for one in ads.campaigns:
         share = min(one.spent / one.budget, 1.0)
         bar = Text("█" * round(share * _BAR), "green").append("░" * (_BAR - round(share * _BAR)), "dim")
         clicked = percent(one.clicked / one.shown) if one.shown else "–"
-        rows.add_row(one.cid, bar, f"{one.spent:.2f} of {one.budget:.0f} EUR", f"clicked {clicked}")
+        best = f"most: {one.best} {percent(one.best_rate)}" if one.best_rate is not None else ""
+        rows.add_row(one.cid, bar, f"{one.spent:.2f} of {one.budget:.0f} EUR", f"clicked {clicked}", best)
     line = Text(f"clicked {percent(ads.rate)}", "bold green").append(
         f"   by chance {percent(ads.chance)}, best possible {percent(ads.best)}   {ads.last}", "default not bold"
     )
