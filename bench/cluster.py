@@ -51,6 +51,8 @@ class Cluster:
             "NEARSTREAM_KAFKA__BROKERS": self.brokers,
             "NEARSTREAM_KAFKA__GROUP": f"bench-{uuid.uuid4().hex[:8]}",
             "NEARSTREAM_WORKER__STATE_DIR": tempfile.mkdtemp(prefix="state-", dir=self.directory),
+            # What is fed has event times of its own, and asks for ads all the same.
+            "NEARSTREAM_USERS__ADS__LATE_MS": str(10**13),
             "NEARSTREAM_WORKER__WEB_HOST": "127.0.0.1",
             "NEARSTREAM_WORKER__WEB_PORT": str(free_port()),
         }

@@ -205,7 +205,7 @@ class ProfileKeeper:
 
     def ask(self, profile: Profile, request_id: str) -> bool:
         """Note that an ad was asked for, in place; whether it was news, or a repetition that changes nothing."""
-        return profile.shown.is_new(request_id, self.settings.event_ids)
+        return profile.shown.is_new(f"request {request_id}", self.settings.event_ids)
 
     @staticmethod
     def _take_back(profile: Profile, event: Event) -> None:

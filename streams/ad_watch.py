@@ -27,11 +27,12 @@ def refresh_ads(metrics: Metrics, desk: AdDesk, named: int) -> None:
     by_model: dict[str, list[CampaignView]] = {}
     for view in views.values():
         by_model.setdefault(view.campaign.model, []).append(view)
-    sums = metrics.campaign_spent, metrics.campaign_budget, metrics.click_calibration, metrics.purchase_calibration
-    for gauge in (*sums, metrics.campaign_part):
+    sums = metrics.campaign_spent, metrics.campaign_budget, metrics.campaign_over
+    for gauge in (*sums, metrics.click_calibration, metrics.purchase_calibration, metrics.campaign_part):
         gauge.clear()  # what was withdrawn must leave no series behind
     for model, those in by_model.items():
         metrics.campaign_spent.labels(model).set(sum(view.spent for view in those))
+        metrics.campaign_over.labels(model).set(sum(view.over for view in those))
         metrics.campaign_budget.labels(model).set(sum(view.campaign.budget for view in those))
         metrics.click_calibration.labels(model).set(mean(view.calibration for view in those))
         metrics.purchase_calibration.labels(model).set(mean(view.conversion for view in those))

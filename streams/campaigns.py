@@ -29,6 +29,7 @@ class CampaignStatus(msgspec.Struct, frozen=True):
     model: str
     bid: float
     spent: float
+    over: float
     budget: float
     left_today: float
     currency: str
@@ -70,6 +71,8 @@ def _tables(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise NearstreamError(f"{path}: {error}") from error
     for cid, fields in tables.items():
+        if not 0 < len(cid) <= 256:
+            raise NearstreamError(f"{path}: [{cid[:60]}]: an id of {len(cid)} characters, expected 1 to 256")
         if not isinstance(fields, dict):
             raise NearstreamError(f"{path}: {cid} is no table, expected one per campaign, such as [spring-tents]")
         yield f"{path}: [{cid}]", cid, fields
@@ -121,6 +124,7 @@ def status_of(cid: str, view: CampaignView) -> CampaignStatus:
         campaign.model,
         campaign.bid,
         view.spent,
+        view.over,
         campaign.budget,
         view.left_today,
         campaign.currency,

@@ -101,6 +101,9 @@ class Metrics:
             "state",
         )
         self.campaign_spent = gauge("campaign_spent", "Spent by campaigns, in the currency of the ads.", "model")
+        self.campaign_over = gauge(
+            "campaign_unbilled", "Delivered beyond budgets and not billed, in the currency of the ads.", "model"
+        )
         self.campaign_budget = gauge("campaign_budget", "Budget of campaigns, in the currency of the ads.", "model")
         self.click_calibration = gauge(
             "click_calibration", "What clicks that are predicted are multiplied with, mean over the campaigns.", "model"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from processors.ads.click_model import Hashes
 from processors.runs import run_begins
 from processors.sources.base import Flags, Floats, Ints
 
@@ -19,7 +20,7 @@ def above_floor(rows: Ints, values: Floats, floors: Floats) -> Flags:
     return found
 
 
-def auction(rows: Ints, values: Floats, floors: Floats) -> tuple[Ints, Floats]:
+def auction(rows: Ints, values: Floats, floors: Floats, ties: Hashes) -> tuple[Ints, Floats]:
     """Who wins each opportunity, and what had to be beaten.
 
     Parameters
@@ -27,9 +28,11 @@ def auction(rows: Ints, values: Floats, floors: Floats) -> tuple[Ints, Floats]:
     rows
         The opportunity of each bid, ascending.
     values
-        Of each bid, what a showing is worth. Of equals the first wins.
+        Of each bid, what a showing is worth.
     floors
         Of each opportunity.
+    ties
+        Of each bid: of equal values the one with the lowest wins.
 
     Returns
     -------
@@ -40,12 +43,13 @@ def auction(rows: Ints, values: Floats, floors: Floats) -> tuple[Ints, Floats]:
 
     Examples
     --------
-    >>> winners, beaten = auction(np.array([0, 0, 2]), np.array([1.0, 3.0, 0.4]), np.array([0.5, 0.5, 0.5]))
+    >>> values, ties = np.array([1.0, 3.0, 0.4]), np.arange(3, dtype=np.uint64)
+    >>> winners, beaten = auction(np.array([0, 0, 2]), values, np.array([0.5, 0.5, 0.5]), ties)
     >>> winners.tolist(), beaten.tolist()
     ([1, -1, -1], [1.0, 0.5, 0.5])
     """
     winners, beaten = np.full(len(floors), -1), floors.astype(np.float64)
-    order = np.lexsort((-values, rows))
+    order = np.lexsort((ties, -values, rows))
     order = order[above_floor(rows, values, floors)[order]]
     firsts = run_begins(rows[order])
     winners[rows[order[firsts]]] = order[firsts]

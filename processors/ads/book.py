@@ -33,6 +33,8 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
         What may still be spent of the budget, and of the day's until the day is over.
     spent
         In all.
+    over
+        Delivered beyond the budget, and not billed.
     spent_today, planned, day_budget
         Of the day: what was spent, what the plan was when this was published, and what may be.
     calibration, conversion
@@ -50,6 +52,7 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     spent_today: float = 0.0
     planned: float = 0.0
     day_budget: float = 0.0
+    over: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,11 +177,13 @@ class CampaignBook:
         """Take over a campaign; :obj:`None` withdraws it."""
         before = self._views.get(cid)
         self._beyond.discard(cid)
-        self._held.pop(cid, None)
         if view is None:
             self._views.pop(cid, None)
+            self._held.pop(cid, None)
         else:
             self._views[cid] = view
+            if cid in self._held:
+                self._held[cid] *= _STILL_HELD
             if len(self._views) > self._most:
                 self._leave_out(max(self._views))
         self._columns = None
@@ -187,9 +192,10 @@ class CampaignBook:
             self._agreed.clear()
 
     def hold(self, cid: str, cost: float) -> None:
-        """Note what a decision of this process is going to cost, until the ledger tells what is left.
+        """Note what decisions of this process are going to cost.
 
-        A ledger is silent for a second as a rule, and for as long as it takes to move it to another worker.
+        The ledger hears of it when ads are seen or clicked, seconds later, and is silent as long as it moves to another
+        worker. So costs are held against what is left, and a fifth is let go each time the ledger speaks.
         """
         if cid in self._views:
             self._held[cid] = self._held.get(cid, 0.0) + cost
@@ -261,6 +267,7 @@ class CampaignBook:
 
 
 _MOST_TABLES = 4096
+_STILL_HELD = 0.8
 _UNLIMITED = Frequency()
 
 

@@ -22,6 +22,7 @@ Model = Literal["cpm", "cpc", "cpa"]
 """What is paid for: a thousand impressions, a click, a purchase."""
 
 MAX_CREATIVES = 32
+_YEARS = range(1990, 2200)
 MAX_AMOUNT = 1e9
 Amount = Annotated[float, msgspec.Meta(gt=0.0, le=MAX_AMOUNT)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -274,6 +275,8 @@ def _problems(campaign: Campaign) -> Iterator[str]:
         moment = getattr(campaign, name)
         if moment is not None and moment.tzinfo is None:
             yield f"{name}: {moment.isoformat()}, expected a time zone"
+        if moment is not None and moment.year not in _YEARS:
+            yield f"{name}: {moment.isoformat()}, expected a year from {_YEARS.start} to {_YEARS.stop - 1}"
     if campaign.starts_at is not None and campaign.ends_at is not None and campaign.starts_at >= campaign.ends_at:
         yield f"ends_at: {campaign.ends_at.isoformat()}, expected after starts_at"
     ids = [creative.crid for creative in campaign.creatives]

@@ -30,6 +30,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Sum of the click probabilities predicted for those shown.
     charged, refunded
         Money.
+    returned, returned_bought
+        Purchases that were undone, and those of them that came after a click.
     expected_purchases, bought
         Sum of the probabilities of a purchase predicted for those clicked, and those of them that were bought from.
     """
@@ -47,6 +49,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     refunded: float = 0.0
     expected_purchases: float = 0.0
     bought: int = 0
+    returned: int = 0
+    returned_bought: int = 0
 
     def check(self) -> None:
         """Make sure that the figures can be true.

@@ -36,7 +36,6 @@ _PRIOR_CLICKS = 10.0
 _PRIOR_BOUGHT = 1.0
 _FORGET_SHOWN = 20_000.0
 _FORGET_BOUGHT = 1_000.0
-_LEAST_SHARE = 0.25
 
 
 class CampaignState(msgspec.Struct, array_like=True):
@@ -65,6 +64,7 @@ class CampaignState(msgspec.Struct, array_like=True):
     bought: float = 0.0
     expected_bought: float = 0.0
     dismissed: int = 0
+    begun_ms: int = 0
 
     def left_of_all(self) -> float:
         """What may still be spent of the budget."""
@@ -76,6 +76,19 @@ class CampaignState(msgspec.Struct, array_like=True):
         if self.campaign is not None and self.campaign.budget_daily is not None:
             left = min(left, self.campaign.budget_daily - self.spent_today)
         return max(left, 0.0)
+
+
+def _until(traffic: list[float], into_day_ms: int) -> float:
+    """Traffic from midnight up to a moment of the day.
+
+    Examples
+    --------
+    >>> _until([4.0] * 24, 90 * 60_000)
+    6.0
+    """
+    hours = min(max(into_day_ms / 3_600_000.0, 0.0), float(HOURS))
+    whole = min(int(hours), HOURS - 1)
+    return sum(traffic[:whole]) + traffic[whole] * (hours - whole)
 
 
 class CampaignKeeper:
@@ -102,22 +115,25 @@ class CampaignKeeper:
 
     def learn(self, state: CampaignState, signal: CampaignSignal) -> None:
         """Take over what happened, in place."""
+        state.begun_ms = state.begun_ms or signal.at_ms
         self._turn(state, signal.at_ms)
         charged = min(signal.charged, state.left())
         state.over += signal.charged - charged
         state.spent += charged
         state.spent_today += charged
         if signal.refunded:
-            state.spent = max(0.0, state.spent - signal.refunded)
-            state.spent_today = max(0.0, state.spent_today - signal.refunded)
+            # What was not billed comes off first; and of another day's money today must not be spent.
+            unbilled = min(state.over, signal.refunded)
+            state.over -= unbilled
+            state.spent = max(0.0, state.spent - signal.refunded + unbilled)
         state.traffic_today[self._hour(state, signal.at_ms)] += signal.opportunities
         state.shown += signal.shown
         state.expected += signal.expected
         state.clicked += signal.clicks
         state.clicks += signal.clicks
-        state.conversions += signal.conversions
+        state.conversions = max(0, state.conversions + signal.conversions - signal.returned)
         state.dismissed += signal.dismissed
-        state.bought += signal.bought
+        state.bought = max(0.0, state.bought + signal.bought - signal.returned_bought)
         state.expected_bought += signal.expected_purchases
         if state.expected_bought > _FORGET_BOUGHT:
             state.bought, state.expected_bought = state.bought / 2, state.expected_bought / 2
@@ -142,29 +158,51 @@ class CampaignKeeper:
             conversion=round(conversion, 6),
             spent_today=round(state.spent_today, 6),
             planned=round(self.planned(state, state.published_ms), 6),
+            over=round(state.over, 6),
             day_budget=round(self._of_day(state, state.published_ms), 6),
         )
 
     def planned(self, state: CampaignState, at_ms: int) -> float:
-        """What was to be spent of the day's budget by a moment, as the traffic of days before has it."""
-        moment, campaign = self._local(state, at_ms), state.campaign
-        if campaign is None:
+        """What was to be spent of the day's budget by a moment, as the traffic of days before has it.
+
+        The day is that part of it in which the campaign runs.
+        """
+        if state.campaign is None:
             return 0.0
-        traffic = state.traffic or [1.0] * HOURS
-        part = (moment.minute * 60 + moment.second + moment.microsecond / 1e6) / 3600.0
-        before = sum(traffic[: moment.hour]) + traffic[moment.hour] * part
-        return self._of_day(state, at_ms) * before / max(sum(traffic), 1e-9)
+        traffic, midnight = self._usual_traffic(state), self._midnight(state, at_ms)
+        first, last = self._runs(state, at_ms)
+        begin, now, end = (_until(traffic, moment - midnight) for moment in (first, at_ms, last))
+        part = (now - begin) / (end - begin) if end > begin else 1.0
+        return self._of_day(state, at_ms) * min(max(part, 0.0), 1.0)
+
+    def _runs(self, state: CampaignState, at_ms: int) -> tuple[int, int]:
+        """From when to when the campaign runs on the day of a moment."""
+        midnight, campaign = self._midnight(state, at_ms), state.campaign
+        begin, end = max(midnight, min(state.begun_ms, at_ms)), midnight + _DAY_MS
+        if campaign is not None and campaign.starts_at is not None:
+            begin = max(begin, min(int(campaign.starts_at.timestamp() * 1000), at_ms))
+        if campaign is not None and campaign.ends_at is not None:
+            end = max(min(end, int(campaign.ends_at.timestamp() * 1000)), begin + 1)
+        return begin, end
 
     def _of_day(self, state: CampaignState, at_ms: int) -> float:
-        """Budget of the running day: the daily one, or what is left of all, over the days that are left."""
+        """Budget of the running day: the daily one, or of what is left the part that the day is of the time left."""
         campaign = state.campaign
         if campaign is None:
             return 0.0
         left = campaign.budget - state.spent + state.spent_today
         if campaign.ends_at is not None:
-            days = max(1.0, (campaign.ends_at.timestamp() * 1000 - at_ms) / _DAY_MS)
-            left = min(left, left / days)
+            begin, end = self._runs(state, at_ms)
+            left *= (end - begin) / max(campaign.ends_at.timestamp() * 1000 - begin, end - begin)
         return min(left, campaign.budget_daily) if campaign.budget_daily is not None else left
+
+    @staticmethod
+    def _usual_traffic(state: CampaignState) -> list[float]:
+        """Opportunities by hour of the day, as far as they are known; before that, as many in every hour it is for."""
+        if state.traffic and sum(state.traffic) > 0.0:
+            return state.traffic
+        hours = state.campaign.dayparts.hours if state.campaign is not None else ()
+        return [1.0 if not hours or hour in hours else 0.0 for hour in range(HOURS)]
 
     def _pace(self, state: CampaignState, at_ms: int) -> None:
         campaign = state.campaign
@@ -181,12 +219,21 @@ class CampaignKeeper:
         if day <= state.day:
             return
         if state.day and sum(state.traffic_today) > 0.0:
-            known = state.traffic or state.traffic_today
-            state.traffic = [
-                _MEMORY * before + (1.0 - _MEMORY) * today
-                for before, today in zip(known, state.traffic_today, strict=True)
-            ]
+            today = self._whole_day(state)
+            known = state.traffic or today
+            state.traffic = [_MEMORY * before + (1.0 - _MEMORY) * now for before, now in zip(known, today, strict=True)]
         state.day, state.spent_today, state.traffic_today = day, 0.0, [0.0] * HOURS
+
+    def _whole_day(self, state: CampaignState) -> list[float]:
+        """The day's traffic by hour; what was before a first day's beginning is taken to be as the rest of it."""
+        begun = self._local(state, state.begun_ms)
+        if state.traffic or begun.toordinal() != state.day:
+            return state.traffic_today
+        usual = sum(state.traffic_today[begun.hour :]) / (HOURS - begun.hour)
+        return [usual] * begun.hour + state.traffic_today[begun.hour :]
+
+    def _midnight(self, state: CampaignState, at_ms: int) -> int:
+        return int(datetime.combine(self._local(state, at_ms).date(), time(), self._zone(state)).timestamp() * 1000)
 
     def _day_ends(self, state: CampaignState) -> int:
         """When the running day is over in the campaign's time zone; 0 before the first."""

@@ -182,6 +182,11 @@ class ClickTable:
         found: Floats = np.sqrt((variance * variance).sum(axis=-1)) * _BOLDNESS
         return found
 
+    def first_spread(self, features: Ints) -> float:
+        """The same of so many features of which nothing is known."""
+        first = self._settings.learning_rate / np.sqrt(self._settings.first_square)
+        return float(first * np.sqrt(features.shape[-1]) * _BOLDNESS)
+
     def learn(self, features: Sequence[int], gradient: float) -> None:
         """One step of AdaGrad, in place."""
         at = np.unique(np.array(features, np.int64))
@@ -221,7 +226,7 @@ class ClickKeeper:
         table.load(state.numbers, state.weights, state.squares, state.version)
         for example in examples:
             expected = float(table.probability(np.array([sorted(set(example.features))]))[0])
-            usual = (state.clicked + 1.0) / (state.shown + 20.0)
+            usual = min((state.clicked + 1.0) / (state.shown + 20.0), _MOST_USUAL)
             # What a click costs is taken back from what its impression did, which was taken for none.
             state.log_loss = self._lately(state.log_loss, expected, example.clicked)
             state.base_loss = self._lately(state.base_loss, usual, example.clicked)
@@ -259,6 +264,7 @@ def decode_clicks(value: bytes | None) -> ClickView | None:
 
 _DECODER = msgspec.msgpack.Decoder(ClickView)
 _LATELY = 1000.0
+_MOST_USUAL = 0.99
 _BOLDNESS = 3.0
 """Weights of one example move together, which a deviation for each of them does not know."""
 

@@ -11,6 +11,7 @@ class NoBid(IntEnum):
     INVALID_REQUEST = 2
     DAILY_USER_CAP = 9
     NO_CAMPAIGN = 500
+    TOO_LATE = 512
     NOT_RUNNING = 501
     NO_CONSENT = 511
     NOT_MEANT = 502
@@ -39,6 +40,7 @@ _TEXTS = {
     NoBid.INVALID_REQUEST: "the request makes no sense",
     NoBid.DAILY_USER_CAP: "the user was shown it often enough today",
     NoBid.NO_CAMPAIGN: "there is no campaign",
+    NoBid.TOO_LATE: "the request came too late",
     NoBid.NOT_RUNNING: "paused, not begun or over",
     NoBid.NO_BUDGET: "its budget is spent",
     NoBid.NOT_MEANT: "the user or the moment is not what it is for",

@@ -18,7 +18,7 @@ from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
 from processors.ads.outcome import Bids, Decided, decisions_of
 from processors.ads.settings import AdSettings
-from processors.ads.targeting import Opportunity, removed_by
+from processors.ads.targeting import Opportunity, removed_by, without_money
 from processors.exploration import uniform
 from processors.sources.base import Ints
 
@@ -52,6 +52,7 @@ class Decider:
         removed = removed_by(opportunities, self.book)
         seeds = np.array([hashed(found.decision_id) for found in opportunities], np.uint64)
         self._cap(removed, opportunities, columns)
+        without_money(removed, opportunities, self.book)
         self._pace(removed, seeds, columns)
         bids = self._bids(opportunities, removed, seeds, columns)
         floors = np.array([found.floor for found in opportunities], np.float64)
@@ -88,8 +89,11 @@ class Decider:
         at = creatives.begins[numbers][owner] + np.arange(len(owner)) - firsts[owner]
         of_row = rows[owner]
         features = features_of(opportunities, of_row, numbers[owner], at, columns)
-        logits, spread = self.clicks.logits(features), self.clicks.spread(features) * self.settings.exploration
-        draws = Draws.of(lengths, logits + creatives.weights[at], spread, seeds[of_row] ^ creatives.keys[at])
+        logits, unsure = self.clicks.logits(features), self.clicks.spread(features)
+        # What is preferred counts as long as nothing is known, and less the more certain the model is.
+        preferred = creatives.weights[at] * np.minimum(unsure / self.clicks.first_spread(features), 1.0)
+        keys, spread = seeds[of_row] ^ creatives.keys[at], unsure * self.settings.exploration
+        draws = Draws.of(lengths, logits + preferred, spread, keys)
         picked = firsts + draws.chosen
         return Bids(
             rows=rows,
@@ -99,10 +103,14 @@ class Decider:
             expected_click=sigmoid(logits[picked]),
             expected_purchase=self.purchases.probability(features[picked]),
             features=features[picked],
+            ties=seeds[rows] ^ columns.campaign_keys[numbers],
             draws=draws,
         )
 
 
 _NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
-_NO_DRAWS = Draws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, np.empty(0, np.uint64), _NO_INTS)
-_NO_BIDS = Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS.reshape(0, 1), _NO_DRAWS)
+_NO_TIES = np.empty(0, np.uint64)
+_NO_DRAWS = Draws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_TIES, _NO_INTS)
+_NO_BIDS = Bids(
+    _NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS.reshape(0, 1), _NO_TIES, _NO_DRAWS
+)

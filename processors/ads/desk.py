@@ -16,6 +16,7 @@ import msgspec
 from processors.ads.book import CampaignBook
 from processors.ads.campaign_signals import CampaignSignals
 from processors.ads.click_model import PURCHASE_LOGIT, ClickExample, ClickTable, packed, unpacked
+from processors.ads.credit import credited, number_of
 from processors.ads.decide import Decider
 from processors.ads.history import Decision
 from processors.ads.messages import AdDecision, LoggedDecision, message_of
@@ -28,7 +29,6 @@ from processors.dead_letters import Origin
 from processors.events import DISMISSED, REFUNDED, TAKES_BACK, Event
 from processors.impressions import Impression
 from processors.item_index import ItemIndex
-from processors.keys import fingerprint
 from processors.profile import Profile
 
 TARGET = "target"
@@ -80,10 +80,13 @@ class AdDesk:
         placement = event.context.placement if event.context is not None else None
         if event.kind not in self.settings.on or not placement or event.action in TAKES_BACK:
             return None
-        return self._opportunity(event, origin, profile, placement)
+        found = self._opportunity(event, origin, profile, placement)
+        return None if found.late else found
 
     def requested(self, request: AdRequest, origin: Origin, profile: Profile) -> Opportunity:
         """The opportunity that a request for an ad is."""
+        if self.agreed(request):
+            self._expire(profile, request.time_ms)
         found = self._opportunity(request, origin, profile, request.placement)
         floor = found.floor if request.bidfloor is None else max(request.bidfloor, found.floor)
         return msgspec.structs.replace(found, request_id=request.request_id, floor=floor)
@@ -127,31 +130,33 @@ class AdDesk:
             places=self._places(asked, known, placement),
             floor=self.settings.floors.get(placement, self.settings.floor),
             contextual=known is not profile,
+            late=origin.time_ms - asked.time_ms > self.settings.late_ms,
         )
 
     def seen(self, profile: Profile, impression: Impression, step: AdStep) -> None:
         """Take over that an ad was seen, if the impression names its decision."""
         if impression.decision_id and self.settings.impressions == "explicit":
-            decision = profile.ads.find(_number(impression.decision_id))
+            self._expire(profile, impression.time_ms)
+            decision = profile.ads.find(number_of(impression.decision_id))
             if decision is not None:
                 self._see(decision, impression.time_ms, step)
 
     def react(self, profile: Profile, event: Event, step: AdStep) -> None:
         """Take over what an event says of ads that the user was shown."""
         self._expire(profile, event.time_ms)
-        decision = self._credited(profile, event)
+        decision = credited(profile.ads, event, self.settings)
         if decision is None:
             return
         if event.action == REFUNDED:
             self._refund(decision, event.time_ms, step)
             return
+        self._see(decision, event.time_ms, step)
         if event.action == DISMISSED:
             step.signals.of(decision.cid, event.time_ms).dismissed += 1
             self._rest(profile, decision, event.time_ms)
+        elif event.kind == "browse":
             return
-        if not decision.seen_ms:
-            self._see(decision, event.time_ms, step)
-        if event.kind == "purchase":
+        elif event.kind == "purchase":
             if not decision.converted:
                 self._convert(decision, event.time_ms, step)
                 self._rest(profile, decision, event.time_ms)
@@ -182,39 +187,17 @@ class AdDesk:
     def _refund(decision: Decision, at_ms: int, step: AdStep) -> None:
         if decision.converted:
             decision.converted = False
+            signal = step.signals.of(decision.cid, at_ms)
+            signal.returned += 1
+            signal.returned_bought += decision.clicked_ms > 0
             if decision.model == "cpa" and decision.billed:
                 decision.billed = False
-                step.signals.of(decision.cid, at_ms).refunded += decision.price
-
-    def _credited(self, profile: Profile, event: Event) -> Decision | None:
-        """The decision that an event is the doing of: the one it names, or the last that led to its item."""
-        if event.decision_id:
-            found = profile.ads.find(_number(event.decision_id))
-            return found if found is not None and self._in_time(found, event) else None
-        if event.action == REFUNDED:
-            bought = (d for d in reversed(profile.ads.decisions) if d.item_id == event.item_id and d.converted)
-            return next(bought, None)
-        if event.kind == "browse" or event.action == DISMISSED:
-            return None
-        led = (d for d in reversed(profile.ads.decisions) if d.item_id == event.item_id and (d.seen_ms or d.clicked_ms))
-        in_time = [decision for decision in led if self._in_time(decision, event)]
-        if event.kind == "purchase":
-            clicked = [decision for decision in in_time if decision.clicked_ms]
-            return next(iter(clicked or in_time), None)
-        return next((decision for decision in in_time if not decision.clicked_ms), None)
-
-    def _in_time(self, decision: Decision, event: Event) -> bool:
-        settings, at_ms = self.settings, event.time_ms
-        seen = decision.seen_ms or decision.at_ms
-        if event.kind != "purchase":
-            return at_ms - seen <= settings.click_credit_ms
-        after_click = decision.clicked_ms and at_ms - decision.clicked_ms <= settings.purchase_credit_ms
-        return bool(after_click) or at_ms - seen <= settings.view_credit_ms
+                signal.refunded += decision.price
 
     def _see(self, decision: Decision, at_ms: int, step: AdStep) -> None:
         if decision.seen_ms:
             return
-        decision.seen_ms = at_ms
+        decision.seen_ms = max(at_ms, decision.at_ms)
         signal = step.signals.of(decision.cid, at_ms)
         signal.shown += 1
         signal.expected += decision.expected_click
@@ -232,7 +215,7 @@ class AdDesk:
 
     def _expire(self, profile: Profile, now_ms: int) -> None:
         if profile.ads.decisions:
-            profile.ads.expire(now_ms, self._credit_ms)
+            profile.ads.expire(now_ms, self._credit_ms, self.settings.click_credit_ms, self.settings.refund_ms)
 
     def _find_segments(self, opportunities: Sequence[Opportunity]) -> None:
         """Note each user's interest group among the places."""
@@ -263,7 +246,7 @@ class AdDesk:
             signal.charged += decided.price
             return
         decision = Decision(
-            number=_number(found.decision_id),
+            number=number_of(found.decision_id),
             cid=decided.cid,
             crid=creative.crid,
             advertiser=campaign.advertiser,
@@ -323,7 +306,3 @@ def decision_id_of(origin: Origin) -> str:
     'events.browse.v1/3/1208/ad'
     """
     return f"{origin.topic}/{origin.partition}/{origin.offset}/ad"
-
-
-def _number(decision_id: str) -> int:
-    return int.from_bytes(fingerprint(decision_id), "little", signed=False)

@@ -4,7 +4,8 @@ Decisions are kept until everything that may come of them has had its time; show
 looks back. All of it is bounded.
 
 A decision counts against the caps from the moment it is made, seen or not: an app that asks twice at once must not be
-able to show a campaign more often than it may. One that is never seen is forgiven when it expires.
+able to show a campaign more often than it may. One that is never seen is forgiven when it has expired, and nothing that
+says otherwise can be on its way any more.
 """
 
 from __future__ import annotations
@@ -116,6 +117,9 @@ class AdHistory(msgspec.Struct, array_like=True):
         """
         self.next_ms = min(self.next_ms, decision.expires_ms) if self.decisions else decision.expires_ms
         self.decisions.append(decision)
+        for gone in self.decisions[:-decisions]:
+            if not (gone.seen_ms or gone.clicked_ms):
+                self._forgive(gone)
         del self.decisions[:-decisions]
         shown = self.shown.pop(decision.cid, None) or Shown(decision.advertiser)
         shown.advertiser = decision.advertiser
@@ -136,13 +140,18 @@ class AdHistory(msgspec.Struct, array_like=True):
         if shown is not None:
             shown.rests_until_ms = max(shown.rests_until_ms, until_ms)
 
-    def expire(self, now_ms: int, credit_ms: int) -> list[Decision]:
+    def expire(self, now_ms: int, credit_ms: int, unseen_ms: int = 0, refund_ms: int = 0) -> list[Decision]:
         """Let go of decisions whose time is over, in place.
 
         Parameters
         ----------
         credit_ms
             How long after an ad was decided for, seen or clicked something may still come of it.
+        unseen_ms
+            How long after it was decided for one that was not seen is kept, if that is longer than it holds: what says
+            that it was seen may be late.
+        refund_ms
+            How much longer one is kept that a purchase was credited to.
 
         Returns
         -------
@@ -154,8 +163,9 @@ class AdHistory(msgspec.Struct, array_like=True):
         kept, gone, next_ms = list[Decision](), list[Decision](), now_ms + credit_ms
         for decision in self.decisions:
             seen = decision.seen_ms or decision.clicked_ms
-            last_ms = max(decision.at_ms, decision.seen_ms, decision.clicked_ms) + credit_ms + 1
-            over_ms = last_ms if seen else decision.expires_ms
+            longest_ms = credit_ms + (refund_ms if decision.converted else 0)
+            last_ms = max(decision.at_ms, decision.seen_ms, decision.clicked_ms) + longest_ms + 1
+            over_ms = last_ms if seen else max(decision.expires_ms, decision.at_ms + unseen_ms + 1)
             if now_ms < over_ms:
                 kept.append(decision)
                 next_ms = min(next_ms, over_ms)

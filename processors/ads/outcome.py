@@ -12,6 +12,7 @@ import numpy as np
 from processors.ads.auction import above_floor, auction
 from processors.ads.book import Columns
 from processors.ads.campaign import Campaign, Creative
+from processors.ads.click_model import Hashes
 from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
 from processors.sources.base import Flags, Floats, Ints
@@ -93,7 +94,8 @@ class Decided(msgspec.Struct, frozen=True):
 class Bids:
     """Of pairs of an opportunity and a campaign, by opportunity: the creative, and what is expected of it.
 
-    ``clicks`` is the probability of a click of every creative that could have been drawn, as the model gives it.
+    ``clicks`` is the probability of a click of every creative that could have been drawn, as the model gives it;
+    ``ties`` say which of two equal bids wins.
     """
 
     rows: Ints
@@ -103,6 +105,7 @@ class Bids:
     expected_click: Floats
     expected_purchase: Floats
     features: Ints
+    ties: Hashes
     draws: Draws
 
 
@@ -119,7 +122,7 @@ def decisions_of(bids: Bids, removed: Ints, floors: Floats, in_full: Flags, colu
         Of each opportunity: the least price, and whether what became of every campaign is logged.
     """
     worth = _worth_of(bids, columns)
-    winners, beaten = auction(bids.rows, worth.values, floors)
+    winners, beaten = auction(bids.rows, worth.values, floors, bids.ties)
     above = above_floor(bids.rows, worth.values, floors)
     codes = removed.copy()
     codes[bids.rows, bids.numbers] = np.where(above, NoBid.OUTBID, NoBid.BELOW_FLOOR)

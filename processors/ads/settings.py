@@ -28,6 +28,8 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ad is chosen, ``assumed`` because the app asked before it sent anything, or does not: ``required``.
     on
         Kinds of events that are opportunities, if they name a placement.
+    late_ms
+        An event that is older than this when it arrives is no opportunity, and a request gets no ad.
     expires_ms
         How long a decision holds.
     impressions
@@ -35,6 +37,8 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     click_credit_ms, view_credit_ms, purchase_credit_ms
         How long after it was seen a click counts, after it was seen a purchase without a click, after a click a
         purchase.
+    refund_ms
+        How long after that a purchase can be undone by a refund.
     decisions, campaigns
         Kept of each user.
     max_campaigns
@@ -50,11 +54,13 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     floors: dict[str, Floor] = msgspec.field(default_factory=dict)
     consent: Literal["assumed", "required"] = "assumed"
     on: tuple[EventKind, ...] = ("browse",)
+    late_ms: Milliseconds = 3_600_000
     expires_ms: Milliseconds = 600_000
     impressions: Literal["explicit", "inferred"] = "explicit"
     click_credit_ms: Milliseconds = 1_800_000
     view_credit_ms: Milliseconds = 86_400_000
     purchase_credit_ms: Milliseconds = 604_800_000
+    refund_ms: Milliseconds = 2_592_000_000
     decisions: Entries = 24
     campaigns: Entries = 200
     max_campaigns: Entries = MAX_CAMPAIGNS

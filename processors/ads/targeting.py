@@ -40,6 +40,8 @@ class Opportunity(msgspec.Struct, frozen=True):
         Of who asked, if somebody did.
     contextual
         Whether the user has not agreed to be known: only the moment decides, and the profile is an empty one.
+    late
+        Whether it was over when it was asked for.
     """
 
     decision_id: str
@@ -51,6 +53,7 @@ class Opportunity(msgspec.Struct, frozen=True):
     floor: float = 0.0
     request_id: str | None = None
     contextual: bool = False
+    late: bool = False
 
 
 def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints:
@@ -61,6 +64,7 @@ def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints
     columns = book.columns
     removed = np.zeros((len(opportunities), len(columns.cids)), np.int64)
     now = np.array([opportunity.at_ms for opportunity in opportunities], np.float64)[:, None]
+    _mark(removed, np.array([found.late for found in opportunities], np.bool_)[:, None], NoBid.TOO_LATE)
     runs = (now >= columns.begins) & (now < columns.ends) & ~columns.paused
     _mark(removed, ~runs, NoBid.NOT_RUNNING)
     unknown = np.array([opportunity.contextual for opportunity in opportunities], np.bool_)[:, None]
@@ -70,13 +74,21 @@ def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints
     for number in columns.looking.tolist():
         for code, those in _checks(columns.views[number].campaign, facts):
             _mark(removed[:, number], those, code)
-    # Last, so that what a campaign could have taken part in is known when it has nothing left, too.
-    _mark(removed, columns.spent | (now < columns.day_spent_until) | book.exhausted(now), NoBid.NO_BUDGET)
     return removed
 
 
+def without_money(removed: Ints, opportunities: Sequence[Opportunity], book: CampaignBook) -> None:
+    """Remove campaigns that have nothing left, in place.
+
+    Looked at last: what a campaign could have taken part in is to be known when it has nothing left, too.
+    """
+    columns = book.columns
+    now = np.array([opportunity.at_ms for opportunity in opportunities], np.float64)[:, None]
+    _mark(removed, columns.spent | (now < columns.day_spent_until) | book.exhausted(now), NoBid.NO_BUDGET)
+
+
 def _mark(removed: Ints, those: Flags, code: NoBid) -> None:
-    removed[those & (removed == 0)] = code
+    removed[(removed == 0) & those] = code
 
 
 def _in_place(opportunities: Sequence[Opportunity], book: CampaignBook) -> Flags:

@@ -16,7 +16,7 @@ def test_the_highest_wins_and_has_to_beat_the_second_or_the_floor(
     found: list[tuple[int, float]], floors: list[float]
 ) -> None:
     rows, values = np.array([row for row, _ in found], np.int64), np.array([value for _, value in found], np.float64)
-    winners, beaten = auction(rows, values, np.array(floors))
+    winners, beaten = auction(rows, values, np.array(floors), np.arange(len(rows), dtype=np.uint64))
     for row, floor in enumerate(floors):
         mine = [(value, -n) for n, (at, value) in enumerate(found) if at == row and value >= floor and value > 0.0]
         best = max(mine, default=None)
