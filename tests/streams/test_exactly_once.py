@@ -90,7 +90,7 @@ class Load:
         self.finish()
 
 
-def wait_drained(worker: WorkerProcess, seconds: float = 120) -> None:
+def wait_drained(worker: WorkerProcess, seconds: float = 180) -> None:
     """Wait until the worker says that it lags behind nothing, twice in a row."""
     deadline, quiet = time.monotonic() + seconds, 0
     behind: dict[str, float] = {}
@@ -142,7 +142,7 @@ def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, S
     settings = with_ads(fresh_settings(kafka, folder / "state"))
     random_ = random.Random(5)
     worker = WorkerProcess(settings, folder / "worker.log")
-    with Load(kafka, rate=400) as load:
+    with Load(kafka, rate=250) as load:
         try:
             worker.start()
             for moment in KILLS:
