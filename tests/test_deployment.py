@@ -430,6 +430,7 @@ def _advertise(metrics: Metrics) -> None:
         metrics.campaigns.labels(state).set(0 if state == "left_out" else 1)
     for gauge, figure in (
         (metrics.campaign_spent, 30.0),
+        (metrics.campaign_over, 0.5),
         (metrics.campaign_budget, 90.0),
         (metrics.click_calibration, 1.02),
         (metrics.purchase_calibration, 0.98),
