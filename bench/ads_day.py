@@ -206,6 +206,7 @@ class _Crew:
             await asyncio.sleep(seconds / (kills + 1))
             number = n % len(self._workers)
             os.kill(self._workers[number].pid, signal.SIGKILL)
+            await asyncio.to_thread(self._workers[number].__exit__)
             self._workers[number] = await asyncio.to_thread(self._new, number)
 
     def wait_until_idle(self) -> None:

@@ -117,9 +117,7 @@ class AdHistory(msgspec.Struct, array_like=True):
         """
         self.next_ms = min(self.next_ms, decision.expires_ms) if self.decisions else decision.expires_ms
         self.decisions.append(decision)
-        for gone in self.decisions[:-decisions]:
-            if not (gone.seen_ms or gone.clicked_ms):
-                self._forgive(gone)
+        # One that goes before its time stays counted: it may be on a screen.
         del self.decisions[:-decisions]
         shown = self.shown.pop(decision.cid, None) or Shown(decision.advertiser)
         shown.advertiser = decision.advertiser
