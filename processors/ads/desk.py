@@ -136,9 +136,9 @@ class AdDesk:
     def seen(self, profile: Profile, impression: Impression, step: AdStep) -> None:
         """Take over that an ad was seen, if the impression names its decision."""
         if impression.decision_id and self.settings.impressions == "explicit":
-            self._expire(profile, impression.time_ms)
+            # Only this decision is judged by the impression's time: others may be seen in time though it is late.
             decision = profile.ads.find(number_of(impression.decision_id))
-            if decision is not None:
+            if decision is not None and impression.time_ms < decision.unseen_until(self.settings.click_credit_ms):
                 self._see(decision, impression.time_ms, step)
 
     def react(self, profile: Profile, event: Event, step: AdStep) -> None:

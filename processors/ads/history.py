@@ -59,6 +59,10 @@ class Decision(msgspec.Struct, array_like=True):
     converted: bool = False
     expected_purchase: float = 0.0
 
+    def unseen_until(self, unseen_ms: int) -> int:
+        """When it is given up if it was not seen: when it has expired, and ``unseen_ms`` after it was made are over."""
+        return max(self.expires_ms, self.at_ms + unseen_ms + 1)
+
 
 class Shown(msgspec.Struct, array_like=True):
     """How often a campaign was shown: when, the last times of a day, and in all; and until when it rests."""
@@ -163,7 +167,7 @@ class AdHistory(msgspec.Struct, array_like=True):
             seen = decision.seen_ms or decision.clicked_ms
             longest_ms = credit_ms + (refund_ms if decision.converted else 0)
             last_ms = max(decision.at_ms, decision.seen_ms, decision.clicked_ms) + longest_ms + 1
-            over_ms = last_ms if seen else max(decision.expires_ms, decision.at_ms + unseen_ms + 1)
+            over_ms = last_ms if seen else decision.unseen_until(unseen_ms)
             if now_ms < over_ms:
                 kept.append(decision)
                 next_ms = min(next_ms, over_ms)

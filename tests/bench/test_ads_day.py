@@ -12,7 +12,7 @@ def test_ledgers_are_what_the_visitors_say_though_a_worker_is_killed(kafka_tools
     assert result.decisions == result.requests > 500
     assert result.filled > 200
     assert result.spent_up > 0
-    assert (result.doubled, result.wrong_ledgers, result.over_budget_worst) == (0, 0, 0.0)
+    assert (result.doubled, result.wrong_ledgers, result.over_caps, result.over_budget_worst) == (0, 0, 0, 0.0)
 
 
 def test_the_account_sees_what_is_beyond_the_caps() -> None:

@@ -89,3 +89,13 @@ def test_the_history_stays_bounded() -> None:
         shop.see(shop.ask())
     profile = shop.profile("u")
     assert (len(profile.ads.decisions), len(profile.ads.shown)) == (5, 3)
+
+
+def test_an_impression_that_is_late_forgives_no_other_ad() -> None:
+    shop = Shop()
+    shop.put("c", campaign(frequency={"per_hour": 2}))
+    begun = shop.now
+    first, _ = shop.request(), shop.request()
+    shop.see(first, after_ms=1_900_000)
+    assert shop.ledger().shown == 0, "it had expired"
+    assert shop.request(timestamp=begun + 3000)["nbr"] == NoBid.FREQUENCY_CAP
