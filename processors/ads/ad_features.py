@@ -151,10 +151,9 @@ def _known_of(opportunities: Sequence[Opportunity], categories: Sequence[str]) -
 def _tired(opportunities: Sequence[Opportunity], columns: Columns) -> Ints:
     """How often each campaign was shown to each user within a day, up to 8."""
     tired = np.zeros((len(opportunities), len(columns.cids)), np.int64)
-    places = {cid: number for number, cid in enumerate(columns.cids)}
     for row, found in enumerate(opportunities):
-        for cid in places.keys() & found.profile.ads.shown.keys():
-            tired[row, places[cid]] = min(len(found.profile.ads.shown[cid].times), _TIRED)
+        for cid in columns.places.keys() & found.profile.ads.shown.keys():
+            tired[row, columns.places[cid]] = min(len(found.profile.ads.shown[cid].times), _TIRED)
     return tired
 
 

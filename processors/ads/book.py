@@ -65,10 +65,8 @@ class Columns:
         Ids, and what was published.
     begins, ends
         When each runs, milliseconds since the epoch.
-    paused, spent, needs_user
-        Whether it rests, whether nothing is left of its budget, and whether it has to know the user.
-    day_spent_until
-        Until when nothing is left of the day's, milliseconds since the epoch.
+    paused, needs_user
+        Whether it rests, and whether it has to know the user.
     left, left_today, day_ends
         What may still be spent, of all and until the day ends.
     rates, bids, calibration, conversions
@@ -92,9 +90,7 @@ class Columns:
     begins: Floats
     ends: Floats
     paused: Flags
-    spent: Flags
     needs_user: Flags
-    day_spent_until: Floats
     left: Floats
     left_today: Floats
     day_ends: Floats
@@ -213,7 +209,7 @@ class CampaignBook:
         for cid, cost in self._held.items():
             held[columns.places[cid]] = cost
         left = np.where(now_ms < columns.day_ends, columns.left_today, columns.left)
-        found: Flags = (held > 0.0) & (held >= left)
+        found: Flags = held >= left
         return found
 
     def _leave_out(self, cid: str) -> None:
@@ -287,11 +283,7 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         begins=_moments(c.starts_at.timestamp() if c.starts_at else -np.inf for c in campaigns),
         ends=_moments(c.ends_at.timestamp() if c.ends_at else np.inf for c in campaigns),
         paused=np.array([campaign.paused for campaign in campaigns], np.bool_),
-        spent=np.array([view.left <= 0.0 for view in views.values()], np.bool_),
         needs_user=np.array([campaign.needs_user for campaign in campaigns], np.bool_),
-        day_spent_until=np.array(
-            [view.day_ends_ms if view.left_today <= 0.0 else 0 for view in views.values()], np.float64
-        ),
         left=np.array([view.left for view in views.values()], np.float64),
         left_today=np.array([view.left_today for view in views.values()], np.float64),
         day_ends=np.array([view.day_ends_ms for view in views.values()], np.float64),

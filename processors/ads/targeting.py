@@ -82,9 +82,8 @@ def without_money(removed: Ints, opportunities: Sequence[Opportunity], book: Cam
 
     Looked at last: what a campaign could have taken part in is to be known when it has nothing left, too.
     """
-    columns = book.columns
     now = np.array([opportunity.at_ms for opportunity in opportunities], np.float64)[:, None]
-    _mark(removed, columns.spent | (now < columns.day_spent_until) | book.exhausted(now), NoBid.NO_BUDGET)
+    _mark(removed, book.exhausted(now), NoBid.NO_BUDGET)
 
 
 def _mark(removed: Ints, those: Flags, code: NoBid) -> None:
