@@ -96,6 +96,19 @@ class FingerprintRing:
         return at >= 0
 
     @staticmethod
+    def without(ring: bytes, mark: bytes) -> bytes:
+        """Ring without the fingerprint.
+
+        Examples
+        --------
+        >>> ring = fingerprint("a") + fingerprint("b")
+        >>> FingerprintRing.without(ring, fingerprint("a")) == fingerprint("b")
+        True
+        """
+        size = FINGERPRINT_BYTES
+        return b"".join(part for at in range(0, len(ring), size) if (part := ring[at : at + size]) != mark)
+
+    @staticmethod
     def add(ring: bytes, mark: bytes, capacity: int) -> bytes:
         """Ring with the fingerprint as its newest entry, the oldest dropped beyond ``capacity`` entries.
 

@@ -20,6 +20,8 @@ from processors.keys import FingerprintRing, fingerprint
 from processors.showings import Showings
 
 DAY_MS = 86_400_000
+_BOUGHT = 64
+"""Items bought that are remembered."""
 
 
 class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,8 +63,8 @@ class Profile(msgspec.Struct, array_like=True):
 
     ``item_ids`` and the lists beside it run from the least to the most recently touched item.
     ``context`` are the user's circumstances as last known (:func:`processors.contexts.remember`); ``age`` in years.
-    ``habits`` are of some of the categories.
-    ``older_items`` and ``event_ids`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
+    ``habits`` are of some of the categories; ``bought`` has the items bought last and not returned.
+    ``older_items``, ``event_ids`` and ``bought`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
     """
 
     item_ids: list[str] = msgspec.field(default_factory=list)
@@ -89,6 +91,11 @@ class Profile(msgspec.Struct, array_like=True):
     age: int | None = None
     ads: AdHistory = msgspec.field(default_factory=AdHistory)
     habits: dict[str, Habit] = msgspec.field(default_factory=dict)
+    bought: bytes = b""
+
+    def has_bought(self, item: str) -> bool:
+        """Whether an item is among those bought last."""
+        return FingerprintRing.contains(self.bought, fingerprint(item))
 
     def recency_ms(self, now_ms: int) -> int:
         """Time since the user was last seen: the R of recency, frequency, monetary value.
@@ -181,6 +188,8 @@ class ProfileKeeper:
         if event.kind == "purchase":
             profile.purchases += 1
             profile.spent += _paid(event)
+            mark = fingerprint(event.item_id)
+            profile.bought = FingerprintRing.add(FingerprintRing.without(profile.bought, mark), mark, _BOUGHT)
         return Learned(preceding=preceding)
 
     def see(self, profile: Profile, impression: Impression) -> bool:
@@ -216,6 +225,7 @@ class ProfileKeeper:
         if event.action == REFUNDED:
             profile.purchases = max(0, profile.purchases - 1)
             profile.spent = max(0.0, profile.spent - _paid(event))
+            profile.bought = FingerprintRing.without(profile.bought, fingerprint(event.item_id))
             if event.item_id in profile.item_ids:
                 profile.item_actions[profile.item_ids.index(event.item_id)] = REFUNDED
 

@@ -100,9 +100,9 @@ def _checks(campaign: Campaign, facts: _Facts) -> Iterator[tuple[NoBid, Flags]]:
         yield NoBid.NOT_MEANT, ~np.logical_and.reduce(list(_answers(campaign.target, facts)))
     if campaign.exclude.looks_at_history:
         yield NoBid.EXCLUDED, _any(_answers(campaign.exclude, facts))
-    if campaign.exclude_purchasers:
+    if campaign.exclude_purchasers and any(creative.item_id for creative in campaign.creatives):
         promoted = {creative.item_id for creative in campaign.creatives if creative.item_id}
-        yield NoBid.EXCLUDED, np.array([_has_bought(found.profile, promoted) for found in facts.opportunities])
+        yield NoBid.EXCLUDED, _any(facts.bought(item) for item in sorted(promoted))
     if campaign.dayparts.hours or campaign.dayparts.days:
         inside = [
             in_daypart(campaign.dayparts, found.at_ms, found.places.get("time_zone")) for found in facts.opportunities
@@ -124,6 +124,10 @@ class _Facts:
     def looked(self, field: str, name: str) -> Flags:
         """Whether a category or an item is among those of each user (``categories`` or ``item_ids``)."""
         return self._of(field, name, lambda profile: name in getattr(profile, field)) > 0.0
+
+    def bought(self, item: str) -> Flags:
+        """Whether each user bought an item lately."""
+        return self._of("bought", item, lambda profile: profile.has_bought(item)) > 0.0
 
     def figures(self, field: str) -> Floats:
         """A figure of each profile."""
@@ -173,11 +177,6 @@ def share_of(profile: Profile, name: str) -> float:
         if name in weights:
             return weights[name] / sum(weights.values())
     return 0.0
-
-
-def _has_bought(profile: Profile, items: set[str]) -> bool:
-    bought = (item for item, action in zip(profile.item_ids, profile.item_actions, strict=True) if action == "purchase")
-    return any(item in items for item in bought)
 
 
 def in_daypart(dayparts: Dayparts, at_ms: int, time_zone: str | None = None) -> bool:

@@ -364,7 +364,7 @@ def test_a_habit_goes_with_its_category() -> None:
 def test_a_profile_from_before_there_were_habits_learns_them() -> None:
     someone = user()
     someone.does("tent", category="tents")
-    *older, _ = msgspec.msgpack.decode(encode(someone.profile))
+    *older, _, _ = msgspec.msgpack.decode(encode(someone.profile))
     profile = msgspec.msgpack.decode(msgspec.msgpack.encode(older), type=Profile)
     assert (list(profile.categories), profile.habits) == (["tents"], {})
     someone.keeper.learn(profile, event("next", "tent", NOW + DAY_MS, category="tents"))

@@ -37,6 +37,8 @@ def test_who_returned_a_purchase_is_no_purchaser() -> None:
     shop.put("c", campaign(exclude_purchasers=True, creatives=[creative(item_id="tent")]))
     shop.send("events.purchase.v1", "u", item_id="tent")
     assert shop.ask()["nbr"] == 503
+    shop.send("events.browse.v1", "u", item_id="tent")
+    assert shop.ask()["nbr"] == 503, "who looks at it again has it still"
     shop.send("events.purchase.v1", "u", item_id="tent", action="refund")
     assert shop.ask()["cid"] == "c"
 
