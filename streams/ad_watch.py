@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from statistics import mean
 
-from processors.ads.book import CampaignView
+from processors.ads.book import CampaignView, pacing_error
 from processors.ads.desk import AdDesk
 from streams.metrics import Metrics
 
@@ -44,20 +43,6 @@ def refresh_ads(metrics: Metrics, desk: AdDesk, named: int) -> None:
             metrics.ad_log_loss.labels(event, "model").set(table.view.log_loss)
             metrics.ad_log_loss.labels(event, "usual share").set(table.view.base_loss)
             metrics.ad_entropy.labels(event).set(table.view.log_loss / max(table.view.base_loss, 1e-9))
-
-
-def pacing_error(views: Iterable[CampaignView]) -> float:
-    """Mean distance of what was spent today from the plan, relative to the day's budget; of campaigns paced evenly.
-
-    Examples
-    --------
-    >>> from processors.ads.campaign import Campaign, Creative
-    >>> campaign = Campaign("shop", (Creative("a", "A tent", "https://shop.example/tent"),), 2.0, 100.0)
-    >>> pacing_error([CampaignView(campaign, left=50.0, spent_today=12.0, planned=10.0, day_budget=20.0)])
-    0.1
-    """
-    paced = [view for view in views if view.campaign.pacing == "even" and view.day_budget > 0.0]
-    return mean(abs(view.spent_today - view.planned) / view.day_budget for view in paced) if paced else 0.0
 
 
 def _state_of(view: CampaignView) -> str:

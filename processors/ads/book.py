@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import mean
 
 import msgspec
 import numpy as np
@@ -53,6 +54,20 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     planned: float = 0.0
     day_budget: float = 0.0
     over: float = 0.0
+
+
+def pacing_error(views: Iterable[CampaignView]) -> float:
+    """Mean distance of what was spent today from the plan, relative to the day's budget; of campaigns paced evenly.
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Creative
+    >>> campaign = Campaign("shop", (Creative("a", "A tent", "https://shop.example/tent"),), 2.0, 100.0)
+    >>> pacing_error([CampaignView(campaign, left=50.0, spent_today=12.0, planned=10.0, day_budget=20.0)])
+    0.1
+    """
+    paced = [view for view in views if view.campaign.pacing == "even" and view.day_budget > 0.0]
+    return mean(abs(view.spent_today - view.planned) / view.day_budget for view in paced) if paced else 0.0
 
 
 @dataclass(frozen=True)
