@@ -51,6 +51,10 @@ class FencedError(StateError):
     """Another worker owns this partition now; whatever this one had in flight was aborted by the broker."""
 
 
+class StuckTransactionError(StateError):
+    """A transaction was neither committed nor refused in all the time that the brokers answered others."""
+
+
 class FeedbackError(NearstreamError):
     """A log of decisions, or a policy to be evaluated on it, is not what it must be. The message says what is."""
 

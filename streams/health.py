@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _WATCH_INTERVAL_S = 2.0
 _STALL_S = 10.0
+_STUCK_S = 30.0
 _LATE_S = 0.5
 
 
@@ -54,7 +55,7 @@ class Health:
         self._progress: dict[TP, tuple[int, float]] = {}
         self._reread_at: dict[TP, float] = {}
         self._in_group = False
-        self._busy_at = 0.0
+        self._busy_at = self._silent_at = 0.0
         self._rules = RuleWatch(worker.topology.users.rules, worker.topology.index)
 
     def joined(self) -> None:
@@ -87,12 +88,18 @@ class Health:
         if offset != known or lag == 0:
             self._progress[tp] = offset, now
             return
-        # To read again is no progress: what does not help must show in the end.
-        since = max(since, self._busy_at, self._reread_at.get(tp, since))
+        if self._worker.contact.problem:
+            self._silent_at = now
+        since = max(since, self._busy_at, self._silent_at)
         runner = self._runner(tp)
-        if now - since <= _STALL_S or runner is None or self._worker.contact.problem:
+        # To read again is no progress: what does not help must show in the end.
+        if runner is None or now - max(since, self._reread_at.get(tp, since)) <= _STALL_S:
             return
         self._reread_at[tp] = now
+        begun = runner.publishing_since
+        if begun is not None and now - max(begun, since) > _STUCK_S:
+            runner.give_up_publishing()
+            return
         if not runner.idle:
             logger.warning("%s[%d] stands at %d with %d records to go: %s", *tp, offset, lag, runner.activity)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -18,8 +19,12 @@ from processors.plane import Output
 from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _BATCH_BYTES = 900_000
 """Below a broker's default limit for a batch, where no topic has a lower one; a larger record travels alone."""
+
+_STOP_S = 10.0
 
 # A transaction begun while the broker still writes the markers of the last one is put off by this long and tried again.
 # The markers take about 2 ms; aiokafka waits 20.
@@ -77,7 +82,13 @@ class Publisher:
 
     async def stop(self) -> None:
         """Disconnect. A transaction that is still open is aborted by the broker."""
-        await stop_client(self._producer)
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await stop_client(self._producer)
+        except TimeoutError:
+            # A client whose requests are stuck waits for them for ever.
+            logger.warning("%s: the producer did not stop in %.0f s; leaving it behind", self.name, _STOP_S)
+            await self._producer.client.close()
 
     async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
         """Append outputs, all or none under ``exactly_once``, and wait until the brokers have acknowledged them.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from time import monotonic, time_ns
 from typing import Any
 
-from processors.errors import CorruptStoreError, DeliveryGap, FencedError
+from processors.errors import CorruptStoreError, DeliveryGap, FencedError, StateError, StuckTransactionError
 from processors.events import EVENT_TOPICS
 from processors.json_objects import stamp
 from processors.plane import Output, Plane
 from processors.users_plane import RECOMMENDATIONS_TOPIC
+from streams.inbox import Acknowledge, Inbox
 from streams.lineage import check_source_end
 from streams.metrics import Metrics
 from streams.partition import PartitionProcessor, Prepared, SourceBatch
@@ -25,21 +25,12 @@ from streams.topology import changelog_topic
 
 logger = logging.getLogger(__name__)
 
-Acknowledge = Callable[[], None]
-
 _LONGEST_REST_S = 60.0
 _FIRST_RECORD_S = 0.001
 """What a record is taken to cost before any was seen."""
 
 _FEWEST_RECORDS = 50
-_PART_RECORDS = 250
-"""Records that a micro-batch takes at once or not at all."""
-
 _MEMORY = 0.8
-
-
-def _nothing() -> None:
-    """What acknowledges a part of what was handed over: only the last one does."""
 
 
 class SourceControl:
@@ -96,6 +87,8 @@ class PartitionRunner:
         Monotonic seconds of the last commit, or of the moment the runner was ready.
     moved_at : float
         As long as there is no processor: monotonic seconds of the last step towards one.
+    publishing_since : float
+        Monotonic seconds at which the transaction at hand was begun; :obj:`None` between two of them.
     """
 
     def __init__(
@@ -112,15 +105,18 @@ class PartitionRunner:
         self._source, self._metrics, self._stores = source, metrics, stores
         self._interval = interval_ms / 1000.0
         self._publisher = self._new_publisher()
-        self._waiting: deque[tuple[SourceBatch, Acknowledge, int]] = deque()
-        self._waiting_records = self._waiting_bytes = 0
         self._arrived = asyncio.Event()
-        self._paused: set[str] = set()
-        self._high = 4 * settings.worker.batch_max_records
-        self._high_bytes = settings.worker.buffer_bytes
+        self._inbox = Inbox(
+            4 * settings.worker.batch_max_records,
+            settings.worker.buffer_bytes,
+            pause=lambda topic: source.pause(topic, partition),
+            resume=lambda topic: source.resume(topic, partition),
+        )
         self.processor: PartitionProcessor[Any] | None = None
         self.committed_at = self.moved_at = monotonic()
         self._started_at = 0.0
+        self._patience = asyncio.timeout(None)
+        self.publishing_since: float | None = None
         self._record_s = _FIRST_RECORD_S
         self.activity = "taking over"
         self._rest_s = self._shortest_rest_s
@@ -128,16 +124,7 @@ class PartitionRunner:
 
     def deliver(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
         """Take a batch from the consumer. Beyond a bound its topic is paused until the runner has caught up."""
-        *before, last = batch.parts(_PART_RECORDS)
-        for part, then in (*((part, _nothing) for part in before), (last, acknowledge)):
-            size = part.size_bytes()
-            self._waiting.append((part, then, size))
-            self._waiting_records += len(part.records)
-            self._waiting_bytes += size
-        full = self._waiting_records > self._high or self._waiting_bytes > self._high_bytes
-        if full and batch.topic not in self._paused:
-            self._paused.add(batch.topic)
-            self._source.pause(batch.topic, self.partition)
+        self._inbox.put(batch, acknowledge)
         self._arrived.set()
 
     @property
@@ -154,13 +141,14 @@ class PartitionRunner:
     @property
     def idle(self) -> bool:
         """Whether nothing waits to be applied."""
-        return not self._waiting
+        return not self._inbox
 
     async def run(self, ready: asyncio.Event) -> None:
         """Take over the partition and run it until cancelled, which is how the worker says that it has gone elsewhere.
 
         Who is fenced takes it over again after a rest: either the group has it cancelled by then, or whoever fenced it
-        was not given the partition. So does who finds the files of the store damaged, once, without them.
+        was not given the partition. So does whose transaction is stuck, and who finds the files of the store damaged,
+        once, without them.
 
         Parameters
         ----------
@@ -171,7 +159,7 @@ class PartitionRunner:
             while True:
                 try:
                     await self._run(ready)
-                except FencedError as error:
+                except (FencedError, StuckTransactionError) as error:
                     await self._let_go()
                     await self._rest(error)
                 except CorruptStoreError as error:
@@ -189,7 +177,7 @@ class PartitionRunner:
         while True:
             await self._work(await self._gather())
 
-    async def _rest(self, error: FencedError) -> None:
+    async def _rest(self, error: StateError) -> None:
         logger.warning("%s; unless the group says so within %.0f s, this one takes it back", error, self._rest_s)
         await asyncio.sleep(self._rest_s)
         self._rest_s = min(2 * self._rest_s, _LONGEST_REST_S)
@@ -201,11 +189,6 @@ class PartitionRunner:
             self.processor = None
             self.moved_at = monotonic()
         await self._publisher.stop()
-
-    def _forget_waiting(self) -> None:
-        self._waiting.clear()
-        self._waiting_records = self._waiting_bytes = 0
-        self._resume_paused()
 
     async def _take_over(self) -> None:
         """Fence the predecessor, restore the store, and make the consumer follow it."""
@@ -220,7 +203,7 @@ class PartitionRunner:
             await self._compare(processor)
             if not self._publisher.transactional:
                 await self._renumber(processor)
-            self._forget_waiting()
+            self._inbox.clear()
             await self._seek(processor)
         except BaseException:
             self._stores.close(store)
@@ -248,40 +231,21 @@ class PartitionRunner:
 
     async def _gather(self) -> list[tuple[SourceBatch, Acknowledge]]:
         """Wait for work, and then for what else arrives until the interval since the last commit is over."""
-        limit, limit_bytes = self._most_records(), self._high_bytes // 4
+        most, most_bytes = self._most_records(), self.settings.worker.buffer_bytes // 4
         self.activity = "waiting for records"
-        while not self._waiting:
+        while not self._inbox:
             self._arrived.clear()
             await self._arrived.wait()
         pause = self._started_at + self._interval - monotonic()
-        if pause > 0.0 and self._waiting_records < limit and self._waiting_bytes < limit_bytes:
+        if pause > 0.0 and self._inbox.records < most and self._inbox.size_bytes < most_bytes:
             await asyncio.sleep(pause)
         self._started_at = monotonic()
-        taken: list[tuple[SourceBatch, Acknowledge]] = []
-        taken_records = taken_bytes = 0
-        while self._waiting:
-            batch, acknowledge, size = self._waiting[0]
-            records = len(batch.records)
-            if taken and (taken_records + records > limit or taken_bytes + size > limit_bytes):
-                break
-            self._waiting.popleft()
-            taken.append((batch, acknowledge))
-            taken_records, taken_bytes = taken_records + records, taken_bytes + size
-        self._waiting_records -= taken_records
-        self._waiting_bytes -= taken_bytes
-        if self._waiting_records <= self._high // 2 and self._waiting_bytes <= self._high_bytes // 2:
-            self._resume_paused()
-        return taken
+        return self._inbox.take(most, most_bytes)
 
     def _most_records(self) -> int:
         """Records that can be computed within the time a step may take."""
         foretold = int(self.settings.worker.step_ms / 1000.0 / self._record_s)
         return min(self.settings.worker.batch_max_records, max(_FEWEST_RECORDS, foretold))
-
-    def _resume_paused(self) -> None:
-        for topic in sorted(self._paused):
-            self._source.resume(topic, self.partition)
-        self._paused.clear()
 
     async def _work(self, taken: list[tuple[SourceBatch, Acknowledge]]) -> None:
         """Prepare, publish, commit, acknowledge: the order that makes it exact."""
@@ -298,8 +262,7 @@ class PartitionRunner:
             if len(prepared.batch) >= _FEWEST_RECORDS:  # fewer cost more each, and say nothing of many
                 cost = (computed - begun) / len(prepared.batch)
                 self._record_s = _MEMORY * self._record_s + (1.0 - _MEMORY) * cost
-            self.activity = f"publishing since {stamp(time_ns() // 1_000_000)}"
-            appended = await self._publisher.publish(self._records(prepared))
+            appended = await self._publish(prepared)
             published = monotonic()
             end = appended[changelog_topic(self.plane.name), self.partition].end
             processor.commit(prepared, end)
@@ -311,6 +274,27 @@ class PartitionRunner:
         for _, acknowledge in taken:
             acknowledge()
 
+    async def _publish(self, prepared: Prepared[Any]) -> dict[tuple[str, int], Appended]:
+        self.activity = f"publishing since {stamp(time_ns() // 1_000_000)}"
+        self.publishing_since = monotonic()
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                return await self._publisher.publish(self._records(prepared))
+        except TimeoutError as error:
+            name = f"{self.plane.name}-{self.partition}"
+            raise StuckTransactionError(f"{name}: a transaction found no end while the brokers answered") from error
+        finally:
+            self.publishing_since = None
+
+    def give_up_publishing(self) -> None:
+        """Break off the transaction at hand, if there is one, and take the partition over anew.
+
+        Whether it came through after all is read from the changelog then. Clients have been seen to wait for ever for
+        an answer that a broker, killed and started again, did not give.
+        """
+        if self.publishing_since is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
     def _records(self, prepared: Prepared[Any]) -> list[Output]:
         """What to publish, the changelog last: without transactions it is what says that the rest was published."""
         topic = changelog_topic(self.plane.name)
@@ -320,7 +304,7 @@ class PartitionRunner:
     async def _mend(self, gap: DeliveryGap, processor: PartitionProcessor[Any]) -> None:
         """Have everything from the gap on handed over again, or step over it if the log has lost it."""
         self._metrics.gaps.labels(self.plane.name).inc()
-        self._forget_waiting()
+        self._inbox.clear()
         logger.info("%s; seeking back", gap)
         await self._compare(processor)
         await self._seek(processor)

@@ -162,7 +162,7 @@ def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, S
 def test_nothing_is_lost_doubled_or_wrong_after_kills(killed: tuple[str, Settings, Account]) -> None:
     _, settings, found = killed
     assert found.takeovers > len(KILLS) * 8, "the kills did not make anyone take over"
-    assert found.commits > 50
+    assert found.commits > 5 * len(KILLS)
     assert len(found.found_ids) > 1000
     assert len(found.found_decisions) > 500
     ledgers = {key: decode_campaign(state[1:]) for key, state in found.expected_states["campaigns"].items()}

@@ -20,6 +20,7 @@ class Scene:
 
     def __init__(self) -> None:
         self.now, self.end, self.reread = 1000.0, 10, 0
+        self.given_up = 0
         self.contact = SimpleNamespace(silent_s=0.0, problem=None)
         self.recordless: dict[TP, tuple[int, int]] = {}
         position = SimpleNamespace(offsets={HERE.topic: 10})
@@ -29,6 +30,8 @@ class Scene:
             moved_at=self.now,
             reseek=self._reseek,
             activity="publishing",
+            publishing_since=None,
+            give_up_publishing=self._give_up,
             processor=SimpleNamespace(position=position),
         )
         settings = Settings(worker=WorkerSettings(stalled_after_s=60))
@@ -41,6 +44,10 @@ class Scene:
             app=SimpleNamespace(consumer=consumer),
         )
         self.health = Health(cast(Any, worker))
+
+    def _give_up(self) -> None:
+        self.given_up += 1
+        self.runner.publishing_since = self.now
 
     async def _reseek(self) -> None:
         self.reread += 1
@@ -82,6 +89,21 @@ async def test_what_is_at_work_is_not_read_again_but_told_of(scene: Scene, caplo
     await scene.watch(60)
     assert scene.reread == 0
     assert "stands at 10 with 500 records to go: publishing" in caplog.text
+
+
+async def test_a_transaction_without_end_is_given_up_while_the_brokers_answer(scene: Scene) -> None:
+    scene.end, scene.runner.idle, scene.runner.publishing_since = 510, False, scene.now
+    scene.contact.problem = "no answer"
+    await scene.watch(300)
+    assert scene.given_up == 0
+    scene.contact.problem = None
+    await scene.watch(28)
+    assert scene.given_up == 0
+    await scene.watch(20)
+    assert scene.given_up == 1
+    await scene.watch(50)
+    assert scene.given_up == 2
+    assert scene.reread == 0
 
 
 async def test_nothing_is_read_again_while_the_worker_is_busy(scene: Scene) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from processors.plane import Output
 from streams.publisher import Appended, Publisher
 from streams.settings import Settings, WorkerSettings
@@ -29,3 +31,25 @@ async def test_without_transactions_the_last_log_waits_for_all_others() -> None:
     await publisher.stop()
     assert publisher.seen[-2:] == ["changelog sent", "changelog acknowledged"]
     assert {topic: end for (topic, _), (end, _) in appended.items()} == {"slow": 1, "fast": 1, "changelog": 2}
+
+
+async def test_a_producer_that_does_not_stop_is_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = SlowPublisher()
+    closed: list[str] = []
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    async def close() -> None:
+        closed.append("client")
+
+    monkeypatch.setattr("streams.publisher._STOP_S", 0.05)
+    stop, publisher._producer.stop = publisher._producer.stop, never
+    with monkeypatch.context() as patch:
+        patch.setattr(publisher._producer.client, "close", close)
+        await publisher.stop()
+    assert closed == ["client"]
+    assert "users-0: the producer did not stop" in caplog.text
+    await stop()

@@ -35,7 +35,7 @@ class Place:
         self.begins: dict[str, int] = {}
         self.ends: dict[str, int] = {}
         self.sought: dict[str, int] = {}
-        self.fenced = self.publishers = 0
+        self.fenced = self.publishers = self.stuck = 0
         self.metrics = Metrics()
         self.stores = Stores(self.settings)
         monkeypatch.setattr("streams.runner.Publisher", lambda *_: FakePublisher(self))
@@ -78,6 +78,9 @@ class FakePublisher:
         if self._place.fenced:
             self._place.fenced -= 1
             raise FencedError("log-3: another worker has taken over")
+        if self._place.stuck:
+            self._place.stuck -= 1
+            await asyncio.Event().wait()
         self._place.changelog += [ChangelogRecord(o.key or b"", o.value) for o in outputs if o.topic == CHANGELOG]
         return {(CHANGELOG, 3): Appended(len(self._place.changelog), None)}
 
@@ -131,6 +134,25 @@ async def test_a_fenced_runner_takes_its_partition_over_again(place: Place) -> N
         assert (lost, place.publishers) == ([], 2)
         deliver(runner, batch("a", 0, 2))
         await until(lambda: seen(runner) == ["a0", "a1"])
+
+
+async def test_a_runner_whose_transaction_is_stuck_takes_its_partition_over_again(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        runner.give_up_publishing()
+        place.stuck = 1
+        lost = deliver(runner, batch("a", 0, 2))
+        await until(lambda: runner.publishing_since)
+        runner.give_up_publishing()
+        await until(lambda: runner.processor is None)
+        await until(lambda: runner.processor)
+        assert (lost, place.publishers) == ([], 2)
+        deliver(runner, batch("a", 0, 2))
+        await until(lambda: seen(runner) == ["a0", "a1"])
+    assert "log-3: a transaction found no end while the brokers answered; unless" in caplog.text
 
 
 async def test_a_runner_that_is_fenced_rests_longer_each_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
