@@ -42,6 +42,9 @@ class ItemsPlane:
         self._decode = msgspec.msgpack.Decoder(ItemSignals).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
+    def committed(self, step: Step[ItemState]) -> None:
+        """Nothing follows from a step but what it says."""
+
     def step(self, read: ReadStates[ItemState], batch: Sequence[SourceRecord], partition: int) -> Step[ItemState]:
         """Fold signals and rows into item states (see :meth:`processors.plane.Plane.step`)."""
         step: Step[ItemState] = Step()

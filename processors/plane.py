@@ -121,3 +121,6 @@ class Plane(Protocol[State]):
         settings and read model; neither batch nor read model is changed.
         """
         ...
+
+    def committed(self, step: Step[State]) -> None:
+        """Take note that a step has come true: what is known of this process alone may follow from it."""

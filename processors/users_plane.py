@@ -9,7 +9,7 @@ changes what the next slate shows, and asks for none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -198,9 +198,9 @@ class UsersPlane:
         taken.changed[event.user_id] = None
         return True
 
-    def committed(self, costs: Mapping[str, float]) -> None:
+    def committed(self, step: Step[Profile]) -> None:
         """Take note that a step has come true: what its decisions cost is held until the ledgers tell what is left."""
-        for cid, cost in costs.items():
+        for cid, cost in step.costs.items():
             self.desk.book.hold(cid, cost)
 
     def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:

@@ -16,7 +16,6 @@ from processors.errors import DeliveryGap
 from processors.events import SourceRecord
 from processors.plane import Output, Plane, Step
 from processors.signals import Link
-from processors.users_plane import UsersPlane
 from state.position import Position
 from state.store import ChangelogRecord, PartitionStore
 
@@ -146,9 +145,7 @@ class PartitionProcessor(Generic[State]):
         """Make a prepared batch the state, once it is published. One atomic write."""
         self.store.commit(prepared.changelog, changelog_offset)
         self.position = prepared.position
-        plane: object = self.plane
-        if isinstance(plane, UsersPlane):
-            plane.committed(prepared.step.costs)
+        self.plane.committed(prepared.step)
 
     def _behind_fence(self, batch: SourceBatch, position: Position) -> Sequence[SourceRecord]:
         expected = position.offsets.get(batch.topic)

@@ -14,13 +14,13 @@ from processors.runs import run_begins
 from processors.sources.base import Flags, Floats, Ints
 
 
-def above_floor(rows: Ints, values: Floats, floors: Floats) -> Flags:
-    """Which bids are worth the floor of their opportunity, and anything at all."""
-    found: Flags = (values >= floors[rows]) & (values > 0.0)
+def above_floor(values: Floats, floors: Floats) -> Flags:
+    """Which bids are worth their floor, and anything at all."""
+    found: Flags = (values >= floors) & (values > 0.0)
     return found
 
 
-def auction(rows: Ints, values: Floats, floors: Floats, ties: Hashes) -> tuple[Ints, Floats]:
+def auction(rows: Ints, values: Floats, floors: Floats, ties: Hashes, opportunities: int) -> tuple[Ints, Floats]:
     """Who wins each opportunity, and what had to be beaten.
 
     Parameters
@@ -30,30 +30,33 @@ def auction(rows: Ints, values: Floats, floors: Floats, ties: Hashes) -> tuple[I
     values
         Of each bid, what a showing is worth.
     floors
-        Of each opportunity.
+        Of each bid, the least that it has to be worth, and pays.
     ties
         Of each bid: of equal values the one with the lowest wins.
+    opportunities
+        How many there are.
 
     Returns
     -------
     winners : int64 array of shape (opportunities,)
         Number of the winning bid; -1 if none reaches the floor.
     beaten : float64 array of the same shape
-        The second value, or the floor.
+        The second value or the winner's floor, whichever is higher; 0 where nobody wins.
 
     Examples
     --------
     >>> values, ties = np.array([1.0, 3.0, 0.4]), np.arange(3, dtype=np.uint64)
-    >>> winners, beaten = auction(np.array([0, 0, 2]), values, np.array([0.5, 0.5, 0.5]), ties)
+    >>> winners, beaten = auction(np.array([0, 0, 2]), values, np.array([0.5, 0.5, 0.5]), ties, opportunities=3)
     >>> winners.tolist(), beaten.tolist()
-    ([1, -1, -1], [1.0, 0.5, 0.5])
+    ([1, -1, -1], [1.0, 0.0, 0.0])
     """
-    winners, beaten = np.full(len(floors), -1), floors.astype(np.float64)
+    winners, beaten = np.full(opportunities, -1), np.zeros(opportunities)
     order = np.lexsort((ties, -values, rows))
-    order = order[above_floor(rows, values, floors)[order]]
+    order = order[above_floor(values, floors)[order]]
     firsts = run_begins(rows[order])
-    winners[rows[order[firsts]]] = order[firsts]
+    best = order[firsts]
+    winners[rows[best]], beaten[rows[best]] = best, floors[best]
     seconds = firsts[firsts + 1 < len(order)] + 1
     seconds = seconds[rows[order[seconds]] == rows[order[seconds - 1]]]
-    beaten[rows[order[seconds]]] = values[order[seconds]]
+    beaten[rows[order[seconds]]] = np.maximum(beaten[rows[order[seconds]]], values[order[seconds]])
     return winners, beaten

@@ -84,7 +84,7 @@ class Columns:
         Whether it rests, and whether it has to know the user.
     left, left_today, day_ends
         What may still be spent, of all and until the day ends.
-    rates, bids, calibration, conversions
+    rates, bids, floors, calibration, conversions
         As published; a bid for a thousand impressions as one for each.
     pays_click, pays_purchase
         What it pays for; a showing if neither.
@@ -111,6 +111,7 @@ class Columns:
     day_ends: Floats
     rates: Floats
     bids: Floats
+    floors: Floats
     calibration: Floats
     pays_click: Flags
     pays_purchase: Flags
@@ -303,6 +304,7 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         left_today=np.array([view.left_today for view in views.values()], np.float64),
         day_ends=np.array([view.day_ends_ms for view in views.values()], np.float64),
         rates=np.array([view.rate for view in views.values()], np.float64),
+        floors=np.array([campaign.bidfloor for campaign in campaigns], np.float64),
         bids=np.array([c.bid / share for c, share in zip(campaigns, per_showing, strict=True)], np.float64),
         calibration=np.array([view.calibration for view in views.values()], np.float64),
         pays_click=np.array([campaign.model == "cpc" for campaign in campaigns], np.bool_),
@@ -310,7 +312,7 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         conversions=np.array([view.conversion for view in views.values()], np.float64),
         looking=np.flatnonzero([campaign.looks_beyond_places for campaign in campaigns]),
         capped=np.array([campaign.frequency != _UNLIMITED for campaign in campaigns], np.bool_),
-        capped_by_advertiser=np.array([c.frequency.advertiser_per_day is not None for c in campaigns], np.bool_),
+        capped_by_advertiser=np.array([c.frequency.counts_advertiser for c in campaigns], np.bool_),
         places={cid: place for place, cid in enumerate(views)},
         campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
         creatives=_creatives_of(views),

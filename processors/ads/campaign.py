@@ -31,6 +31,9 @@ MAX_TIMES = 100
 """Showings of a campaign to one user that are told apart within a day; caps above make no sense."""
 
 Times = Annotated[int, msgspec.Meta(ge=1, le=MAX_TIMES)]
+Language = Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2,3}$")]
+"""Of ISO 639, without a region: that is a country, and told by another field."""
+
 Hours = Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=23)], ...], msgspec.Meta(max_length=24)]
 Weekdays = tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
 
@@ -92,7 +95,7 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     cities: Names = ()
     devices: Names = ()
     channels: Names = ()
-    languages: Names = ()
+    languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=1000)] = ()
     placements: Names = ()
     visitors: Literal["new", "returning"] | None = None
     seen_within_days: Annotated[float, msgspec.Meta(gt=0.0, le=3650.0)] | None = None
@@ -148,8 +151,8 @@ class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     Parameters
     ----------
-    advertiser_per_day
-        The same for all campaigns of the advertiser that say so.
+    advertiser_per_hour, advertiser_per_day, advertiser_total
+        How often this one may still be shown when all campaigns of the advertiser are counted.
     cool_down_ms
         How long it rests after a purchase that it led to, or a dismissal.
     """
@@ -157,8 +160,15 @@ class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     per_hour: Times | None = None
     per_day: Times | None = None
     total: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+    advertiser_per_hour: Times | None = None
     advertiser_per_day: Times | None = None
+    advertiser_total: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     cool_down_ms: Milliseconds = 0
+
+    @property
+    def counts_advertiser(self) -> bool:
+        """Whether showings of the advertiser's other campaigns count."""
+        return (self.advertiser_per_hour, self.advertiser_per_day, self.advertiser_total) != (None, None, None)
 
 
 class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -174,6 +184,9 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         What may be spent in all, and per day of the campaign's time zone.
     bid, model
         What it pays at most for a thousand impressions, a click, or a purchase.
+    bidfloor
+        Least that one showing of it brings: below that it is not shown, and it pays that at least. Higher floors of
+        the request or the placement count.
     pacing
         ``even`` spreads the budget over the traffic to come, ``asap`` spends as it can.
     target, exclude
@@ -191,6 +204,7 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     model: Model = "cpm"
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
     budget_daily: Amount | None = None
+    bidfloor: Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)] = 0.0
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     pacing: Literal["even", "asap"] = "even"
@@ -293,6 +307,9 @@ def _problems(campaign: Campaign) -> Iterator[str]:
 
 
 def _budget_problems(campaign: Campaign) -> Iterator[str]:
+    per_showing = campaign.bid / 1000.0 if campaign.model == "cpm" else campaign.bid
+    if campaign.bidfloor > per_showing:
+        yield f"bidfloor: {campaign.bidfloor} a showing, expected at most what it bids for one, {per_showing}"
     if campaign.budget_daily is not None and campaign.budget_daily > campaign.budget:
         yield f"budget_daily: {campaign.budget_daily}, expected at most the budget, which is {campaign.budget}"
     if campaign.model != "cpm" and campaign.bid > campaign.budget:

@@ -49,6 +49,9 @@ class CampaignsPlane:
         self._decode = msgspec.msgpack.Decoder(list[CampaignSignal]).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
+    def committed(self, step: Step[CampaignState]) -> None:
+        """Nothing follows from a step but what it says."""
+
     def step(
         self, read: ReadStates[CampaignState], batch: Sequence[SourceRecord], partition: int
     ) -> Step[CampaignState]:

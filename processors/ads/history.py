@@ -105,10 +105,18 @@ class AdHistory(msgspec.Struct, array_like=True):
                 return NoBid.FREQUENCY_CAP
             if caps.per_day is not None and _since(shown.times, now_ms - DAY_MS) >= caps.per_day:
                 return NoBid.DAILY_USER_CAP
-        if caps.advertiser_per_day is not None:
-            times = (other.times for other in self.shown.values() if other.advertiser == advertiser)
-            if sum(_since(found, now_ms - DAY_MS) for found in times) >= caps.advertiser_per_day:
-                return NoBid.DAILY_USER_CAP
+        return self._capped_by_advertiser(advertiser, caps, now_ms) if caps.counts_advertiser else None
+
+    def _capped_by_advertiser(self, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
+        shown = [other for other in self.shown.values() if other.advertiser == advertiser]
+        if caps.advertiser_total is not None and sum(one.total for one in shown) >= caps.advertiser_total:
+            return NoBid.FREQUENCY_CAP
+        for most, span_ms, code in (
+            (caps.advertiser_per_hour, HOUR_MS, NoBid.FREQUENCY_CAP),
+            (caps.advertiser_per_day, DAY_MS, NoBid.DAILY_USER_CAP),
+        ):
+            if most is not None and sum(_since(one.times, now_ms - span_ms) for one in shown) >= most:
+                return code
         return None
 
     def note(self, decision: Decision, decisions: int, campaigns: int) -> None:

@@ -109,6 +109,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     expected_purchase: float | None = None
     creatives: tuple[CreativeShare, ...] = ()
     opportunities: dict[str, int] = msgspec.field(default_factory=dict)
+    request_id: str | None = None
+    p_conversion: float | None = None
 
 
 def message_of(
@@ -132,6 +134,7 @@ def message_of(
                 able=decided.able,
                 nbr=code,
                 opportunities=decided.opportunities,
+                request_id=found.request_id,
             ),
         )
     told = AdDecision(
@@ -176,6 +179,8 @@ def message_of(
         expected_purchase=decided.expected_purchase,
         creatives=decided.creatives,
         opportunities=decided.opportunities,
+        request_id=found.request_id,
+        p_conversion=decided.p_conversion,
     )
     return told, logged
 

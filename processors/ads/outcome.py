@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
@@ -12,20 +13,35 @@ import numpy as np
 from processors.ads.auction import above_floor, auction
 from processors.ads.book import Columns
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.click_model import Hashes
+from processors.ads.click_model import Hashes, packed
 from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
 from processors.sources.base import Flags, Floats, Ints
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a campaign in a decision: its value for a showing, or why it had no part (``nbr``)."""
+    """What became of a campaign in a decision.
+
+    Parameters
+    ----------
+    nbr
+        Why it had no part or lost; 0 of the one that won.
+    crid, propensity
+        The creative that was drawn, and with which probability.
+    p_click, p_conversion, value
+        What a showing was expected to lead to, and what it was worth.
+    features_hash
+        Stands for the features that the probabilities were computed from.
+    """
 
     cid: str
     nbr: int = 0
     crid: str | None = None
     p_click: float = 0.0
     value: float = 0.0
+    p_conversion: float = 0.0
+    propensity: float = 1.0
+    features_hash: str = ""
 
 
 class CreativeShare(msgspec.Struct, frozen=True):
@@ -122,8 +138,9 @@ def decisions_of(bids: Bids, removed: Ints, floors: Floats, in_full: Flags, colu
         Of each opportunity: the least price, and whether what became of every campaign is logged.
     """
     worth = _worth_of(bids, columns)
-    winners, beaten = auction(bids.rows, worth.values, floors, bids.ties)
-    above = above_floor(bids.rows, worth.values, floors)
+    least = np.maximum(floors[bids.rows], columns.floors[bids.numbers])
+    winners, beaten = auction(bids.rows, worth.values, least, bids.ties, len(floors))
+    above = above_floor(worth.values, least)
     codes = removed.copy()
     codes[bids.rows, bids.numbers] = np.where(above, NoBid.OUTBID, NoBid.BELOW_FLOOR)
     won = np.flatnonzero(winners >= 0)
@@ -198,7 +215,7 @@ def _of_winner(
     several = len(one.crids) > 1
     return Decided(
         able,
-        candidates or (Candidate(cid, 0, creative.crid, one.p_click, one.value),),
+        candidates or (_candidate_of(cid, one, creative.crid),),
         cid=cid,
         campaign=columns.views[one.number].campaign,
         creative=creative,
@@ -215,22 +232,45 @@ def _of_winner(
     )
 
 
+def _candidate_of(cid: str, one: _Winner, crid: str) -> Candidate:
+    return Candidate(
+        cid,
+        crid=crid,
+        p_click=one.p_click,
+        value=one.value,
+        p_conversion=one.p_purchase,
+        propensity=one.shares[one.chosen],
+        features_hash=features_hash(one.features),
+    )
+
+
+def features_hash(features: Sequence[int]) -> str:
+    """What stands for the features of the click model in the log.
+
+    Examples
+    --------
+    >>> features_hash((7, 16383)) == features_hash((7, 16383)) != features_hash((7, 16382))
+    True
+    """
+    return blake2b(packed(features), digest_size=8).hexdigest()
+
+
 def _all_candidates(row: int, codes: Ints, bids: Bids, worth: _Worth, columns: Columns) -> tuple[Candidate, ...]:
     """What became of each campaign."""
-    begin, end = np.searchsorted(bids.rows, [row, row + 1]).tolist()
-    pairs = dict(zip(bids.numbers[begin:end].tolist(), range(begin, end), strict=True))
-    return tuple(
-        Candidate(
-            columns.cids[number],
-            code,
-            columns.creatives.crids[bids.creatives[pairs[number]]],
-            round(float(worth.p_click[pairs[number]]), 8),
-            round(float(worth.values[pairs[number]]), 8),
+    pairs = np.arange(*np.searchsorted(bids.rows, [row, row + 1]))
+    begins, shares = bids.draws.shares(pairs)
+    propensities = shares[begins[:-1] + bids.draws.chosen[pairs]]
+    creatives = bids.creatives[pairs].tolist()
+    figures = (worth.p_click, worth.values, worth.p_purchase)
+    rounded = zip(*(np.round(column[pairs], 8).tolist() for column in figures), propensities.tolist(), strict=True)
+    hashes = map(features_hash, bids.features[pairs].tolist())
+    bidding = {
+        number: (columns.creatives.crids[creative], *of_pair, found)
+        for number, creative, of_pair, found in zip(
+            bids.numbers[pairs].tolist(), creatives, rounded, hashes, strict=True
         )
-        if number in pairs
-        else Candidate(columns.cids[number], code)
-        for number, code in enumerate(codes.tolist())
-    )
+    }
+    return tuple(Candidate(columns.cids[n], code, *bidding.get(n, ())) for n, code in enumerate(codes.tolist()))
 
 
 @dataclass(frozen=True)

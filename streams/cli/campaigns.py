@@ -75,12 +75,15 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     if not found:
         typer.echo("no campaign is known; nearstream campaigns load FILE publishes some, and a worker takes them in")
         return
-    typer.echo(f"{'campaign':<28} {'model':<5} {'bid':>9} {'spent':>11} {'budget':>11} {'left today':>11} {'rate':>6}")
+    typer.echo(
+        f"{'campaign':<28} {'model':<5} {'bid':>9} {'spent':>11} {'budget':>11} {'over':>9} "
+        f"{'left today':>11} {'rate':>6}"
+    )
     for one in found:
         state = "paused" if one.paused else f"{one.rate:.3f}"
         typer.echo(
             f"{one.cid[:28]:<28} {one.model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
-            f"{one.left_today:>11.2f} {state:>6}"
+            f"{one.over:>9.2f} {one.left_today:>11.2f} {state:>6}"
         )
 
 

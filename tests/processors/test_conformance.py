@@ -190,6 +190,9 @@ class TallyPlane:
     def __init__(self) -> None:
         self.model = bytearray(b"model")
 
+    def committed(self, step: Step[Tally]) -> None:
+        """Nothing follows from a step but what it says."""
+
     def step(self, read: ReadStates[Tally], batch: Sequence[SourceRecord], partition: int) -> Step[Tally]:
         keys = list(dict.fromkeys((record.key or b"").decode() for record in batch))
         states = {key: state or Tally() for key, state in zip(keys, read(keys), strict=True)}

@@ -27,6 +27,9 @@ class LogPlane:
     source_topics: tuple[str, ...] = ("a", "b")
     chained_topics: frozenset[str] = frozenset(("a",))
 
+    def committed(self, step: Step[Log]) -> None:
+        """Nothing follows from a step but what it says."""
+
     def step(self, read: ReadStates[Log], batch: Sequence[SourceRecord], partition: int) -> Step[Log]:
         (state,) = read(["all"])
         state = state or Log()

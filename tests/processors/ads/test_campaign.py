@@ -22,6 +22,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no time zone": ({"starts_at": "2025-01-02T00:00:00"}, "starts_at: 2025-01-02T00:00:00, expected a time zone"),
     "no currency": ({"currency": "euro"}, "`$.currency`"),
+    "a floor above its bid": (
+        {"bidfloor": 5.0, "bid": 4000.0},
+        "bidfloor: 5.0 a showing, expected at most what it bids",
+    ),
+    "a language with a region": ({"target": {"languages": ["de-AT"]}}, "`$.target.languages[0]`"),
     "no creatives": ({"creatives": []}, "`$.creatives`"),
     "a creative twice": ({"creatives": [creative("a"), creative("a")]}, "creatives: two are called 'a'"),
     "an empty title": ({"creatives": [creative(title="")]}, "`$.creatives[0].title`"),

@@ -30,6 +30,8 @@ def shown(shop: Shop, times: int, after_ms: int, seen: bool = True) -> list[str 
         ({"per_day": 1}, DAY, ["c", "c"]),
         ({"total": 2}, DAY, ["c", "c", NoBid.FREQUENCY_CAP]),
         ({"advertiser_per_day": 1}, HOUR, ["c", NoBid.DAILY_USER_CAP]),
+        ({"advertiser_per_hour": 1}, HOUR // 2, ["c", NoBid.FREQUENCY_CAP, "c"]),
+        ({"advertiser_total": 2}, DAY, ["c", "c", NoBid.FREQUENCY_CAP]),
     ],
 )
 def test_caps_hold(caps: dict[str, Any], after_ms: int, expected: list[str | int]) -> None:
@@ -38,10 +40,11 @@ def test_caps_hold(caps: dict[str, Any], after_ms: int, expected: list[str | int
     assert shown(shop, len(expected), after_ms) == expected
 
 
-def test_a_cap_of_the_advertiser_counts_all_of_its_campaigns() -> None:
+@pytest.mark.parametrize("cap", ["advertiser_per_hour", "advertiser_per_day", "advertiser_total"])
+def test_a_cap_of_the_advertiser_counts_all_of_its_campaigns(cap: str) -> None:
     shop = Shop()
     for cid in ("c", "d"):
-        shop.put(cid, campaign(frequency={"advertiser_per_day": 1, "per_day": 1}))
+        shop.put(cid, campaign(frequency={cap: 1}))
     shop.put("other", campaign(advertiser="else", bid=1))
     assert shown(shop, 2, 1000)[1] == "other"
 

@@ -35,6 +35,15 @@ def test_floors_are_of_placements() -> None:
     assert (shop.ask()["nbr"], shop.ask(placement="side")["cid"]) == (509, "c")
 
 
+def test_a_campaign_may_have_a_floor_of_its_own() -> None:
+    shop = Shop(floor=0.25)
+    shop.put("c", campaign(bid=900.0, bidfloor=0.75))
+    shop.put("rival", campaign(bid=500.0))
+    assert shop.ask()["price"] == 0.75
+    shop.put("c", campaign(bid=800.0, model="cpc", budget=900.0, bidfloor=790.0))
+    assert shop.ask()["cid"] == "rival", "a click is not likely enough"
+
+
 @pytest.mark.parametrize(
     ("model", "charged"),
     [("cpm", {"see": 1}), ("cpc", {"see": 0, "click": 1}), ("cpa", {"see": 0, "click": 0, "buy": 1})],
