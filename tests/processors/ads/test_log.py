@@ -25,5 +25,5 @@ def test_each_candidate_has_its_features_propensity_and_worth(log_losers: float)
         lost = candidates["lost"]
         assert lost["features_hash"] not in ("", won["features_hash"])
         assert lost["value"] == pytest.approx(200.0 * lost["p_click"] * lost["p_conversion"], rel=1e-3)
-        assert "propensity" not in lost, "it had one creative"
+        assert lost["propensity"] == 1.0, "it had one creative"
         assert candidates["paused"].keys() == {"cid", "nbr"}
