@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from time import time
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from processors.plane import Output
 from streams.clients import stop_client
+from streams.compute import Compute
 from streams.publisher import Publisher
 from streams.restore import manual_consumer
 from streams.settings import Settings
@@ -30,8 +32,9 @@ class BroadcastReader:
     settings
         Brokers.
     topology
-        Its read models. Only this reader writes to them, and only between two steps of the planes: both run in one
-        event loop and neither yields in between.
+        Its read models. Only this reader writes to them.
+    compute
+        Where it does that, between two steps of the planes.
 
     Attributes
     ----------
@@ -43,8 +46,8 @@ class BroadcastReader:
         Views read so far.
     """
 
-    def __init__(self, settings: Settings, topology: Topology) -> None:
-        self._settings, self._topology = settings, topology
+    def __init__(self, settings: Settings, topology: Topology, compute: Compute) -> None:
+        self._settings, self._topology, self._compute = settings, topology, compute
         self.complete = asyncio.Event()
         self.changed_at = time()
         self.applied = 0
@@ -86,12 +89,20 @@ class BroadcastReader:
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         fetched = await consumer.getmany(timeout_ms=200, max_records=_CHUNK_RECORDS)
-        for records in fetched.values():
-            for record in records:
-                if record.key is not None and record.key != _MARKER_KEY:
-                    self._topology.broadcast(record.topic, record.key, record.value)
-                    self.applied += 1
-                    self.changed_at = time()
+        views = [
+            record
+            for records in fetched.values()
+            for record in records
+            if record.key is not None and record.key != _MARKER_KEY
+        ]
+        if views:
+            await self._compute.run(self._apply, views)
+            self.applied += len(views)
+            self.changed_at = time()
+
+    def _apply(self, views: Sequence[ConsumerRecord]) -> None:
+        for view in views:
+            self._topology.broadcast(view.topic, view.key, view.value)
 
 
 def _without_transactions(settings: Settings) -> Settings:

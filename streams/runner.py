@@ -13,6 +13,7 @@ from processors.events import EVENT_TOPICS
 from processors.json_objects import stamp
 from processors.plane import Output, Plane
 from processors.users_plane import RECOMMENDATIONS_TOPIC
+from streams.compute import Compute
 from streams.inbox import Acknowledge, Inbox
 from streams.lineage import check_source_end
 from streams.metrics import Metrics
@@ -76,6 +77,8 @@ class PartitionRunner:
         Where to count.
     stores
         Of this process.
+    compute
+        Where steps are computed.
 
     Attributes
     ----------
@@ -100,9 +103,10 @@ class PartitionRunner:
         interval_ms: int,
         metrics: Metrics,
         stores: Stores,
+        compute: Compute,
     ) -> None:
         self.settings, self.plane, self.partition = settings, plane, partition
-        self._source, self._metrics, self._stores = source, metrics, stores
+        self._source, self._metrics, self._stores, self._compute = source, metrics, stores, compute
         self._interval = interval_ms / 1000.0
         self._publisher = self._new_publisher()
         self._arrived = asyncio.Event()
@@ -115,6 +119,7 @@ class PartitionRunner:
         self.processor: PartitionProcessor[Any] | None = None
         self.committed_at = self.moved_at = monotonic()
         self._started_at = 0.0
+        self._working = False
         self._patience = asyncio.timeout(None)
         self.publishing_since: float | None = None
         self._record_s = _FIRST_RECORD_S
@@ -140,8 +145,8 @@ class PartitionRunner:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits to be applied."""
-        return not self._inbox
+        """Whether nothing waits to be applied, and nothing is being applied."""
+        return not self._inbox and not self._working
 
     async def run(self, ready: asyncio.Event) -> None:
         """Take over the partition and run it until cancelled, which is how the worker says that it has gone elsewhere.
@@ -175,7 +180,12 @@ class PartitionRunner:
         await self._take_over()
         await ready.wait()
         while True:
-            await self._work(await self._gather())
+            await self._gather()
+            self._working = True
+            try:
+                await self._work()
+            finally:
+                self._working = False
 
     async def _rest(self, error: StateError) -> None:
         logger.warning("%s; unless the group says so within %.0f s, this one takes it back", error, self._rest_s)
@@ -229,31 +239,40 @@ class PartitionRunner:
         appended = await self._publisher.publish(Output(topic, self.partition, *record) for record in records)
         processor.store.commit(records, appended[topic, self.partition].end)
 
-    async def _gather(self) -> list[tuple[SourceBatch, Acknowledge]]:
+    async def _gather(self) -> None:
         """Wait for work, and then for what else arrives until the interval since the last commit is over."""
-        most, most_bytes = self._most_records(), self.settings.worker.buffer_bytes // 4
         self.activity = "waiting for records"
         while not self._inbox:
             self._arrived.clear()
             await self._arrived.wait()
         pause = self._started_at + self._interval - monotonic()
-        if pause > 0.0 and self._inbox.records < most and self._inbox.size_bytes < most_bytes:
+        if pause > 0.0 and self._inbox.records < self._most_records() and self._inbox.size_bytes < self._most_bytes:
             await asyncio.sleep(pause)
         self._started_at = monotonic()
-        return self._inbox.take(most, most_bytes)
+
+    def _take(self) -> list[tuple[SourceBatch, Acknowledge]]:
+        return self._inbox.take(self._most_records(), self._most_bytes)
+
+    @property
+    def _most_bytes(self) -> int:
+        return self.settings.worker.buffer_bytes // 4
 
     def _most_records(self) -> int:
         """Records that can be computed within the time a step may take."""
         foretold = int(self.settings.worker.step_ms / 1000.0 / self._record_s)
         return min(self.settings.worker.batch_max_records, max(_FEWEST_RECORDS, foretold))
 
-    async def _work(self, taken: list[tuple[SourceBatch, Acknowledge]]) -> None:
-        """Prepare, publish, commit, acknowledge: the order that makes it exact."""
+    async def _work(self) -> None:
+        """Take, prepare, publish, commit, acknowledge: the order that makes it exact."""
         processor = self.processor
         assert processor is not None
-        begun = monotonic()
+        self.activity = f"waiting for its turn since {stamp(time_ns() // 1_000_000)}"
         try:
-            prepared = processor.prepare(batch for batch, _ in taken)
+            # What arrives while others compute is taken along.
+            async with self._compute.turn() as call:
+                self.activity, begun = f"computing since {stamp(time_ns() // 1_000_000)}", monotonic()
+                taken = self._take()
+                prepared = await call(processor.prepare, [batch for batch, _ in taken])
         except DeliveryGap as gap:
             await self._mend(gap, processor)
             return

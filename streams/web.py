@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from processors.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable
 
     from prometheus_client import CollectorRegistry
 
@@ -28,7 +28,7 @@ async def serve(
     registry: CollectorRegistry,
     unhealthy: Check,
     unready: Check,
-    refresh: Callable[[], None],
+    refresh: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[int]:
     """Serve ``/metrics``, ``/healthz`` and ``/readyz`` while the context is open.
 
@@ -51,7 +51,7 @@ async def serve(
     """
 
     async def metrics(_: web.Request) -> web.Response:
-        refresh()
+        await refresh()
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     def answering(check: Check) -> Callable[[web.Request], object]:

@@ -18,6 +18,7 @@ from faust.types import TP
 from processors.plane import Plane
 from streams.app import FaustApp
 from streams.broadcast import BroadcastReader
+from streams.compute import Compute
 from streams.contact import BrokerContact
 from streams.health import Health
 from streams.lineage import state_directory
@@ -55,7 +56,8 @@ class Worker:
         self._stopping = stopping
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
-        self.reader = BroadcastReader(settings, self.topology)
+        self._compute = Compute()
+        self.reader = BroadcastReader(settings, self.topology, self._compute)
         self.contact = BrokerContact(settings)
         self.runners: dict[tuple[str, int], PartitionRunner] = {}
         self.web_port = 0
@@ -93,7 +95,7 @@ class Worker:
             self.metrics.registry,
             health.unhealthy,
             health.unready,
-            health.refresh,
+            self._refresh,
         ) as self.web_port:
             logger.info("metrics and health on http://%s:%d", worker.web_host, self.web_port)
             parts = [
@@ -110,8 +112,13 @@ class Worker:
                 await self._stop_runners(list(self._tasks))
                 await self.app.stop()
                 await self._end([waiting, *parts])
+                self._compute.close()
         if failed.done():
             failed.result()
+
+    async def _refresh(self) -> None:
+        async with self._compute.turn():  # it looks at read models
+            self.health.refresh()
 
     async def _run_faust(self) -> None:
         await self.app.start()
@@ -172,7 +179,7 @@ class Worker:
             for partition in sorted(partitions):
                 name = plane.name, partition
                 self.runners[name] = runner = PartitionRunner(
-                    self.settings, plane, partition, self._source, interval, self.metrics, self._stores
+                    self.settings, plane, partition, self._source, interval, self.metrics, self._stores, self._compute
                 )
                 self._tasks[name] = self._guard(runner.run(self.reader.complete), f"{plane.name}-{partition}")
         self.health.joined()

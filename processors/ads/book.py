@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import mean
@@ -176,6 +177,7 @@ class CampaignBook:
         self._tables: dict[tuple[str, str], Flags] = {}
         self._agreed: dict[tuple[str | None, ...], Flags] = {}
         self._held: dict[str, float] = {}
+        self._to_hold: deque[tuple[str, float]] = deque()
 
     def __len__(self) -> int:
         return len(self._views)
@@ -187,6 +189,7 @@ class CampaignBook:
 
     def apply(self, cid: str, view: CampaignView | None) -> None:
         """Take over a campaign; :obj:`None` withdraws it."""
+        self._take_hold()
         before = self._views.get(cid)
         self._beyond.discard(cid)
         if view is None:
@@ -208,9 +211,16 @@ class CampaignBook:
 
         The ledger hears of it when ads are seen or clicked, seconds later, and is silent as long as it moves to another
         worker. So costs are held against what is left, and a fifth is let go each time the ledger speaks.
+
+        May be called in any thread, while the book is read in another.
         """
-        if cid in self._views:
-            self._held[cid] = self._held.get(cid, 0.0) + cost
+        self._to_hold.append((cid, cost))
+
+    def _take_hold(self) -> None:
+        while self._to_hold:
+            cid, cost = self._to_hold.popleft()
+            if cid in self._views:
+                self._held[cid] = self._held.get(cid, 0.0) + cost
 
     def exhausted(self, now_ms: Floats) -> Flags:
         """Which campaigns have nothing left beside what is held, shape (moments, campaigns).
@@ -220,6 +230,7 @@ class CampaignBook:
         now_ms
             Moments, shape (moments, 1).
         """
+        self._take_hold()
         columns = self.columns
         held = np.zeros(len(columns.cids))
         for cid, cost in self._held.items():

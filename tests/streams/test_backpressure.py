@@ -1,10 +1,11 @@
 """How much a runner takes at once, and when it has the consumer stop."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from processors.events import Record
+from streams.compute import Compute
 from streams.metrics import Metrics
 from streams.partition import SourceBatch
 from streams.runner import PartitionRunner, SourceControl
@@ -44,9 +45,18 @@ def control() -> Control:
 
 
 @pytest.fixture
-async def runner(control: Control) -> AsyncIterator[PartitionRunner]:
+def compute() -> Iterator[Compute]:
+    compute = Compute()
+    yield compute
+    compute.close()
+
+
+@pytest.fixture
+async def runner(control: Control, compute: Compute) -> AsyncIterator[PartitionRunner]:
     settings = Settings(worker=WorkerSettings(buffer_bytes=16 * LARGE))
-    runner = PartitionRunner(settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings))
+    runner = PartitionRunner(
+        settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings), compute
+    )
     yield runner
     await runner._publisher.stop()
 
@@ -71,30 +81,32 @@ async def test_headers_count_as_well(runner: PartitionRunner, control: Control) 
 
 async def test_a_micro_batch_takes_a_quarter_of_the_bytes_that_may_wait(runner: PartitionRunner) -> None:
     give(runner, 16, b"x" * (LARGE - 5))
-    assert [len(await runner._gather()) for _ in range(4)] == [4, 4, 4, 4]
+    assert [len(runner._take()) for _ in range(4)] == [4, 4, 4, 4]
     assert runner.idle
 
 
 async def test_what_is_larger_goes_alone(runner: PartitionRunner) -> None:
     give(runner, 2, b"x" * 16 * LARGE)
-    assert [len(await runner._gather()) for _ in range(2)] == [1, 1]
+    assert [len(runner._take()) for _ in range(2)] == [1, 1]
 
 
 async def test_a_topic_goes_on_when_half_is_left(runner: PartitionRunner, control: Control) -> None:
     give(runner, 16, b"x" * LARGE)
     paused = []
     while not runner.idle:
-        await runner._gather()
+        runner._take()
         paused.append(bool(control.paused))
     assert paused == [True, True, False, False, False, False]
 
 
-async def test_a_step_takes_what_can_be_computed_in_its_time(control: Control) -> None:
+async def test_a_step_takes_what_can_be_computed_in_its_time(control: Control, compute: Compute) -> None:
     settings = Settings(worker=WorkerSettings(step_ms=100))
-    runner = PartitionRunner(settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings))
+    runner = PartitionRunner(
+        settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings), compute
+    )
     give(runner, 250)
-    assert [len(await runner._gather()) for _ in range(3)] == [100, 100, 50]
+    assert [len(runner._take()) for _ in range(3)] == [100, 100, 50]
     runner._record_s = 0.0011
     give(runner, 100)
-    assert len(await runner._gather()) == 90
+    assert len(runner._take()) == 90
     await runner._publisher.stop()

@@ -113,7 +113,7 @@ async def test_a_port_that_is_taken_names_the_setting() -> None:
     def nothing() -> dict[str, str]:
         return {}
 
-    def refresh() -> None:
+    async def refresh() -> None:
         return
 
     registry = Metrics().registry

@@ -1,7 +1,7 @@
 """A partition's life in a worker, around a changelog in memory: fenced, damaged, behind or ahead of its logs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -13,6 +13,7 @@ from processors.errors import CorruptStoreError, FencedError, StateError
 from processors.plane import Output
 from state.rocks import RocksStore
 from state.store import ChangelogRecord, PartitionStore
+from streams.compute import Compute
 from streams.metrics import Metrics
 from streams.partition import SourceBatch
 from streams.publisher import Appended
@@ -38,6 +39,7 @@ class Place:
         self.fenced = self.publishers = self.stuck = 0
         self.metrics = Metrics()
         self.stores = Stores(self.settings)
+        self.compute = Compute()
         monkeypatch.setattr("streams.runner.Publisher", lambda *_: FakePublisher(self))
         monkeypatch.setattr("streams.runner.restore", self._restore)
 
@@ -57,7 +59,7 @@ class Place:
 
     def runner(self) -> PartitionRunner:
         source = SourceControl(self._seek, self._beginning, self._end, lambda *_: None, lambda *_: None)
-        return PartitionRunner(self.settings, LogPlane(), 3, source, 0, self.metrics, self.stores)
+        return PartitionRunner(self.settings, LogPlane(), 3, source, 0, self.metrics, self.stores, self.compute)
 
     def counted(self, name: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"nearstream_{name}_total", labels) or 0.0
@@ -86,8 +88,10 @@ class FakePublisher:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    return Place(tmp_path, monkeypatch)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    place = Place(tmp_path, monkeypatch)
+    yield place
+    place.compute.close()
 
 
 @asynccontextmanager
