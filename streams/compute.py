@@ -8,7 +8,6 @@ brokers, and goes on while a step is computed. Whoever touches read models or co
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -16,9 +15,6 @@ from typing import ParamSpec, Protocol, TypeVar
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
-
-_SWITCH_S = 0.001
-"""How long the loop waits for the interpreter while a step is computed; 5 ms is Python's own choice."""
 
 
 class Call(Protocol):
@@ -50,7 +46,6 @@ class Compute:
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nearstream-compute")
-        sys.setswitchinterval(_SWITCH_S)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Call]:

@@ -47,6 +47,11 @@ class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and va
         return message.value
 
 
+_REST_S = 0.02
+"""Least time between two hand-overs of what was fetched. Each costs this process, its threads and the brokers alike, and
+a micro-batch gathers for longer anyway."""
+
+
 class CoveredFetches:
     """Takes fetched records out of an aiokafka fetcher, together with the stretch of the log they cover.
 
@@ -120,6 +125,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self.settings: Settings = cast(Any, self.app).nearstream_settings
         self.fetches = CoveredFetches(self.settings.worker.batch_max_records)
+        self._drained_at = 0.0
 
     async def on_thread_stop(self) -> None:
         """Close the consumer; brokers that are gone don't keep the worker from stopping."""
@@ -163,6 +169,9 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
         fetcher = consumer._fetcher
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
+        rest = self._drained_at + _REST_S - monotonic()
+        if rest > 0.0:
+            await asyncio.sleep(rest)
         deadline = monotonic() + (timeout or 0.0)
         with fetcher._subscriptions.fetch_context():
             while True:
@@ -170,6 +179,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                     await fetcher._subscriptions.wait_for_assignment()
                 drained = self.fetches.drain(fetcher, active_partitions)
                 remaining = deadline - monotonic()
+                if drained:
+                    self._drained_at = monotonic()
                 if drained or remaining <= 0.0:
                     return drained
                 waiter = fetcher._create_fetch_waiter()
