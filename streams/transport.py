@@ -48,8 +48,8 @@ class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and va
 
 
 _REST_S = 0.02
-"""Least time between two hand-overs of what was fetched. Each costs this process, its threads and the brokers alike, and
-a micro-batch gathers for longer anyway."""
+"""Least time between two hand-overs of what was fetched. Each costs threads and brokers alike, and a micro-batch
+gathers for longer anyway."""
 
 
 class CoveredFetches:

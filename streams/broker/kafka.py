@@ -77,9 +77,10 @@ class ApacheKafka(LocalBroker):
         common = [f"-Dlog4j2.configurationFile={directory / 'log4j2.properties'}", "-cp", f"{jars}/*"]
         if not (directory / "data" / "meta.properties").exists():
             _format_storage([java, "-XX:TieredStopAtLevel=1", *common], directory / "server.properties")
-        # The parallel collector starts sooner than G1 here, and runs no threads beside the workers'. The second compiler
-        # takes half a core for minutes; this broker is for trying and testing, on the machine of what it serves.
-        jvm = f"-server -XX:TieredStopAtLevel=1 -Xms256m -Xmx{self._heap} -XX:+UseParallelGC -XX:+ExitOnOutOfMemoryError".split()
+        # The parallel collector starts sooner than G1 here, and runs no threads beside the workers'. The second
+        # compiler would take half a core for minutes; this broker is for trying and testing, beside what it serves.
+        jvm = f"-server -XX:TieredStopAtLevel=1 -Xms256m -Xmx{self._heap}".split()
+        jvm += ["-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError"]
         command = [java, *jvm, *common, "kafka.Kafka", str(directory / "server.properties")]
         return ChildProcess(command, directory / "broker.log")
 
