@@ -47,8 +47,8 @@ WEIGHT_ROWS = 1 + HISTORIES + PAUSES
 NEVER = -np.inf
 NO_QUESTION = -2
 _TIE = 1e-9
-_FEW = 1024
-"""Candidates of one bucket up to which one operation over all features is faster than one for each."""
+_FEW = 4096
+"""Candidates up to which one operation over all features is faster than one for each."""
 _STRETCH = 1000
 """Candidates from which on it pays to score those of users of one bucket on their own."""
 
@@ -161,12 +161,13 @@ def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Fl
     buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
     own = own_rows(len(features))
     skipped = silent_rows(candidates).union(own)
-    rows = [row for row in range(len(features)) if row not in skipped]
+    rows = [row for row in np.flatnonzero(weights.any(axis=0)).tolist() if row not in skipped]
     first = run_begins(buckets)
     scores = np.zeros(features.shape[1])
-    if len(first) == 1 and 1 < len(scores) <= _FEW:
+    if 1 < len(scores) <= _FEW:
         # Adds up row by row, too (a single column would be added up in pairs), and spares the looking at each.
-        weighted = features[rows] * weights[buckets[0], rows].astype(features.dtype)[:, None]
+        of_row = weights[:, rows].T.astype(features.dtype)
+        weighted = features[rows] * of_row.take(buckets[candidates.rows], axis=1)
         scores = weighted.astype(np.float64).sum(axis=0)
     elif len(first) * _STRETCH > len(scores):
         which, of_row = buckets[candidates.rows], weights.T.astype(features.dtype)

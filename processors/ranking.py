@@ -98,7 +98,7 @@ class Ranker:
         self._fatigue = Fatigue(settings.fatigue, settings.fatigue_after, settings.fatigue_half_life_ms)
         self.features = feature_names(self._gatherer.columns)
         self._explainer = Explainer(self.features)
-        self._plain = effective(fallback_weights(self.features))
+        self._plain = effective(fallback_weights(self.features))  # the same for all heads
 
     def rank(
         self,
@@ -168,6 +168,7 @@ class Ranker:
         is_touched = candidates.touched & (candidates.slots == slots[candidates.rows])
         touched = np.zeros(len(profiles), np.bool_)
         touched[candidates.rows[is_touched]] = True
+        plain = scores_of(self._plain[0], candidates, features)
         answers = []
         for head, name in enumerate(HEADS):
             listed = scored.shown
@@ -176,7 +177,6 @@ class Ranker:
                 listed = listed & ~candidates.touched
                 asked = np.where(touched, NO_QUESTION, slots)
             scores = scores_of(book.learned[head], candidates, features)
-            plain = scores_of(self._plain[head], candidates, features)
             answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
         examples = examples_of(self.features, buckets_of(profiles, now_ms), answers)
         examples.trials = self._trials(scored, slots, index, book)

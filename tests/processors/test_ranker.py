@@ -164,9 +164,11 @@ def test_scores_are_the_same_however_many_users_of_a_bucket_stand_together(seed:
     candidates, features = scene(random_world(seed))
     weights = np.random.default_rng(seed).normal(0, 1, (BUCKETS, len(features)))
     alone = scores_of(weights, candidates, features)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("processors.ranker._STRETCH", 0)
-        assert scores_of(weights, candidates, features).tolist() == alone.tolist()
+    for stretch in (0, 1000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("processors.ranker._FEW", 0)
+            patch.setattr("processors.ranker._STRETCH", stretch)
+            assert scores_of(weights, candidates, features).tolist() == alone.tolist()
 
 
 def test_a_bucket_is_ranked_by_its_own_weights() -> None:
