@@ -22,12 +22,12 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns withdraw spring-tents
 
 A table of a TOML file:
-  [spring-tents]
+  \\[spring-tents]
   advertiser = "Aster"
   bid = 4.0
   model = "cpm"
   budget = 500.0
-  [[spring-tents.creatives]]
+  [\\[spring-tents.creatives]]
   crid = "a"
   title = "Tents for spring"
   landing_url = "https://shop.example/tents"

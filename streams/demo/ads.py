@@ -85,6 +85,14 @@ class AdWatch:
             }
         return found
 
+    def is_simulated(self, user_id: str) -> bool:
+        """Whether a user is one of the shoppers, and not somebody who tries the demo out."""
+        try:
+            self._simulator.population.number(user_id)
+        except KeyError:
+            return False
+        return True
+
     def decision(self, decision: AdDecision, now_s: float) -> bool:
         """Take note of a decision; whether its shopper is going to click."""
         self.decided += 1
@@ -140,13 +148,17 @@ async def respond(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, watch:
         found = await consumer.getmany(timeout_ms=500)
         for record in (record for records in found.values() for record in records):
             decision = decode(record.value or b"")
-            clicks = watch.decision(decision, time())
-            if decision.cid is not None:
-                for topic, fields in _reactions(decision, clicks):
-                    await producer.send(topic, encode(fields), key=decision.user_id.encode())
+            for topic, fields in reactions(decision, watch):
+                await producer.send(topic, encode(fields), key=decision.user_id.encode())
 
 
-def _reactions(decision: AdDecision, clicks: bool) -> list[tuple[str, dict[str, Any]]]:
+def reactions(decision: AdDecision, watch: AdWatch) -> list[tuple[str, dict[str, Any]]]:
+    """What the shopper of a decision does about it: events and their topics; nothing for users who only look on."""
+    if not watch.is_simulated(decision.user_id):
+        return []
+    clicks = watch.decision(decision, time())
+    if decision.cid is None:
+        return []
     common = {
         "user_id": decision.user_id,
         "item_id": decision.item_id,
