@@ -267,7 +267,7 @@ class ModelKeeper:
 
         It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.
         """
-        alarm: Any = ADWIN(  # type: ignore[no-untyped-call]
+        alarm: Any = ADWIN(  # type: ignore[no-untyped-call]  # River's have no types
             delta=self._settings.drift_confidence, clock=1, grace_period=8, min_window_length=4
         )
         changed = False

@@ -75,10 +75,11 @@ class Compute:
 
 async def _ended(future: Future[Result]) -> None:
     """Wait until work is over, whoever loses patience; a cancellation is passed on after that."""
-    loop, cancelled = asyncio.get_running_loop(), False
-    while not future.done():
-        over = asyncio.Event()
-        future.add_done_callback(lambda _, over=over: loop.call_soon_threadsafe(over.set))  # type: ignore[misc]
+    if future.done():
+        return
+    loop, over, cancelled = asyncio.get_running_loop(), asyncio.Event(), False
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(over.set))
+    while not over.is_set():
         try:
             await over.wait()
         except asyncio.CancelledError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from time import monotonic, time_ns
 from typing import Any
 
@@ -21,6 +20,8 @@ from streams.partition import PartitionProcessor, Prepared, SourceBatch
 from streams.publisher import Appended, Publisher
 from streams.restore import restore
 from streams.settings import Settings
+from streams.source import SourceControl
+from streams.step_counts import count_step
 from streams.stores import Stores
 from streams.topology import changelog_topic
 
@@ -32,32 +33,6 @@ _FIRST_RECORD_S = 0.001
 
 _FEWEST_RECORDS = 50
 _MEMORY = 0.8
-
-
-class SourceControl:
-    """What a runner asks of the consumer.
-
-    Parameters
-    ----------
-    seek
-        ``await seek(topic, partition, offset)``: hand over from there next.
-    beginning
-        ``await beginning(topic, partition)``: first offset the log still has.
-    end
-        ``await end(topic, partition)``: offset up to which its records can be read now.
-    pause, resume
-        ``pause(topic, partition)``: stop, go on fetching.
-    """
-
-    def __init__(
-        self,
-        seek: Callable[[str, int, int], Awaitable[None]],
-        beginning: Callable[[str, int], Awaitable[int]],
-        end: Callable[[str, int], Awaitable[int]],
-        pause: Callable[[str, int], None],
-        resume: Callable[[str, int], None],
-    ) -> None:
-        self.seek, self.beginning, self.end, self.pause, self.resume = seek, beginning, end, pause, resume
 
 
 class PartitionRunner:
@@ -288,7 +263,8 @@ class PartitionRunner:
             self._rest_s = self._shortest_rest_s
             self.committed_at = monotonic()
             steps = (computed - begun, published - computed, self.committed_at - published)
-            self._count(prepared, steps, appended)
+            recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))
+            count_step(self._metrics, self.plane.name, prepared, steps, recommended)
         self._count_dropped(processor)
         for _, acknowledge in taken:
             acknowledge()
@@ -375,29 +351,3 @@ class PartitionRunner:
         self._metrics.repeated.labels(self.plane.name).inc(processor.repeated)
         self._metrics.chain_breaks.labels(self.plane.name).inc(processor.chain_breaks)
         processor.repeated = processor.chain_breaks = 0
-
-    def _count(
-        self,
-        prepared: Prepared[Any],
-        steps: tuple[float, float, float],
-        appended: dict[tuple[str, int], Appended],
-    ) -> None:
-        metrics, plane = self._metrics, self.plane.name
-        metrics.batch_records.labels(plane).observe(len(prepared.batch))
-        for name, seconds in zip(("prepare", "publish", "store"), steps, strict=True):
-            metrics.step_seconds.labels(plane, name).observe(seconds)
-        for (topic, outcome), n in prepared.step.outcomes.items():
-            metrics.events.labels(topic, outcome).inc(n)
-        for reason, n in prepared.step.refusals.items():
-            metrics.dead_letters.labels(reason).inc(n)
-        metrics.quality.take(prepared.step.quality)
-        for outcome, n in prepared.step.decisions.items():
-            metrics.ad_decisions.labels(outcome).inc(n)
-        for event, delay_ms in prepared.step.delays:
-            metrics.attribution_delay.labels(event).observe(max(0, delay_ms) / 1000.0)
-        for output in prepared.outputs:
-            metrics.outputs.labels(output.topic).inc()
-        recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))
-        if recommended is not None and recommended.time_ms is not None and recommended.time_ms > 0:
-            for record in prepared.batch:
-                metrics.latency.observe(max(0, recommended.time_ms - record.timestamp) / 1000.0)

@@ -23,8 +23,9 @@ from streams.contact import BrokerContact
 from streams.health import Health
 from streams.lineage import state_directory
 from streams.metrics import Metrics
-from streams.runner import PartitionRunner, SourceControl
+from streams.runner import PartitionRunner
 from streams.settings import Settings
+from streams.source import SourceControl
 from streams.stores import Stores
 from streams.topology import Topology, build_topology
 from streams.transport import BatchSchema

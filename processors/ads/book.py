@@ -303,7 +303,6 @@ def _allows(target: Audience, exclude: Audience, field: str, value: str) -> bool
 
 def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
     campaigns = [view.campaign for view in views.values()]
-    per_showing = [1000.0 if campaign.model == "cpm" else 1.0 for campaign in campaigns]
     return Columns(
         cids=tuple(views),
         views=tuple(views.values()),
@@ -316,7 +315,7 @@ def _columns_of(views: Mapping[str, CampaignView]) -> Columns:
         day_ends=np.array([view.day_ends_ms for view in views.values()], np.float64),
         rates=np.array([view.rate for view in views.values()], np.float64),
         floors=np.array([campaign.bidfloor for campaign in campaigns], np.float64),
-        bids=np.array([c.bid / share for c, share in zip(campaigns, per_showing, strict=True)], np.float64),
+        bids=np.array([campaign.bid_each for campaign in campaigns], np.float64),
         calibration=np.array([view.calibration for view in views.values()], np.float64),
         pays_click=np.array([campaign.model == "cpc" for campaign in campaigns], np.bool_),
         pays_purchase=np.array([campaign.model == "cpa" for campaign in campaigns], np.bool_),

@@ -217,6 +217,11 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     paused: bool = False
 
     @property
+    def bid_each(self) -> float:
+        """What it pays at most for one of what it pays for: an impression, a click, a purchase."""
+        return self.bid / 1000.0 if self.model == "cpm" else self.bid
+
+    @property
     def needs_user(self) -> bool:
         """Whether it has to know the user: to tell who is meant, to count showings, or to recognise what it pays for.
 
@@ -307,12 +312,11 @@ def _problems(campaign: Campaign) -> Iterator[str]:
 
 
 def _budget_problems(campaign: Campaign) -> Iterator[str]:
-    per_showing = campaign.bid / 1000.0 if campaign.model == "cpm" else campaign.bid
-    if campaign.bidfloor > per_showing:
-        yield f"bidfloor: {campaign.bidfloor} a showing, expected at most what it bids for one, {per_showing}"
+    if campaign.bidfloor > campaign.bid_each:
+        yield f"bidfloor: {campaign.bidfloor} a showing, expected at most what it bids for one, {campaign.bid_each}"
     if campaign.budget_daily is not None and campaign.budget_daily > campaign.budget:
         yield f"budget_daily: {campaign.budget_daily}, expected at most the budget, which is {campaign.budget}"
     if campaign.model != "cpm" and campaign.bid > campaign.budget:
         yield f"bid: {campaign.bid}, expected at most the budget, which is {campaign.budget}"
-    if campaign.model == "cpm" and campaign.bid / 1000.0 > campaign.budget:
+    if campaign.model == "cpm" and campaign.bid_each > campaign.budget:
         yield f"bid: {campaign.bid} for a thousand, expected one impression within the budget, {campaign.budget}"

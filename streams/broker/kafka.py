@@ -78,7 +78,7 @@ class ApacheKafka(LocalBroker):
         if not (directory / "data" / "meta.properties").exists():
             _format_storage([java, "-XX:TieredStopAtLevel=1", *common], directory / "server.properties")
         # The parallel collector starts sooner than G1 here, and runs no threads beside the workers'. The second
-        # compiler would take half a core for minutes; this broker is for trying and testing, beside what it serves.
+        # compiler would take half a core while it starts; this broker is for trying and testing, beside what it serves.
         jvm = f"-server -XX:TieredStopAtLevel=1 -Xms256m -Xmx{self._heap}".split()
         jvm += ["-XX:+UseParallelGC", "-XX:+ExitOnOutOfMemoryError"]
         command = [java, *jvm, *common, "kafka.Kafka", str(directory / "server.properties")]

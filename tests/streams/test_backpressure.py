@@ -8,8 +8,9 @@ from processors.events import Record
 from streams.compute import Compute
 from streams.metrics import Metrics
 from streams.partition import SourceBatch
-from streams.runner import PartitionRunner, SourceControl
+from streams.runner import PartitionRunner
 from streams.settings import Settings, WorkerSettings
+from streams.source import SourceControl
 from streams.stores import Stores
 from streams.topology import build_topology
 

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 
@@ -82,9 +82,8 @@ async def test_who_is_cancelled_in_the_queue_leaves_it(compute: Compute) -> None
     second = asyncio.create_task(compute.run(max, 1, 2))
     await asyncio.sleep(0.005)
     second.cancel()
-    since = monotonic()
     with pytest.raises(asyncio.CancelledError):
         await second
-    assert monotonic() - since < 5
+    assert not first.done()
     go_on.set()
     assert await first

@@ -17,8 +17,9 @@ from streams.compute import Compute
 from streams.metrics import Metrics
 from streams.partition import SourceBatch
 from streams.publisher import Appended
-from streams.runner import PartitionRunner, SourceControl
+from streams.runner import PartitionRunner
 from streams.settings import KafkaSettings, Settings, WorkerSettings
+from streams.source import SourceControl
 from streams.stores import Stores
 from tests.streams.test_partition import LogPlane, batch
 
