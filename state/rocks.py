@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import msgspec
-from rocksdict import AccessType, BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch, WriteOptions
+from rocksdict import (
+    AccessType,
+    BlockBasedOptions,
+    Cache,
+    DbClosedError,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteOptions,
+)
 
 from processors.bounds import Bytes
 from processors.errors import CorruptStoreError, LockedStoreError, StateError
@@ -18,8 +28,12 @@ State = TypeVar("State", bound=msgspec.Struct)
 
 _LOCKED = ("While lock file", "lock hold by current process")
 _NOT_THE_FILES = ("Permission denied", "Operation not permitted", "Read-only file system", "No space left on device",
-                  "Disk quota exceeded", "Too many open files")  # fmt: skip
+                  "Disk quota exceeded", "File too large", "Too many open files", "Input/output error",
+                  "Cannot allocate memory")  # fmt: skip
 """What fails for other reasons than the files themselves, so that making them anew would not help."""
+
+_PAGE = 1000
+"""Keys that a scan reads at once."""
 
 
 class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +68,8 @@ class RocksStore(PartitionStore[State]):
     LockedStoreError
         If another process has the directory open.
     CorruptStoreError
-        If its files are damaged. Reads and writes raise it too: some damage shows only then.
+        If its files are damaged. Reads, writes and closing raise it too: some damage shows only then, and what a
+        compaction finds in the background is told by the next write and by closing.
     StateError
         If the machine refuses: permissions, a full disk.
     StateFormatError
@@ -72,29 +87,69 @@ class RocksStore(PartitionStore[State]):
         try:
             self.position()  # refuses another format version here, not at the first event
         except StateError:
-            self._db.close()
+            with suppress(StateError):  # what was found first is what to tell
+                self._release()
             raise
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
-        """Raw keys and values in the order of the keys."""
+        """Raw keys and values in the order of the keys. What is written meanwhile may be among them or not."""
+        page = self._page(b"")
+        while page:
+            yield from page
+            page = self._page(page[-1][0] + b"\x00")
+
+    def _page(self, first: bytes) -> list[tuple[bytes, bytes]]:
+        """The next keys with their values, from ``first`` on; no iterator outlives it, for one holds the lock."""
         with _failing(self.path, "read"):
-            yield from self._db.items()
+            found = self._db.iter()
+            try:
+                found.seek(first)
+                page: list[tuple[bytes, bytes]] = []
+                while len(page) < _PAGE and found.valid():
+                    page.append((found.key(), found.value()))
+                    found.next()
+                found.status()  # at a damaged block it is as if the keys came to an end
+                return page
+            finally:
+                del found  # or the frame of an error being handled would keep it
 
     def size_bytes(self) -> int:
         """Bytes of live files and memtables."""
-        names = ("rocksdb.live-sst-files-size", "rocksdb.cur-size-all-mem-tables")
-        return sum(self._db.property_int_value(name) or 0 for name in names)
+        return self._sum("rocksdb.live-sst-files-size", "rocksdb.cur-size-all-mem-tables")
 
     def memory_bytes(self) -> int:
         """Bytes of block cache, memtables, and of what is kept of the tables' indexes."""
-        names = ("rocksdb.block-cache-usage", "rocksdb.size-all-mem-tables", "rocksdb.estimate-table-readers-mem")
-        return sum(self._db.property_int_value(name) or 0 for name in names)
+        return self._sum(
+            "rocksdb.block-cache-usage", "rocksdb.size-all-mem-tables", "rocksdb.estimate-table-readers-mem"
+        )
+
+    def _sum(self, *names: str) -> int:
+        with _failing(self.path, "measured"):
+            return sum(self._db.property_int_value(name) or 0 for name in names)
 
     def close(self) -> None:
-        """Flush and close the files."""
-        try:
-            self._log_on()
-        finally:
+        """Flush and close the files. Whatever it raises, they are let go of.
+
+        Raises
+        ------
+        CorruptStoreError
+            If the files turn out to be damaged.
+        StateError
+            If the machine refuses to write what is left, for example on a full disk.
+        """
+        failures: list[StateError] = []
+        for step in (self._log_on, self._release):
+            try:
+                step()
+            except StateError as error:
+                failures.append(error)
+        if failures:
+            # Damage is what somebody can do something about, whichever step met it.
+            raise min(failures, key=lambda failure: not isinstance(failure, CorruptStoreError))
+
+    def _release(self) -> None:
+        """Close the files. RocksDB flushes first, and closes whether it could or not."""
+        with _failing(self.path, "closed"):
             self._db.close()
 
     def _get(self, keys: list[bytes]) -> list[bytes | None]:
@@ -142,10 +197,15 @@ def destroy(path: Path) -> None:
 
 @contextmanager
 def _failing(path: Path, done: str) -> Iterator[None]:
-    """Say which directory could not be opened, read or written, and whether its files are to blame."""
+    """Say which directory could not be opened, read, written or closed, and whether its files are to blame.
+
+    Every call of rocksdict belongs within it: rocksdict raises bare exceptions, which nobody outside can tell apart.
+    """
     try:
         yield
-    except Exception as error:  # rocksdict raises bare Exception for every failure
+    except DbClosedError as error:
+        raise StateError(f"state directory {path} cannot be {done}: it has been closed") from error
+    except Exception as error:  # rocksdict raises bare Exception for every other failure
         text = f"state directory {path} cannot be {done}: {error}"
         if any(cause in text for cause in _LOCKED):
             raise LockedStoreError(f"{text}. It is in use: give each worker a worker.state_dir of its own") from error
@@ -162,13 +222,14 @@ def peek_changelog_offset(path: Path) -> int | None:
     if not (path / "CURRENT").is_file():
         return None
     try:
-        db = Rdict(str(path), _options(RocksSettings()), access_type=AccessType.read_only())
-    except Exception:  # noqa: BLE001  # rocksdict raises bare Exception, here mostly for files that have just gone
+        with _failing(path, "read"):
+            db = Rdict(str(path), _options(RocksSettings()), access_type=AccessType.read_only())
+            try:
+                data = cast("bytes | None", db.get(CHANGELOG_KEY))
+            finally:
+                db.close()
+    except StateError:  # mostly files that have just gone
         return None
-    try:
-        data = cast("bytes | None", db.get(CHANGELOG_KEY))
-    finally:
-        db.close()
     return 0 if data is None else int.from_bytes(data, "big")
 
 

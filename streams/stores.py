@@ -66,11 +66,17 @@ class Stores:
         return store
 
     def close(self, store: PartitionStore[Any]) -> None:
-        """Close a store. What could not be written any more is read from the changelog again."""
+        """Close a store. What could not be written any more is read from the changelog again.
+
+        It never raises for a store that is damaged, so that who closes one because of that can go on to
+        :meth:`rebuild`; it is told in the log.
+        """
         try:
-            store.close()
-            if isinstance(store, RocksStore) and store.path.suffix:
-                destroy(store.path)
+            try:
+                store.close()
+            finally:
+                if isinstance(store, RocksStore) and store.path.suffix:
+                    destroy(store.path)
         except StateError as error:
             logger.warning("%s", error)
 

@@ -240,6 +240,13 @@ def _inline(value: Any) -> str:
     return json.dumps(value)
 
 
+def flip_a_bit(file: Path, share: float) -> None:
+    """Damage a file at a share of its length."""
+    data = bytearray(file.read_bytes())
+    data[int((len(data) - 1) * share)] ^= 0x40
+    file.write_bytes(data)
+
+
 def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
     for at in range(0, len(items), size):
         yield items[at : at + size]

@@ -11,8 +11,10 @@ import pytest
 
 from processors.errors import CorruptStoreError, FencedError, StateError
 from processors.plane import Output
+from state.codec import StateCodec
+from state.position import Position
 from state.rocks import RocksStore
-from state.store import ChangelogRecord, PartitionStore
+from state.store import POSITION_KEY, ChangelogRecord, PartitionStore
 from streams.compute import Compute
 from streams.metrics import Metrics
 from streams.partition import SourceBatch
@@ -21,7 +23,8 @@ from streams.runner import PartitionRunner
 from streams.settings import KafkaSettings, Settings, WorkerSettings
 from streams.source import SourceControl
 from streams.stores import Stores
-from tests.streams.test_partition import LogPlane, batch
+from tests.streams.test_partition import Log, LogPlane, batch
+from tests.support import flip_a_bit
 
 CHANGELOG = "internal.changelog.log"
 
@@ -211,6 +214,44 @@ async def test_a_store_found_damaged_twice_fails_the_worker(place: Place, monkey
             deliver(runner, batch("a", 0, 1))
         with pytest.raises(CorruptStoreError):
             await asyncio.wait_for(task, 5)
+
+
+def fill_with_damage(place: Place, folder: Path) -> None:
+    """A store with three tables, a bit of the first flipped, and a changelog that is one record ahead of it.
+
+    Restoring that record makes the fourth table, at which RocksDB compacts them in the background.
+    """
+    begun = {"a": 0, "b": 0}
+    for table in range(1, 4):
+        store = RocksStore(folder, Log)
+        states: dict[str, Log | None] = {f"u{n}": Log([f"{table}"]) for n in range(3000)}
+        states["all"] = Log()
+        records = store.encode(states, Position(table, begun))
+        place.changelog += records
+        store.commit(records, len(place.changelog))
+        store.close()
+    place.changelog.append(ChangelogRecord(POSITION_KEY, StateCodec(Position).encode(Position(4, begun))))
+    flip_a_bit(min(folder.glob("*.sst")), 0.5)
+
+
+async def test_a_store_whose_damage_a_compaction_finds_is_made_anew(
+    place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill_with_damage(place, tmp_path / "log-3")
+    runner, sent = place.runner(), 0
+    async with running(runner) as task:
+        while place.publishers == 1 or runner.processor is None:
+            assert not task.done()
+            if runner.processor is not None and runner.idle:
+                deliver(runner, batch("a", sent, sent + 1))
+                sent += 1
+            await asyncio.sleep(0.001)
+        assert "Corruption" in next(r.getMessage() for r in caplog.records if r.name == "streams.stores")
+        assert "starting it anew from the changelog" in caplog.text
+        deliver(runner, batch("a", place.sought["a"], sent + 1))
+        await until(lambda: seen(runner) == [f"a{n}" for n in range(sent + 1)])
+        assert sum(1 for _ in runner.processor.store.items()) == 3001
+    assert not list(tmp_path.glob("log-3.*")), "the lock was held"  # noqa: ASYNC240
 
 
 def damage(monkeypatch: pytest.MonkeyPatch, runner: PartitionRunner) -> None:

@@ -16,6 +16,7 @@ from state.store import PartitionStore
 from streams.settings import Settings, WorkerSettings
 from streams.stores import Stores
 from streams.topology import build_topology
+from tests.support import flip_a_bit
 
 PLANE = build_topology(Settings()).users
 
@@ -42,12 +43,6 @@ def use(store: PartitionStore[Profile]) -> int:
         store.close()
 
 
-def flip_a_bit(file: Path) -> None:
-    data = bytearray(file.read_bytes())
-    data[len(data) // 3] ^= 0x40
-    file.write_bytes(data)
-
-
 def largest(folder: Path, pattern: str) -> Path:
     return max(folder.glob(pattern), key=lambda file: file.stat().st_size)
 
@@ -60,7 +55,7 @@ def be_a_file(folder: Path) -> None:
 @pytest.mark.parametrize(
     "harm",
     [
-        pytest.param(lambda folder: flip_a_bit(largest(folder, "*.sst")), id="a bit of a table"),
+        pytest.param(lambda folder: flip_a_bit(largest(folder, "*.sst"), 1 / 3), id="a bit of a table"),
         pytest.param(lambda folder: largest(folder, "MANIFEST*").unlink(), id="no manifest"),
         pytest.param(lambda folder: (folder / "CURRENT").write_bytes(b""), id="an empty file"),
         pytest.param(be_a_file, id="a file for a directory"),
