@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from streams.partition import SourceBatch
 
@@ -13,12 +13,19 @@ _PART_RECORDS = 250
 """Records that a micro-batch takes at once or not at all."""
 
 
+_MOST_STALE = 200
+"""Batches of a topic that are taken for older than a seek, at most: more than Faust's queues hold on the way here."""
+
+
 def _nothing() -> None:
     """What acknowledges a part of what was handed over: only the last one does."""
 
 
 class Inbox:
     """Batches that wait, first come first served.
+
+    What was on its way here when a topic was sought arrives after the seek all the same. It lies beyond what was
+    sought, so it looks like a gap, and seeking back for it would only bring the next one: see :meth:`seek`.
 
     Parameters
     ----------
@@ -46,19 +53,23 @@ class Inbox:
         self._pause, self._resume = pause, resume
         self._waiting: deque[tuple[SourceBatch, Acknowledge, int]] = deque()
         self._paused: set[str] = set()
+        self._sought: dict[str, tuple[int, int]] = {}
         self.records = self.size_bytes = 0
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
     def put(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
-        """Add a batch.
+        """Add a batch, or drop it if it was fetched before its topic was sought.
 
         Parameters
         ----------
         acknowledge
-            Returned by :meth:`take` with the last part of the batch.
+            Returned by :meth:`take` with the last part of the batch. That of a batch that is dropped must not be
+            called: it would have offsets committed that nobody has applied.
         """
+        if self._is_stale(batch):
+            return
         *before, last = batch.parts(_PART_RECORDS)
         for part, then in (*((part, _nothing) for part in before), (last, acknowledge)):
             size = part.size_bytes()
@@ -86,8 +97,36 @@ class Inbox:
             self._resume_paused()
         return taken
 
-    def clear(self) -> None:
-        """Forget everything; it will be handed over again, or belongs to somebody else."""
+    def seek(self, offsets: Mapping[str, int]) -> None:
+        """Forget everything, and drop what arrives beyond these offsets until what they name has arrived.
+
+        Call it right before the consumer is told to seek, with the same offsets, and without waiting for anything
+        since they were looked up. A batch that the consumer fetches after a seek begins where it was told to, with
+        one exception: if the log has lost that offset in the meantime it begins where the log does. So no topic drops
+        more than a bound; what arrives then is told as the gap that it is. A watchdog that seeks anew is sooner where
+        little arrives.
+
+        Parameters
+        ----------
+        offsets
+            Offset that is sought, by topic.
+        """
+        self._clear()
+        self._sought.update({topic: (offset, 0) for topic, offset in offsets.items()})
+
+    def _is_stale(self, batch: SourceBatch) -> bool:
+        """Whether a batch lies beyond what was sought and has not arrived yet."""
+        if batch.topic not in self._sought:
+            return False
+        offset, dropped = self._sought[batch.topic]
+        if batch.start > offset and dropped < _MOST_STALE:
+            self._sought[batch.topic] = offset, dropped + 1
+            return True
+        if batch.end > offset:
+            del self._sought[batch.topic]
+        return False
+
+    def _clear(self) -> None:
         self._waiting.clear()
         self.records = self.size_bytes = 0
         self._resume_paused()

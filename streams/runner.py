@@ -188,7 +188,6 @@ class PartitionRunner:
             await self._compare(processor)
             if not self._publisher.transactional:
                 await self._renumber(processor)
-            self._inbox.clear()
             await self._seek(processor)
         except BaseException:
             self._stores.close(store)
@@ -299,7 +298,6 @@ class PartitionRunner:
     async def _mend(self, gap: DeliveryGap, processor: PartitionProcessor[Any]) -> None:
         """Have everything from the gap on handed over again, or step over it if the log has lost it."""
         self._metrics.gaps.labels(self.plane.name).inc()
-        self._inbox.clear()
         logger.info("%s; seeking back", gap)
         await self._compare(processor)
         await self._seek(processor)
@@ -311,8 +309,14 @@ class PartitionRunner:
             await self._seek(self.processor)
 
     async def _seek(self, processor: PartitionProcessor[Any]) -> None:
-        for topic in self.plane.source_topics:
-            await self._source.seek(topic, self.partition, processor.position.offsets[topic])
+        """Have the consumer hand over from the position on, and nothing that it fetched before.
+
+        The position may move on while the consumer is asked, so that inbox and consumer are told of the same one.
+        """
+        offsets = {topic: processor.position.offsets[topic] for topic in self.plane.source_topics}
+        self._inbox.seek(offsets)
+        for topic, offset in offsets.items():
+            await self._source.seek(topic, self.partition, offset)
 
     async def _compare(self, processor: PartitionProcessor[Any]) -> None:
         """Compare the position with what the logs still have, and step over what they have lost.

@@ -191,8 +191,24 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
                 waiter.result()
 
 
+class UnreadOffsets(dict[TP, int | None]):
+    """Stands for Faust's notes of what it has handed over, and says that it was nothing.
+
+    Faust drops what ends before the last offset it noted. A batch that was on its way when a partition was sought back
+    is noted after the seek, so that Faust would drop what was sought; what comes twice the stores know themselves.
+    """
+
+    def __getitem__(self, tp: TP) -> None:
+        """Offset of the last message; there never was one."""
+        return
+
+
 class BatchConsumer(driver.Consumer):
     """Faust's consumer, with batches for messages and the partition stores for the truth about offsets."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read_offset = UnreadOffsets()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
         return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -40,6 +40,8 @@ class Place:
         self.begins: dict[str, int] = {}
         self.ends: dict[str, int] = {}
         self.sought: dict[str, int] = {}
+        self.seeks: list[tuple[str, int]] = []
+        self.on_the_way: list[Any] = []
         self.fenced = self.publishers = self.stuck = 0
         self.metrics = Metrics()
         self.stores = Stores(self.settings)
@@ -54,8 +56,16 @@ class Place:
 
     async def _seek(self, topic: str, _: int, offset: int) -> None:
         self.sought[topic] = offset
+        self.seeks.append((topic, offset))
+        self._arrive()
+
+    def _arrive(self) -> None:
+        """Whenever the consumer is asked for something, one more of what it had fetched arrives."""
+        if self.on_the_way:
+            self.on_the_way.pop(0)()
 
     async def _beginning(self, topic: str, _: int) -> int:
+        self._arrive()
         return self.begins.get(topic, 0)
 
     async def _end(self, topic: str, _: int) -> int:
@@ -123,6 +133,68 @@ def deliver(runner: PartitionRunner, *batches: SourceBatch) -> list[int]:
     for part in batches:
         runner.deliver(part, lambda end=part.end: acknowledged.append(end))  # type: ignore[misc]  # bound now
     return acknowledged
+
+
+async def test_a_gap_is_sought_back_for_once_whatever_was_fetched_before(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch("a", 0, 2))
+        await until(lambda: seen(runner) == ["a0", "a1"])
+        place.seeks.clear()
+        stale: list[int] = []
+        for start in range(6, 40, 2):
+            place.on_the_way.append(lambda n=start: stale.extend(deliver(runner, batch("a", n, n + 2))))
+        deliver(runner, batch("a", 4, 6))
+        await until(lambda: len(place.seeks) == 2 and runner.idle)
+        while place.on_the_way:
+            place._arrive()
+            await asyncio.sleep(0.005)
+        acknowledged = deliver(runner, batch("a", 2, 5), batch("a", 5, 40), batch("b", 0, 1))
+        await until(lambda: len(acknowledged) == 3)
+        assert sorted(seen(runner)) == sorted(["b0", *(f"a{n}" for n in range(40))])
+        assert (place.seeks, place.counted("delivery_gaps", plane="log")) == ([("a", 2), ("b", 0)], 1)
+        assert stale == []
+
+
+async def test_what_the_log_has_lost_behind_a_gap_is_stepped_over(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        deliver(runner, batch("a", 0, 2))
+        await until(lambda: seen(runner))
+        place.begins["a"] = 5
+        deliver(runner, batch("a", 6, 7))
+        await until(lambda: place.sought["a"] == 5)
+        deliver(runner, batch("a", 7, 8), batch("a", 5, 7), batch("a", 7, 8))
+        await until(lambda: seen(runner) == ["a0", "a1", "a5", "a6", "a7"])
+        assert place.counted("delivery_gaps", plane="log") == 1
+
+
+async def test_what_the_log_loses_after_it_was_sought_is_stepped_over_too(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        place.begins["a"] = 5
+        for start in range(5, 206):
+            deliver(runner, batch("a", start, start + 1))
+        await until(lambda: place.sought["a"] == 5)
+        deliver(runner, batch("a", 5, 206))
+        await until(lambda: seen(runner) == [f"a{n}" for n in range(5, 206)])
+
+
+async def test_the_watchdog_has_what_was_sought_in_vain_sought_anew(place: Place) -> None:
+    runner = place.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        place.begins["a"] = 5
+        deliver(runner, batch("a", 5, 6))
+        await asyncio.sleep(0.05)
+        assert (seen(runner), runner.idle) == ([], True)
+        await runner.reseek()
+        deliver(runner, batch("a", 6, 7), batch("a", 5, 7))
+        await until(lambda: seen(runner) == ["a5", "a6"])
+        assert place.counted("delivery_gaps", plane="log") == 0
 
 
 def seen(runner: PartitionRunner) -> list[str]:

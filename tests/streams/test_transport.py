@@ -1,7 +1,8 @@
 """The lines of aiokafka and Faust that the transport relies on, and what it makes of them."""
 
+import asyncio
 import inspect
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,9 @@ from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.app import FaustApp
 from streams.partition import SourceBatch
+from streams.settings import Settings
 from streams.transport import BatchConsumer, CoveredFetches
 
 KEY = TopicPartition("t", 0)
@@ -123,6 +126,32 @@ async def test_an_error_of_the_fetch_is_raised() -> None:
         fetches.drain(fetcher, {HERE})
 
 
+async def test_what_was_sought_is_handed_over_though_something_later_was_on_its_way() -> None:
+    handed: list[int] = []
+
+    async def take(message: Any) -> None:
+        handed.append(message.offset)
+        if message.offset == 149:
+            consumer._read_offset[HERE] = 50  # a seek, while this one is on its way
+
+    app = FaustApp(Settings())
+    consumer: Any = app.transport.create_consumer(take, on_partitions_revoked=None, on_partitions_assigned=None)
+    passes, last = iter([[99, 149], [59, 109], [119]]), iter([False, False, True])
+
+    async def getmany(timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  # Faust's signature
+        for offset in next(passes, []):
+            yield HERE, SimpleNamespace(offset=offset, topic=HERE.topic, key=None, value=None)
+        if next(last):
+            consumer._stopped.set()
+
+    consumer.getmany = getmany
+    try:
+        await asyncio.wait_for(consumer._drain_messages(SimpleNamespace(_stopped=asyncio.Event())), 5)
+    finally:
+        consumer._thread.thread_loop.close()
+    assert handed == [99, 149, 59, 109, 119]
+
+
 @pytest.mark.parametrize(
     ("function", "line"),
     [
@@ -142,6 +171,8 @@ async def test_an_error_of_the_fetch_is_raised() -> None:
         (driver.Consumer._new_consumer_thread, "return AIOKafkaConsumerThread("),
         (faust_consumer.Consumer.getmany, "yield tp, to_message(tp, record)"),
         (faust_consumer.Consumer.getmany, "if new_generation_id != generation_id:"),
+        (faust_consumer.Consumer._drain_messages, "get_read_offset = self._read_offset.__getitem__"),
+        (faust_consumer.Consumer._drain_messages, "if r_offset is None or offset >= r_offset:"),
         (faust_consumer.Consumer._drain_messages, "await self._add_gap(tp, r_offset + 1, offset)"),
         (faust_consumer.Consumer._filter_committable_offsets, "offset = self._new_offset(tp)"),
     ],
