@@ -22,7 +22,7 @@ from processors.ads.campaign import Campaign, Creative
 from processors.ads.desk import AdDesk
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from processors.events import Event
 from processors.item_index import ItemIndex
 from processors.profile import Profile, ProfileKeeper, ProfileSettings

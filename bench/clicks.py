@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from processors.ads.click_model import BITS, ClickTable, hashed
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 
 _SKIPPED = ("id", "click", "hour")
 _NUMBERS = 13

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from streams.broker import KAFKA_VERSION, ApacheKafka
 from streams.broker.process import free_port
 from streams.clients import client_arguments, stop_client

@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaProducer
 
 from bench.load import LoadEvent, append, simulate, simulated
 from bench.worker_process import BenchmarkFailed
-from processors.keys import partition_of
+from processors.common.hashing import partition_of
 from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess
 from streams.clients import client_arguments

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from heapq import nlargest
 from typing import Any, NamedTuple
 
-from processors.decay import growth, landmark_at, rebase
+from processors.common.decay import growth, landmark_at, rebase
+from processors.common.hashing import fingerprint
 from processors.events import ACTION_WEIGHTS
 from processors.item_state import ItemSettings
-from processors.keys import fingerprint
 from processors.profile import ProfileSettings
 from processors.slate import Placement, RankingSettings
 

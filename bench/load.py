@@ -11,8 +11,8 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from processors.ads.campaign import CAMPAIGNS_TOPIC
+from processors.common.hashing import partition_of
 from processors.events import EVENT_TOPICS, ITEM_TOPICS
-from processors.keys import partition_of
 from processors.simulator import SimulatedEvent, Simulator, build_catalogue
 from streams.clients import client_arguments
 from streams.eventfile import read_events

@@ -13,7 +13,7 @@ from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from processors.events import EVENT_TOPICS
 from processors.signals import SIGNALS_TOPIC
 from streams.broker.errors import file_tail

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from processors.errors import ConfigurationError
+from processors.common.arrays import run_begins, run_lengths
+from processors.common.errors import ConfigurationError
+from processors.common.hashing import FINGERPRINT_BYTES
 from processors.item_index import ItemIndex
-from processors.keys import FINGERPRINT_BYTES
 from processors.profile import Profile
-from processors.runs import run_begins, run_lengths
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.base import Floats, Ints, for_everybody
 

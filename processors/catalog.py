@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from processors.bounds import MAX_MS
 from processors.catalog_fields import READERS, direction, text_of
+from processors.common.bounds import MAX_MS
+from processors.common.hashing import partition_of
 from processors.events import SourceRecord
 from processors.intake import Refusal
 from processors.json_objects import MAX_ID_CHARACTERS, Refused, as_time, decode_object, shown
-from processors.keys import partition_of
 
 CATALOG_TOPIC = "catalog.items.v1"
 

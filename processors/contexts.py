@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
-from processors.bounds import Listed, Positive
+from processors.common.bounds import Listed, Positive
 from processors.events import Context, Event
 from processors.json_objects import MAX_ID_CHARACTERS
 from processors.place_sets import PLACE_FIELDS

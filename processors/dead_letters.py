@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from processors.bounds import EpochMs
+from processors.common.bounds import EpochMs
 from processors.events import SourceRecord
 from processors.plane import Output
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from processors.keys import FINGERPRINT_BYTES
+from processors.common.arrays import run_begins, run_lengths
+from processors.common.hashing import FINGERPRINT_BYTES
 from processors.profile import Profile
-from processors.runs import run_begins, run_lengths
 from processors.sources.base import Flags, Floats, Ints
 
 Seeds = npt.NDArray[np.uint64]

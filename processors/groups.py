@@ -22,10 +22,10 @@ import msgspec
 import numpy as np
 from river.cluster import KMeans
 
-from processors.bounds import Groups, Listed, Positive, Share
+from processors.common.bounds import Groups, Listed, Positive, Share
+from processors.common.hashing import murmur2
 from processors.events import Event
 from processors.json_objects import MAX_ID_CHARACTERS
-from processors.keys import murmur2
 from processors.profile import Profile
 
 GROUPS = "groups"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from processors.bounds import EpochMs
+from processors.common.bounds import EpochMs
 from processors.events import Context
 from processors.json_objects import Id, Moment, Refused, decode_object, shown
 from processors.lenient import (

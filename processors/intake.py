@@ -10,7 +10,7 @@ from typing import Annotated, overload
 import msgspec
 
 from processors.ads.request import AdRequest, read_request
-from processors.bounds import EpochMs
+from processors.common.bounds import EpochMs
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
 from processors.impressions import Impression, ImpressionReader
 from processors.json_objects import Id, Moment, Purposes, Refused

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from processors.bounds import MAX_MS
 from processors.catalog_fields import MAX_TAGS
+from processors.common.bounds import MAX_MS
 from processors.item_state import ItemView, Listing
 from processors.place_sets import EVERYWHERE, PlaceSets
 from processors.top import TopSlots

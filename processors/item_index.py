@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from processors.common.hashing import fingerprint
 from processors.contexts import ContextBook
 from processors.groups import GroupBook
 from processors.item_facts import FactColumns
 from processors.item_state import ItemView
-from processors.keys import fingerprint
 from processors.neighbour_columns import NeighbourColumns
 from processors.top import Slots, TopSlots
 
@@ -153,7 +153,7 @@ class ItemIndex:
         return self._slots.get(item_id, -1)
 
     def slot_of_fingerprint(self, mark: bytes) -> int:
-        """Slot of the item with this fingerprint (:func:`processors.keys.fingerprint`), -1 if it is unknown."""
+        """Slot of the item with this fingerprint (:mod:`processors.common.hashing`), -1 if it is unknown."""
         return self._marks.get(mark, -1)
 
     def slots_of(self, item_ids: list[str]) -> list[int]:

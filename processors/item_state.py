@@ -6,9 +6,9 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
-from processors.bounds import MAX_STEPS, EmbeddingSize, HalfLife, Neighbours, Power, RowBytes, Steps
 from processors.catalog import Facts
-from processors.decay import growth, landmark_at, rebase
+from processors.common.bounds import MAX_STEPS, EmbeddingSize, HalfLife, Neighbours, Power, RowBytes, Steps
+from processors.common.decay import growth, landmark_at, rebase
 from processors.profile import DAY_MS
 from processors.signals import Touch
 

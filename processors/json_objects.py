@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from processors.bounds import MAX_MS
-from processors.errors import NearstreamError
+from processors.common.bounds import MAX_MS
+from processors.common.errors import NearstreamError
 
 MAX_ID_CHARACTERS = 256
 MAX_DEPTH = 32

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from processors.bounds import EpochMs, Milliseconds, Positive
+from processors.common.bounds import EpochMs, Milliseconds, Positive
+from processors.common.time import zone_of
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
 from processors.json_objects import MAX_ID_CHARACTERS, MAX_PURPOSES, Refused, as_number, as_time, decode_object, shown
-from processors.zones import zone_of
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",

@@ -22,7 +22,7 @@ import numpy as np
 from river.drift import ADWIN
 
 from processors.ads.click_model import ClickModelSettings, ClickState
-from processors.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
+from processors.common.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
 from processors.contexts import ContextsSettings, ContextsState
 from processors.exploration_share import BOLDEST, ShareState
 from processors.exposure import Exposure

@@ -10,8 +10,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from processors.bounds import Importance
 from processors.candidates import Candidates
+from processors.common.bounds import Importance
 from processors.features import DAY_MS, nearness
 from processors.item_index import ItemIndex
 from processors.sources.base import Floats, Ints

@@ -23,8 +23,8 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from processors.bounds import Rate
-from processors.errors import FeedbackError, SupportError
+from processors.common.bounds import Rate
+from processors.common.errors import FeedbackError, SupportError
 from processors.ope_estimators import Estimate, Logged, doubly_robust, interval, ips, replayed, snips
 from processors.ope_feedback import Feedback, require
 from processors.sources.base import Floats

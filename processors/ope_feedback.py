@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from processors.errors import FeedbackError
+from processors.common.errors import FeedbackError
 from processors.sources.base import Flags, Floats, Ints
 
 
@@ -45,7 +45,7 @@ class Feedback:
     >>> Feedback(np.array([0, 1]), np.array([1.0, 0.0]), np.array([0.5, 0.0]), n_actions=2)
     Traceback (most recent call last):
     ...
-    processors.errors.FeedbackError: row 1: propensity 0.0, expected above 0 and at most 1
+    processors.common.errors.FeedbackError: row 1: propensity 0.0, expected above 0 and at most 1
     """
 
     actions: Ints

@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 
 from processors.ads.history import AdHistory
-from processors.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
+from processors.common.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
+from processors.common.decay import growth, landmark_at, rebase
+from processors.common.hashing import FingerprintRing, fingerprint
 from processors.contexts import remember
-from processors.decay import growth, landmark_at, rebase
 from processors.events import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
 from processors.habits import Habit, note_visit
 from processors.impressions import Impression
-from processors.keys import FingerprintRing, fingerprint
 from processors.showings import Showings
 
 DAY_MS = 86_400_000
@@ -64,7 +64,8 @@ class Profile(msgspec.Struct, array_like=True):
     ``item_ids`` and the lists beside it run from the least to the most recently touched item.
     ``context`` are the user's circumstances as last known (:func:`processors.contexts.remember`); ``age`` in years.
     ``habits`` are of some of the categories; ``bought`` has the items bought last and not returned.
-    ``older_items``, ``event_ids`` and ``bought`` are rings of fingerprints (:class:`processors.keys.FingerprintRing`).
+    ``older_items``, ``event_ids`` and ``bought`` are rings of fingerprints
+    (:class:`processors.common.hashing.FingerprintRing`).
     """
 
     item_ids: list[str] = msgspec.field(default_factory=list)

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.common.arrays import run_begins, run_lengths
 from processors.features import own_rows, silent_rows
 from processors.profile import Profile
-from processors.runs import run_begins, run_lengths
 from processors.sources.base import Features, Flags, Floats, Ints
 
 HEADS = ("any", "new")

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.bounds import Places, PositiveRate, Share
+from processors.common.bounds import Places, PositiveRate, Share
 
 RULES_TOPIC = "catalog.rules.v1"
 

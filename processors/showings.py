@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from processors.keys import FingerprintRing, fingerprint
+from processors.common.hashing import FingerprintRing, fingerprint
 
 
 class Showings(msgspec.Struct, array_like=True):
     """The items shown to a user since the user last touched each of them, the latest last.
 
     ``times`` are milliseconds since the epoch. ``event_ids`` is a ring of fingerprints of impressions
-    (:class:`processors.keys.FingerprintRing`), apart from that of the events: there are many more impressions, and they
-    must not push out of it what keeps a click from counting twice.
+    (:class:`processors.common.hashing.FingerprintRing`), apart from that of the events: there are many more
+    impressions, and they must not push out of it what keeps a click from counting twice.
 
     Examples
     --------

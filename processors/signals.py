@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
+from processors.common.hashing import partition_of
 from processors.events import ACTION_WEIGHTS, Event
-from processors.keys import partition_of
 
 SIGNALS_TOPIC = "internal.item-signals"
 LINK_BYTES = 512

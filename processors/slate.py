@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from processors.bounds import Examples as ExampleCount
-from processors.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
+from processors.common.bounds import Examples as ExampleCount
+from processors.common.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
 from processors.features import DAY_MS
 from processors.item_index import ItemIndex
 from processors.limits import Unknown

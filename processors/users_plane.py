@@ -22,6 +22,7 @@ from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
 from processors.ads.request import AdRequest
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
+from processors.common.hashing import partition_of
 from processors.contexts import TOLD_BYTES, chosen_in
 from processors.dead_letters import Origin
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, TAKES_BACK, Event, SourceRecord
@@ -30,7 +31,6 @@ from processors.groups import INTERESTS_BYTES, interests_of
 from processors.impressions import Impression
 from processors.item_index import ItemIndex
 from processors.json_objects import stamp
-from processors.keys import partition_of
 from processors.lenient import IntakeSettings
 from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step

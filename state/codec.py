@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from processors.errors import StateFormatError
+from processors.common.errors import StateFormatError
 
 State = TypeVar("State", bound=msgspec.Struct)
 
@@ -32,7 +32,7 @@ class StateCodec(Generic[State]):
     >>> codec.decode(b"\x63")
     Traceback (most recent call last):
     ...
-    processors.errors.StateFormatError: stored Tally has format version 99, this release reads 2: ...
+    processors.common.errors.StateFormatError: stored Tally has format version 99, this release reads 2: ...
     """
 
     def __init__(self, state_type: type[State]) -> None:

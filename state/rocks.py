@@ -19,8 +19,8 @@ from rocksdict import (
     WriteOptions,
 )
 
-from processors.bounds import Bytes
-from processors.errors import CorruptStoreError, LockedStoreError, StateError
+from processors.common.bounds import Bytes
+from processors.common.errors import CorruptStoreError, LockedStoreError, StateError
 from state.store import CHANGELOG_KEY, ChangelogRecord, PartitionStore
 
 State = TypeVar("State", bound=msgspec.Struct)

@@ -9,7 +9,7 @@ from typing import Any
 from kafka.admin import KafkaAdminClient
 from kafka.errors import AuthorizationError, KafkaError, for_code
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from streams.broker.errors import BrokerUnavailable
 from streams.clients import client_arguments
 from streams.settings import KafkaSettings, Settings, broker_addresses
@@ -89,10 +89,10 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
     Examples
     --------
-    >>> tool_arguments(KafkaSettings(brokers="kafka:port"))
+    >>> tool_arguments(KafkaSettings(brokers="kafka:port"))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    processors.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, several separated by commas
+    processors.common.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, ...
     """
     _require_listener(kafka, broker_addresses(kafka.brokers))
     return {**client_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from aiokafka.errors import KafkaError
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 from streams.settings import KafkaSettings
 
 

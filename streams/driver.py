@@ -22,10 +22,10 @@ from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.messages import AD_DECISIONS_TOPIC
 from processors.catalog import CATALOG_TOPIC
+from processors.common.errors import NearstreamError
+from processors.common.hashing import murmur2
 from processors.dead_letters import DEAD_LETTERS_TOPIC
-from processors.errors import NearstreamError
 from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Record
-from processors.keys import murmur2
 from processors.plane import Output, Plane
 from processors.profile import Profile
 from processors.rules import RULES_TOPIC

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from processors.common.errors import ConfigurationError, NearstreamError
 from processors.dead_letters import DEAD_LETTERS_TOPIC
-from processors.errors import ConfigurationError, NearstreamError
 from processors.evaluation import Prequential
 from processors.events import ITEM_TOPICS
 from processors.slate import Placement

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import msgspec
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 
 EVENT_TYPES = {

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from processors.errors import ConfigurationError, StateError
+from processors.common.errors import ConfigurationError, StateError
 from processors.signals import SIGNALS_TOPIC
 from streams.administration import administration, existing_topics
 from streams.settings import Settings

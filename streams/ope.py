@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from processors.errors import FeedbackError
+from processors.common.errors import FeedbackError
 from processors.ope import Evaluation, OpeSettings, as_logged, evaluate
 from processors.ope_feedback import Feedback
 from processors.ope_policies import best, everywhere, fixed, uniform

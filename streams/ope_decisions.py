@@ -11,7 +11,7 @@ import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
 from processors.ads.messages import DECISION_LOG_TOPIC, LoggedDecision
-from processors.errors import FeedbackError
+from processors.common.errors import FeedbackError
 from processors.events import DISMISSED, IMPRESSIONS_TOPIC
 from processors.ope_feedback import Feedback
 from streams.eventfile import FieldError, count_events, opened, take_topic

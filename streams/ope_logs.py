@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from processors.errors import FeedbackError
+from processors.common.errors import FeedbackError
 from processors.ope_feedback import Feedback
 from streams.eventfile import FieldError, count_events, opened
 

@@ -12,7 +12,7 @@ from typing import Generic, Self, TypeVar
 
 import msgspec
 
-from processors.errors import DeliveryGap
+from processors.common.errors import DeliveryGap
 from processors.events import SourceRecord
 from processors.plane import Output, Plane, Step
 from processors.signals import Link

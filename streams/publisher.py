@@ -14,7 +14,7 @@ from aiokafka.errors import (
 )
 from aiokafka.producer import sender
 
-from processors.errors import FencedError
+from processors.common.errors import FencedError
 from processors.plane import Output
 from streams.clients import client_arguments, stop_client
 from streams.settings import Settings

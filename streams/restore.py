@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from processors.errors import StateError
+from processors.common.errors import StateError
 from processors.plane import Output, Plane
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
 from streams.clients import client_arguments, stop_client

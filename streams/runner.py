@@ -7,7 +7,7 @@ import logging
 from time import monotonic, time_ns
 from typing import Any
 
-from processors.errors import CorruptStoreError, DeliveryGap, FencedError, StateError, StuckTransactionError
+from processors.common.errors import CorruptStoreError, DeliveryGap, FencedError, StateError, StuckTransactionError
 from processors.events import EVENT_TOPICS
 from processors.json_objects import stamp
 from processors.plane import Output, Plane

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 from streams.broker.errors import BrokerUnavailable
 from streams.lineage import check_lineage
 from streams.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 
 SettingPath = tuple[str, ...]
 
@@ -45,7 +45,7 @@ def kind_at(root: type[msgspec.Struct], path: SettingPath) -> Any:
     >>> kind_at(UsersSettings, ("profil", "recent_items"))
     Traceback (most recent call last):
     ...
-    processors.errors.ConfigurationError: no section profil; there are intake, profile, ranking, ads
+    processors.common.errors.ConfigurationError: no section profil; there are intake, profile, ranking, ads
     """
     kind: Any = root
     for depth, name in enumerate(path):

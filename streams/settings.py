@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from processors.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, SeriesOrNone, WaitMs
-from processors.errors import ConfigurationError
+from processors.common.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, SeriesOrNone, WaitMs
+from processors.common.errors import ConfigurationError
 from processors.item_state import ItemSettings
 from processors.model_state import ModelsSettings
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES
@@ -145,10 +145,10 @@ def broker_addresses(brokers: str) -> list[tuple[str, int]]:
     --------
     >>> broker_addresses("kafka-1, kafka-2:9093")
     [('kafka-1', 9092), ('kafka-2', 9093)]
-    >>> broker_addresses("kafka:port")
+    >>> broker_addresses("kafka:port")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    processors.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, several separated by commas
+    processors.common.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, ...
     """
     parsed = [_ADDRESS.fullmatch(address.strip()) for address in brokers.split(",") if address.strip()]
     addresses = [(found[1].strip("[]"), int(found[2] or _DEFAULT_PORT)) for found in parsed if found]
@@ -180,7 +180,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] | Non
     >>> load_settings(environment={"NEARSTREAM_TOPICS__PARTITIONS": "many"})
     Traceback (most recent call last):
     ...
-    processors.errors.ConfigurationError: NEARSTREAM_TOPICS__PARTITIONS: Expected `int`, got `str`
+    processors.common.errors.ConfigurationError: NEARSTREAM_TOPICS__PARTITIONS: Expected `int`, got `str`
     """
     variables = os.environ if environment is None else environment
     named = variables.get(f"{PREFIX}SETTINGS")
@@ -226,7 +226,7 @@ def _path(variable: str) -> tuple[str, ...]:
     >>> _path("NEARSTREAM_KAFKA_BROKERS")
     Traceback (most recent call last):
     ...
-    processors.errors.ConfigurationError: NEARSTREAM_KAFKA_BROKERS: the setting is called NEARSTREAM_KAFKA__BROKERS, ...
+    processors.common.errors.ConfigurationError: NEARSTREAM_KAFKA_BROKERS: the setting is ...
     """
     if not variable.startswith(PREFIX):
         return ()

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from processors.errors import LockedStoreError, StateError
+from processors.common.errors import LockedStoreError, StateError
 from processors.plane import Plane
 from state.rocks import RocksStore, destroy
 from state.store import PartitionStore

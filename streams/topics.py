@@ -8,7 +8,7 @@ from kafka import TopicPartition
 from kafka.admin import ConfigResource, KafkaAdminClient, OffsetSpec
 from kafka.errors import KafkaError, for_code
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 from streams.administration import administration, existing_topics
 from streams.settings import Settings
 from streams.topology import TopicSpec, topic_specs

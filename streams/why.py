@@ -7,8 +7,8 @@ import time
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from processors.errors import NearstreamError
-from processors.keys import partition_of
+from processors.common.errors import NearstreamError
+from processors.common.hashing import partition_of
 from processors.profile import Profile
 from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore

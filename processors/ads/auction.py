@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from processors.ads.click_model import Hashes
-from processors.runs import run_begins
+from processors.common.arrays import run_begins
 from processors.sources.base import Flags, Floats, Ints
 
 

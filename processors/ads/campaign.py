@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.bounds import Milliseconds, Share
+from processors.common.bounds import Milliseconds, Share
+from processors.common.time import zone_of
 from processors.rules import Name, Names
-from processors.zones import zone_of
 
 CAMPAIGNS_TOPIC = "catalog.campaigns.v1"
 

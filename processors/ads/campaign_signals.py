@@ -9,7 +9,7 @@ import math
 
 import msgspec
 
-from processors.keys import partition_of
+from processors.common.hashing import partition_of
 from processors.rules import Name
 
 CAMPAIGN_SIGNALS_TOPIC = "internal.campaign-signals"

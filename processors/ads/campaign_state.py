@@ -21,7 +21,7 @@ import msgspec
 from processors.ads.book import CampaignView
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_signals import CampaignSignal
-from processors.zones import zone_of
+from processors.common.time import zone_of
 
 HOURS = 24
 _FIRST_RATE = 0.1

@@ -13,9 +13,9 @@ from processors.ads.book import CampaignView
 from processors.ads.campaign import CAMPAIGNS_TOPIC, Campaign, read_campaign
 from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC, CampaignSignal
 from processors.ads.campaign_state import CampaignKeeper, CampaignState
+from processors.common.hashing import partition_of
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
-from processors.keys import partition_of
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 
 BROADCAST_CAMPAIGNS_TOPIC = "broadcast.campaigns"

@@ -25,8 +25,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from processors.bounds import PositiveRate
-from processors.keys import fingerprint
+from processors.common.bounds import PositiveRate
+from processors.common.hashing import fingerprint
 from processors.sources.base import Floats, Ints
 
 BITS = 14

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from processors.ads.history import AdHistory, Decision
 from processors.ads.settings import AdSettings
+from processors.common.hashing import fingerprint
 from processors.events import DISMISSED, REFUNDED, Event
-from processors.keys import fingerprint
 
 _SKEW_MS = 300_000
 """How far the clocks of a user's devices may differ."""

@@ -24,7 +24,7 @@ class Decision(msgspec.Struct, array_like=True):
     Parameters
     ----------
     number
-        Of the decision, as :func:`processors.keys.fingerprint` gives it.
+        Of the decision, as :func:`processors.common.hashing.fingerprint` gives it.
     price
         What is charged if what is paid for happens, in the campaign's currency.
     cool_down_ms

@@ -11,9 +11,9 @@ import numpy as np
 from processors.ads.book import PLACES, CampaignBook
 from processors.ads.campaign import Audience, Campaign, Dayparts
 from processors.ads.codes import NoBid
+from processors.common.time import zone_of
 from processors.profile import Profile
 from processors.sources.base import Flags, Floats, Ints
-from processors.zones import zone_of
 
 _DAY_MS = 86_400_000
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from processors.bounds import Age, Listed, Newest, Reach, Share
+from processors.common.bounds import Age, Listed, Newest, Reach, Share
 from processors.item_index import ItemIndex
 from processors.profile import Profile
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 
 
 class BrokerUnavailable(NearstreamError):

@@ -108,7 +108,7 @@ def pause(
 def withdraw(context: typer.Context, cid: Annotated[str, typer.Argument(help="Campaign id.")]) -> None:
     """Withdraw a campaign for good; what it spent is remembered."""
     from processors.ads.campaign import CAMPAIGNS_TOPIC
-    from processors.keys import partition_of
+    from processors.common.hashing import partition_of
     from streams.cli.connections import producing
 
     settings = settings_of(context)
@@ -128,7 +128,7 @@ def _known(settings: Settings) -> dict[str, CampaignView]:
 
 
 def _one(settings: Settings, cid: str) -> CampaignView:
-    from processors.errors import NearstreamError
+    from processors.common.errors import NearstreamError
 
     found = _known(settings)
     if cid not in found:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from kafka.admin import KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from state.rocks import peek_changelog_offset
 from streams.administration import administration
 from streams.cli.transaction_probe import fences_zombies

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from processors.errors import ConfigurationError, NearstreamError
+from processors.common.errors import ConfigurationError, NearstreamError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ class Commands(TyperGroup):
     """Root of the commands: takes global options anywhere on the line, and says errors in plain words.
 
     Exit codes: 2 for a wrong setting (as for a wrong option), 1 for every other
-    :class:`processors.errors.NearstreamError`.
+    :class:`processors.common.errors.NearstreamError`.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 from streams.cli.common import JsonOption, print_json, settings_of
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from processors.common.hashing import partition_of
 from processors.events import EVENT_TOPICS
-from processors.keys import partition_of
 from streams.administration import partition_counts
 from streams.cli.connections import producing
 from streams.eventfile import FileEvent, count_events, read_events

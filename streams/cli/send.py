@@ -114,7 +114,7 @@ def _send_all(settings: Settings, prepared: Iterator[Outgoing | Refused], as_jso
 
 
 def _append(producer: KafkaProducer, event: Outgoing, partitions: Callable[[str], int]) -> Sent:
-    from processors.keys import partition_of
+    from processors.common.hashing import partition_of
 
     count = partitions(event.topic)
     partition = partition_of(event.user_id, count) if event.user_id else None

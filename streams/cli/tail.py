@@ -58,7 +58,7 @@ def tail(
 
 
 def _partitions(settings: Settings, topic: str, user: str | None) -> list[int]:
-    from processors.keys import partition_of
+    from processors.common.hashing import partition_of
     from streams.administration import partition_counts
 
     count = partition_counts(settings.kafka, [topic])[topic]

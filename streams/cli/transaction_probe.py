@@ -8,7 +8,7 @@ from kafka import TopicPartition
 from kafka.errors import InvalidProducerEpochError, KafkaError, ProducerFencedError
 from kafka.structs import OffsetAndMetadata
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from streams.cli.connections import producing
 from streams.settings import Settings
 

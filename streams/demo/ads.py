@@ -18,8 +18,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.ads.messages import AdDecision
+from processors.common.hashing import partition_of
 from processors.events import IMPRESSIONS_TOPIC
-from processors.keys import partition_of
 from processors.simulator import Simulator
 from streams.demo.meters import Rate
 from streams.demo.snapshot import AdFigures, CampaignFigures

@@ -13,7 +13,7 @@ from typing import Self
 
 import msgspec
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from streams.broker import ApacheKafka, LocalBroker, Tansu
 from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess, free_port

@@ -20,7 +20,7 @@ from bench.peer import PeerPlan
 from bench.restore import run_restore
 from bench.throughput import run_throughput
 from bench.worker_process import BenchmarkFailed
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from processors.users_plane import Recommendation
 from streams.cli.bench import app
 from streams.cli.common import GlobalOptions

@@ -9,7 +9,7 @@ import pytest
 from bench.ads_baskets import run_baskets
 from bench.ads_learning import run_ads_learning
 from bench.clicks import run_clicks
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 
 
 def test_what_decides_a_click_is_learned(tmp_path: Path) -> None:

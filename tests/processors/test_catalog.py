@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from processors.catalog import CATALOG_REASONS, CATALOG_TOPIC, CatalogReader, Facts, Row
 from processors.catalog_fields import EMBEDDING_STEP, direction
+from processors.common.hashing import partition_of
 from processors.events import Record
 from processors.intake import Refusal
 from processors.json_objects import Refused
-from processors.keys import partition_of
 
 NOW = 1_700_000_000_000
 READER = CatalogReader(embedding_size=2, max_row_bytes=100_000)

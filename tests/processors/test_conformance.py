@@ -13,11 +13,11 @@ from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC, CampaignSign
 from processors.ads.campaign_state import CampaignState
 from processors.ads.campaigns_plane import CampaignsPlane
 from processors.ads.settings import AdSettings
+from processors.common.hashing import partition_of
 from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC, Record, SourceRecord
 from processors.item_index import ItemIndex, decode_view
 from processors.item_state import ItemSettings, ItemState
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
-from processors.keys import partition_of
 from processors.model_state import ModelsSettings, ModelState
 from processors.models_plane import ModelsPlane
 from processors.plane import Output, Plane, ReadStates, Step

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.catalog_fields import direction
+from processors.common.hashing import fingerprint
 from processors.item_facts import NEWEST_DEPTH, Labels
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView, Listing
-from processors.keys import fingerprint
 from tests.processors.catalogues import DAY, index_of, listed, random_views
 from tests.processors.worlds import NOW, SIZE, view
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.hashing import fingerprint
 from processors.item_index import NO_TREND, POPULAR_DEPTH, ItemIndex, decode_view
 from processors.item_state import ItemView
-from processors.keys import fingerprint
 from processors.model_book import ModelBook
 from processors.profile import Profile
 from processors.ranking import Ranker

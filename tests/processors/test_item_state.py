@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.decay import growth
+from processors.common.decay import growth
 from processors.item_state import ItemKeeper, ItemSettings, ItemState, ItemView
 from processors.profile import DAY_MS
 from processors.signals import Touch

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.catalog import CATALOG_TOPIC
+from processors.common.hashing import partition_of
 from processors.events import Event, Record
 from processors.item_index import decode_view
 from processors.item_state import ItemSettings, ItemState, ItemView, Listing
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
-from processors.keys import partition_of
 from processors.plane import Output
 from processors.signals import SIGNALS_TOPIC, SignalGatherer
 from tests.processors.conformance import Case, check_plane

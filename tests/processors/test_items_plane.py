@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.hashing import partition_of
 from processors.events import Event, Record
 from processors.item_index import decode_view
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
 from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
-from processors.keys import partition_of
 from processors.plane import Step
 from processors.signals import SIGNALS_TOPIC, ItemSignals, SignalGatherer
 

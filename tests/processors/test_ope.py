@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from processors.errors import FeedbackError, SupportError
+from processors.common.errors import FeedbackError, SupportError
 from processors.ope import ESTIMATORS, Evaluation, OpeSettings, as_logged, evaluate
 from processors.ope_estimators import Logged, doubly_robust, expected
 from processors.ope_feedback import Feedback

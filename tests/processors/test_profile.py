@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.decay import growth
+from processors.common.decay import growth
+from processors.common.hashing import FINGERPRINT_BYTES, FingerprintRing, fingerprint
 from processors.events import ACTION_WEIGHTS, Event
 from processors.habits import Habit
-from processors.keys import FINGERPRINT_BYTES, FingerprintRing, fingerprint
 from processors.profile import DAY_MS, Learned, Profile, ProfileKeeper, ProfileSettings
 
 NOW = 1_700_000_000_000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.hashing import partition_of
 from processors.events import Event
-from processors.keys import partition_of
 from processors.signals import ItemSignals, SignalGatherer, Touch
 
 NOW = 1_700_000_000_000

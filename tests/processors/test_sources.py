@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors import content_neighbours, shelves
+from processors.common.hashing import fingerprint
 from processors.item_facts import PRICE_STEP
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
-from processors.keys import fingerprint
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.content import ContentNeighbourhood
 from processors.sources.fresh import Fresh

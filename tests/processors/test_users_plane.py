@@ -10,11 +10,11 @@ import msgspec
 import numpy as np
 import pytest
 
+from processors.common.hashing import partition_of
 from processors.dead_letters import DEAD_LETTERS_TOPIC
 from processors.events import FORWARDED_TOPIC, IMPRESSIONS_TOPIC, Record
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
-from processors.keys import partition_of
 from processors.lenient import IntakeSettings
 from processors.plane import Output, Step
 from processors.profile import Profile, ProfileSettings

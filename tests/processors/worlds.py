@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from processors.common.hashing import FINGERPRINT_BYTES, fingerprint
 from processors.contexts import ContextView
 from processors.groups import DIMENSIONS, GroupView
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
-from processors.keys import FINGERPRINT_BYTES, fingerprint
 from processors.model_book import ModelBook
 from processors.profile import Profile
 from processors.ranking import Ranker

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from processors.errors import CorruptStoreError, StateError
+from processors.common.errors import CorruptStoreError, StateError
 from state.position import Position
 from state.rocks import RocksStore, destroy, peek_changelog_offset
 from tests.support import flip_a_bit
@@ -120,7 +120,7 @@ def test_a_damaged_store_that_cannot_be_flushed_either_is_damaged_first(
 def test_a_disk_that_takes_no_more_is_told_by_closing_and_the_lock_is_free(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from processors.errors import CorruptStoreError, StateError\n"
+        "from processors.common.errors import CorruptStoreError, StateError\n"
         "from state.rocks import RocksStore; from state.position import Position\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "store = RocksStore(Path(sys.argv[1]), Position)\n"

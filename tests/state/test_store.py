@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from processors.errors import StateError, StateFormatError
+from processors.common.errors import StateError, StateFormatError
 from state.codec import FORMAT_VERSION
 from state.position import Position
 from state.rocks import RocksStore, peek_changelog_offset

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from processors.errors import ConfigurationError, StateError
-from processors.keys import partition_of
+from processors.common.errors import ConfigurationError, StateError
+from processors.common.hashing import partition_of
 from streams.broker import ApacheKafka
 from streams.clients import stop_client
 from streams.contact import BrokerContact

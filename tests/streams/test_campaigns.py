@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from processors.errors import NearstreamError
-from processors.keys import partition_of
+from processors.common.errors import NearstreamError
+from processors.common.hashing import partition_of
 from streams.campaigns import read_file
 from streams.cli import app
 from tests.processors.ads.shop import campaign

@@ -13,8 +13,8 @@ import pytest
 from kafka import KafkaProducer
 from typer.testing import CliRunner, Result
 
+from processors.common.hashing import partition_of
 from processors.events import EVENT_TOPICS
-from processors.keys import partition_of
 from state.position import Position
 from state.rocks import RocksStore
 from streams.cli import app

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from processors.catalog import CATALOG_TOPIC
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
+from processors.common.hashing import partition_of
 from processors.item_state import ItemSettings
-from processors.keys import partition_of
 from processors.lenient import IntakeSettings
 from processors.simulator import EMBEDDING_SIZE, build_catalogue, catalogue_rows
 from processors.users_plane import UsersSettings

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from processors.errors import ConfigurationError, NearstreamError
+from processors.common.errors import ConfigurationError, NearstreamError
 from processors.slate import Placement, RankingSettings
 from processors.users_plane import UsersSettings
 from streams.cli import app

@@ -5,7 +5,7 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.errors import DeliveryGap
+from processors.common.errors import DeliveryGap
 from streams.inbox import Inbox
 from tests.streams.test_partition import apply, batch, processor, seen
 

@@ -16,9 +16,9 @@ from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
 from processors.catalog import CATALOG_TOPIC
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
+from processors.common.hashing import partition_of
 from processors.events import IMPRESSIONS_TOPIC, ITEM_TOPICS, REQUESTS_TOPIC
-from processors.keys import partition_of
 from processors.signals import SIGNALS_TOPIC
 from processors.training import TRAINING_TOPIC
 from streams.cli.connections import consuming

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from processors.errors import FeedbackError, NearstreamError
+from processors.common.errors import FeedbackError, NearstreamError
 from streams.cli import app
 from streams.ope import evaluate_policies
 from streams.ope_logs import Log, read_open_bandit

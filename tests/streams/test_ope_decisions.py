@@ -20,7 +20,7 @@ from processors.ads.decide import Decider
 from processors.ads.messages import LoggedDecision, message_of
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
-from processors.errors import FeedbackError
+from processors.common.errors import FeedbackError
 from processors.ope import evaluate
 from processors.ope_policies import fixed, uniform
 from processors.profile import Profile

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from processors.errors import DeliveryGap
+from processors.common.errors import DeliveryGap
 from processors.events import Record, SourceRecord
 from processors.plane import Output, ReadStates, Step
 from processors.signals import Link

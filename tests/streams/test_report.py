@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from processors.errors import NearstreamError
+from processors.common.errors import NearstreamError
 from streams.charts import Line, line_chart
 from streams.cli import app
 from streams.evaluate import evaluate_events

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from processors.errors import CorruptStoreError, FencedError, StateError
+from processors.common.errors import CorruptStoreError, FencedError, StateError
 from processors.plane import Output
 from state.codec import StateCodec
 from state.position import Position

@@ -2,7 +2,7 @@
 
 import pytest
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 from streams import service
 from streams.settings import Settings
 from streams.topics import Difference, TopicReport

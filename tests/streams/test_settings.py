@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 from processors.slate import Placement
 from streams.driver import TopologyDriver
 from streams.settings import KafkaSettings, Settings, load_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.errors import CorruptStoreError, StateError
+from processors.common.errors import CorruptStoreError, StateError
 from processors.profile import Profile
 from state.position import Position
 from state.rocks import RocksStore, destroy

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import ConfigResource, KafkaAdminClient
 
-from processors.errors import ConfigurationError
+from processors.common.errors import ConfigurationError
 from streams import administration
 from streams.administration import TopicMissing, partition_counts
 from streams.broker import BrokerUnavailable, Tansu

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.keys import FINGERPRINT_BYTES, FingerprintRing, fingerprint, murmur2, partition_of
+from processors.common.hashing import FINGERPRINT_BYTES, FingerprintRing, fingerprint, murmur2, partition_of
 
 # Few different bytes, so that a mark is often found across two of its neighbours.
 marks = st.lists(st.sampled_from([0, 1]), min_size=FINGERPRINT_BYTES, max_size=FINGERPRINT_BYTES).map(bytes)

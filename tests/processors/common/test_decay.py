@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.decay import GRID_HALF_LIVES, growth, landmark_at, rebase
+from processors.common.decay import GRID_HALF_LIVES, growth, landmark_at, rebase
 
 HALF_LIFE = 1000
 START = 1_700_000_000_000
