@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates, Gatherer
+from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.events import ITEM_TOPICS
 from processors.features import features_of
 from processors.item_index import ItemIndex
@@ -36,7 +37,6 @@ from processors.ranker import (
 from processors.ranking import Ranker
 from processors.reasons import holds
 from processors.sources import ALL
-from processors.sources.base import Features, Flags, Floats, Ints
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent, read_events
 from streams.settings import Settings

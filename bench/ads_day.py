@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from bench.ads_visitors import DAY_MS, Account, Visitors, planned
+from bench.ads_visitors import Account, Visitors, planned
 from bench.campaigns import campaigns_of, records_of
 from bench.cluster import Cluster, cluster, create_topics, settings_from
 from bench.load import append
@@ -30,11 +30,11 @@ from bench.machine import describe
 from bench.recommendations import committed_consumer, read_all
 from bench.worker_process import WorkerProcess
 from processors.ads.campaign_state import CampaignState
-from processors.ads.messages import AD_DECISIONS_TOPIC
+from processors.common.time import DAY_MS
+from processors.common.topics import AD_DECISIONS_TOPIC, changelog_topic
 from streams.broker.process import free_port
 from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
-from streams.topology import changelog_topic
 
 _BEGINS_MS = 1_700_006_400_000
 """A midnight, UTC."""

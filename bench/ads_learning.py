@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 import orjson
 
-from bench.ads_visitors import DAY_MS
-from processors.ads.campaign import CAMPAIGNS_TOPIC
-from processors.ads.messages import AD_DECISIONS_TOPIC
 from processors.ads.settings import AdSettings
+from processors.common.time import DAY_MS
+from processors.common.topics import AD_DECISIONS_TOPIC, CAMPAIGNS_TOPIC
 from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver
 from streams.settings import Settings, TopicSettings

@@ -14,10 +14,9 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from processors.events import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
+from processors.common.time import DAY_MS, HOUR_MS
+from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
 _CLICKS, _BUYS = 0.08, 0.25
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from bench.load import SEED, LoadEvent
-from processors.ads.campaign import CAMPAIGNS_TOPIC
+from processors.common.topics import CAMPAIGNS_TOPIC
 from processors.simulator import build_catalogue
 
 _CREATIVES = 3

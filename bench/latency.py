@@ -26,9 +26,8 @@ from bench.load import append, simulated
 from bench.machine import Busy, Sampler, describe
 from bench.recommendations import Answer, committed_consumer, read_all
 from bench.worker_process import Figures, WorkerProcess
-from processors.ads.messages import AD_DECISIONS_TOPIC
+from processors.common.topics import AD_DECISIONS_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.events import EVENT_TOPICS
-from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.broker.process import ChildProcess
 from streams.clients import stop_client
 from streams.metrics import STEPS

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.common.hashing import partition_of
+from processors.common.topics import CAMPAIGNS_TOPIC
 from processors.events import EVENT_TOPICS, ITEM_TOPICS
 from processors.simulator import SimulatedEvent, Simulator, build_catalogue
 from streams.clients import client_arguments

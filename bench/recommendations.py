@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.cluster import log_ends
 from bench.worker_process import BenchmarkFailed
-from processors.users_plane import RECOMMENDATIONS_TOPIC, CausedBy
+from processors.common.topics import RECOMMENDATIONS_TOPIC
+from processors.users_plane import CausedBy
 from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 

@@ -21,6 +21,7 @@ from bench.cluster import Cluster, cluster, create_topics, settings_from
 from bench.load import simulate
 from bench.machine import describe, directory_mb
 from bench.worker_process import BenchmarkFailed
+from processors.common.topics import changelog_topic
 from processors.intake import Intake, Refusal
 from processors.plane import Output
 from processors.profile import Profile, ProfileKeeper, ProfileSettings
@@ -31,7 +32,7 @@ from streams.publisher import Publisher
 from streams.restore import restore
 from streams.settings import Settings
 from streams.stores import Stores
-from streams.topology import build_topology, changelog_topic
+from streams.topology import build_topology
 
 CHUNK_RECORDS = 10_000
 """As many as :mod:`streams.restore` hands to the store at once, at most."""

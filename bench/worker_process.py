@@ -14,8 +14,8 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from processors.common.errors import NearstreamError
+from processors.common.topics import SIGNALS_TOPIC
 from processors.events import EVENT_TOPICS
-from processors.signals import SIGNALS_TOPIC
 from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess, is_listening
 

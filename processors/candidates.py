@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from processors.common.arrays import run_begins, run_lengths
+from processors.common.arrays import Floats, Ints, run_begins, run_lengths
 from processors.common.errors import ConfigurationError
 from processors.common.hashing import FINGERPRINT_BYTES
 from processors.item_index import ItemIndex
 from processors.profile import Profile
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
-from processors.sources.base import Floats, Ints, for_everybody
+from processors.sources.base import for_everybody
 
 MAX_ROWS = 256
 """Users per pass: keeps the columns of a pass inside the cache."""

@@ -10,13 +10,11 @@ from typing import Any
 import msgspec
 
 from processors.catalog_fields import READERS, direction, text_of
-from processors.common.bounds import MAX_MS
+from processors.common.bounds import MAX_ID_CHARACTERS, MAX_MS
 from processors.common.hashing import partition_of
 from processors.events import SourceRecord
 from processors.intake import Refusal
-from processors.json_objects import MAX_ID_CHARACTERS, Refused, as_time, decode_object, shown
-
-CATALOG_TOPIC = "catalog.items.v1"
+from processors.json_objects import Refused, as_time, decode_object, shown
 
 CATALOG_REASONS = {
     "missing_key": "the record has no key, so nobody can tell which item it is about",
@@ -115,6 +113,7 @@ class CatalogReader:
     >>> import numpy as np
     >>> from processors.events import Record
     >>> reader = CatalogReader(embedding_size=2)
+    >>> from processors.common.topics import CATALOG_TOPIC
     >>> record = Record(CATALOG_TOPIC, 0, 7, 0, b"tent", b'{"price": "89", "embedding": [3, 4]}')
     >>> row = reader.read(record, partition=0)
     >>> row.facts.price, row.repairs, np.frombuffer(row.facts.embedding, "<f2").tolist()

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from processors.common.arrays import Floats, Ints
 from processors.item_index import ItemIndex
-from processors.likeness import Floats, Ints, cosine_with_all, kinship, price_nearness, shared_with_all
+from processors.likeness import cosine_with_all, kinship, price_nearness, shared_with_all
 from processors.shelves import COMPARED, Shelf
 
 REMEMBERED = 16_384

@@ -10,9 +10,8 @@ from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
-from processors.common.bounds import Listed, Positive
+from processors.common.bounds import MAX_ID_CHARACTERS, Listed, Positive
 from processors.events import Context, Event
-from processors.json_objects import MAX_ID_CHARACTERS
 from processors.place_sets import PLACE_FIELDS
 
 CONTEXTS = "contexts"

@@ -6,10 +6,10 @@ from typing import Annotated
 import msgspec
 
 from processors.common.bounds import EpochMs
+from processors.common.topics import DEAD_LETTERS_TOPIC
 from processors.events import SourceRecord
 from processors.plane import Output
 
-DEAD_LETTERS_TOPIC = "dead-letters.v1"
 Headers = tuple[tuple[str, bytes], ...]
 
 

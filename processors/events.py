@@ -4,19 +4,19 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from processors.common.topics import BROWSES_TOPIC, CLICKS_TOPIC, IMPRESSIONS_TOPIC, PURCHASES_TOPIC, REQUESTS_TOPIC
+
 EventKind = Literal["browse", "click", "purchase"]
 """Kinds of events that touch an item."""
 
 RecordKind = EventKind | Literal["impression", "request"]
 """Kinds of what apps send."""
 
-IMPRESSIONS_TOPIC = "events.impression.v1"
-REQUESTS_TOPIC = "ads.requests.v1"
 
 ITEM_TOPICS: dict[str, EventKind] = {
-    "events.browse.v1": "browse",
-    "events.click.v1": "click",
-    "events.purchase.v1": "purchase",
+    BROWSES_TOPIC: "browse",
+    CLICKS_TOPIC: "click",
+    PURCHASES_TOPIC: "purchase",
 }
 """Topics of the events that touch an item. The topic says the kind of an event; its JSON does not."""
 
@@ -24,7 +24,6 @@ EVENT_TOPICS: dict[str, RecordKind] = {**ITEM_TOPICS, IMPRESSIONS_TOPIC: "impres
 """All that apps send of users, by topic. Impressions (:mod:`processors.impressions`) and requests
 (:mod:`processors.ads.request`) are of other shapes than the rest."""
 
-FORWARDED_TOPIC = "internal.events"
 
 ACTION_WEIGHTS = {"view": 1.0, "click": 2.0, "fav": 3.0, "cart": 4.0, "purchase": 6.0}
 """How strongly an action speaks for an interest, relative to a look."""

@@ -8,7 +8,6 @@ it.
 References
 ----------
 S. Gumbel's trick of drawing from a softmax by adding noise: C. Maddison, D. Tarlow, T. Minka, "A* sampling", NIPS 2014.
-S. Vigna's SplitMix64 mixes the bits.
 """
 
 from __future__ import annotations
@@ -17,16 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from processors.common.arrays import run_begins, run_lengths
+from processors.common.arrays import Flags, Floats, Hashes, Ints, run_begins, run_lengths
 from processors.common.hashing import FINGERPRINT_BYTES
+from processors.common.random import STEP, uniform
 from processors.profile import Profile
-from processors.sources.base import Flags, Floats, Ints
-
-Seeds = npt.NDArray[np.uint64]
-
-_STEP, _FIRST, _SECOND = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @dataclass(frozen=True)
@@ -51,7 +45,7 @@ class Draw:
     """
 
     share: float
-    seeds: Seeds
+    seeds: Hashes
 
 
 def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags, ties: Floats, draw: Draw) -> Explored:
@@ -92,7 +86,7 @@ def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags
     able = able[lengths[able] > 0]
     propensities[able] = 1.0 - share / lengths[able, None]
     coins = uniform(seeds)
-    places = (uniform(seeds + _STEP) * lengths).astype(np.int64)
+    places = (uniform(seeds + STEP) * lengths).astype(np.int64)
     drawn, chances = _draw(at, scores, rows, ties, seeds)
     numbers = numbers.copy()
     for user, number, chance in zip(rows[drawn].tolist(), drawn.tolist(), chances.tolist(), strict=True):
@@ -102,7 +96,7 @@ def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags
     return Explored(numbers, filled, propensities)
 
 
-def seeds_of(profiles: Sequence[Profile]) -> Seeds:
+def seeds_of(profiles: Sequence[Profile]) -> Hashes:
     r"""A seed per user, from the user's latest event.
 
     Examples
@@ -114,7 +108,7 @@ def seeds_of(profiles: Sequence[Profile]) -> Seeds:
     return np.array([int.from_bytes(mark, "little") for mark in marks], np.uint64)
 
 
-def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Seeds) -> tuple[Ints, Floats]:
+def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Hashes) -> tuple[Ints, Floats]:
     """For each user with candidates ``at``, one of them by the softmax of the scores, and how likely it was."""
     of_user = rows[at]
     begins = run_begins(of_user)
@@ -127,20 +121,3 @@ def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Seeds) -> t
     winners = winners[run_begins(of_user[winners])]
     total = np.add.reduceat(odds, begins)
     return at[winners], odds[winners] / total
-
-
-def uniform(seeds: Seeds) -> Floats:
-    """Numbers in (0, 1), one per seed, each as good as random.
-
-    Examples
-    --------
-    >>> uniform(np.array([1, 2], np.uint64)).round(3).tolist()
-    [0.567, 0.591]
-    """
-    with np.errstate(over="ignore"):
-        mixed = seeds + _STEP
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
-        mixed ^= mixed >> np.uint64(31)
-    found: Floats = ((mixed >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
-    return found

@@ -19,8 +19,9 @@ import math
 import msgspec
 import numpy as np
 
-from processors.rules import MAX_EXPOSURES, Name
-from processors.sources.base import Flags, Floats
+from processors.common.arrays import Flags, Floats
+from processors.common.bounds import Id
+from processors.rules import MAX_EXPOSURES
 
 STRONGEST = 6.0
 """Offset at the most, either way: four hundred times the odds."""
@@ -38,7 +39,7 @@ _ROUNDING = 6
 class Measured(msgspec.Struct, array_like=True, frozen=True):
     """Exposure of a rule's items in some slates, that of all items, the bounds, and the offset in force."""
 
-    rule: Name
+    rule: Id
     got: float
     total: float
     share_min: float = 0.0

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.common.arrays import Floats, Ints
 from processors.item_index import ItemIndex
-from processors.sources.base import Floats, Ints
 
 LEVEL = 10.0
 """Showings after which the loss levels off: it is never more than so many times the strength."""

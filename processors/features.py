@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.candidates import Candidates
+from processors.common.arrays import Features, Floats, Ints
+from processors.common.time import DAY_MS, HOUR_MS
 from processors.item_index import ItemIndex
-from processors.sources.base import Features, Floats, Ints, Visitors
+from processors.sources.base import Visitors
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 _PAUSE_MS = HOUR_MS // 2
 _AGES_MS = (HOUR_MS // 12, HOUR_MS, DAY_MS, 4 * DAY_MS)
 _RECENT_DECAY = 0.7

@@ -22,10 +22,9 @@ import msgspec
 import numpy as np
 from river.cluster import KMeans
 
-from processors.common.bounds import Groups, Listed, Positive, Share
+from processors.common.bounds import MAX_ID_CHARACTERS, Groups, Listed, Positive, Share
 from processors.common.hashing import murmur2
 from processors.events import Event
-from processors.json_objects import MAX_ID_CHARACTERS
 from processors.profile import Profile
 
 GROUPS = "groups"

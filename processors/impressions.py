@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import msgspec
 
-from processors.common.bounds import EpochMs
+from processors.common.bounds import EpochMs, Id
 from processors.events import Context
-from processors.json_objects import Id, Moment, Refused, decode_object, shown
+from processors.json_objects import Moment, Refused, decode_object, shown
 from processors.lenient import (
     OPTIONAL,
     IntakeSettings,

@@ -10,10 +10,10 @@ from typing import Annotated, overload
 import msgspec
 
 from processors.ads.request import AdRequest, read_request
-from processors.common.bounds import EpochMs
+from processors.common.bounds import EpochMs, Id
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
 from processors.impressions import Impression, ImpressionReader
-from processors.json_objects import Id, Moment, Purposes, Refused
+from processors.json_objects import Moment, Purposes, Refused
 from processors.lenient import MAX_AGE, IntakeSettings, check_time, is_tidy, read_leniently
 
 _Age = Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE)]

@@ -9,7 +9,7 @@ import numpy as np
 from processors.catalog import Facts
 from processors.common.bounds import MAX_STEPS, EmbeddingSize, HalfLife, Neighbours, Power, RowBytes, Steps
 from processors.common.decay import growth, landmark_at, rebase
-from processors.profile import DAY_MS
+from processors.common.time import DAY_MS
 from processors.signals import Touch
 
 

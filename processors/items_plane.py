@@ -4,15 +4,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from processors.catalog import CATALOG_TOPIC, CatalogReader, Row
+from processors.catalog import CatalogReader, Row
+from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
 from processors.intake import Refusal
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
-from processors.signals import SIGNALS_TOPIC, ItemSignals
-
-BROADCAST_TOPIC = "broadcast.items"
+from processors.signals import ItemSignals
 
 
 class ItemsPlane:
@@ -59,7 +58,7 @@ class ItemsPlane:
         step.states = {**states}
         for key, state in states.items():
             view = self._encode(self._keeper.view(state))
-            step.outputs.append(Output(BROADCAST_TOPIC, partition, key.encode(), view))
+            step.outputs.append(Output(BROADCAST_ITEMS_TOPIC, partition, key.encode(), view))
         return step
 
     def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | Row | None:

@@ -2,20 +2,14 @@
 
 import math
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
 
-from processors.common.bounds import MAX_MS
+from processors.common.bounds import MAX_MS, Id
 from processors.common.errors import NearstreamError
 
-MAX_ID_CHARACTERS = 256
 MAX_DEPTH = 32
-_SECONDS = 4096
-
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
-"""An id or other short text that needs no repair."""
 
 MAX_PURPOSES = 32
 Purposes = Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_PURPOSES)]
@@ -152,21 +146,3 @@ def _moment(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
-
-
-def stamp(at_ms: int) -> str:
-    """ISO-8601 in UTC with milliseconds.
-
-    Examples
-    --------
-    >>> stamp(1_700_000_000_123)
-    '2023-11-14T22:13:20.123Z'
-    """
-    second, millisecond = divmod(at_ms, 1000)
-    return f"{_second(second)}.{millisecond:03}Z"
-
-
-@lru_cache(_SECONDS)
-def _second(second: int) -> str:
-    """The stamp's part up to the second: events of one moment share it."""
-    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

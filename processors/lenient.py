@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from processors.common.bounds import EpochMs, Milliseconds, Positive
+from processors.common.bounds import MAX_ID_CHARACTERS, EpochMs, Milliseconds, Positive
 from processors.common.time import zone_of
 from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind
-from processors.json_objects import MAX_ID_CHARACTERS, MAX_PURPOSES, Refused, as_number, as_time, decode_object, shown
+from processors.json_objects import MAX_PURPOSES, Refused, as_number, as_time, decode_object, shown
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",

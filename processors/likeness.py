@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from processors.common.arrays import Floats, Ints
 from processors.item_index import ItemIndex
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
 
 CATEGORY, BRAND, PRICE, TAGS = 0.2, 0.2, 0.2, 0.4

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.common.arrays import Flags
 from processors.item_index import ItemIndex
-from processors.sources.base import Flags
 
 Unknown = Literal["hide", "show"]
 """What becomes of limited items for users whose age or place is not known."""

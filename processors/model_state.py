@@ -22,13 +22,13 @@ import numpy as np
 from river.drift import ADWIN
 
 from processors.ads.click_model import ClickModelSettings, ClickState
+from processors.common.arrays import Flags, Floats, Ints
 from processors.common.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
 from processors.contexts import ContextsSettings, ContextsState
 from processors.exploration_share import BOLDEST, ShareState
 from processors.exposure import Exposure
 from processors.groups import GroupsSettings, GroupsState
 from processors.ranker import BUCKETS, HEADS, WEIGHT_ROWS, carried_over, fallback_weights, rows_of_bucket
-from processors.sources.base import Flags, Floats, Ints
 from processors.training import Examples
 
 _SHAPE = (len(HEADS), WEIGHT_ROWS)

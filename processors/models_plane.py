@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from processors.ads.click_model import PURCHASE_LOGIT, ClickKeeper
+from processors.common.topics import BROADCAST_MODELS_TOPIC, BROADCAST_RULES_TOPIC, RULES_TOPIC, TRAINING_TOPIC
 from processors.contexts import CONTEXTS, ContextKeeper
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
@@ -20,17 +21,15 @@ from processors.exposure import learn_exposure
 from processors.groups import GROUPS, GroupKeeper
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
-from processors.rules import RULES_TOPIC, read_rule
-from processors.training import RANKER, TRAINING_TOPIC, Examples
+from processors.rules import read_rule
+from processors.training import RANKER, Examples
 
-MODELS_TOPIC = "broadcast.models"
 EXPOSURE = "exposure"
 """Key of what exposure items got and what pushes them, on the topic of models."""
 CLICKS = "clicks"
 PURCHASES = "purchases"
 """Keys of the models of clicks and of purchases after them, on the same topic."""
 
-BROADCAST_RULES_TOPIC = "broadcast.rules"
 
 _MAX_RULE_BYTES = 2**18
 _MAX_ID_CHARACTERS = 256
@@ -94,10 +93,10 @@ class ModelsPlane:
             }
             step.states[RANKER] = state
             view = self._encode(self._keeper.view(state))
-            step.outputs.append(Output(MODELS_TOPIC, partition, RANKER.encode(), view))
+            step.outputs.append(Output(BROADCAST_MODELS_TOPIC, partition, RANKER.encode(), view))
             for key, found in views.items():
                 if found is not None:
-                    step.outputs.append(Output(MODELS_TOPIC, partition, key.encode(), self._encode(found)))
+                    step.outputs.append(Output(BROADCAST_MODELS_TOPIC, partition, key.encode(), self._encode(found)))
         return step
 
     def _learn(self, record: SourceRecord, state: ModelState) -> None:

@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Importance
-from processors.features import DAY_MS, nearness
+from processors.common.time import DAY_MS
+from processors.features import nearness
 from processors.item_index import ItemIndex
-from processors.sources.base import Floats, Ints
 
 _PRIOR_VISITS = 20.0
 """Visits at the mean rate that an item's own are added to: an item with two visits has no rate to speak of."""

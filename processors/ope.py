@@ -23,11 +23,11 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from processors.common.arrays import Floats
 from processors.common.bounds import Rate
 from processors.common.errors import FeedbackError, SupportError
 from processors.ope_estimators import Estimate, Logged, doubly_robust, interval, ips, replayed, snips
 from processors.ope_feedback import Feedback, require
-from processors.sources.base import Floats
 
 Bound = Annotated[float, msgspec.Meta(ge=1.0, le=1e9)]
 Confidence = Annotated[float, msgspec.Meta(ge=0.5, le=0.9999)]

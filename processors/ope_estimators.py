@@ -29,8 +29,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from processors.exploration import uniform
-from processors.sources.base import Floats, Ints
+from processors.common.arrays import Floats, Ints
+from processors.common.random import uniform
 
 
 @dataclass(frozen=True)

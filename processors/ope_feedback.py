@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from processors.common.arrays import Flags, Floats, Ints
 from processors.common.errors import FeedbackError
-from processors.sources.base import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from processors.common.arrays import Floats
 from processors.ope_feedback import Feedback
-from processors.sources.base import Floats
 
 
 def uniform(feedback: Feedback) -> Floats:

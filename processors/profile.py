@@ -13,13 +13,13 @@ from processors.ads.history import AdHistory
 from processors.common.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.hashing import FingerprintRing, fingerprint
+from processors.common.time import DAY_MS
 from processors.contexts import remember
 from processors.events import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
 from processors.habits import Habit, note_visit
 from processors.impressions import Impression
 from processors.showings import Showings
 
-DAY_MS = 86_400_000
 _BOUGHT = 64
 """Items bought that are remembered."""
 

@@ -20,7 +20,7 @@ import numpy as np
 from river.stats import Mean
 from river.utils import Rolling
 
-from processors.sources.base import Flags, Floats, Ints
+from processors.common.arrays import Flags, Floats, Ints
 
 DEPTHS = (10, 20)
 

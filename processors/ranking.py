@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.candidates import MAX_ROWS, Candidates, Gatherer
+from processors.common.arrays import Features, Flags, Floats, Ints
+from processors.common.time import DAY_MS
 from processors.exploration import Draw, Explored, explore, seeds_of
 from processors.exploration_share import PARTS, Trials
 from processors.exposure import Measured, measure
 from processors.fatigue import Fatigue, Tired
-from processors.features import DAY_MS, feature_names, features_of
+from processors.features import feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.limits import within_limits
 from processors.model_book import ModelBook
@@ -40,7 +42,6 @@ from processors.rerank import DEPTH, pinned, spread, top
 from processors.rule_book import RuleBook, Verdict, matches
 from processors.rules import Rule
 from processors.slate import RankingSettings, Slates, joined
-from processors.sources.base import Features, Flags, Floats, Ints
 from processors.training import Examples, examples_of
 from processors.why_not import Way, WhyNot, what_became
 

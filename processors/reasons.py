@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 
 from processors.candidates import RULES, Candidates
+from processors.common.arrays import Flags, Floats, Ints
 from processors.item_index import ItemIndex
-from processors.sources.base import Flags, Floats, Ints
 
 Locale = Literal["en", "zh"]
 

@@ -13,12 +13,13 @@ import msgspec
 
 from processors.ads.codes import NoBid
 from processors.ads.desk import decision_id_of
-from processors.ads.messages import AD_DECISIONS_TOPIC, refusal_of
+from processors.ads.messages import refusal_of
 from processors.ads.request import AdRequest, ids_of
 from processors.common.bounds import MAX_MS
 from processors.common.hashing import partition_of
+from processors.common.topics import AD_DECISIONS_TOPIC, FORWARDED_TOPIC
 from processors.dead_letters import Origin, dead_letter
-from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Event, SourceRecord
+from processors.events import EVENT_TOPICS, Event, SourceRecord
 from processors.impressions import Impression
 from processors.intake import Intake, Refusal
 from processors.lenient import IntakeSettings

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from processors.common.arrays import Flags, Floats, Ints
 from processors.rule_book import Cap, Pin
-from processors.sources.base import Flags, Floats, Ints
 
 NEVER = -np.inf
 DEPTH = 3

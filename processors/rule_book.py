@@ -14,12 +14,13 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.common.arrays import Flags, Floats, Ints
+from processors.common.time import DAY_MS
 from processors.exposure import Exposure
 from processors.item_index import ItemIndex
 from processors.rules import MAX_EXPOSURES, MAX_RULES, Items, Rule, conflicts, in_precedence
-from processors.sources.base import ACTION_NUMBERS, Flags, Floats, Ints
+from processors.sources.base import ACTION_NUMBERS
 
-_DAY_MS = 86_400_000
 _BOUGHT = ACTION_NUMBERS["purchase"]
 
 
@@ -250,7 +251,7 @@ def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemI
             found &= index.price[slots] >= items.price_min
         if items.price_max is not None:
             found &= index.price[slots] <= items.price_max
-    age_days = (now_ms - index.facts.since[slots]) / _DAY_MS
+    age_days = (now_ms - index.facts.since[slots]) / DAY_MS
     seen = index.facts.since[slots] > 0
     if items.newer_than_days is not None:
         found &= seen & (age_days < items.newer_than_days)

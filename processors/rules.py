@@ -14,9 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.common.bounds import Places, PositiveRate, Share
-
-RULES_TOPIC = "catalog.rules.v1"
+from processors.common.bounds import Ids, Places, PositiveRate, Share
 
 Kind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure"]
 
@@ -30,10 +28,7 @@ MAX_RULES = 256
 MAX_EXPOSURES = 32
 """Rules for exposure that are held at a time, the first by id; others are known, and do nothing."""
 
-_MAX_NAMES = 1000
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-Names = Annotated[tuple[Name, ...], msgspec.Meta(max_length=_MAX_NAMES)]
 Price = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 Days = Annotated[float, msgspec.Meta(ge=0.0, le=36_500.0)]
 
@@ -53,10 +48,10 @@ class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         Whether the last thing the user did with the item was to buy it.
     """
 
-    ids: Names = ()
-    categories: Names = ()
-    brands: Names = ()
-    suppliers: Names = ()
+    ids: Ids = ()
+    categories: Ids = ()
+    brands: Ids = ()
+    suppliers: Ids = ()
     price_min: Price | None = None
     price_max: Price | None = None
     newer_than_days: Days | None = None
@@ -95,7 +90,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     kind: Kind
     items: Items = Items()
-    placements: Names = ()
+    placements: Ids = ()
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     position: Places | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from processors.common.arrays import Ints
 from processors.item_index import ItemIndex
-from processors.likeness import Ints, Vectors
+from processors.likeness import Vectors
 
 COMPARED = 1024
 """Items that an item is compared with: all there are in its category, or so many by price and as many by embedding."""

@@ -12,7 +12,6 @@ import numpy as np
 from processors.common.hashing import partition_of
 from processors.events import ACTION_WEIGHTS, Event
 
-SIGNALS_TOPIC = "internal.item-signals"
 LINK_BYTES = 512
 """What a message has beside its signals, at most: the link and Kafka's own."""
 

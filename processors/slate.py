@@ -14,16 +14,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Examples as ExampleCount
 from processors.common.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
-from processors.features import DAY_MS
+from processors.common.time import DAY_MS
 from processors.item_index import ItemIndex
 from processors.limits import Unknown
 from processors.objectives import Objectives
 from processors.quality import Shown
 from processors.reasons import CATEGORY, KINDS, Locale, Reason, reason_of
 from processors.sources import SourceSettings
-from processors.sources.base import Floats, Ints
 
 
 class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,14 +13,13 @@ import msgspec
 import numpy as np
 
 from processors.ads.click_model import ClickExample
+from processors.common.arrays import Floats, Ints
 from processors.contexts import ChosenIn
 from processors.exploration_share import Trials
 from processors.exposure import Measured
 from processors.groups import Interests
 from processors.ranker import BUCKETS, HEADS, Answers
-from processors.sources.base import Floats, Ints
 
-TRAINING_TOPIC = "internal.training"
 RANKER = "ranker"
 """Name of the ranker's model: the key under which the models plane keeps it."""
 

@@ -14,23 +14,31 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.click_model import CLICK_BYTES, MAX_EXAMPLES
 from processors.ads.codes import NoBid
 from processors.ads.desk import AdDesk, AdStep
-from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
 from processors.ads.request import AdRequest
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.common.hashing import partition_of
+from processors.common.time import stamp
+from processors.common.topics import (
+    AD_DECISIONS_TOPIC,
+    CAMPAIGN_SIGNALS_TOPIC,
+    DECISION_LOG_TOPIC,
+    FORWARDED_TOPIC,
+    RECOMMENDATIONS_TOPIC,
+    RULES_TOPIC,
+    SIGNALS_TOPIC,
+    TRAINING_TOPIC,
+)
 from processors.contexts import TOLD_BYTES, chosen_in
 from processors.dead_letters import Origin
-from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, TAKES_BACK, Event, SourceRecord
+from processors.events import EVENT_TOPICS, TAKES_BACK, Event, SourceRecord
 from processors.exposure import EXPOSURE_BYTES
 from processors.groups import INTERESTS_BYTES, interests_of
 from processors.impressions import Impression
 from processors.item_index import ItemIndex
-from processors.json_objects import stamp
 from processors.lenient import IntakeSettings
 from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
@@ -38,13 +46,10 @@ from processors.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.ranking import Ranker, choices_of
 from processors.reception import Reception, Seen
 from processors.rule_book import RuleBook
-from processors.rules import RULES_TOPIC
-from processors.signals import LINK_BYTES, SIGNALS_TOPIC, SignalGatherer
+from processors.signals import LINK_BYTES, SignalGatherer
 from processors.slate import RankingSettings, SlateItem
-from processors.training import RANKER, TRAINING_TOPIC, Examples, example_bytes
+from processors.training import RANKER, Examples, example_bytes
 from processors.why_not import WhyNot
-
-RECOMMENDATIONS_TOPIC = "recommendations.v1"
 
 
 @dataclass

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 
 from processors.candidates import Candidates
+from processors.common.arrays import Flags, Floats, Ints
 from processors.fatigue import Tired
 from processors.item_index import ItemIndex
 from processors.rule_book import Verdict
-from processors.sources.base import Flags, Floats, Ints
 
 
 class WhyNot(msgspec.Struct, frozen=True):

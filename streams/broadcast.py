@@ -10,13 +10,14 @@ from time import time
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from processors.common.topics import BROADCAST_TOPICS
 from processors.plane import Output
 from streams.clients import stop_client
 from streams.compute import Compute
 from streams.publisher import Publisher
 from streams.restore import manual_consumer
 from streams.settings import Settings
-from streams.topology import BROADCAST_TOPICS, Topology
+from streams.topology import Topology
 
 logger = logging.getLogger(__name__)
 

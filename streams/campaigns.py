@@ -11,10 +11,11 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from processors.ads.book import CampaignView
-from processors.ads.campaign import CAMPAIGNS_TOPIC, read_campaign
-from processors.ads.campaigns_plane import BROADCAST_CAMPAIGNS_TOPIC, decode_campaign_view
+from processors.ads.campaign import read_campaign
+from processors.ads.campaigns_plane import decode_campaign_view
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
 from streams.settings import Settings
 from streams.why import everything
 

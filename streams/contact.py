@@ -10,7 +10,7 @@ from time import monotonic
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from processors.items_plane import BROADCAST_TOPIC
+from processors.common.topics import BROADCAST_ITEMS_TOPIC
 from streams.clients import stop_client
 from streams.restore import manual_consumer
 from streams.settings import Settings
@@ -72,7 +72,7 @@ class BrokerContact:
         await consumer.start()
         try:
             while True:
-                await self.ask(lambda: consumer.end_offsets([TopicPartition(BROADCAST_TOPIC, 0)]))
+                await self.ask(lambda: consumer.end_offsets([TopicPartition(BROADCAST_ITEMS_TOPIC, 0)]))
                 await asyncio.sleep(_EVERY_S)
         finally:
             await stop_client(consumer)

@@ -18,26 +18,31 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from processors.ads.campaign import CAMPAIGNS_TOPIC
-from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
-from processors.ads.messages import AD_DECISIONS_TOPIC
-from processors.catalog import CATALOG_TOPIC
 from processors.common.errors import NearstreamError
 from processors.common.hashing import murmur2
-from processors.dead_letters import DEAD_LETTERS_TOPIC
-from processors.events import EVENT_TOPICS, FORWARDED_TOPIC, Record
+from processors.common.topics import (
+    AD_DECISIONS_TOPIC,
+    BROADCAST_TOPICS,
+    CAMPAIGN_SIGNALS_TOPIC,
+    CAMPAIGNS_TOPIC,
+    CATALOG_TOPIC,
+    DEAD_LETTERS_TOPIC,
+    FORWARDED_TOPIC,
+    RECOMMENDATIONS_TOPIC,
+    RULES_TOPIC,
+    SIGNALS_TOPIC,
+    TRAINING_TOPIC,
+    changelog_topic,
+)
+from processors.events import EVENT_TOPICS, Record
 from processors.plane import Output, Plane
 from processors.profile import Profile
-from processors.rules import RULES_TOPIC
-from processors.signals import SIGNALS_TOPIC
 from processors.slate import SlateItem
-from processors.training import TRAINING_TOPIC
-from processors.users_plane import RECOMMENDATIONS_TOPIC
 from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
 from streams.partition import PartitionProcessor, SourceBatch
 from streams.settings import Settings
-from streams.topology import BROADCAST_TOPICS, build_topology, changelog_topic
+from streams.topology import build_topology
 
 State = TypeVar("State", bound=msgspec.Struct)
 

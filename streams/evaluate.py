@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from processors.common.errors import ConfigurationError, NearstreamError
-from processors.dead_letters import DEAD_LETTERS_TOPIC
+from processors.common.topics import DEAD_LETTERS_TOPIC
 from processors.evaluation import Prequential
 from processors.events import ITEM_TOPICS
 from processors.slate import Placement

@@ -21,7 +21,8 @@ from typing import IO, Any
 import msgspec
 
 from processors.common.errors import NearstreamError
-from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC, REQUESTS_TOPIC
+from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
+from processors.events import EVENT_TOPICS
 
 EVENT_TYPES = {
     "browse": "events.browse.v1",

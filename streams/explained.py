@@ -9,9 +9,8 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from processors.ads.codes import NoBid
-from processors.ads.messages import DECISION_LOG_TOPIC
 from processors.common.errors import NearstreamError
-from processors.users_plane import RECOMMENDATIONS_TOPIC
+from processors.common.topics import DECISION_LOG_TOPIC, RECOMMENDATIONS_TOPIC
 from streams.settings import Settings
 from streams.why import everything
 

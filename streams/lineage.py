@@ -15,10 +15,10 @@ from uuid import UUID
 import msgspec
 
 from processors.common.errors import ConfigurationError, StateError
-from processors.signals import SIGNALS_TOPIC
+from processors.common.topics import SIGNALS_TOPIC, changelog_topic
 from streams.administration import administration, existing_topics
 from streams.settings import Settings
-from streams.topology import build_topology, changelog_topic
+from streams.topology import build_topology
 
 _FILE = "changelogs.json"
 _NONE = UUID(int=0)

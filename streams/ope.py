@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from processors.common.arrays import Floats
 from processors.common.errors import FeedbackError
 from processors.ope import Evaluation, OpeSettings, as_logged, evaluate
 from processors.ope_feedback import Feedback
 from processors.ope_policies import best, everywhere, fixed, uniform
-from processors.sources.base import Floats
 from streams.eventfile import FORMATS, FieldError, count_events, opened
 from streams.ope_logs import Log, Watch, unwatched
 

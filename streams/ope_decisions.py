@@ -10,16 +10,15 @@ import msgspec
 import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
-from processors.ads.messages import DECISION_LOG_TOPIC, LoggedDecision
+from processors.ads.messages import LoggedDecision
 from processors.common.errors import FeedbackError
-from processors.events import DISMISSED, IMPRESSIONS_TOPIC
+from processors.common.topics import CLICKS_TOPIC, DECISION_LOG_TOPIC, IMPRESSIONS_TOPIC
+from processors.events import DISMISSED
 from processors.ope_feedback import Feedback
 from streams.eventfile import FieldError, count_events, opened, take_topic
 from streams.ope_logs import Log, Watch, unwatched
 from streams.settings import Settings
 from streams.why import everything
-
-CLICKS_TOPIC = "events.click.v1"
 
 
 class Outcomes:

@@ -12,12 +12,12 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processors.common.errors import StateError
+from processors.common.topics import changelog_topic
 from processors.plane import Output, Plane
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
 from streams.clients import client_arguments, stop_client
 from streams.publisher import Publisher
 from streams.settings import Settings
-from streams.topology import changelog_topic
 
 State = TypeVar("State", bound=msgspec.Struct)
 

@@ -8,10 +8,10 @@ from time import monotonic, time_ns
 from typing import Any
 
 from processors.common.errors import CorruptStoreError, DeliveryGap, FencedError, StateError, StuckTransactionError
+from processors.common.time import stamp
+from processors.common.topics import RECOMMENDATIONS_TOPIC, changelog_topic
 from processors.events import EVENT_TOPICS
-from processors.json_objects import stamp
 from processors.plane import Output, Plane
-from processors.users_plane import RECOMMENDATIONS_TOPIC
 from streams.compute import Compute
 from streams.inbox import Acknowledge, Inbox
 from streams.lineage import check_source_end
@@ -23,7 +23,6 @@ from streams.settings import Settings
 from streams.source import SourceControl
 from streams.step_counts import count_step
 from streams.stores import Stores
-from streams.topology import changelog_topic
 
 logger = logging.getLogger(__name__)
 

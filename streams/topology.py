@@ -3,29 +3,38 @@
 from dataclasses import dataclass
 from typing import Any
 
-from processors.ads.campaign import CAMPAIGNS_TOPIC
-from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
-from processors.ads.campaigns_plane import BROADCAST_CAMPAIGNS_TOPIC, CampaignsPlane, decode_campaign_view
+from processors.ads.campaigns_plane import CampaignsPlane, decode_campaign_view
 from processors.ads.click_model import decode_clicks
-from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
-from processors.catalog import CATALOG_TOPIC
+from processors.common.time import DAY_MS, HOUR_MS
+from processors.common.topics import (
+    AD_DECISIONS_TOPIC,
+    BROADCAST_CAMPAIGNS_TOPIC,
+    BROADCAST_MODELS_TOPIC,
+    BROADCAST_RULES_TOPIC,
+    BROADCAST_TOPICS,
+    CAMPAIGN_SIGNALS_TOPIC,
+    CAMPAIGNS_TOPIC,
+    CATALOG_TOPIC,
+    DEAD_LETTERS_TOPIC,
+    DECISION_LOG_TOPIC,
+    FORWARDED_TOPIC,
+    RECOMMENDATIONS_TOPIC,
+    RULES_TOPIC,
+    SIGNALS_TOPIC,
+    TRAINING_TOPIC,
+    changelog_topic,
+)
 from processors.contexts import CONTEXTS, decode_contexts
-from processors.dead_letters import DEAD_LETTERS_TOPIC
-from processors.events import EVENT_TOPICS, FORWARDED_TOPIC
+from processors.events import EVENT_TOPICS
 from processors.groups import GROUPS, decode_groups
 from processors.item_index import ItemIndex, decode_view
-from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
+from processors.items_plane import ItemsPlane
 from processors.model_book import ModelBook, decode_model
-from processors.models_plane import BROADCAST_RULES_TOPIC, CLICKS, EXPOSURE, MODELS_TOPIC, PURCHASES, ModelsPlane
+from processors.models_plane import CLICKS, EXPOSURE, PURCHASES, ModelsPlane
 from processors.plane import Plane
 from processors.rule_book import decode_exposure, decode_rule
-from processors.rules import RULES_TOPIC
-from processors.signals import SIGNALS_TOPIC
-from processors.training import TRAINING_TOPIC
-from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane
+from processors.users_plane import UsersPlane
 from streams.settings import Settings
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -60,18 +69,9 @@ class TopicSpec:
         return config
 
 
-BROADCAST_TOPICS = (BROADCAST_TOPIC, MODELS_TOPIC, BROADCAST_RULES_TOPIC, BROADCAST_CAMPAIGNS_TOPIC)
-"""What every worker reads in whole, for its read models."""
-
-
-def changelog_topic(plane: str) -> str:
-    """Changelog topic of a plane."""
-    return f"internal.changelog.{plane}"
-
-
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic Nearstream reads or writes."""
-    retention = settings.topics.retention_hours * 3_600_000
+    retention = settings.topics.retention_hours * HOUR_MS
     largest = settings.topics.max_message_bytes
     return [
         *(TopicSpec(name, retention_ms=retention) for name in EVENT_TOPICS),
@@ -127,17 +127,17 @@ class Topology:
 
         Whoever runs the topology does so between two steps of its planes.
         """
-        if topic == MODELS_TOPIC and key == GROUPS.encode():
+        if topic == BROADCAST_MODELS_TOPIC and key == GROUPS.encode():
             self.index.groups.apply(decode_groups(value))
-        elif topic == MODELS_TOPIC and key == CONTEXTS.encode():
+        elif topic == BROADCAST_MODELS_TOPIC and key == CONTEXTS.encode():
             self.index.contexts.apply(decode_contexts(value))
-        elif topic == MODELS_TOPIC and key == EXPOSURE.encode():
+        elif topic == BROADCAST_MODELS_TOPIC and key == EXPOSURE.encode():
             self.users.rules.exposure = decode_exposure(value)
-        elif topic == MODELS_TOPIC and key == CLICKS.encode():
+        elif topic == BROADCAST_MODELS_TOPIC and key == CLICKS.encode():
             self.users.desk.clicks.apply(decode_clicks(value))
-        elif topic == MODELS_TOPIC and key == PURCHASES.encode():
+        elif topic == BROADCAST_MODELS_TOPIC and key == PURCHASES.encode():
             self.users.desk.purchases.apply(decode_clicks(value))
-        elif topic == MODELS_TOPIC:
+        elif topic == BROADCAST_MODELS_TOPIC:
             self.book.apply(key.decode(), decode_model(value))
         elif topic == BROADCAST_CAMPAIGNS_TOPIC:
             self.users.desk.book.apply(key.decode(), decode_campaign_view(value))

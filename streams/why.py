@@ -9,11 +9,12 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_TOPICS, changelog_topic
 from processors.profile import Profile
 from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore
 from streams.settings import Settings
-from streams.topology import BROADCAST_TOPICS, build_topology, changelog_topic
+from streams.topology import build_topology
 
 _POLL_MS = 500
 _PATIENCE_S = 60.0

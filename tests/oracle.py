@@ -13,19 +13,23 @@ from typing import Any
 import msgspec
 
 from processors.ads.campaign import Campaign, Creative, Frequency, Model
-from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
 from processors.ads.codes import NoBid
-from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC, LoggedDecision
+from processors.ads.messages import LoggedDecision
 from processors.ads.outcome import Decided
 from processors.ads.targeting import Opportunity
-from processors.signals import SIGNALS_TOPIC
-from processors.users_plane import RECOMMENDATIONS_TOPIC
+from processors.common.topics import (
+    AD_DECISIONS_TOPIC,
+    CAMPAIGN_SIGNALS_TOPIC,
+    DECISION_LOG_TOPIC,
+    RECOMMENDATIONS_TOPIC,
+    SIGNALS_TOPIC,
+    changelog_topic,
+)
 from state.position import Position
 from state.store import MARKER_KEY, POSITION_KEY, ChangelogRecord, MemoryStore, PartitionStore
 from streams.driver import TopologyDriver
 from streams.partition import LINK_HEADER, SourceBatch
 from streams.settings import Settings
-from streams.topology import changelog_topic
 from tests.support import read_topic
 
 

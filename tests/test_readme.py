@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from processors.catalog import CATALOG_TOPIC, Facts
+from processors.catalog import Facts
+from processors.common.topics import CATALOG_TOPIC
 from processors.events import Record
 from processors.intake import Intake, Refusal
 from processors.item_state import ItemSettings, ItemState

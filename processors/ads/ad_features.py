@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.ads.book import Columns
-from processors.ads.click_model import Hashes, hashed, paired
+from processors.ads.click_model import paired
 from processors.ads.targeting import Opportunity
-from processors.sources.base import Floats, Ints
+from processors.common.arrays import Floats, Hashes, Ints
+from processors.common.hashing import hashed
+from processors.common.time import HOUR_MS
 
-_HOUR_MS = 3_600_000.0
 _TIRED = 8
 _CAMPAIGN, _CREATIVE, _SUITS = 0, 1, range(2, 6)
 _ANY, _PLACEMENT, _LIKES = 0, 1, 6
@@ -144,7 +145,7 @@ def _known_of(opportunities: Sequence[Opportunity], categories: Sequence[str]) -
         for name in places.keys() & profile.habits.keys():
             habit = profile.habits[name]
             visits[row, places[name]] = habit.visits / max(profile.sessions, habit.visits)
-            hours[row, places[name]] = max(0.0, (found.at_ms - habit.last_ms) / _HOUR_MS)
+            hours[row, places[name]] = max(0.0, (found.at_ms - habit.last_ms) / HOUR_MS)
     return shares, visits, hours
 
 

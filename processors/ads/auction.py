@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.ads.click_model import Hashes
-from processors.common.arrays import run_begins
-from processors.sources.base import Flags, Floats, Ints
+from processors.common.arrays import Flags, Floats, Hashes, Ints, run_begins
 
 
 def above_floor(values: Floats, floors: Floats) -> Flags:

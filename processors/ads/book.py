@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from processors.ads.campaign import Audience, Campaign, Creative, Frequency
-from processors.ads.click_model import Hashes, hashed
-from processors.sources.base import Flags, Floats, Ints
+from processors.common.arrays import Flags, Floats, Hashes, Ints
+from processors.common.hashing import hashed
 
 PLACES = ("country", "region", "city", "device", "channel", "language", "placement", "segment")
 """What of a moment is one of a list of names."""

@@ -12,11 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.common.bounds import Milliseconds, Share
+from processors.common.bounds import Id, Ids, Milliseconds, Share
 from processors.common.time import zone_of
-from processors.rules import Name, Names
-
-CAMPAIGNS_TOPIC = "catalog.campaigns.v1"
 
 Model = Literal["cpm", "cpc", "cpa"]
 """What is paid for: a thousand impressions, a click, a purchase."""
@@ -53,19 +50,19 @@ class Creative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         How often it is preferred before anything is known of it, relative to the others.
     """
 
-    crid: Name
+    crid: Id
     title: Text
     landing_url: Url
     image_url: Url | None = None
-    item_id: Name | None = None
-    category: Name | None = None
+    item_id: Id | None = None
+    category: Id | None = None
     weight: Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)] = 1.0
 
 
 class Interest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A category or brand that takes at least such a share of a user's interests."""
 
-    name: Name
+    name: Id
     at_least: Share = 0.1
 
 
@@ -88,21 +85,21 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         Among the recent items: retargeting.
     """
 
-    segments: Names = ()
+    segments: Ids = ()
     interests: Annotated[tuple[Interest, ...], msgspec.Meta(max_length=100)] = ()
-    countries: Names = ()
-    regions: Names = ()
-    cities: Names = ()
-    devices: Names = ()
-    channels: Names = ()
+    countries: Ids = ()
+    regions: Ids = ()
+    cities: Ids = ()
+    devices: Ids = ()
+    channels: Ids = ()
     languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=1000)] = ()
-    placements: Names = ()
+    placements: Ids = ()
     visitors: Literal["new", "returning"] | None = None
     seen_within_days: Annotated[float, msgspec.Meta(gt=0.0, le=3650.0)] | None = None
     events_at_least: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
     spent_at_least: Annotated[float, msgspec.Meta(gt=0.0, le=1e12)] | None = None
-    viewed_categories: Names = ()
-    viewed_items: Names = ()
+    viewed_categories: Ids = ()
+    viewed_items: Ids = ()
 
     @property
     def looks_at_people(self) -> bool:
@@ -142,7 +139,7 @@ class Dayparts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     hours: Hours = ()
     days: Weekdays = ()
-    timezone: Name = "UTC"
+    timezone: Id = "UTC"
     of: Literal["campaign", "user"] = "campaign"
 
 
@@ -197,7 +194,7 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         Whether it rests.
     """
 
-    advertiser: Name
+    advertiser: Id
     creatives: Annotated[tuple[Creative, ...], msgspec.Meta(min_length=1, max_length=MAX_CREATIVES)]
     bid: Amount
     budget: Amount

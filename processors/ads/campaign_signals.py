@@ -9,10 +9,8 @@ import math
 
 import msgspec
 
+from processors.common.bounds import Id
 from processors.common.hashing import partition_of
-from processors.rules import Name
-
-CAMPAIGN_SIGNALS_TOPIC = "internal.campaign-signals"
 
 
 class CampaignSignal(msgspec.Struct, array_like=True):
@@ -36,7 +34,7 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Sum of the probabilities of a purchase predicted for those clicked, and those of them that were bought from.
     """
 
-    cid: Name
+    cid: Id
     at_ms: int
     opportunities: int = 0
     decided: int = 0

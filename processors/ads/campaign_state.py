@@ -21,14 +21,13 @@ import msgspec
 from processors.ads.book import CampaignView
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_signals import CampaignSignal
-from processors.common.time import zone_of
+from processors.common.time import DAY_MS, HOUR_MS, zone_of
 
 HOURS = 24
 _FIRST_RATE = 0.1
 _LEAST_RATE = 0.001
 _STEP = 0.1
 _ADJUST_MS = 1_000
-_DAY_MS = 86_400_000
 _MEMORY = 0.7
 """What a day that is over counts against the one before it."""
 
@@ -86,7 +85,7 @@ def _until(traffic: list[float], into_day_ms: int) -> float:
     >>> _until([4.0] * 24, 90 * 60_000)
     6.0
     """
-    hours = min(max(into_day_ms / 3_600_000.0, 0.0), float(HOURS))
+    hours = min(max(into_day_ms / HOUR_MS, 0.0), float(HOURS))
     whole = min(int(hours), HOURS - 1)
     return sum(traffic[:whole]) + traffic[whole] * (hours - whole)
 
@@ -178,7 +177,7 @@ class CampaignKeeper:
     def _runs(self, state: CampaignState, at_ms: int) -> tuple[int, int]:
         """From when to when the campaign runs on the day of a moment."""
         midnight, campaign = self._midnight(state, at_ms), state.campaign
-        begin, end = max(midnight, min(state.begun_ms, at_ms)), midnight + _DAY_MS
+        begin, end = max(midnight, min(state.begun_ms, at_ms)), midnight + DAY_MS
         if campaign is not None and campaign.starts_at is not None:
             begin = max(begin, min(int(campaign.starts_at.timestamp() * 1000), at_ms))
         if campaign is not None and campaign.ends_at is not None:

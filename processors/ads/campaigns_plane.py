@@ -10,15 +10,14 @@ from collections.abc import Sequence
 import msgspec
 
 from processors.ads.book import CampaignView
-from processors.ads.campaign import CAMPAIGNS_TOPIC, Campaign, read_campaign
-from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC, CampaignSignal
+from processors.ads.campaign import Campaign, read_campaign
+from processors.ads.campaign_signals import CampaignSignal
 from processors.ads.campaign_state import CampaignKeeper, CampaignState
 from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC
 from processors.dead_letters import Origin, dead_letter
 from processors.events import SourceRecord
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
-
-BROADCAST_CAMPAIGNS_TOPIC = "broadcast.campaigns"
 
 _MAX_CAMPAIGN_BYTES = 2**18
 _MAX_ID_CHARACTERS = 256

@@ -19,15 +19,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from processors.common.arrays import Floats, Hashes, Ints
 from processors.common.bounds import PositiveRate
-from processors.common.hashing import fingerprint
-from processors.sources.base import Floats, Ints
 
 BITS = 14
 """The table has 16,384 weights."""
@@ -50,8 +47,6 @@ PURCHASE_LOGIT = -3.9
 _MASK = np.uint64((1 << BITS) - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _MAX_REMEMBERED = 65_536
-
-Hashes = npt.NDArray[np.uint64]
 
 
 class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -279,18 +274,6 @@ def sigmoid(logits: Floats) -> Floats:
     """
     found: Floats = 1.0 / (1.0 + np.exp(-np.clip(logits, -23.0, 23.0)))
     return found
-
-
-@lru_cache(_MAX_REMEMBERED)
-def hashed(text: str) -> int:
-    """64 bits that stand for a text; remembered.
-
-    Examples
-    --------
-    >>> hashed("tent") == hashed("tent") != hashed("lamp")
-    True
-    """
-    return int.from_bytes(fingerprint(text), "little")
 
 
 def packed(features: Sequence[int]) -> bytes:

@@ -13,14 +13,15 @@ import numpy as np
 
 from processors.ads.ad_features import features_of
 from processors.ads.book import CampaignBook, Columns
-from processors.ads.click_model import ClickTable, Hashes, hashed, sigmoid
+from processors.ads.click_model import ClickTable, sigmoid
 from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
 from processors.ads.outcome import Bids, Decided, decisions_of
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity, removed_by, without_money
-from processors.exploration import uniform
-from processors.sources.base import Ints
+from processors.common.arrays import Hashes, Ints
+from processors.common.hashing import hashed
+from processors.common.random import uniform
 
 _IN_FULL = np.uint64(hashed("logged in full"))
 

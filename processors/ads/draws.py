@@ -12,9 +12,8 @@ from typing import Self
 
 import numpy as np
 
-from processors.ads.click_model import Hashes
-from processors.exploration import uniform
-from processors.sources.base import Floats, Ints
+from processors.common.arrays import Floats, Hashes, Ints
+from processors.common.random import normal
 
 DRAWS = 32
 """Draws that shares are counted from."""
@@ -100,19 +99,4 @@ def _first_best(drawn: Floats, firsts: Ints, lengths: Ints) -> Ints:
     places = np.arange(drawn.shape[1]) - firsts[owner]
     best = drawn == np.maximum.reduceat(drawn, firsts, axis=1)[:, owner]
     found: Ints = np.minimum.reduceat(np.where(best, places, drawn.shape[1]), firsts, axis=1)
-    return found
-
-
-def normal(seeds: Hashes) -> Floats:
-    """Standard normal numbers, one per seed (Box and Muller).
-
-    Examples
-    --------
-    >>> normal(np.arange(3, dtype=np.uint64)).round(2).tolist() == normal(np.arange(3, dtype=np.uint64)).round(
-    ...     2
-    ... ).tolist()
-    True
-    """
-    radius = np.sqrt(-2.0 * np.log(uniform(seeds)))
-    found: Floats = radius * np.cos(2.0 * np.pi * uniform(seeds ^ np.uint64(0xD1B54A32D192ED03)))
     return found

@@ -14,8 +14,7 @@ import msgspec
 
 from processors.ads.campaign import MAX_TIMES, Frequency, Model
 from processors.ads.codes import NoBid
-
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+from processors.common.time import DAY_MS, HOUR_MS
 
 
 class Decision(msgspec.Struct, array_like=True):

@@ -8,11 +8,8 @@ from processors.ads.campaign import Audience
 from processors.ads.codes import NoBid
 from processors.ads.outcome import Candidate, CreativeShare, Decided
 from processors.ads.targeting import Opportunity, share_of
-from processors.json_objects import stamp
+from processors.common.time import stamp
 from processors.profile import Profile
-
-AD_DECISIONS_TOPIC = "ad-decisions.v1"
-DECISION_LOG_TOPIC = "decision-log.v1"
 
 
 class AdReason(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -13,10 +13,10 @@ import numpy as np
 from processors.ads.auction import above_floor, auction
 from processors.ads.book import Columns
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.click_model import Hashes, packed
+from processors.ads.click_model import packed
 from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
-from processors.sources.base import Flags, Floats, Ints
+from processors.common.arrays import Flags, Floats, Hashes, Ints
 
 
 class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -11,11 +11,10 @@ import numpy as np
 from processors.ads.book import PLACES, CampaignBook
 from processors.ads.campaign import Audience, Campaign, Dayparts
 from processors.ads.codes import NoBid
-from processors.common.time import zone_of
+from processors.common.arrays import Flags, Floats, Ints
+from processors.common.time import DAY_MS, zone_of
 from processors.profile import Profile
-from processors.sources.base import Flags, Floats, Ints
 
-_DAY_MS = 86_400_000
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -149,7 +148,7 @@ def _answers(audience: Audience, facts: _Facts) -> Iterator[Flags]:
         yield (facts.figures("sessions") > 1) == (audience.visitors == "returning")
     if audience.seen_within_days is not None:
         recency = np.array([found.profile.recency_ms(found.at_ms) for found in facts.opportunities])
-        yield recency <= audience.seen_within_days * _DAY_MS
+        yield recency <= audience.seen_within_days * DAY_MS
     if audience.events_at_least is not None:
         yield facts.figures("events") >= audience.events_at_least
     if audience.spent_at_least is not None:

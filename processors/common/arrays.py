@@ -1,4 +1,4 @@
-"""Runs of equal values in sorted columns: where each begins, and how long it is.
+"""Types of the columns that the core computes with, and runs of equal values in sorted columns.
 
 ``numpy.diff`` with something prepended does the same, but copies the column first; ranking asks for runs a dozen times
 per pass, mostly of short columns.
@@ -12,6 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Features = npt.NDArray[np.float32]
+"""Figures per feature and candidate: half the memory, and precise enough for what lies in [0, 1]."""
+
+Flags = npt.NDArray[np.bool_]
+Hashes = npt.NDArray[np.uint64]
+"""Sixty-four bits that stand for a text, or that chance is drawn from."""
 
 
 def run_begins(column: npt.NDArray[Any]) -> Ints:

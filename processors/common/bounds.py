@@ -108,3 +108,12 @@ EmbeddingSize = Annotated[int, msgspec.Meta(ge=0, le=4096)]
 
 RowBytes = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
 """Of one row of a catalogue."""
+
+MAX_ID_CHARACTERS = 256
+"""Characters of an id, a name or a label."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
+"""An id or other short text that needs no repair."""
+
+Ids = Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)]
+"""A list of them."""

@@ -4,6 +4,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 FINGERPRINT_BYTES = 8
+_MAX_REMEMBERED = 65_536
 
 
 def murmur2(data: bytes) -> int:
@@ -41,7 +42,7 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(_MAX_REMEMBERED)
 def partition_of(key: str, partitions: int) -> int:
     """Partition that Kafka's default partitioner gives a key.
 
@@ -60,7 +61,7 @@ def partition_of(key: str, partitions: int) -> int:
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(_MAX_REMEMBERED)
 def fingerprint(text: str) -> bytes:
     """Eight bytes that stand for an id where only membership matters.
 
@@ -123,3 +124,15 @@ class FingerprintRing:
         ring += mark
         excess = len(ring) - capacity * FINGERPRINT_BYTES
         return ring[excess:] if excess > 0 else ring
+
+
+@lru_cache(_MAX_REMEMBERED)
+def hashed(text: str) -> int:
+    """64 bits that stand for a text; remembered.
+
+    Examples
+    --------
+    >>> hashed("tent") == hashed("tent") != hashed("lamp")
+    True
+    """
+    return int.from_bytes(fingerprint(text), "little")

@@ -1,11 +1,15 @@
-"""Time zones by their IANA names, looked up once each."""
+"""Milliseconds since the epoch, as people and other programs write them, and time zones by their IANA names."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
 _MOST_REMEMBERED = 1024
+_SECONDS = 4096
 
 
 @lru_cache(_MOST_REMEMBERED)
@@ -23,3 +27,21 @@ def zone_of(name: str) -> ZoneInfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+def stamp(at_ms: int) -> str:
+    """ISO-8601 in UTC with milliseconds.
+
+    Examples
+    --------
+    >>> stamp(1_700_000_000_123)
+    '2023-11-14T22:13:20.123Z'
+    """
+    second, millisecond = divmod(at_ms, 1000)
+    return f"{_second(second)}.{millisecond:03}Z"
+
+
+@lru_cache(_SECONDS)
+def _second(second: int) -> str:
+    """The stamp's part up to the second: events of one moment share it."""
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

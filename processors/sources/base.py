@@ -9,16 +9,11 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Age, Listed, Newest, Reach, Share
 from processors.item_index import ItemIndex
 from processors.profile import Profile
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Features = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}
 """Actions that say more than a look."""

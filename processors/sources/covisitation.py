@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from processors.common.arrays import Flags
 from processors.item_index import ItemIndex
-from processors.sources.base import Block, Flags, SourceSettings, Visitors
+from processors.sources.base import Block, SourceSettings, Visitors
 
 
 class Covisitation:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from processors.common.arrays import Flags, Floats, Ints
 from processors.item_index import ItemIndex
 from processors.likeness import content, cosine_in_pairs, shared_in_pairs
-from processors.sources.base import Block, Flags, Floats, Ints, SourceSettings, Visitors
+from processors.sources.base import Block, SourceSettings, Visitors
 
 _LAST_ITEMS = 3
 

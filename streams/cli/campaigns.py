@@ -107,8 +107,8 @@ def pause(
 @app.command()
 def withdraw(context: typer.Context, cid: Annotated[str, typer.Argument(help="Campaign id.")]) -> None:
     """Withdraw a campaign for good; what it spent is remembered."""
-    from processors.ads.campaign import CAMPAIGNS_TOPIC
     from processors.common.hashing import partition_of
+    from processors.common.topics import CAMPAIGNS_TOPIC
     from streams.cli.connections import producing
 
     settings = settings_of(context)

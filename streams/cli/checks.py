@@ -17,13 +17,14 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError
 
 from processors.common.errors import NearstreamError
+from processors.common.topics import changelog_topic
 from state.rocks import peek_changelog_offset
 from streams.administration import administration
 from streams.cli.transaction_probe import fences_zombies
 from streams.lineage import changelogs, compare_lineage, topic_ids
 from streams.settings import Settings
 from streams.topics import TIMESTAMP_TYPE, TopicState, describe_topics
-from streams.topology import build_topology, changelog_topic, topic_specs
+from streams.topology import build_topology, topic_specs
 
 _GIB = 2**30
 _LOW_SPACE, _NO_SPACE = 1 * _GIB, _GIB // 8

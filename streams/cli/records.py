@@ -11,7 +11,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from processors.users_plane import RECOMMENDATIONS_TOPIC, Recommendation
+from processors.common.topics import RECOMMENDATIONS_TOPIC
+from processors.users_plane import Recommendation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -16,15 +16,13 @@ import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.ads.messages import AdDecision
 from processors.common.hashing import partition_of
-from processors.events import IMPRESSIONS_TOPIC
+from processors.common.topics import CAMPAIGNS_TOPIC, CLICKS_TOPIC, IMPRESSIONS_TOPIC
 from processors.simulator import Simulator
 from streams.demo.meters import Rate
 from streams.demo.snapshot import AdFigures, CampaignFigures
 
-CLICK_TOPIC = "events.click.v1"
 _DEPARTMENTS, _CREATIVES = 5, 3
 _BUDGET, _BID = 100.0, 1.0
 _TEMPTED = 0.5
@@ -166,4 +164,4 @@ def reactions(decision: AdDecision, watch: AdWatch) -> list[tuple[str, dict[str,
         "decision_id": decision.decision_id,
     }
     seen = [(IMPRESSIONS_TOPIC, {**common, "event_id": f"seen-{decision.decision_id}"})]
-    return [*seen, *([(CLICK_TOPIC, {**common, "event_id": f"click-{decision.decision_id}"})] if clicks else [])]
+    return [*seen, *([(CLICKS_TOPIC, {**common, "event_id": f"click-{decision.decision_id}"})] if clicks else [])]

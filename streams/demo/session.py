@@ -13,8 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from processors.ads.messages import AD_DECISIONS_TOPIC
-from processors.users_plane import RECOMMENDATIONS_TOPIC
+from processors.common.topics import AD_DECISIONS_TOPIC, RECOMMENDATIONS_TOPIC
 from streams.clients import client_arguments
 from streams.demo.ads import respond
 from streams.demo.feed import Feed

@@ -3,7 +3,8 @@
 import pytest
 
 from bench.ads_day import run_ads_day
-from bench.ads_visitors import DAY_MS, Account, planned
+from bench.ads_visitors import Account, planned
+from processors.common.time import DAY_MS
 
 
 @pytest.mark.kafka

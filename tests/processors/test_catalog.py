@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.catalog import CATALOG_REASONS, CATALOG_TOPIC, CatalogReader, Facts, Row
+from processors.catalog import CATALOG_REASONS, CatalogReader, Facts, Row
 from processors.catalog_fields import EMBEDDING_STEP, direction
 from processors.common.hashing import partition_of
+from processors.common.topics import CATALOG_TOPIC
 from processors.events import Record
 from processors.intake import Refusal
 from processors.json_objects import Refused

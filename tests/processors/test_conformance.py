@@ -8,23 +8,30 @@ import numpy as np
 import pytest
 
 from processors.ads.book import CampaignView
-from processors.ads.campaign import CAMPAIGNS_TOPIC, Campaign, Creative
-from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC, CampaignSignal
+from processors.ads.campaign import Campaign, Creative
+from processors.ads.campaign_signals import CampaignSignal
 from processors.ads.campaign_state import CampaignState
 from processors.ads.campaigns_plane import CampaignsPlane
 from processors.ads.settings import AdSettings
 from processors.common.hashing import partition_of
-from processors.events import EVENT_TOPICS, IMPRESSIONS_TOPIC, Record, SourceRecord
+from processors.common.topics import (
+    BROADCAST_ITEMS_TOPIC,
+    CAMPAIGN_SIGNALS_TOPIC,
+    CAMPAIGNS_TOPIC,
+    IMPRESSIONS_TOPIC,
+    SIGNALS_TOPIC,
+    TRAINING_TOPIC,
+)
+from processors.events import EVENT_TOPICS, Record, SourceRecord
 from processors.item_index import ItemIndex, decode_view
 from processors.item_state import ItemSettings, ItemState
-from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
+from processors.items_plane import ItemsPlane
 from processors.model_state import ModelsSettings, ModelState
 from processors.models_plane import ModelsPlane
 from processors.plane import Output, Plane, ReadStates, Step
 from processors.profile import Profile, ProfileSettings
 from processors.ranker import Answers
-from processors.signals import SIGNALS_TOPIC
-from processors.training import TRAINING_TOPIC, examples_of
+from processors.training import examples_of
 from processors.users_plane import UsersPlane, UsersSettings
 from tests.processors.conformance import Case, check_plane
 
@@ -137,7 +144,7 @@ def _broadcasts() -> list[tuple[str, bytes | None]]:
     for batch in signal_batches():
         step = plane.step(lambda keys: [states.get(key) for key in keys], batch, 0)
         states.update(step.states)
-        found += [(o.key.decode(), o.value) for o in step.outputs if o.topic == BROADCAST_TOPIC and o.key]
+        found += [(o.key.decode(), o.value) for o in step.outputs if o.topic == BROADCAST_ITEMS_TOPIC and o.key]
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.time import DAY_MS
 from processors.model_book import ModelBook
 from processors.profile import Profile
 from processors.ranking import Ranker
@@ -17,7 +18,6 @@ from processors.showings import Showings
 from processors.slate import Placement, RankingSettings
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
-DAY_MS = 86_400_000
 SHOP = {f"item {n}": view(float(n), category="tools") for n in range(9)}
 PLACEMENTS = (Placement("home", size=9), Placement("discover", only_new=True, size=9))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.dead_letters import DEAD_LETTERS_TOPIC
+from processors.common.topics import BROADCAST_MODELS_TOPIC, DEAD_LETTERS_TOPIC, TRAINING_TOPIC
 from processors.events import Record
 from processors.groups import (
     DIMENSIONS,
@@ -22,10 +22,10 @@ from processors.groups import (
     vectors_of,
 )
 from processors.model_state import ModelsSettings, ModelState
-from processors.models_plane import MODELS_TOPIC, ModelsPlane
+from processors.models_plane import ModelsPlane
 from processors.plane import Step
 from processors.profile import Profile
-from processors.training import RANKER, TRAINING_TOPIC, Examples
+from processors.training import RANKER, Examples
 
 KINDS = {"camper": ("tents", "stoves"), "reader": ("novels", "poems"), "cook": ("pans", "knives")}
 
@@ -141,7 +141,10 @@ def test_groups_are_published_when_enough_was_learned() -> None:
     published = []
     for _ in range(4):
         for output in step_of(state, lesson(["camper", "reader"], random)).outputs:
-            assert (output.topic, output.key) in {(MODELS_TOPIC, GROUPS.encode()), (MODELS_TOPIC, RANKER.encode())}
+            assert (output.topic, output.key) in {
+                (BROADCAST_MODELS_TOPIC, GROUPS.encode()),
+                (BROADCAST_MODELS_TOPIC, RANKER.encode()),
+            }
             if output.key == GROUPS.encode():
                 published.append(decode_groups(output.value))
     assert [len(views) for views in published] == [2, 2]

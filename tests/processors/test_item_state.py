@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.decay import growth
+from processors.common.time import DAY_MS
 from processors.item_state import ItemKeeper, ItemSettings, ItemState, ItemView
-from processors.profile import DAY_MS
 from processors.signals import Touch
 
 NOW = 1_700_000_000_000

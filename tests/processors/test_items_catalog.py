@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.catalog import CATALOG_TOPIC
 from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
 from processors.events import Event, Record
 from processors.item_index import decode_view
 from processors.item_state import ItemSettings, ItemState, ItemView, Listing
-from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
+from processors.items_plane import ItemsPlane
 from processors.plane import Output
-from processors.signals import SIGNALS_TOPIC, SignalGatherer
+from processors.signals import SignalGatherer
 from tests.processors.conformance import Case, check_plane
 
 NOW = 1_700_000_000_000
@@ -41,7 +41,7 @@ class Shop:
         step = self.plane.step(self.read, records, 0)
         self.stored.update({key: msgspec.msgpack.encode(state) for key, state in step.states.items()})
         for output in step.outputs:
-            if output.topic == BROADCAST_TOPIC:
+            if output.topic == BROADCAST_ITEMS_TOPIC:
                 assert output.key is not None
                 self.views[output.key.decode()] = decode_view(output.value)
             else:

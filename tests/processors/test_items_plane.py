@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_ITEMS_TOPIC, SIGNALS_TOPIC
 from processors.events import Event, Record
 from processors.item_index import decode_view
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
-from processors.items_plane import BROADCAST_TOPIC, ItemsPlane
+from processors.items_plane import ItemsPlane
 from processors.plane import Step
-from processors.signals import SIGNALS_TOPIC, ItemSignals, SignalGatherer
+from processors.signals import ItemSignals, SignalGatherer
 
 NOW = 1_700_000_000_000
 SETTINGS = ItemSettings(neighbours=4, published_neighbours=3)
@@ -112,7 +113,9 @@ def test_what_is_broadcast_is_the_view_of_the_new_state() -> None:
 
 def test_broadcasts_go_to_the_partition_that_the_signals_came_on() -> None:
     step = States().plane.step(nothing_known, [record(_signals([("tent", [], NOW)]))], 3)
-    assert [(o.topic, o.partition, o.key, o.chained) for o in step.outputs] == [(BROADCAST_TOPIC, 3, b"tent", False)]
+    assert [(o.topic, o.partition, o.key, o.chained) for o in step.outputs] == [
+        (BROADCAST_ITEMS_TOPIC, 3, b"tent", False)
+    ]
 
 
 def test_counts_what_it_applied() -> None:

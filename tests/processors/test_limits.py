@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.time import DAY_MS
 from processors.events import Event
-from processors.features import DAY_MS
 from processors.intake import Intake
 from processors.item_state import Listing
 from processors.lenient import IntakeSettings

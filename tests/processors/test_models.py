@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from processors.dead_letters import DEAD_LETTERS_TOPIC
+from processors.common.topics import BROADCAST_MODELS_TOPIC, DEAD_LETTERS_TOPIC, TRAINING_TOPIC
 from processors.events import Record
 from processors.model_book import ModelBook, decode_model
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState, ModelView
-from processors.models_plane import MODELS_TOPIC, ModelsPlane
+from processors.models_plane import ModelsPlane
 from processors.plane import Step
 from processors.ranker import HEADS, WEIGHT_ROWS, effective, fallback_weights, rows_of_bucket
-from processors.training import RANKER, TRAINING_TOPIC, Examples
+from processors.training import RANKER, Examples
 
 FEATURES = ("good", "bad")
 NOW = 1_700_000_000_000
@@ -153,7 +153,7 @@ def test_a_change_is_published_once_per_micro_batch() -> None:
     value = msgspec.msgpack.encode(examples([[-1.0, 1.0]], bucket=1))
     step = models.take(value, value)
     (output,) = step.outputs
-    assert (output.topic, output.key) == (MODELS_TOPIC, RANKER.encode())
+    assert (output.topic, output.key) == (BROADCAST_MODELS_TOPIC, RANKER.encode())
     view = decode_model(output.value)
     assert isinstance(view, ModelView)
     assert (view.version, view.examples) == (2, 2)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.features import DAY_MS
+from processors.common.time import DAY_MS
 from processors.item_index import ItemIndex
 from processors.item_state import ItemKeeper, ItemSettings, ItemState, ItemView, Listing
 from processors.objectives import Objectives, purchase_values

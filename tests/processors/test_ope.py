@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from processors.common.arrays import Floats
 from processors.common.errors import FeedbackError, SupportError
 from processors.ope import ESTIMATORS, Evaluation, OpeSettings, as_logged, evaluate
 from processors.ope_estimators import Logged, doubly_robust, expected
 from processors.ope_feedback import Feedback
 from processors.ope_policies import best, everywhere, fixed, uniform
-from processors.sources.base import Floats
 
 SEEDS = range(100)
 ROWS, GROUPS, ACTIONS = 2000, 3, 4

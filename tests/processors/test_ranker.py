@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.candidates import Candidates, Gatherer
+from processors.common.arrays import Features, Floats, Ints
 from processors.features import feature_names, features_of
 from processors.model_book import ModelBook
 from processors.ranker import (
@@ -28,7 +29,6 @@ from processors.ranker import (
 from processors.ranking import Ranker
 from processors.rule_book import RuleBook
 from processors.slate import RankingSettings
-from processors.sources.base import Features, Floats, Ints
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
 seeds = st.integers(0, 2**32)

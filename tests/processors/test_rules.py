@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.dead_letters import DEAD_LETTERS_TOPIC
+from processors.common.topics import BROADCAST_RULES_TOPIC, DEAD_LETTERS_TOPIC, RULES_TOPIC
 from processors.events import Record
 from processors.model_state import ModelsSettings, ModelState
-from processors.models_plane import BROADCAST_RULES_TOPIC, ModelsPlane
+from processors.models_plane import ModelsPlane
 from processors.rule_book import RuleBook, decode_rule
-from processors.rules import MAX_RULES, RULES_TOPIC, Items, Rule, conflicts, read_rule
+from processors.rules import MAX_RULES, Items, Rule, conflicts, read_rule
 from processors.slate import Placement, RankingSettings
 from processors.sources import SourceSettings
 from tests.processors.worlds import NOW, World, profile, random_world, view

@@ -11,17 +11,23 @@ import numpy as np
 import pytest
 
 from processors.common.hashing import partition_of
-from processors.dead_letters import DEAD_LETTERS_TOPIC
-from processors.events import FORWARDED_TOPIC, IMPRESSIONS_TOPIC, Record
+from processors.common.topics import (
+    DEAD_LETTERS_TOPIC,
+    FORWARDED_TOPIC,
+    IMPRESSIONS_TOPIC,
+    RECOMMENDATIONS_TOPIC,
+    SIGNALS_TOPIC,
+    TRAINING_TOPIC,
+)
+from processors.events import Record
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
 from processors.lenient import IntakeSettings
 from processors.plane import Output, Step
 from processors.profile import Profile, ProfileSettings
-from processors.signals import SIGNALS_TOPIC, ItemSignals
+from processors.signals import ItemSignals
 from processors.slate import Placement, RankingSettings
-from processors.training import TRAINING_TOPIC
-from processors.users_plane import RECOMMENDATIONS_TOPIC, UsersPlane, UsersSettings
+from processors.users_plane import UsersPlane, UsersSettings
 
 NOW = 1_700_000_000_000
 CLICKS = "events.click.v1"

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from processors.catalog import CATALOG_TOPIC
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
+from processors.common.topics import CATALOG_TOPIC
 from processors.item_state import ItemSettings
 from processors.lenient import IntakeSettings
 from processors.simulator import EMBEDDING_SIZE, build_catalogue, catalogue_rows

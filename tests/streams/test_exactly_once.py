@@ -14,9 +14,8 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
-from processors.ads.campaign import CAMPAIGNS_TOPIC
 from processors.ads.campaign_state import CampaignState
-from processors.events import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
+from processors.common.topics import CAMPAIGNS_TOPIC, IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 from processors.simulator import Simulator, build_catalogue
 from processors.simulator.products import Product
 from state.rocks import RocksStore

@@ -12,19 +12,24 @@ from typing import Any
 import msgspec
 import pytest
 
-from processors.ads.campaign import CAMPAIGNS_TOPIC
-from processors.ads.campaign_signals import CAMPAIGN_SIGNALS_TOPIC
-from processors.ads.messages import AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC
-from processors.catalog import CATALOG_TOPIC
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
-from processors.events import IMPRESSIONS_TOPIC, ITEM_TOPICS, REQUESTS_TOPIC
-from processors.signals import SIGNALS_TOPIC
-from processors.training import TRAINING_TOPIC
+from processors.common.topics import (
+    AD_DECISIONS_TOPIC,
+    BROADCAST_TOPICS,
+    CAMPAIGN_SIGNALS_TOPIC,
+    CAMPAIGNS_TOPIC,
+    CATALOG_TOPIC,
+    DECISION_LOG_TOPIC,
+    IMPRESSIONS_TOPIC,
+    REQUESTS_TOPIC,
+    SIGNALS_TOPIC,
+    TRAINING_TOPIC,
+)
+from processors.events import ITEM_TOPICS
 from streams.cli.connections import consuming
 from streams.driver import TopologyDriver
 from streams.settings import Settings
-from streams.topology import BROADCAST_TOPICS
 from streams.why import why_not
 from streams.worker import Worker
 from tests.support import Headers, event, fresh_settings, produce_batch, read_topic

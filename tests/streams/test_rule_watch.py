@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from processors.catalog import CATALOG_TOPIC
-from processors.rules import RULES_TOPIC
+from processors.common.topics import CATALOG_TOPIC, RULES_TOPIC
 from streams.driver import TopologyDriver
 from streams.rule_watch import RuleWatch
 from tests.streams.test_driver import NOW, click, shown, slates

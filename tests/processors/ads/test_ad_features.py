@@ -11,8 +11,9 @@ from processors.ads.campaign import Campaign, Creative
 from processors.ads.click_model import MAX_FEATURES, ClickTable
 from processors.ads.history import Shown
 from processors.ads.targeting import Opportunity
+from processors.common.time import DAY_MS
 from processors.habits import Habit
-from processors.profile import DAY_MS, Profile
+from processors.profile import Profile
 
 NOW = 1_700_000_000_000
 
