@@ -18,11 +18,10 @@ import numpy as np
 
 from processors.candidates import Candidates, Gatherer
 from processors.common.arrays import Features, Flags, Floats, Ints
-from processors.events import ITEM_TOPICS
+from processors.events.event import ITEM_TOPICS
 from processors.features import features_of
 from processors.item_index import ItemIndex
 from processors.model_state import ModelsSettings
-from processors.profile import Profile
 from processors.ranker import (
     BUCKETS,
     HEADS,
@@ -37,6 +36,7 @@ from processors.ranker import (
 from processors.ranking import Ranker
 from processors.reasons import holds
 from processors.sources import ALL
+from processors.users.profile import Profile
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent, read_events
 from streams.settings import Settings

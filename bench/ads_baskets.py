@@ -23,9 +23,9 @@ from processors.ads.desk import AdDesk
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.common.errors import NearstreamError
-from processors.events import Event
+from processors.events.event import Event
 from processors.item_index import ItemIndex
-from processors.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 
 _PLACEMENT = "basket"
 _HOUSEHOLDS = ProfileSettings(interests=60, interest_half_life_ms=180 * 86_400_000)

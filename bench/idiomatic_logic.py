@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.hashing import fingerprint
-from processors.events import ACTION_WEIGHTS
+from processors.events.event import ACTION_WEIGHTS
 from processors.item_state import ItemSettings
-from processors.profile import ProfileSettings
 from processors.slate import Placement, RankingSettings
+from processors.users.profile import ProfileSettings
 
 USERS = ProfileSettings()
 ITEMS = ItemSettings()

@@ -27,7 +27,7 @@ from bench.machine import Busy, Sampler, describe
 from bench.recommendations import Answer, committed_consumer, read_all
 from bench.worker_process import Figures, WorkerProcess
 from processors.common.topics import AD_DECISIONS_TOPIC, RECOMMENDATIONS_TOPIC
-from processors.events import EVENT_TOPICS
+from processors.events.event import EVENT_TOPICS
 from streams.broker.process import ChildProcess
 from streams.clients import stop_client
 from streams.metrics import STEPS

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from processors.common.hashing import partition_of
 from processors.common.topics import CAMPAIGNS_TOPIC
-from processors.events import EVENT_TOPICS, ITEM_TOPICS
+from processors.events.event import EVENT_TOPICS, ITEM_TOPICS
 from processors.simulator import SimulatedEvent, Simulator, build_catalogue
 from streams.clients import client_arguments
 from streams.eventfile import read_events

@@ -17,7 +17,7 @@ from bench.load import Load, append
 from bench.machine import Sampler
 from bench.recommendations import count_slates
 from bench.worker_process import BenchmarkFailed
-from processors.events import EVENT_TOPICS
+from processors.events.event import EVENT_TOPICS
 from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess
 from streams.settings import Settings

@@ -14,7 +14,7 @@ import msgspec
 
 from bench.peer_models import PEERS, Peer
 from processors.evaluation import Prequential
-from processors.events import ITEM_TOPICS
+from processors.events.event import ITEM_TOPICS
 from streams.evaluate import System
 from streams.eventfile import FileEvent, read_events
 from streams.settings import Settings

@@ -12,8 +12,8 @@ import msgspec
 
 from bench.load import LoadEvent, load_of
 from processors.candidates import Gatherer
-from processors.profile import Profile
 from processors.ranking import Ranker
+from processors.users.profile import Profile
 from streams.driver import TopologyDriver
 from streams.settings import Settings
 

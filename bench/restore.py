@@ -22,9 +22,10 @@ from bench.load import simulate
 from bench.machine import describe, directory_mb
 from bench.worker_process import BenchmarkFailed
 from processors.common.topics import changelog_topic
-from processors.intake import Intake, Refusal
+from processors.events.reader import RecordReader
+from processors.events.record import Refusal
 from processors.plane import Output
-from processors.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from state.position import Position
 from state.rocks import RocksStore
 from state.store import ChangelogRecord, MemoryStore
@@ -101,7 +102,7 @@ def changelog(records: int, users: int) -> Iterator[ChangelogRecord]:
     >>> [record.key for record in changelog(2, users=1)]
     [b'\x01shopper-0000-1', b'\x01shopper-0000-2']
     """
-    intake, keeper, store = Intake(), ProfileKeeper(ProfileSettings()), MemoryStore(Profile)
+    intake, keeper, store = RecordReader(), ProfileKeeper(ProfileSettings()), MemoryStore(Profile)
     encode = msgspec.json.Encoder().encode
     profiles: dict[str, Profile] = {}
     position = Position(0, {"events.click.v1": 0})

@@ -17,9 +17,9 @@ from processors.common.arrays import Floats, Ints, run_begins, run_lengths
 from processors.common.errors import ConfigurationError
 from processors.common.hashing import FINGERPRINT_BYTES
 from processors.item_index import ItemIndex
-from processors.profile import Profile
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.base import for_everybody
+from processors.users.profile import Profile
 
 MAX_ROWS = 256
 """Users per pass: keeps the columns of a pass inside the cache."""

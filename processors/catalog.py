@@ -12,9 +12,8 @@ import msgspec
 from processors.catalog_fields import READERS, direction, text_of
 from processors.common.bounds import MAX_ID_CHARACTERS, MAX_MS
 from processors.common.hashing import partition_of
-from processors.events import SourceRecord
-from processors.intake import Refusal
-from processors.json_objects import Refused, as_time, decode_object, shown
+from processors.events.json_object import Refused, as_time, decode_object, shown
+from processors.events.record import Refusal, SourceRecord
 
 CATALOG_REASONS = {
     "missing_key": "the record has no key, so nobody can tell which item it is about",
@@ -111,7 +110,7 @@ class CatalogReader:
     Examples
     --------
     >>> import numpy as np
-    >>> from processors.events import Record
+    >>> from processors.events.record import Record
     >>> reader = CatalogReader(embedding_size=2)
     >>> from processors.common.topics import CATALOG_TOPIC
     >>> record = Record(CATALOG_TOPIC, 0, 7, 0, b"tent", b'{"price": "89", "embedding": [3, 4]}')

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from processors.common.bounds import MAX_ID_CHARACTERS
-from processors.json_objects import Refused, as_number, shown
+from processors.events.json_object import Refused, as_number, shown
 
 MAX_TITLE_CHARACTERS = 512
 MAX_URL_CHARACTERS = 2048

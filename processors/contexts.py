@@ -11,20 +11,16 @@ from collections.abc import Container, Mapping, Sequence
 import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS, Listed, Positive
-from processors.events import Context, Event
-from processors.place_sets import PLACE_FIELDS
+from processors.events.event import Event
+from processors.users.context import FIELDS, MAX_NAME_CHARACTERS, names_of, remember
 
 CONTEXTS = "contexts"
 """Key of the contexts' view on the topic of models."""
 
-FIELDS = ("country", "region", "device", "channel", "page")
-"""Circumstances that are counted."""
 
 TOLD = 2
 """Users per micro-batch whose choice is told, at most: bounds the cost under load."""
 
-_VALUE_CHARACTERS = 64
-MAX_NAME_CHARACTERS = _VALUE_CHARACTERS + len("country:")
 TOLD_BYTES = TOLD * len(FIELDS) * 4 * (MAX_NAME_CHARACTERS + MAX_ID_CHARACTERS + 10)
 """Bytes of choices in a message, at most."""
 
@@ -186,45 +182,6 @@ class ContextBook:
         """Take over what was published; none forgets all contexts."""
         self.views = dict(views)
         self.names = sorted(self.views)
-
-
-def names_of(context: Mapping[str, str]) -> list[str]:
-    """Contexts that a user's circumstances are.
-
-    Examples
-    --------
-    >>> names_of({"city": "Kiel", "device": "phone", "country": "DE"})
-    ['country:DE', 'device:phone']
-    """
-    return [f"{field}:{context[field]}" for field in FIELDS if field in context]
-
-
-def remember(known: dict[str, str], context: Context | None, channel: str | None = None) -> None:
-    """Take over what is said of a user's circumstances, in place.
-
-    Who is in another country is no longer in the region and the city known before.
-
-    Examples
-    --------
-    >>> known = {"country": "DE", "region": "Bayern", "city": "Ulm", "device": "phone"}
-    >>> remember(known, Context(country="FR"))
-    >>> known
-    {'device': 'phone', 'country': 'FR'}
-    """
-    if context is not None:
-        for at, name in enumerate(PLACE_FIELDS):
-            value = getattr(context, name)
-            if value and known.get(name) != value:
-                for narrower in PLACE_FIELDS[at:]:
-                    known.pop(narrower, None)
-                if len(value) <= _VALUE_CHARACTERS:  # cut, it could pass for another place that limits speak of
-                    known[name] = value
-        for name in ("device", "page", "time_zone"):
-            value = getattr(context, name)
-            if value:
-                known[name] = value[:_VALUE_CHARACTERS]
-    if channel:
-        known["channel"] = channel[:_VALUE_CHARACTERS]
 
 
 def chosen_in(

@@ -1,30 +1,14 @@
 """Dead letters: what could not be understood, with its original bytes and the error headers of Kafka Streams."""
 
 from hashlib import sha256
-from typing import Annotated
 
 import msgspec
 
-from processors.common.bounds import EpochMs
 from processors.common.topics import DEAD_LETTERS_TOPIC
-from processors.events import SourceRecord
+from processors.events.record import Origin, SourceRecord
 from processors.plane import Output
 
 Headers = tuple[tuple[str, bytes], ...]
-
-
-class Origin(msgspec.Struct, frozen=True, array_like=True):
-    """Where and when (milliseconds since the epoch) a record was first appended."""
-
-    topic: str
-    partition: Annotated[int, msgspec.Meta(ge=0)]
-    offset: Annotated[int, msgspec.Meta(ge=0)]
-    time_ms: EpochMs
-
-    @classmethod
-    def of(cls, record: SourceRecord) -> "Origin":
-        """Where the record itself is."""
-        return cls(record.topic, record.partition, record.offset, record.timestamp)
 
 
 def dead_letter(
@@ -42,7 +26,7 @@ def dead_letter(
     origin
         Where it was first appended.
     reason
-        A code of :data:`processors.lenient.REASONS` or :data:`processors.catalog.CATALOG_REASONS`.
+        A code of :data:`processors.events.repair.REASONS` or :data:`processors.catalog.CATALOG_REASONS`.
     message
         Names field, value and expectation.
     partition
@@ -52,7 +36,7 @@ def dead_letter(
 
     Examples
     --------
-    >>> from processors.events import Record
+    >>> from processors.events.record import Record
     >>> record = Record("t", 0, 7, 0, b"k", b"<html>")
     >>> letter = dead_letter(record, Origin.of(record), "not_json", "value: not JSON", 0, 2**20)
     >>> letter.value, letter.headers[0]

@@ -20,7 +20,7 @@ import numpy as np
 from processors.common.arrays import Flags, Floats, Hashes, Ints, run_begins, run_lengths
 from processors.common.hashing import FINGERPRINT_BYTES
 from processors.common.random import STEP, uniform
-from processors.profile import Profile
+from processors.users.profile import Profile
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from river.cluster import KMeans
 
 from processors.common.bounds import MAX_ID_CHARACTERS, Groups, Listed, Positive, Share
 from processors.common.hashing import murmur2
-from processors.events import Event
-from processors.profile import Profile
+from processors.events.event import Event
+from processors.users.profile import Profile
 
 GROUPS = "groups"
 """Key of the groups' view on the topic of models."""

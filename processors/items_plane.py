@@ -6,9 +6,8 @@ import msgspec
 
 from processors.catalog import CatalogReader, Row
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
-from processors.dead_letters import Origin, dead_letter
-from processors.events import SourceRecord
-from processors.intake import Refusal
+from processors.dead_letters import dead_letter
+from processors.events.record import Origin, Refusal, SourceRecord
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.signals import ItemSignals

@@ -14,8 +14,8 @@ import msgspec
 from processors.ads.click_model import PURCHASE_LOGIT, ClickKeeper
 from processors.common.topics import BROADCAST_MODELS_TOPIC, BROADCAST_RULES_TOPIC, RULES_TOPIC, TRAINING_TOPIC
 from processors.contexts import CONTEXTS, ContextKeeper
-from processors.dead_letters import Origin, dead_letter
-from processors.events import SourceRecord
+from processors.dead_letters import dead_letter
+from processors.events.record import Origin, SourceRecord
 from processors.exploration_share import learn_trials
 from processors.exposure import learn_exposure
 from processors.groups import GROUPS, GroupKeeper

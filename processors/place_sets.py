@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
+from processors.events.event import PLACE_FIELDS
+
 EVERYWHERE, NOWHERE = 0, 1
 """Number of no limit at all, and that of sets beyond the bound: what cannot be checked is not shown."""
 
-PLACE_FIELDS = ("country", "region", "city")
-"""What of a user's context a region can be the name of."""
 
 MAX_SETS = 4096
 

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from processors.events import SourceRecord
+from processors.events.record import SourceRecord
 from processors.quality import Observations
 
 State = TypeVar("State", bound=msgspec.Struct)

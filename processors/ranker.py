@@ -24,7 +24,7 @@ import numpy as np
 from processors.candidates import Candidates
 from processors.common.arrays import Features, Flags, Floats, Ints, run_begins, run_lengths
 from processors.features import own_rows, silent_rows
-from processors.profile import Profile
+from processors.users.profile import Profile
 
 HEADS = ("any", "new")
 """Which weights rank: those for slates of anything, those for slates of what the user has not touched."""

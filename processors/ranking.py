@@ -23,7 +23,6 @@ from processors.features import feature_names, features_of
 from processors.item_index import ItemIndex
 from processors.limits import within_limits
 from processors.model_book import ModelBook
-from processors.profile import Profile
 from processors.quality import Choices
 from processors.ranker import (
     HEADS,
@@ -43,6 +42,7 @@ from processors.rule_book import RuleBook, Verdict, matches
 from processors.rules import Rule
 from processors.slate import RankingSettings, Slates, joined
 from processors.training import Examples, examples_of
+from processors.users.profile import Profile
 from processors.why_not import Way, WhyNot, what_became
 
 

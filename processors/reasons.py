@@ -122,7 +122,7 @@ _CONTEXT_TEXTS: dict[str, dict[Locale, str]] = {
     "channel": {"en": "Popular with visitors who come by {context}", "zh": "通过 {context} 来的访客喜欢"},
     "page": {"en": "Popular with visitors of {context}", "zh": "浏览 {context} 的访客喜欢"},
 }
-"""What is said of each kind of context that there is (:data:`processors.contexts.FIELDS`)."""
+"""What is said of each kind of context that there is (:data:`processors.users.context.FIELDS`)."""
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):

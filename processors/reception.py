@@ -14,15 +14,16 @@ import msgspec
 from processors.ads.codes import NoBid
 from processors.ads.desk import decision_id_of
 from processors.ads.messages import refusal_of
-from processors.ads.request import AdRequest, ids_of
 from processors.common.bounds import MAX_MS
 from processors.common.hashing import partition_of
 from processors.common.topics import AD_DECISIONS_TOPIC, FORWARDED_TOPIC
-from processors.dead_letters import Origin, dead_letter
-from processors.events import EVENT_TOPICS, Event, SourceRecord
-from processors.impressions import Impression
-from processors.intake import Intake, Refusal
-from processors.lenient import IntakeSettings
+from processors.dead_letters import dead_letter
+from processors.events.ad_request import AdRequest, ids_of
+from processors.events.event import EVENT_TOPICS, Event
+from processors.events.impression import Impression
+from processors.events.reader import RecordReader
+from processors.events.record import Origin, Refusal, SourceRecord
+from processors.events.repair import IntakeSettings
 from processors.plane import Output, Step
 
 _ORIGIN = "nearstream.origin"
@@ -46,7 +47,7 @@ class Reception:
 
     def __init__(self, settings: IntakeSettings, partitions: int, max_message_bytes: int) -> None:
         self._settings, self._partitions, self._max_bytes = settings, partitions, max_message_bytes
-        self._intake = Intake(settings)
+        self._intake = RecordReader(settings)
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
         self._unpack_origin = msgspec.msgpack.Decoder(Origin).decode

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from processors.common.hashing import partition_of
-from processors.events import ACTION_WEIGHTS, Event
+from processors.events.event import ACTION_WEIGHTS, Event
 
 LINK_BYTES = 512
 """What a message has beside its signals, at most: the link and Kafka's own."""

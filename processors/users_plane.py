@@ -1,10 +1,10 @@
 """The users plane: events in, profiles, recommendations and signals out.
 
 Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.reception`), folds it into its user's profile
-(:mod:`processors.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and, once the
-whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.ranking`). Before anything is folded
-in, each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted: it
-changes what the next slate shows, and asks for none.
+(:mod:`processors.users.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and,
+once the whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.ranking`). Before anything is
+folded in, each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted:
+it changes what the next slate shows, and asks for none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import msgspec
 from processors.ads.click_model import CLICK_BYTES, MAX_EXAMPLES
 from processors.ads.codes import NoBid
 from processors.ads.desk import AdDesk, AdStep
-from processors.ads.request import AdRequest
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.common.hashing import partition_of
@@ -33,22 +32,23 @@ from processors.common.topics import (
     TRAINING_TOPIC,
 )
 from processors.contexts import TOLD_BYTES, chosen_in
-from processors.dead_letters import Origin
-from processors.events import EVENT_TOPICS, TAKES_BACK, Event, SourceRecord
+from processors.events.ad_request import AdRequest
+from processors.events.event import EVENT_TOPICS, TAKES_BACK, Event
+from processors.events.impression import Impression
+from processors.events.record import Origin, SourceRecord
+from processors.events.repair import IntakeSettings
 from processors.exposure import EXPOSURE_BYTES
 from processors.groups import INTERESTS_BYTES, interests_of
-from processors.impressions import Impression
 from processors.item_index import ItemIndex
-from processors.lenient import IntakeSettings
 from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
-from processors.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.ranking import Ranker, choices_of
 from processors.reception import Reception, Seen
 from processors.rule_book import RuleBook
 from processors.signals import LINK_BYTES, SignalGatherer
 from processors.slate import RankingSettings, SlateItem
 from processors.training import RANKER, Examples, example_bytes
+from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.why_not import WhyNot
 
 

@@ -34,10 +34,11 @@ from processors.common.topics import (
     TRAINING_TOPIC,
     changelog_topic,
 )
-from processors.events import EVENT_TOPICS, Record
+from processors.events.event import EVENT_TOPICS
+from processors.events.record import Record
 from processors.plane import Output, Plane
-from processors.profile import Profile
 from processors.slate import SlateItem
+from processors.users.profile import Profile
 from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
 from streams.partition import PartitionProcessor, SourceBatch

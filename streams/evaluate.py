@@ -13,7 +13,7 @@ import msgspec
 from processors.common.errors import ConfigurationError, NearstreamError
 from processors.common.topics import DEAD_LETTERS_TOPIC
 from processors.evaluation import Prequential
-from processors.events import ITEM_TOPICS
+from processors.events.event import ITEM_TOPICS
 from processors.slate import Placement
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent

@@ -2,7 +2,7 @@
 
 A CSV file starts with the header ``user_id,item_id,event_type,timestamp,price,category``: columns in any order, price
 and category may be missing, timestamps are Unix seconds. A line of a JSON file is a native event (see
-:mod:`processors.intake`) that also says its ``topic``, or its ``event_type`` (or ``type``).
+:mod:`processors.events.reader`) that also says its ``topic``, or its ``event_type`` (or ``type``).
 """
 
 import csv
@@ -22,7 +22,7 @@ import msgspec
 
 from processors.common.errors import NearstreamError
 from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
-from processors.events import EVENT_TOPICS
+from processors.events.event import EVENT_TOPICS
 
 EVENT_TYPES = {
     "browse": "events.browse.v1",
@@ -61,7 +61,7 @@ class FileEvent(msgspec.Struct, frozen=True, gc=False):
     Parameters
     ----------
     topic
-        One of :data:`processors.events.EVENT_TOPICS`.
+        One of :data:`processors.events.event.EVENT_TOPICS`.
     key
         The user id.
     value

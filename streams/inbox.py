@@ -36,7 +36,7 @@ class Inbox:
 
     Examples
     --------
-    >>> from processors.events import Record
+    >>> from processors.events.record import Record
     >>> inbox = Inbox(2, 1000, pause=lambda topic: print("pause", topic), resume=lambda topic: print("resume", topic))
     >>> records = [Record("t", 0, offset, 0, b"user", b"{}") for offset in range(3)]
     >>> inbox.put(SourceBatch("t", 0, 3, records), lambda: None)

@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from processors.common.errors import DeliveryGap
-from processors.events import SourceRecord
+from processors.events.record import SourceRecord
 from processors.plane import Output, Plane, Step
 from processors.signals import Link
 from state.position import Position
@@ -44,7 +44,7 @@ class SourceBatch(msgspec.Struct, frozen=True):
 
         Examples
         --------
-        >>> from processors.events import Record
+        >>> from processors.events.record import Record
         >>> batch = SourceBatch("t", 0, 9, [Record("t", 0, offset, 0, None, None) for offset in (1, 2, 5)])
         >>> [(part.start, part.end, len(part.records)) for part in batch.parts(2)]
         [(0, 5, 2), (5, 9, 1)]

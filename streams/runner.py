@@ -10,7 +10,7 @@ from typing import Any
 from processors.common.errors import CorruptStoreError, DeliveryGap, FencedError, StateError, StuckTransactionError
 from processors.common.time import stamp
 from processors.common.topics import RECOMMENDATIONS_TOPIC, changelog_topic
-from processors.events import EVENT_TOPICS
+from processors.events.event import EVENT_TOPICS
 from processors.plane import Output, Plane
 from streams.compute import Compute
 from streams.inbox import Acknowledge, Inbox

@@ -25,7 +25,7 @@ from processors.common.topics import (
     changelog_topic,
 )
 from processors.contexts import CONTEXTS, decode_contexts
-from processors.events import EVENT_TOPICS
+from processors.events.event import EVENT_TOPICS
 from processors.groups import GROUPS, decode_groups
 from processors.item_index import ItemIndex, decode_view
 from processors.items_plane import ItemsPlane

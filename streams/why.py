@@ -10,7 +10,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_TOPICS, changelog_topic
-from processors.profile import Profile
+from processors.users.profile import Profile
 from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore
 from streams.settings import Settings

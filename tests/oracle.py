@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from processors.ads.campaign import Campaign, Creative, Frequency, Model
+from processors.ads.campaign import Campaign, Creative, Frequency
 from processors.ads.codes import NoBid
 from processors.ads.messages import LoggedDecision
 from processors.ads.outcome import Decided
@@ -25,6 +25,7 @@ from processors.common.topics import (
     SIGNALS_TOPIC,
     changelog_topic,
 )
+from processors.users.ad_history import Model
 from state.position import Position
 from state.store import MARKER_KEY, POSITION_KEY, ChangelogRecord, MemoryStore, PartitionStore
 from streams.driver import TopologyDriver

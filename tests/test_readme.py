@@ -9,8 +9,8 @@ import pytest
 
 from processors.catalog import Facts
 from processors.common.topics import CATALOG_TOPIC
-from processors.events import Record
-from processors.intake import Intake, Refusal
+from processors.events.reader import RecordReader
+from processors.events.record import Record, Refusal
 from processors.item_state import ItemSettings, ItemState
 from processors.items_plane import ItemsPlane
 from processors.users_plane import Recommendation
@@ -33,13 +33,13 @@ def test_the_example_in_python_recommends_what_it_says(capsys: pytest.CaptureFix
 
 
 def test_the_event_is_taken_as_it_is() -> None:
-    event = Intake().read(blocks("json")[0].encode(), "click", at_ms=1_748_859_300_250)
+    event = RecordReader().read(blocks("json")[0].encode(), "click", at_ms=1_748_859_300_250)
     assert not isinstance(event, Refusal)
     assert (event.time_ms, event.repairs) == (1_748_859_300_250, ())
 
 
 def test_the_impression_is_taken_as_it_is() -> None:
-    seen = Intake().read(blocks("json")[1].encode(), "impression", at_ms=1_748_859_303_000)
+    seen = RecordReader().read(blocks("json")[1].encode(), "impression", at_ms=1_748_859_303_000)
     assert not isinstance(seen, Refusal)
     assert seen.repairs == ()
 

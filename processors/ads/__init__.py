@@ -3,5 +3,5 @@
 A campaign comes on ``catalog.campaigns.v1`` (:mod:`processors.ads.campaign`). The campaigns plane keeps what it spent
 and how fast it may spend (:mod:`processors.ads.campaigns_plane`). The users plane decides
 (:mod:`processors.ads.decide`) and notes in the profile what it decided and what came of it
-(:mod:`processors.ads.history`).
+(:mod:`processors.users.ad_history`).
 """

@@ -14,9 +14,7 @@ import msgspec
 
 from processors.common.bounds import Id, Ids, Milliseconds, Share
 from processors.common.time import zone_of
-
-Model = Literal["cpm", "cpc", "cpa"]
-"""What is paid for: a thousand impressions, a click, a purchase."""
+from processors.users.ad_history import MAX_TIMES, Model
 
 MAX_CREATIVES = 32
 _YEARS = range(1990, 2200)
@@ -24,8 +22,6 @@ MAX_AMOUNT = 1e9
 Amount = Annotated[float, msgspec.Meta(gt=0.0, le=MAX_AMOUNT)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=2048)]
-MAX_TIMES = 100
-"""Showings of a campaign to one user that are told apart within a day; caps above make no sense."""
 
 Times = Annotated[int, msgspec.Meta(ge=1, le=MAX_TIMES)]
 Language = Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2,3}$")]

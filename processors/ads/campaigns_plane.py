@@ -15,8 +15,8 @@ from processors.ads.campaign_signals import CampaignSignal
 from processors.ads.campaign_state import CampaignKeeper, CampaignState
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC
-from processors.dead_letters import Origin, dead_letter
-from processors.events import SourceRecord
+from processors.dead_letters import dead_letter
+from processors.events.record import Origin, SourceRecord
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 
 _MAX_CAMPAIGN_BYTES = 2**18

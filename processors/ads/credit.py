@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from processors.ads.history import AdHistory, Decision
 from processors.ads.settings import AdSettings
 from processors.common.hashing import fingerprint
-from processors.events import DISMISSED, REFUNDED, Event
+from processors.events.event import DISMISSED, REFUNDED, Event
+from processors.users.ad_history import AdHistory, Decision
 
 _SKEW_MS = 300_000
 """How far the clocks of a user's devices may differ."""

@@ -16,6 +16,7 @@ from processors.ads.book import CampaignBook, Columns
 from processors.ads.click_model import ClickTable, sigmoid
 from processors.ads.codes import NoBid
 from processors.ads.draws import Draws
+from processors.ads.frequency import capped
 from processors.ads.outcome import Bids, Decided, decisions_of
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity, removed_by, without_money
@@ -70,7 +71,7 @@ class Decider:
                 if removed[row, number] or not columns.capped[number]:
                     continue
                 caps, advertiser = columns.views[number].campaign.frequency, columns.views[number].campaign.advertiser
-                code = found.profile.ads.capped(columns.cids[number], advertiser, caps, found.at_ms)
+                code = capped(found.profile.ads, columns.cids[number], advertiser, caps, found.at_ms)
                 if code is not None:
                     removed[row, number] = code
 

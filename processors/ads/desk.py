@@ -18,18 +18,18 @@ from processors.ads.campaign_signals import CampaignSignals
 from processors.ads.click_model import PURCHASE_LOGIT, ClickExample, ClickTable, packed, unpacked
 from processors.ads.credit import credited, number_of
 from processors.ads.decide import Decider
-from processors.ads.history import Decision
 from processors.ads.messages import AdDecision, LoggedDecision, message_of
 from processors.ads.outcome import Decided
-from processors.ads.request import AdRequest
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
-from processors.contexts import remember
-from processors.dead_letters import Origin
-from processors.events import DISMISSED, REFUNDED, TAKES_BACK, Event
-from processors.impressions import Impression
+from processors.events.ad_request import AdRequest
+from processors.events.event import DISMISSED, REFUNDED, TAKES_BACK, Event
+from processors.events.impression import Impression
+from processors.events.record import Origin
 from processors.item_index import ItemIndex
-from processors.profile import Profile
+from processors.users.ad_history import Decision
+from processors.users.context import remember
+from processors.users.profile import Profile
 
 TARGET = "target"
 """The purpose without which only the moment decides."""

@@ -9,7 +9,7 @@ from processors.ads.codes import NoBid
 from processors.ads.outcome import Candidate, CreativeShare, Decided
 from processors.ads.targeting import Opportunity, share_of
 from processors.common.time import stamp
-from processors.profile import Profile
+from processors.users.profile import Profile
 
 
 class AdReason(msgspec.Struct, frozen=True, omit_defaults=True):

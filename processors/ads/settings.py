@@ -9,7 +9,7 @@ import msgspec
 from processors.ads.book import MAX_CAMPAIGNS
 from processors.ads.campaign import MAX_AMOUNT
 from processors.common.bounds import Entries, Milliseconds, Share
-from processors.events import EventKind
+from processors.events.event import EventKind
 
 Floor = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
 

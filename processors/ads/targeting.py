@@ -13,7 +13,7 @@ from processors.ads.campaign import Audience, Campaign, Dayparts
 from processors.ads.codes import NoBid
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.time import DAY_MS, zone_of
-from processors.profile import Profile
+from processors.users.profile import Profile
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -1,7 +1,7 @@
 """The exceptions of Nearstream: one small tree, so that callers can catch as wide or as narrow as they mean.
 
-Refused events are data, not exceptions (see :class:`processors.intake.Refusal`): nothing in the hot path raises for
-bad input.
+Refused events are data, not exceptions (see :class:`processors.events.record.Refusal`): nothing in the hot path raises
+for bad input.
 """
 
 

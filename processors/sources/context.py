@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.contexts import names_of
 from processors.item_index import ItemIndex
 from processors.sources.base import Block, SourceSettings, Visitors
+from processors.users.context import names_of
 
 
 class SameContext:

@@ -9,9 +9,10 @@ from uuid import uuid4
 
 import msgspec
 
-from processors.events import EVENT_TOPICS
-from processors.intake import Intake, Refusal
-from processors.lenient import IntakeSettings
+from processors.events.event import EVENT_TOPICS
+from processors.events.reader import RecordReader
+from processors.events.record import Refusal
+from processors.events.repair import IntakeSettings
 from streams.eventfile import FieldError, id_field, take_topic
 
 
@@ -57,7 +58,7 @@ class Preparer:
     """
 
     def __init__(self, settings: IntakeSettings, topic: str | None = None, raw: bool = False) -> None:
-        self._intake = Intake(settings)
+        self._intake = RecordReader(settings)
         self._topic, self._raw = topic, raw
 
     def event(self, fields: dict[str, Any], kind: str) -> Outgoing | Refused:

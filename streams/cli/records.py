@@ -17,7 +17,7 @@ from processors.users_plane import Recommendation
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from processors.events import SourceRecord
+    from processors.events.record import SourceRecord
 
 
 def record_fields(record: SourceRecord) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def record_fields(record: SourceRecord) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from processors.events import Record
+    >>> from processors.events.record import Record
     >>> record_fields(Record("t", 0, 7, 1700000000000, b"u1", b"\xff"))["value_base64"]
     '/w=='
     """

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from processors.common.hashing import partition_of
-from processors.events import EVENT_TOPICS
+from processors.events.event import EVENT_TOPICS
 from streams.administration import partition_counts
 from streams.cli.connections import producing
 from streams.eventfile import FileEvent, count_events, read_events

@@ -9,7 +9,7 @@ import numpy as np
 from processors.catalog_fields import direction
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView, Listing
-from processors.profile import Profile
+from processors.users.profile import Profile
 from tests.processors.worlds import NOW, SIZE, profile, view
 
 DAY = 86_400_000

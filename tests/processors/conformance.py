@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 import msgspec
 import numpy as np
 
-from processors.events import SourceRecord
+from processors.events.record import SourceRecord
 from processors.item_index import ItemIndex
 from processors.plane import Plane, Step
-from processors.profile import Profile
 from processors.sources import Block, Source, SourceSettings, Visitors
+from processors.users.profile import Profile
 
 State = TypeVar("State", bound=msgspec.Struct)
 _encode = msgspec.msgpack.Encoder().encode

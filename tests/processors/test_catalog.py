@@ -12,9 +12,8 @@ from processors.catalog import CATALOG_REASONS, CatalogReader, Facts, Row
 from processors.catalog_fields import EMBEDDING_STEP, direction
 from processors.common.hashing import partition_of
 from processors.common.topics import CATALOG_TOPIC
-from processors.events import Record
-from processors.intake import Refusal
-from processors.json_objects import Refused
+from processors.events.json_object import Refused
+from processors.events.record import Record, Refusal
 
 NOW = 1_700_000_000_000
 READER = CatalogReader(embedding_size=2, max_row_bytes=100_000)

@@ -22,16 +22,17 @@ from processors.common.topics import (
     SIGNALS_TOPIC,
     TRAINING_TOPIC,
 )
-from processors.events import EVENT_TOPICS, Record, SourceRecord
+from processors.events.event import EVENT_TOPICS
+from processors.events.record import Record, SourceRecord
 from processors.item_index import ItemIndex, decode_view
 from processors.item_state import ItemSettings, ItemState
 from processors.items_plane import ItemsPlane
 from processors.model_state import ModelsSettings, ModelState
 from processors.models_plane import ModelsPlane
 from processors.plane import Output, Plane, ReadStates, Step
-from processors.profile import Profile, ProfileSettings
 from processors.ranker import Answers
 from processors.training import examples_of
+from processors.users.profile import Profile, ProfileSettings
 from processors.users_plane import UsersPlane, UsersSettings
 from tests.processors.conformance import Case, check_plane
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.contexts import ChosenIn, ContextKeeper, ContextsSettings, ContextsState, chosen_in
-from processors.events import Context, Event
+from processors.events.event import Context, Event
 from streams.driver import TopologyDriver
 from streams.settings import Settings
 

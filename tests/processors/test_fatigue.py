@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from processors.common.time import DAY_MS
 from processors.model_book import ModelBook
-from processors.profile import Profile
 from processors.ranking import Ranker
 from processors.rules import Items, Rule
-from processors.showings import Showings
 from processors.slate import Placement, RankingSettings
+from processors.users.profile import Profile
+from processors.users.unclicked_impressions import Showings
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
 SHOP = {f"item {n}": view(float(n), category="tools") for n in range(9)}

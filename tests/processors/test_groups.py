@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.common.topics import BROADCAST_MODELS_TOPIC, DEAD_LETTERS_TOPIC, TRAINING_TOPIC
-from processors.events import Record
+from processors.events.record import Record
 from processors.groups import (
     DIMENSIONS,
     GROUPS,
@@ -24,8 +24,8 @@ from processors.groups import (
 from processors.model_state import ModelsSettings, ModelState
 from processors.models_plane import ModelsPlane
 from processors.plane import Step
-from processors.profile import Profile
 from processors.training import RANKER, Examples
+from processors.users.profile import Profile
 
 KINDS = {"camper": ("tents", "stoves"), "reader": ("novels", "poems"), "cook": ("pans", "knives")}
 

@@ -12,10 +12,10 @@ from processors.common.hashing import fingerprint
 from processors.item_index import NO_TREND, POPULAR_DEPTH, ItemIndex, decode_view
 from processors.item_state import ItemView
 from processors.model_book import ModelBook
-from processors.profile import Profile
 from processors.ranking import Ranker
 from processors.rule_book import RuleBook
 from processors.slate import RankingSettings
+from processors.users.profile import Profile
 
 
 def view(trend: float = 1.0, neighbours: Iterable[str] = (), visits: int = 1) -> ItemView:

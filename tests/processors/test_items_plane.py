@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, SIGNALS_TOPIC
-from processors.events import Event, Record
+from processors.events.event import Event
+from processors.events.record import Record
 from processors.item_index import decode_view
 from processors.item_state import ItemKeeper, ItemSettings, ItemState
 from processors.items_plane import ItemsPlane

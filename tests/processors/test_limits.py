@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.time import DAY_MS
-from processors.events import Event
-from processors.intake import Intake
+from processors.events.event import Event
+from processors.events.reader import RecordReader
+from processors.events.repair import IntakeSettings
 from processors.item_state import Listing
-from processors.lenient import IntakeSettings
 from processors.limits import Unknown
 from processors.model_book import ModelBook
 from processors.place_sets import EVERYWHERE, NOWHERE, PlaceSets
-from processors.profile import Profile, ProfileKeeper, ProfileSettings
 from processors.ranking import Ranker
 from processors.rule_book import RuleBook
 from processors.rules import Items, Rule
 from processors.slate import RankingSettings
+from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from tests.processors.worlds import NOW, World, profile, view
 
 ITEMS = ("lamp", "tent", "wine")
@@ -132,7 +132,7 @@ def test_sets_of_regions_stay_bounded_and_what_cannot_be_checked_is_not_shown(re
 
 def event(n: int, time_ms: int = NOW, **fields: Any) -> Event:
     raw = {"event_id": f"e{n}", "user_id": "u", "item_id": "tent", "timestamp": time_ms, **fields}
-    found = Intake(IntakeSettings()).read(msgspec.json.encode(raw), "click", NOW)
+    found = RecordReader(IntakeSettings()).read(msgspec.json.encode(raw), "click", NOW)
     assert isinstance(found, Event)
     return found
 

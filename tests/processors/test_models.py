@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from processors.common.topics import BROADCAST_MODELS_TOPIC, DEAD_LETTERS_TOPIC, TRAINING_TOPIC
-from processors.events import Record
+from processors.events.record import Record
 from processors.model_book import ModelBook, decode_model
 from processors.model_state import ModelKeeper, ModelsSettings, ModelState, ModelView
 from processors.models_plane import ModelsPlane

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.contexts import FIELDS, ContextView
+from processors.contexts import ContextView
 from processors.item_index import ItemIndex
-from processors.profile import Profile
 from processors.reasons import CONTEXT, KINDS, Locale, Reason, reason_of
 from processors.slate import RankingSettings, SlateItem
+from processors.users.context import FIELDS
+from processors.users.profile import Profile
 from tests.processors.catalogues import likeness, random_views, visitor
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.topics import BROADCAST_RULES_TOPIC, DEAD_LETTERS_TOPIC, RULES_TOPIC
-from processors.events import Record
+from processors.events.record import Record
 from processors.model_state import ModelsSettings, ModelState
 from processors.models_plane import ModelsPlane
 from processors.rule_book import RuleBook, decode_rule

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.hashing import partition_of
-from processors.events import Event
+from processors.events.event import Event
 from processors.signals import ItemSignals, SignalGatherer, Touch
 
 NOW = 1_700_000_000_000

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.candidates import MAX_ROWS
-from processors.events import Event
-from processors.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.events.event import Event
 from processors.reasons import Reason
 from processors.slate import Placement, RankingSettings
+from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from tests.processors.worlds import World, profile, random_world, touched, view
 
 seeds = st.integers(0, 2**32)

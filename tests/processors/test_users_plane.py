@@ -19,14 +19,14 @@ from processors.common.topics import (
     SIGNALS_TOPIC,
     TRAINING_TOPIC,
 )
-from processors.events import Record
+from processors.events.record import Record
+from processors.events.repair import IntakeSettings
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
-from processors.lenient import IntakeSettings
 from processors.plane import Output, Step
-from processors.profile import Profile, ProfileSettings
 from processors.signals import ItemSignals
 from processors.slate import Placement, RankingSettings
+from processors.users.profile import Profile, ProfileSettings
 from processors.users_plane import UsersPlane, UsersSettings
 
 NOW = 1_700_000_000_000

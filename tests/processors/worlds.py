@@ -11,11 +11,11 @@ from processors.groups import DIMENSIONS, GroupView
 from processors.item_index import ItemIndex
 from processors.item_state import ItemView
 from processors.model_book import ModelBook
-from processors.profile import Profile
 from processors.ranking import Ranker
 from processors.rule_book import RuleBook
 from processors.slate import Placement, RankingSettings, SlateItem, Slates
 from processors.sources import SourceSettings
+from processors.users.profile import Profile
 
 WIDTH = 4
 SIZE = 3

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from processors.events import Record
+from processors.events.record import Record
 from streams.compute import Compute
 from streams.metrics import Metrics
 from streams.partition import SourceBatch

@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from typer.testing import CliRunner, Result
 
 from processors.common.hashing import partition_of
-from processors.events import EVENT_TOPICS
+from processors.events.event import EVENT_TOPICS
 from state.position import Position
 from state.rocks import RocksStore
 from streams.cli import app

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from processors.events import Record
-from processors.lenient import IntakeSettings
+from processors.events.record import Record
+from processors.events.repair import IntakeSettings
 from processors.reasons import Reason
 from processors.slate import SlateItem
 from processors.users_plane import CausedBy, Recommendation

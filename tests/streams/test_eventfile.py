@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from processors.events import EVENT_TOPICS
-from processors.intake import Intake, Refusal
+from processors.events.event import EVENT_TOPICS
+from processors.events.reader import RecordReader
+from processors.events.record import Refusal
 from streams.eventfile import EventFileError, FileEvent, count_events, read_events
 
 HEADER = "user_id,item_id,event_type,timestamp,price,category"
@@ -256,7 +257,7 @@ def test_every_event_of_the_real_streams_is_read_and_counted(shared_data: Path, 
 
 @pytest.mark.parametrize("name", ["yoochoose", "taobao", "ml100k"])
 def test_real_events_need_no_repair_but_that_they_are_late(shared_data: Path, name: str) -> None:
-    intake, at_ms = Intake(), 1_700_000_000_000
+    intake, at_ms = RecordReader(), 1_700_000_000_000
     outcomes = set()
     for event in read_events(shared_data / f"{name}.csv.gz", limit=10_000):
         read = intake.read(event.value, EVENT_TOPICS[event.topic], at_ms)

@@ -26,7 +26,7 @@ from processors.common.topics import (
     SIGNALS_TOPIC,
     TRAINING_TOPIC,
 )
-from processors.events import ITEM_TOPICS
+from processors.events.event import ITEM_TOPICS
 from streams.cli.connections import consuming
 from streams.driver import TopologyDriver
 from streams.settings import Settings

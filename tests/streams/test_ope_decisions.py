@@ -23,7 +23,7 @@ from processors.ads.targeting import Opportunity
 from processors.common.errors import FeedbackError
 from processors.ope import evaluate
 from processors.ope_policies import fixed, uniform
-from processors.profile import Profile
+from processors.users.profile import Profile
 from streams.cli import app
 from streams.ope_decisions import Outcomes, joined, read_decisions
 from streams.ope_logs import Log

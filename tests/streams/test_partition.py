@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from processors.common.errors import DeliveryGap
-from processors.events import Record, SourceRecord
+from processors.events.record import Record, SourceRecord
 from processors.plane import Output, ReadStates, Step
 from processors.signals import Link
 from state.store import MemoryStore

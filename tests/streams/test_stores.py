@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from processors.common.errors import CorruptStoreError, StateError
-from processors.profile import Profile
+from processors.users.profile import Profile
 from state.position import Position
 from state.rocks import RocksStore, destroy
 from state.store import PartitionStore
@@ -95,7 +95,7 @@ def test_a_store_that_the_machine_refuses_is_not_taken_for_damaged(
 @contextmanager
 def another_process_has(folder: Path) -> Iterator[None]:
     script = (
-        "import sys; from pathlib import Path; from processors.profile import Profile\n"
+        "import sys; from pathlib import Path; from processors.users.profile import Profile\n"
         "from state.rocks import RocksStore\n"
         "store = RocksStore(Path(sys.argv[1]), Profile); print('open', flush=True); sys.stdin.read()\n"
     )

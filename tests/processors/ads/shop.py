@@ -9,7 +9,7 @@ import msgspec
 
 from processors.ads.book import CampaignView
 from processors.ads.settings import AdSettings
-from processors.profile import Profile
+from processors.users.profile import Profile
 from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver
 from streams.settings import Settings, TopicSettings, WorkerSettings

@@ -9,11 +9,11 @@ from processors.ads.ad_features import features_of, habit_step, recency_step, sh
 from processors.ads.book import CampaignBook, CampaignView
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.click_model import MAX_FEATURES, ClickTable
-from processors.ads.history import Shown
 from processors.ads.targeting import Opportunity
 from processors.common.time import DAY_MS
-from processors.habits import Habit
-from processors.profile import Profile
+from processors.users.ad_history import Shown
+from processors.users.category_visits import Habit
+from processors.users.profile import Profile
 
 NOW = 1_700_000_000_000
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.events import Context
-from processors.impressions import Impression, read_impression_leniently
-from processors.intake import Intake, Refusal
-from processors.lenient import REASONS, IntakeSettings
+from processors.events.event import Context
+from processors.events.impression import Impression, repair_impression
+from processors.events.reader import RecordReader
+from processors.events.record import Refusal
+from processors.events.repair import REASONS, IntakeSettings
 
 NOW = 1_700_000_000_000
 VALID: dict[str, Any] = {"event_id": "e", "user_id": "u", "timestamp": NOW, "items": ["tent", "lamp"]}
@@ -20,7 +21,7 @@ TEXT = "expected a non-empty text of at most 256 characters"
 
 def read(**changes: Any) -> Impression | Refusal:
     fields = {name: value for name, value in {**VALID, **changes}.items() if value is not ...}
-    read = Intake().read(json.dumps(fields).encode(), "impression", NOW)
+    read = RecordReader().read(json.dumps(fields).encode(), "impression", NOW)
     assert isinstance(read, Impression | Refusal)
     return read
 
@@ -108,13 +109,13 @@ ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 )
 def test_the_strict_and_the_lenient_reader_agree(fields: dict[str, Any]) -> None:
     raw = json.dumps(fields).encode()
-    found = Intake().read(raw, "impression", NOW)
+    found = RecordReader().read(raw, "impression", NOW)
     if isinstance(found, Impression):
-        assert found == read_impression_leniently(raw, NOW, IntakeSettings())
+        assert found == repair_impression(raw, NOW, IntakeSettings())
     else:
         assert (fields.get("items"), fields.get("item_id")) == (None, None)
 
 
 @given(st.binary(max_size=64) | st.recursive(st.none() | ids, st.lists).map(lambda value: json.dumps(value).encode()))
 def test_never_raises_for_any_bytes(raw: bytes) -> None:
-    assert isinstance(Intake().read(raw, "impression", NOW), Refusal)
+    assert isinstance(RecordReader().read(raw, "impression", NOW), Refusal)

@@ -5,14 +5,23 @@ The answer comes on ``ad-decisions.v1`` and repeats the request's id.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from processors.ads.campaign import MAX_AMOUNT
-from processors.events import Context
-from processors.json_objects import Refused, as_number, decode_object, shown
-from processors.lenient import OPTIONAL, IntakeSettings, as_id, check_time, required_id, required_time
+from processors.common.bounds import EpochMs, Id
+from processors.events.event import Context
+from processors.events.json_object import Moment, Purposes, Refused, as_number, decode_object, shown
+from processors.events.repair import (
+    MAX_AMOUNT,
+    OPTIONAL,
+    Format,
+    IntakeSettings,
+    as_id,
+    check_time,
+    required_id,
+    required_time,
+)
 
 _FLOOR = f"expected a number from 0 to {MAX_AMOUNT:.0e}"
 
@@ -56,8 +65,30 @@ class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
         return self.request_id
 
 
-def read_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> AdRequest:
-    """Clean request of a record's value; ``at_ms`` is the record's append time.
+class _StrictRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The wire schema with nothing to repair; anything else fails to decode."""
+
+    request_id: Id
+    user_id: Id
+    timestamp: EpochMs | Moment
+    placement: Id | None = None
+    bidfloor: Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)] | None = None
+    channel: Id | None = None
+    context: Context | None = None
+    purposes: Purposes | None = None
+
+
+def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> AdRequest:
+    """Read a request that may need repairs.
+
+    Parameters
+    ----------
+    raw
+        The record's value.
+    at_ms
+        The record's append time, milliseconds since the epoch.
+    settings
+        Limits on size and time.
 
     Raises
     ------
@@ -67,12 +98,12 @@ def read_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> AdR
     Examples
     --------
     >>> raw = b'{"request_id":"r1","user_id":"u","timestamp":1700000000000,"placement":"top","purposes":["target"]}'
-    >>> read_request(raw, 1_700_000_000_500, IntakeSettings()).purposes
+    >>> repair_request(raw, 1_700_000_000_500, IntakeSettings()).purposes
     ('target',)
-    >>> read_request(raw.replace(b"top", b""), 1_700_000_000_500, IntakeSettings())
+    >>> repair_request(raw.replace(b"top", b""), 1_700_000_000_500, IntakeSettings())
     Traceback (most recent call last):
     ...
-    processors.json_objects.Refused: placement: '', expected a non-empty text of at most 256 characters
+    processors.events.json_object.Refused: placement: '', expected a non-empty text of at most 256 characters
     """
     fields = decode_object(raw, settings.max_event_bytes)
     repairs: list[str] = []
@@ -118,3 +149,25 @@ def ids_of(raw: bytes | None, settings: IntakeSettings) -> tuple[str, str] | Non
         return required_id(fields, "request_id", []), required_id(fields, "user_id", [])
     except Refused:
         return None
+
+
+def _accept(wire: _StrictRequest, time_ms: int, repairs: tuple[str, ...]) -> AdRequest:
+    return AdRequest(
+        request_id=wire.request_id,
+        user_id=wire.user_id,
+        time_ms=time_ms,
+        placement=_placement_of(wire) or "",
+        bidfloor=wire.bidfloor,
+        channel=wire.channel,
+        context=wire.context,
+        purposes=wire.purposes,
+        repairs=repairs,
+    )
+
+
+def _placement_of(wire: _StrictRequest) -> str | None:
+    return wire.placement or (wire.context.placement if wire.context is not None else None)
+
+
+AD_REQUEST = Format(_StrictRequest, _accept, repair_request, lambda wire: _placement_of(wire) is not None)
+"""How the records of the topic of requests are read."""

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from processors.events import Context, Event, EventKind
-from processors.intake import Intake, Refusal
-from processors.json_objects import MAX_DEPTH, Refused
-from processors.lenient import MAX_EXTRA_FIELDS, REASONS, IntakeSettings, read_leniently
+from processors.events.event import Context, Event, EventKind
+from processors.events.json_object import MAX_DEPTH, Refused
+from processors.events.reader import RecordReader
+from processors.events.record import Refusal
+from processors.events.repair import MAX_EXTRA_FIELDS, REASONS, IntakeSettings, repair_event
 
 NOW = 1_700_000_000_000
 VALID: dict[str, Any] = {"event_id": "e", "user_id": "u", "item_id": "i", "timestamp": NOW}
-INTAKE = Intake()
+INTAKE = RecordReader()
 SETTINGS = INTAKE.settings
 
 
@@ -328,7 +329,7 @@ def test_any_other_text_is_an_id(text: str) -> None:
 
 
 def test_limits_come_from_the_settings() -> None:
-    intake = Intake(IntakeSettings(max_event_bytes=10))
+    intake = RecordReader(IntakeSettings(max_event_bytes=10))
     assert intake.read(message(), "click", NOW) == Refusal("too_large", "value: 77 bytes, expected at most 10")
 
 
@@ -416,7 +417,7 @@ def test_the_strict_and_the_lenient_reader_agree_on_every_event_that_is_valid(
     fields: dict[str, Any], kind: EventKind
 ) -> None:
     raw = json.dumps(fields).encode()
-    assert read(raw, kind) == read_leniently(raw, kind, NOW, SETTINGS)
+    assert read(raw, kind) == repair_event(raw, kind, NOW, SETTINGS)
 
 
 @given(valid_events)
@@ -429,5 +430,5 @@ def test_an_unknown_field_changes_nothing_else(fields: dict[str, Any]) -> None:
 
 def test_the_lenient_reader_raises_what_the_intake_turns_into_a_refusal() -> None:
     with pytest.raises(Refused, match="value: empty") as caught:
-        read_leniently(b"", "click", NOW, SETTINGS)
+        repair_event(b"", "click", NOW, SETTINGS)
     assert caught.value.reason == "empty_value"

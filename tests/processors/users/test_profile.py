@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from processors.common.decay import growth
 from processors.common.hashing import FINGERPRINT_BYTES, FingerprintRing, fingerprint
 from processors.common.time import DAY_MS
-from processors.events import ACTION_WEIGHTS, Event
-from processors.habits import Habit
-from processors.profile import Learned, Profile, ProfileKeeper, ProfileSettings
+from processors.events.event import ACTION_WEIGHTS, Event
+from processors.users.category_visits import Habit
+from processors.users.profile import Learned, Profile, ProfileKeeper, ProfileSettings
 
 NOW = 1_700_000_000_000
 IDLE = ProfileSettings().session_idle_ms

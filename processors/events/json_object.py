@@ -59,7 +59,7 @@ def decode_object(raw: bytes | None, max_bytes: int) -> dict[str, Any]:
     >>> decode_object(b"[3]", 100)
     Traceback (most recent call last):
     ...
-    processors.json_objects.Refused: value: [3], expected a JSON object
+    processors.events.json_object.Refused: value: [3], expected a JSON object
     """
     if not raw:
         raise Refused("empty_value", "value: empty, expected a JSON object")

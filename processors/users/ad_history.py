@@ -10,11 +10,17 @@ says otherwise can be on its way any more.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from processors.ads.campaign import MAX_TIMES, Frequency, Model
-from processors.ads.codes import NoBid
-from processors.common.time import DAY_MS, HOUR_MS
+from processors.common.time import DAY_MS
+
+Model = Literal["cpm", "cpc", "cpa"]
+"""What is paid for: a thousand impressions, a click, a purchase."""
+
+MAX_TIMES = 100
+"""Impressions of a campaign to one user that are told apart within a day; caps above make no sense."""
 
 
 class Decision(msgspec.Struct, array_like=True):
@@ -81,42 +87,6 @@ class AdHistory(msgspec.Struct, array_like=True):
     decisions: list[Decision] = msgspec.field(default_factory=list)
     shown: dict[str, Shown] = msgspec.field(default_factory=dict)
     next_ms: int = 0
-
-    def capped(self, cid: str, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
-        """Why a campaign may not be shown once more, if it may not.
-
-        Examples
-        --------
-        >>> history = AdHistory()
-        >>> history.note(Decision(1, "c", "a", "shop", 0, 900, 1.0, "cpm", 0.1), decisions=9, campaigns=9)
-        >>> history.capped("c", "shop", Frequency(per_hour=1), now_ms=1000).text
-        'the user was shown it often enough'
-        >>> history.capped("c", "shop", Frequency(per_hour=1), now_ms=3_600_001) is None
-        True
-        """
-        shown = self.shown.get(cid)
-        if shown is not None:
-            if now_ms < shown.rests_until_ms:
-                return NoBid.COOL_DOWN
-            if caps.total is not None and shown.total >= caps.total:
-                return NoBid.FREQUENCY_CAP
-            if caps.per_hour is not None and _since(shown.times, now_ms - HOUR_MS) >= caps.per_hour:
-                return NoBid.FREQUENCY_CAP
-            if caps.per_day is not None and _since(shown.times, now_ms - DAY_MS) >= caps.per_day:
-                return NoBid.DAILY_USER_CAP
-        return self._capped_by_advertiser(advertiser, caps, now_ms) if caps.counts_advertiser else None
-
-    def _capped_by_advertiser(self, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
-        shown = [other for other in self.shown.values() if other.advertiser == advertiser]
-        if caps.advertiser_total is not None and sum(one.total for one in shown) >= caps.advertiser_total:
-            return NoBid.FREQUENCY_CAP
-        for most, span_ms, code in (
-            (caps.advertiser_per_hour, HOUR_MS, NoBid.FREQUENCY_CAP),
-            (caps.advertiser_per_day, DAY_MS, NoBid.DAILY_USER_CAP),
-        ):
-            if most is not None and sum(_since(one.times, now_ms - span_ms) for one in shown) >= most:
-                return code
-        return None
 
     def note(self, decision: Decision, decisions: int, campaigns: int) -> None:
         """Take over a decision, in place.
@@ -192,7 +162,3 @@ class AdHistory(msgspec.Struct, array_like=True):
             shown.total = max(0, shown.total - 1)
             if decision.at_ms in shown.times:
                 shown.times.remove(decision.at_ms)
-
-
-def _since(times: list[int], begin_ms: int) -> int:
-    return sum(1 for time in times if time > begin_ms)

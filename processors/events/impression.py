@@ -1,7 +1,7 @@
 """Impressions: what an app says its user has seen.
 
 Slates are published with every event and most are never looked at, so only the app knows. An impression is no visit. It
-counts how often items were shown without a reaction (:mod:`processors.showings`), and nothing else.
+counts how often items were shown without a reaction (:mod:`processors.users.unclicked_impressions`), and nothing else.
 """
 
 from __future__ import annotations
@@ -11,17 +11,9 @@ from typing import Annotated, Any
 import msgspec
 
 from processors.common.bounds import EpochMs, Id
-from processors.events import Context
-from processors.json_objects import Moment, Refused, decode_object, shown
-from processors.lenient import (
-    OPTIONAL,
-    IntakeSettings,
-    as_id,
-    check_time,
-    is_tidy,
-    required_id,
-    required_time,
-)
+from processors.events.event import Context
+from processors.events.json_object import Moment, Refused, decode_object, shown
+from processors.events.repair import OPTIONAL, Format, IntakeSettings, as_id, check_time, required_id, required_time
 
 MAX_ITEMS = 100
 """Items of one impression."""
@@ -36,7 +28,7 @@ class Impression(msgspec.Struct, omit_defaults=True, kw_only=True):
     Parameters
     ----------
     event_id, user_id
-        As of :class:`processors.events.Event`.
+        As of :class:`processors.events.event.Event`.
     time_ms
         When it was seen, milliseconds since the epoch.
     items
@@ -76,79 +68,18 @@ class _StrictImpression(msgspec.Struct, forbid_unknown_fields=True):
     context: Context | None = None
 
 
-class ImpressionReader:
-    """Reads the records of the impressions' topic.
-
-    Parameters
-    ----------
-    settings
-        Limits on size and time.
-
-    Examples
-    --------
-    >>> reader = ImpressionReader(IntakeSettings())
-    >>> raw = b'{"event_id":"e","user_id":"u","timestamp":1700000000000,"items":["tent","lamp","tent"]}'
-    >>> reader.read(raw, at_ms=1700000000500).items
-    ('tent', 'lamp')
-    >>> reader.read(b'{"event_id":"e","user_id":"u","timestamp":1700000000000,"items":[]}', at_ms=1700000000500)
-    Traceback (most recent call last):
-    ...
-    processors.json_objects.Refused: items: 0 ids, expected a list of 1 to 100 item ids
-    """
-
-    def __init__(self, settings: IntakeSettings) -> None:
-        self._settings = settings
-        self._strict = msgspec.json.Decoder(_StrictImpression)
-
-    def read(self, raw: bytes | None, at_ms: int) -> Impression:
-        """Clean impression of a record's value; ``at_ms`` is the record's append time.
-
-        Raises
-        ------
-        Refused
-            With a reason code and a message that names field, value and expectation.
-        """
-        if raw is not None and len(raw) <= self._settings.max_event_bytes:
-            try:
-                wire = self._strict.decode(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass
-            else:
-                if (wire.items is None) != (wire.item_id is None) and (wire.context is None or is_tidy(wire.context)):
-                    return self._accept(wire, at_ms)
-        return read_impression_leniently(raw, at_ms, self._settings)
-
-    def _accept(self, wire: _StrictImpression, at_ms: int) -> Impression:
-        stamp = wire.timestamp
-        time_ms = stamp if isinstance(stamp, int) else round(stamp.timestamp() * 1000)
-        time_ms, repairs = check_time(time_ms, at_ms, self._settings)
-        return Impression(
-            event_id=wire.event_id,
-            user_id=wire.user_id,
-            time_ms=time_ms,
-            items=tuple(dict.fromkeys(wire.items or (wire.item_id or "",))),
-            placement=wire.placement,
-            session_id=wire.session_id,
-            recommendation_id=wire.recommendation_id,
-            decision_id=wire.decision_id,
-            anonymous_id=wire.anonymous_id,
-            context=wire.context,
-            repairs=repairs,
-        )
-
-
-def read_impression_leniently(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> Impression:
-    """The same for a message that may need repairs. A bad optional field costs that field, never the impression.
+def repair_impression(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> Impression:
+    """Read an impression that may need repairs. A bad optional field costs that field, never the impression.
 
     Raises
     ------
     Refused
-        As :meth:`ImpressionReader.read`.
+        With a reason code and a message that names field, value and expectation.
 
     Examples
     --------
     >>> raw = b'{"event_id":"e","user_id":7,"timestamp":1700000000000,"items":[1,"b"]}'
-    >>> impression = read_impression_leniently(raw, 1700000000000, IntakeSettings())
+    >>> impression = repair_impression(raw, 1700000000000, IntakeSettings())
     >>> impression.items, impression.repairs
     (('1', 'b'), ('user_id:number_to_text', 'items:number_to_text'))
     """
@@ -180,3 +111,34 @@ def _items(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...]:
     if fields.get("item_id") is not None:
         repairs.append("item_id:dropped")
     return tuple(dict.fromkeys(found))
+
+
+def _accept(wire: _StrictImpression, time_ms: int, repairs: tuple[str, ...]) -> Impression:
+    return Impression(
+        event_id=wire.event_id,
+        user_id=wire.user_id,
+        time_ms=time_ms,
+        items=tuple(dict.fromkeys(wire.items or (wire.item_id or "",))),
+        placement=wire.placement,
+        session_id=wire.session_id,
+        recommendation_id=wire.recommendation_id,
+        decision_id=wire.decision_id,
+        anonymous_id=wire.anonymous_id,
+        context=wire.context,
+        repairs=repairs,
+    )
+
+
+def _names_items_once(wire: _StrictImpression) -> bool:
+    return (wire.items is None) != (wire.item_id is None)
+
+
+IMPRESSION = Format(_StrictImpression, _accept, repair_impression, _names_items_once)
+"""How the records of the topic of impressions are read.
+
+Examples
+--------
+>>> raw = b'{"event_id":"e","user_id":"u","timestamp":1700000000000,"items":["tent","lamp","tent"]}'
+>>> IMPRESSION.read(raw, 1700000000500, IntakeSettings()).items
+('tent', 'lamp')
+"""

@@ -1,6 +1,6 @@
 """What an event is once it is clean: the native schema, and the source record it came in."""
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,8 +21,8 @@ ITEM_TOPICS: dict[str, EventKind] = {
 """Topics of the events that touch an item. The topic says the kind of an event; its JSON does not."""
 
 EVENT_TOPICS: dict[str, RecordKind] = {**ITEM_TOPICS, IMPRESSIONS_TOPIC: "impression", REQUESTS_TOPIC: "request"}
-"""All that apps send of users, by topic. Impressions (:mod:`processors.impressions`) and requests
-(:mod:`processors.ads.request`) are of other shapes than the rest."""
+"""All that apps send of users, by topic. Impressions (:mod:`processors.events.impression`) and requests
+(:mod:`processors.events.ad_request`) are of other shapes than the rest."""
 
 
 ACTION_WEIGHTS = {"view": 1.0, "click": 2.0, "fav": 3.0, "cart": 4.0, "purchase": 6.0}
@@ -33,60 +33,6 @@ TAKES_BACK = frozenset((DISMISSED, REFUNDED))
 """Actions that speak against something: an ad that is not wanted, a purchase that is undone."""
 
 DEFAULT_ACTIONS: dict[EventKind, str] = {"browse": "view", "click": "click", "purchase": "purchase"}
-
-
-class SourceRecord(Protocol):
-    """What the planes need of a consumed record; aiokafka's ``ConsumerRecord`` is one, :class:`Record` another."""
-
-    @property
-    def topic(self) -> str:
-        """Topic it was consumed from."""
-        ...
-
-    @property
-    def partition(self) -> int:
-        """Partition of the topic."""
-        ...
-
-    @property
-    def offset(self) -> int:
-        """Offset in the partition."""
-        ...
-
-    @property
-    def timestamp(self) -> int:
-        """Append time, milliseconds since the epoch."""
-        ...
-
-    @property
-    def key(self) -> bytes | None:
-        """Key as it came."""
-        ...
-
-    @property
-    def value(self) -> bytes | None:
-        """Value as it came; :obj:`None` for a tombstone."""
-        ...
-
-    @property
-    def headers(self) -> Any:
-        """Pairs of name and bytes."""
-        ...
-
-
-class Record(msgspec.Struct, frozen=True):
-    """A source record outside Kafka: the topology driver's and the tests'.
-
-    ``timestamp`` is the append time in milliseconds since the epoch.
-    """
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Context(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
@@ -147,3 +93,7 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
     purposes: tuple[str, ...] | None = None
     repairs: tuple[str, ...] = ()
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+PLACE_FIELDS = ("country", "region", "city")
+"""What of a user's context a region can be the name of."""

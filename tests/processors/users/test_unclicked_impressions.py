@@ -4,10 +4,10 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.events import Event
-from processors.impressions import Impression
-from processors.profile import Profile, ProfileKeeper, ProfileSettings
-from processors.showings import Showings
+from processors.events.event import Event
+from processors.events.impression import Impression
+from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.unclicked_impressions import Showings
 
 NOW = 1_700_000_000_000
 

@@ -1,20 +1,16 @@
-"""From bytes to a clean event, or to a refusal with a reason code.
+"""From the bytes of a record to a clean event, impression or request, or to a refusal with a reason code."""
 
-Two readers share the work. The strict one decodes straight into the schema (a third of a microsecond) and accepts only
-what needs no repair. Whatever it declines goes to the lenient one (:mod:`processors.lenient`), which knows every
-repair and every reason to refuse. For a message that both accept they give the same event.
-"""
-
-from typing import Annotated, overload
+from typing import Annotated, Any, overload
 
 import msgspec
 
-from processors.ads.request import AdRequest, read_request
 from processors.common.bounds import EpochMs, Id
-from processors.events import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
-from processors.impressions import Impression, ImpressionReader
-from processors.json_objects import Moment, Purposes, Refused
-from processors.lenient import MAX_AGE, IntakeSettings, check_time, is_tidy, read_leniently
+from processors.events.ad_request import AD_REQUEST, AdRequest
+from processors.events.event import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
+from processors.events.impression import IMPRESSION, Impression
+from processors.events.json_object import Moment, Purposes, Refused
+from processors.events.record import Refusal
+from processors.events.repair import MAX_AGE, Format, IntakeSettings, repair_event
 
 _Age = Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE)]
 _Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
@@ -43,15 +39,8 @@ class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
     purposes: Purposes | None = None
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Why a record is refused. ``reason`` is one of :data:`processors.lenient.REASONS`, or of its topic's own."""
-
-    reason: str
-    message: str
-
-
-class Intake:
-    """Reads the records of the event topics.
+class RecordReader:
+    """Read the records of the event topics.
 
     Parameters
     ----------
@@ -60,22 +49,20 @@ class Intake:
 
     Examples
     --------
-    >>> intake = Intake()
-    >>> event = intake.read(
+    >>> reader = RecordReader()
+    >>> event = reader.read(
     ...     b'{"event_id":"e1","user_id":"u1","item_id":"i1","timestamp":1700000000000,"price":-3}',
     ...     "click",
     ...     at_ms=1700000000500,
     ... )
     >>> event.price, event.repairs
     (0.0, ('price:clipped',))
-    >>> intake.read(b'{"event_id":"e1"}', "click", at_ms=1700000000500)
+    >>> reader.read(b'{"event_id":"e1"}', "click", at_ms=1700000000500)
     Refusal(reason='missing_field', message='user_id: missing, expected a non-empty text of at most 256 characters')
     """
 
     def __init__(self, settings: IntakeSettings | None = None) -> None:
         self.settings = settings or IntakeSettings()
-        self._impressions = ImpressionReader(self.settings)
-        self._strict = msgspec.json.Decoder(_StrictEvent)
 
     @overload
     def read(self, raw: bytes | None, kind: EventKind, at_ms: int) -> Event | Refusal: ...
@@ -84,38 +71,26 @@ class Intake:
     def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal: ...
 
     def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal:
-        """Clean event of a record's value, or why there is none. Never raises for any bytes.
+        """Read a record's value; say why if it cannot be used. Never raises, whatever the bytes.
 
         Parameters
         ----------
         raw
             The record's value as it came.
         kind
-            What the topic says the event is.
+            What the topic says the record is.
         at_ms
-            The record's append time, against which late and future timestamps are judged.
+            The record's append time, milliseconds since the epoch; late and future timestamps are judged against it.
         """
         try:
-            if kind == "impression":
-                return self._impressions.read(raw, at_ms)
-            if kind == "request":
-                return read_request(raw, at_ms, self.settings)
-            if raw is not None and len(raw) <= self.settings.max_event_bytes:
-                try:
-                    wire = self._strict.decode(raw)
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                    pass
-                else:
-                    if wire.context is None or is_tidy(wire.context):
-                        return self._accept(wire, kind, at_ms)
-            return read_leniently(raw, kind, at_ms, self.settings)
+            found: Event | Impression | AdRequest = _FORMATS[kind].read(raw, at_ms, self.settings)
         except Refused as refused:
             return Refusal(refused.reason, str(refused))
+        return found
 
-    def _accept(self, wire: _StrictEvent, kind: EventKind, at_ms: int) -> Event:
-        stamp = wire.timestamp
-        time_ms = stamp if isinstance(stamp, int) else round(stamp.timestamp() * 1000)
-        time_ms, repairs = check_time(time_ms, at_ms, self.settings)
+
+def _format_of(kind: EventKind) -> Format[Event]:
+    def accept(wire: _StrictEvent, time_ms: int, repairs: tuple[str, ...]) -> Event:
         return Event(
             event_id=wire.event_id,
             user_id=wire.user_id,
@@ -138,3 +113,15 @@ class Intake:
             purposes=wire.purposes,
             repairs=repairs,
         )
+
+    def repair(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> Event:
+        return repair_event(raw, kind, at_ms, settings)
+
+    return Format(_StrictEvent, accept, repair)
+
+
+_FORMATS: dict[RecordKind, Format[Any]] = {
+    **{kind: _format_of(kind) for kind in DEFAULT_ACTIONS},
+    "impression": IMPRESSION,
+    "request": AD_REQUEST,
+}

@@ -9,16 +9,16 @@ from typing import Any
 
 import msgspec
 
-from processors.ads.history import AdHistory
 from processors.common.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.hashing import FingerprintRing, fingerprint
 from processors.common.time import DAY_MS
-from processors.contexts import remember
-from processors.events import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
-from processors.habits import Habit, note_visit
-from processors.impressions import Impression
-from processors.showings import Showings
+from processors.events.event import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
+from processors.events.impression import Impression
+from processors.users.ad_history import AdHistory
+from processors.users.category_visits import Habit, note_visit
+from processors.users.context import remember
+from processors.users.unclicked_impressions import Showings
 
 _BOUGHT = 64
 """Items bought that are remembered."""
@@ -62,8 +62,8 @@ class Profile(msgspec.Struct, array_like=True):
     """One user's state. All times in milliseconds since the epoch, all weights relative to ``landmark``.
 
     ``item_ids`` and the lists beside it run from the least to the most recently touched item.
-    ``context`` are the user's circumstances as last known (:func:`processors.contexts.remember`); ``age`` in years.
-    ``habits`` are of some of the categories; ``bought`` has the items bought last and not returned.
+    ``context`` are the user's circumstances as last known (:func:`processors.users.context.remember`); ``age`` in
+    years. ``habits`` are of some of the categories; ``bought`` has the items bought last and not returned.
     ``older_items``, ``event_ids`` and ``bought`` are rings of fingerprints
     (:class:`processors.common.hashing.FingerprintRing`).
     """

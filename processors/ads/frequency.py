@@ -1,0 +1,62 @@
+"""Frequency caps: whether a user may be shown a campaign once more."""
+
+from __future__ import annotations
+
+from processors.ads.campaign import Frequency
+from processors.ads.codes import NoBid
+from processors.common.time import DAY_MS, HOUR_MS
+from processors.users.ad_history import AdHistory
+
+
+def capped(history: AdHistory, cid: str, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
+    """Say why a campaign may not be shown to a user once more; :obj:`None` if it may.
+
+    Parameters
+    ----------
+    history
+        The user's ads so far.
+    cid, advertiser
+        The campaign and whose it is.
+    caps
+        The campaign's.
+    now_ms
+        The moment of the opportunity, milliseconds since the epoch.
+
+    Examples
+    --------
+    >>> from processors.users.ad_history import Decision
+    >>> history = AdHistory()
+    >>> history.note(Decision(1, "c", "a", "shop", 0, 900, 1.0, "cpm", 0.1), decisions=9, campaigns=9)
+    >>> capped(history, "c", "shop", Frequency(per_hour=1), now_ms=1000).text
+    'the user was shown it often enough'
+    >>> capped(history, "c", "shop", Frequency(per_hour=1), now_ms=3_600_001) is None
+    True
+    """
+    shown = history.shown.get(cid)
+    if shown is not None:
+        if now_ms < shown.rests_until_ms:
+            return NoBid.COOL_DOWN
+        if caps.total is not None and shown.total >= caps.total:
+            return NoBid.FREQUENCY_CAP
+        if caps.per_hour is not None and _since(shown.times, now_ms - HOUR_MS) >= caps.per_hour:
+            return NoBid.FREQUENCY_CAP
+        if caps.per_day is not None and _since(shown.times, now_ms - DAY_MS) >= caps.per_day:
+            return NoBid.DAILY_USER_CAP
+    return _capped_by_advertiser(history, advertiser, caps, now_ms) if caps.counts_advertiser else None
+
+
+def _capped_by_advertiser(history: AdHistory, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
+    shown = [other for other in history.shown.values() if other.advertiser == advertiser]
+    if caps.advertiser_total is not None and sum(one.total for one in shown) >= caps.advertiser_total:
+        return NoBid.FREQUENCY_CAP
+    for most, span_ms, code in (
+        (caps.advertiser_per_hour, HOUR_MS, NoBid.FREQUENCY_CAP),
+        (caps.advertiser_per_day, DAY_MS, NoBid.DAILY_USER_CAP),
+    ):
+        if most is not None and sum(_since(one.times, now_ms - span_ms) for one in shown) >= most:
+            return code
+    return None
+
+
+def _since(times: list[int], begin_ms: int) -> int:
+    return sum(1 for time in times if time > begin_ms)

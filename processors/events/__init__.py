@@ -1,0 +1,1 @@
+"""What apps send, decoded, repaired or refused."""

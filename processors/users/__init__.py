@@ -1,0 +1,1 @@
+"""One user: the profile and its bounded parts."""

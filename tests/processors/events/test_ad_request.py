@@ -1,0 +1,48 @@
+"""Requests for an ad: the strict reader and the one that repairs give the same."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.events.ad_request import AD_REQUEST, AdRequest, repair_request
+from processors.events.json_object import Refused
+from processors.events.reader import RecordReader
+from processors.events.record import Refusal
+from processors.events.repair import IntakeSettings
+
+NOW = 1_700_000_000_000
+ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
+
+
+def repaired(raw: bytes) -> AdRequest | Refusal:
+    try:
+        return repair_request(raw, NOW, IntakeSettings())
+    except Refused as refused:
+        return Refusal(refused.reason, str(refused))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"request_id": ids, "user_id": ids, "timestamp": st.integers(NOW - 10**10, NOW + 10**8)},
+        optional={
+            "placement": ids | st.none(),
+            "bidfloor": st.floats(-1.0, 2e9) | st.integers(-1, 3) | st.text(max_size=2) | st.none(),
+            "channel": ids | st.none(),
+            "purposes": st.lists(ids | st.just(""), max_size=4) | st.none(),
+            "context": st.dictionaries(st.sampled_from(["page", "placement"]), st.text(max_size=3)) | st.none(),
+            "more": st.integers(),
+        },
+    )
+)
+def test_the_strict_and_the_repairing_reader_agree(fields: dict[str, Any]) -> None:
+    raw = json.dumps(fields).encode()
+    assert RecordReader().read(raw, "request", NOW) == repaired(raw)
+
+
+def test_what_needs_no_repair_is_read_strictly() -> None:
+    raw = b'{"request_id":"r","user_id":"u","timestamp":1700000000000,"context":{"placement":"top"}}'
+    read = AD_REQUEST.read(raw, NOW, IntakeSettings())
+    assert (read.placement, read.repairs, read.bidfloor) == ("top", (), None)
+    assert AD_REQUEST._usable(AD_REQUEST._decode(raw))
