@@ -20,7 +20,7 @@ from processors.candidates import Candidates, Gatherer
 from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.events.event import ITEM_TOPICS
 from processors.features import features_of
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.model_state import ModelsSettings
 from processors.ranker import (
     BUCKETS,
@@ -186,7 +186,7 @@ class _Study:
     def _ask(self, profile: Profile, user: str, item: str, index: ItemIndex) -> None:
         candidates = self._gatherer.gather([profile], [self._driver.now], index)
         features, true = features_of(candidates, index), holds(candidates)
-        ties, slot = index.tie[candidates.slots], index.slot(item)
+        ties, slot = index.attributes.tie[candidates.slots], index.slot(item)
         seen = self._seen.setdefault(user, set())
         new = item not in seen
         seen.add(item)

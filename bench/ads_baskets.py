@@ -24,7 +24,7 @@ from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.common.errors import NearstreamError
 from processors.events.event import Event
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 
 _PLACEMENT = "basket"

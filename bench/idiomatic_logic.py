@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.hashing import fingerprint
 from processors.events.event import ACTION_WEIGHTS
-from processors.item_state import ItemSettings
+from processors.items.state import ItemSettings
 from processors.slate import Placement, RankingSettings
 from processors.users.profile import ProfileSettings
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from processors.common.arrays import Floats, Ints, run_begins, run_lengths
 from processors.common.errors import ConfigurationError
 from processors.common.hashing import FINGERPRINT_BYTES
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.base import for_everybody
 from processors.users.profile import Profile
@@ -140,7 +140,7 @@ class Gatherer:
             blocks[RULES] = Proposal(at, block, ())
             at += len(block.rows)
         older_rows, older_slots = _older(profiles, index)
-        capacity = len(index.trend)
+        capacity = index.capacity
         keys = np.concatenate(
             [
                 *(part.block.rows * capacity + part.block.slots for part in blocks.values()),

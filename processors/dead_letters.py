@@ -26,7 +26,7 @@ def dead_letter(
     origin
         Where it was first appended.
     reason
-        A code of :data:`processors.events.repair.REASONS` or :data:`processors.catalog.CATALOG_REASONS`.
+        A code of :data:`processors.events.repair.REASONS` or :data:`processors.items.catalogue.CATALOG_REASONS`.
     message
         Names field, value and expectation.
     partition

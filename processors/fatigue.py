@@ -20,7 +20,7 @@ import numpy as np
 
 from processors.candidates import Candidates
 from processors.common.arrays import Floats, Ints
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 
 LEVEL = 10.0
 """Showings after which the loss levels off: it is never more than so many times the strength."""
@@ -104,7 +104,7 @@ class Fatigue:
         if not rows or not len(candidates):
             return _RESTED
         slots, of_row = np.array(index.slots_of(ids), np.int64), np.array(rows, np.int64)
-        capacity = len(index.trend)
+        capacity = index.capacity
         known, wanted = candidates.rows * capacity + candidates.slots, of_row * capacity + slots
         numbers = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
         found = np.flatnonzero((slots >= 0) & (known[numbers] == wanted))

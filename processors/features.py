@@ -13,7 +13,7 @@ import numpy.typing as npt
 from processors.candidates import Candidates
 from processors.common.arrays import Features, Floats, Ints
 from processors.common.time import DAY_MS, HOUR_MS
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.sources.base import Visitors
 
 _PAUSE_MS = HOUR_MS // 2
@@ -134,13 +134,13 @@ def _from_sources(candidates: Candidates) -> list[Floats | None]:
 def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
     slots, now = candidates.slots, candidates.visitors.now_ms[candidates.rows]
     # Users share many candidates: beyond the size of the index it is cheaper to look at each item once.
-    if len(slots) < len(index.trend):
+    if len(slots) < index.capacity:
         standing = _standing(slots, index)
     else:
-        standing = [column[slots] for column in _standing(np.arange(len(index.trend)), index)]
+        standing = [column[slots] for column in _standing(np.arange(index.capacity), index)]
     return [
         *standing,
-        nearness(now - index.facts.since[slots], DAY_MS),
+        nearness(now - index.attributes.since[slots], DAY_MS),
         nearness(now - index.last_seen[slots], HOUR_MS),
     ]
 
@@ -148,14 +148,14 @@ def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
 def _standing(slots: Ints, index: ItemIndex) -> list[Floats]:
     """What is known of items at any time: popularity at each scale, of all time, and within the category."""
     columns = []
-    for scale, trends in enumerate(index.trends):
-        top = index.popular(1, scale)
+    for scale, trends in enumerate(index.popularity.trends):
+        top = index.popularity.trending(1, scale)
         popularity = np.exp2(np.minimum(trends[slots] - (trends[top[0]] if len(top) else 0.0), 0.0))
         columns += [popularity, np.sqrt(popularity)]
-    most = index.most_visited(1)
-    visited, category = index.visits[slots], index.category[slots]
-    visits = visited / (index.visits[most[0]] if len(most) else 1.0)
-    in_category = np.exp2(np.minimum(index.trend[slots] - index.category_trend[category], 0.0))
+    most = index.popularity.most_visited(1)
+    visited, category = index.popularity.visits[slots], index.attributes.category[slots]
+    visits = visited / (index.popularity.visits[most[0]] if len(most) else 1.0)
+    in_category = np.exp2(np.minimum(index.popularity.trend[slots] - index.popularity.category_trend[category], 0.0))
     return [*columns, visits, np.sqrt(visits), np.where((category > 0) & (visited > 0.0), in_category, 0.0)]
 
 
@@ -198,8 +198,8 @@ def _of_last_category(candidates: Candidates, index: ItemIndex) -> Floats:
     visitors = candidates.visitors
     last_category = np.full(len(visitors), -1)
     last = visitors.positions == 0
-    last_category[visitors.rows[last]] = index.category[visitors.slots[last]]
-    category = index.category[candidates.slots]
+    last_category[visitors.rows[last]] = index.attributes.category[visitors.slots[last]]
+    category = index.attributes.category[candidates.slots]
     same: Floats = ((category > 0) & (category == last_category[candidates.rows])).astype(np.float64)
     return same
 
@@ -207,10 +207,10 @@ def _of_last_category(candidates: Candidates, index: ItemIndex) -> Floats:
 def _of_taste(candidates: Candidates, index: ItemIndex, same: Floats) -> list[Floats]:
     visitors, rows = candidates.visitors, candidates.rows
     recency = _RECENT_DECAY ** visitors.positions.astype(np.float64)
-    brand = _share(visitors.weights, index.brand, index.brands, candidates)
+    brand = _share(visitors.weights, index.attributes.brand, index.attributes.brands.numbers, candidates)
     return [
-        _share(visitors.weights, index.category, index.categories, candidates),
-        _share(recency, index.category, index.categories, candidates),
+        _share(visitors.weights, index.attributes.category, index.attributes.categories.numbers, candidates),
+        _share(recency, index.attributes.category, index.attributes.categories.numbers, candidates),
         same,
         same * _paused(visitors)[rows],
         brand,

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from processors.catalog import CatalogReader, Row
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
 from processors.dead_letters import dead_letter
 from processors.events.record import Origin, Refusal, SourceRecord
-from processors.item_state import ItemKeeper, ItemSettings, ItemState
+from processors.items.catalogue import CatalogReader, Row
+from processors.items.signals import ItemSignals
+from processors.items.state import ItemKeeper, ItemSettings, ItemState
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
-from processors.signals import ItemSignals
 
 
 class ItemsPlane:
-    """Keeps popularity, co-visitation and facts per item, and publishes each changed item once per micro-batch.
+    """Keeps popularity, co-visitation and attributes per item, and publishes each changed item once per micro-batch.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class ItemsPlane:
         states = {key: state or ItemState() for key, state in zip(keys, read(keys), strict=True)}
         for found in news:
             if isinstance(found, Row):
-                self._keeper.describe(states[found.item_id], found.facts, found.at_ms)
+                self._keeper.describe(states[found.item_id], found.attributes, found.at_ms)
             else:
                 self._fold(found, states)
         step.states = {**states}
@@ -95,7 +95,7 @@ class ItemsPlane:
 def _outcome(found: ItemSignals | Row) -> str:
     if isinstance(found, ItemSignals):
         return "applied"
-    if found.facts is None:
+    if found.attributes is None:
         return "withdrawn"
     return "repaired" if found.repairs else "accepted"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from processors.candidates import Candidates
 from processors.common.arrays import Flags
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 
 Unknown = Literal["hide", "show"]
 """What becomes of limited items for users whose age or place is not known."""
@@ -20,13 +20,13 @@ def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) ->
     Complexity: none to speak of while no item has limits; else one look at each candidate, and at the sets of regions
     that name a place the users are in.
     """
-    facts, profiles = index.facts, candidates.visitors.profiles
-    if not facts.limited:
+    attributes, profiles = index.attributes, candidates.visitors.profiles
+    if not attributes.limited:
         return np.ones(len(candidates), np.bool_)
     slots, rows = candidates.slots, candidates.rows
     ages = np.array([_age(profile.age, unknown) for profile in profiles], np.int64)
-    places = facts.places.open_to([profile.context for profile in profiles], unknown == "show")
-    allowed: Flags = (ages[rows] >= facts.min_age[slots]) & places[rows, facts.regions[slots]]
+    places = attributes.places.open_to([profile.context for profile in profiles], unknown == "show")
+    allowed: Flags = (ages[rows] >= attributes.min_age[slots]) & places[rows, attributes.regions[slots]]
     return allowed
 
 

@@ -15,7 +15,7 @@ from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Importance
 from processors.common.time import DAY_MS
 from processors.features import nearness
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 
 _PRIOR_VISITS = 20.0
 """Visits at the mean rate that an item's own are added to: an item with two visits has no rate to speak of."""
@@ -62,19 +62,19 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.purchase:
             total = total + self.purchase * purchase_values(slots, index)
         if self.margin:
-            total = total + self.margin * np.nan_to_num(index.facts.margin[slots], nan=0.0)
+            total = total + self.margin * np.nan_to_num(index.attributes.margin[slots], nan=0.0)
         if self.freshness:
-            age = candidates.visitors.now_ms[candidates.rows] - index.facts.since[slots]
+            age = candidates.visitors.now_ms[candidates.rows] - index.attributes.since[slots]
             total = total + self.freshness * nearness(age, _NEW_MS)
         return total
 
 
 def purchase_values(slots: Ints, index: ItemIndex) -> Floats:
     """Logarithm of the items' purchases per visit over those of all items, towards 0 for items with few visits."""
-    visits = float(index.visits.sum())
-    bought = float(index.facts.purchases.sum())
+    visits = float(index.popularity.visits.sum())
+    bought = float(index.attributes.purchases.sum())
     if not bought:
         return np.zeros(len(slots))
     mean = bought / visits
-    rate = (index.facts.purchases[slots] + _PRIOR_VISITS * mean) / (index.visits[slots] + _PRIOR_VISITS)
+    rate = (index.attributes.purchases[slots] + _PRIOR_VISITS * mean) / (index.popularity.visits[slots] + _PRIOR_VISITS)
     return np.clip(np.log(rate / mean), -_FURTHEST, _FURTHEST)

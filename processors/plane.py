@@ -43,7 +43,7 @@ class Output(msgspec.Struct, frozen=True):
         Where it goes. The step decides, because the partition is part of what it promises.
     chained
         Whether the receiver must see these records without a gap or repetition (see
-        :class:`processors.signals.Link`).
+        :class:`processors.planes.chain.Link`).
     """
 
     topic: str

@@ -20,7 +20,7 @@ from processors.exploration_share import PARTS, Trials
 from processors.exposure import Measured, measure
 from processors.fatigue import Fatigue, Tired
 from processors.features import feature_names, features_of
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.limits import within_limits
 from processors.model_book import ModelBook
 from processors.quality import Choices
@@ -207,7 +207,7 @@ class Ranker:
         at = np.flatnonzero(scored.candidates.slots == slot) if slot >= 0 else np.empty(0, np.int64)
         found, tired = [], self._fatigue.of(scored.candidates, index)
         allowed = within_limits(scored.candidates, index, self.settings.unknown_limits)
-        showable = scored.shown & allowed & index.facts.available[scored.candidates.slots]
+        showable = scored.shown & allowed & index.attributes.available[scored.candidates.slots]
         for placement, slates in zip(self.settings.placements, shown, strict=True):
             head = HEADS.index("new" if placement.only_new else "any")
             scores = self._valued(book.serving[head], scored, tired, index)
@@ -222,7 +222,9 @@ class Ranker:
         self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, wanted: Ints | None = None
     ) -> _Scored:
         candidates = self._gatherer.gather(profiles, now_ms, index, wanted)
-        return _Scored(candidates, features_of(candidates, index), holds(candidates), index.tie[candidates.slots])
+        return _Scored(
+            candidates, features_of(candidates, index), holds(candidates), index.attributes.tie[candidates.slots]
+        )
 
     def _valued(self, weights: Floats, scored: _Scored, tired: Tired, index: ItemIndex) -> Floats:
         """What each candidate is worth to the shop, by the weights of one head; no two are equal."""
@@ -259,7 +261,7 @@ class Ranker:
         """Candidates in the order in which they are shown."""
         settings, candidates = self.settings, scored.candidates
         if settings.diversity or verdict.caps:
-            groups = index.category[candidates.slots].astype(np.int64)
+            groups = index.attributes.category[candidates.slots].astype(np.int64)
             deep = top(candidates.begins, scores, DEPTH * size)
             chosen = spread(*deep, scores, groups, size, settings.diversity, verdict.caps, candidates.slots)
         else:
@@ -271,12 +273,12 @@ class Ranker:
         return explore(*chosen, scores, candidates.rows, new, scored.ties, draw)
 
     def _may_be_shown(self, candidates: Candidates, index: ItemIndex) -> Flags:
-        available: Flags = index.facts.available[candidates.slots]
+        available: Flags = index.attributes.available[candidates.slots]
         return available & within_limits(candidates, index, self.settings.unknown_limits)
 
     def _are_new(self, candidates: Candidates, index: ItemIndex) -> Flags:
         since = candidates.visitors.now_ms[candidates.rows] - int(self.settings.new_item_days * DAY_MS)
-        new: Flags = index.facts.since[candidates.slots] > since
+        new: Flags = index.attributes.since[candidates.slots] > since
         return new
 
     def _wanting(

@@ -14,7 +14,7 @@ import numpy as np
 
 from processors.candidates import RULES, Candidates
 from processors.common.arrays import Flags, Floats, Ints
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 
 Locale = Literal["en", "zh"]
 
@@ -233,7 +233,7 @@ def _strongest_link(candidates: Candidates, picked: Ints, kind: Kind, index: Ite
     owner, pairs = owner[of_source], pairs[of_source]
     linked = links[pairs]
     values = proposal.column(kind.column)[pairs] if kind.column else np.zeros(len(pairs))
-    order = np.lexsort((index.tie[linked] if kind.links_items else linked, values, owner))
+    order = np.lexsort((index.attributes.tie[linked] if kind.links_items else linked, values, owner))
     last = np.flatnonzero(np.diff(owner[order], append=len(picked)))
     found: Ints = linked[order[last]]
     return found

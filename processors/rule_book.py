@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from processors.candidates import Candidates
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.time import DAY_MS
 from processors.exposure import Exposure
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.rules import MAX_EXPOSURES, MAX_RULES, Items, Rule, conflicts, in_precedence
 from processors.sources.base import ACTION_NUMBERS
 
@@ -36,7 +37,7 @@ class Pin:
 class Cap:
     """So many items of each label, at most; ``labels`` gives the label of each slot, 0 for none, which is free."""
 
-    labels: Ints
+    labels: npt.NDArray[np.int32]
     at_most: int
     within: Flags | None = None
 
@@ -204,7 +205,8 @@ class _Judgement:
                 if slot >= 0:
                     pins.append(Pin(slot, rule.position - 1))
             elif rule.kind == "cap" and rule.at_most is not None:
-                labels = self._index.category if rule.per == "category" else self._index.brand
+                attributes = self._index.attributes
+                labels = attributes.category if rule.per == "category" else attributes.brand
                 caps.append(Cap(labels, rule.at_most, None if rule.items == Items() else matching))
             elif rule.kind == "boost" and rule.factor is not None:
                 self._offsets += np.where(matching, np.log(rule.factor), 0.0)
@@ -241,18 +243,18 @@ def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemI
     if items.ids:
         found &= np.isin(slots, index.slots_of(list(items.ids)))
     if items.categories:
-        found &= np.isin(index.category[slots], index.category_numbers(items.categories))
+        found &= np.isin(index.attributes.category[slots], index.attributes.categories.known(items.categories))
     if items.brands:
-        found &= np.isin(index.brand[slots], index.brand_numbers(items.brands))
+        found &= np.isin(index.attributes.brand[slots], index.attributes.brands.known(items.brands))
     if items.suppliers:
-        found &= np.isin(index.facts.supplier[slots], index.facts.suppliers.known(items.suppliers))
+        found &= np.isin(index.attributes.supplier[slots], index.attributes.suppliers.known(items.suppliers))
     with np.errstate(invalid="ignore"):
         if items.price_min is not None:
             found &= index.price[slots] >= items.price_min
         if items.price_max is not None:
             found &= index.price[slots] <= items.price_max
-    age_days = (now_ms - index.facts.since[slots]) / DAY_MS
-    seen = index.facts.since[slots] > 0
+    age_days = (now_ms - index.attributes.since[slots]) / DAY_MS
+    seen = index.attributes.since[slots] > 0
     if items.newer_than_days is not None:
         found &= seen & (age_days < items.newer_than_days)
     if items.older_than_days is not None:
@@ -265,12 +267,12 @@ def _matches(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemI
 def _named(items: Items, index: ItemIndex, now_ms: int) -> Ints:
     """Slots of a selector that names items, or the most wanted ones of its categories or else of all it agrees to."""
     slots = [slot for slot in index.slots_of(list(items.ids)) if slot >= 0]
-    for number in index.category_numbers(items.categories):
-        slots.extend(index.popular_in(number, _FROM_CATEGORY).tolist())
+    for number in index.attributes.categories.known(items.categories):
+        slots.extend(index.popularity.in_category(number, _FROM_CATEGORY).tolist())
     if not items.ids and not items.categories:
-        known = np.flatnonzero(index.visits > 0.0)
+        known = np.flatnonzero(index.popularity.visits > 0.0)
         known = known[matches(items, known, now_ms, index)]
-        order = np.lexsort((index.tie[known], index.trend[known]))[::-1]
+        order = np.lexsort((index.attributes.tie[known], index.popularity.trend[known]))[::-1]
         return np.sort(known[order[:_FROM_CATEGORY]])
     wanted = np.unique(np.array(slots, np.int64))
     return wanted[matches(items, wanted, now_ms, index)]

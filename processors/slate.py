@@ -18,7 +18,7 @@ from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Examples as ExampleCount
 from processors.common.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
 from processors.common.time import DAY_MS
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.limits import Unknown
 from processors.objectives import Objectives
 from processors.quality import Shown
@@ -128,8 +128,8 @@ class Slates:
         """Some of the slates, for the figures of their quality."""
         slots = self.slots[:_SAMPLED]
         there = np.maximum(slots, 0)
-        popularity = index.visits[there] / max(float(index.visits.sum()), 1.0)
-        return Shown(placement, slots, index.category[there].astype(np.int64), popularity)
+        popularity = index.popularity.visits[there] / max(float(index.popularity.visits.sum()), 1.0)
+        return Shown(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
 
     def items(self, row: int, index: ItemIndex) -> list[SlateItem]:
         """The slate of one user."""
@@ -151,7 +151,7 @@ class Slates:
     def _lists(self, index: ItemIndex) -> tuple[list[list[Any]], ...]:
         """Slots, scores, codes that tell reasons apart, and propensities, made once for all rows."""
         if not self._made:
-            about = np.where(self.kinds == CATEGORY, index.category[np.maximum(self.slots, 0)], self.because)
+            about = np.where(self.kinds == CATEGORY, index.attributes.category[np.maximum(self.slots, 0)], self.because)
             columns = self.slots, self.scores, about * len(KINDS) + self.kinds, self.propensities
             self._made.extend(column.tolist() for column in columns)
         return tuple(self._made)

@@ -1,10 +1,10 @@
 """The users plane: events in, profiles, recommendations and signals out.
 
 Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.reception`), folds it into its user's profile
-(:mod:`processors.users.profile`), tells the items plane what was touched together (:mod:`processors.signals`), and,
-once the whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.ranking`). Before anything is
-folded in, each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is only noted:
-it changes what the next slate shows, and asks for none.
+(:mod:`processors.users.profile`), tells the items plane what was touched together (:mod:`processors.items.signals`),
+and, once the whole micro-batch is folded in, ranks for every user it touched (:mod:`processors.ranking`). Before
+anything is folded in, each user's next choice is a lesson for the ranker (:mod:`processors.training`). An impression is
+only noted: it changes what the next slate shows, and asks for none.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ from processors.events.record import Origin, SourceRecord
 from processors.events.repair import IntakeSettings
 from processors.exposure import EXPOSURE_BYTES
 from processors.groups import INTERESTS_BYTES, interests_of
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
+from processors.items.signals import SignalGatherer
 from processors.model_book import ModelBook
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
+from processors.planes.chain import LINK_BYTES
 from processors.ranking import Ranker, choices_of
 from processors.reception import Reception, Seen
 from processors.rule_book import RuleBook
-from processors.signals import LINK_BYTES, SignalGatherer
 from processors.slate import RankingSettings, SlateItem
 from processors.training import RANKER, Examples, example_bytes
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings

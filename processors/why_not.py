@@ -10,7 +10,7 @@ import numpy as np
 from processors.candidates import Candidates
 from processors.common.arrays import Flags, Floats, Ints
 from processors.fatigue import Tired
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.rule_book import Verdict
 
 
@@ -75,7 +75,7 @@ def what_became(way: Way, placement: str, only_new: bool, index: ItemIndex, slot
         return WhyNot(placement, "unknown", "no event and no row of the catalogue has named it, or it was withdrawn")
     if len(way.places):
         return WhyNot(placement, "shown", f"it is in the slate, at place {int(way.places[0]) + 1}")
-    if not index.facts.available[slot]:
+    if not index.attributes.available[slot]:
         return WhyNot(placement, "unavailable", "the catalogue says that it is not available")
     if not len(way.at) or not way.shown[way.at[0]]:
         return WhyNot(placement, "not_proposed", "no source proposes it for this user")
@@ -88,7 +88,7 @@ def what_became(way: Way, placement: str, only_new: bool, index: ItemIndex, slot
     if removed_by is not None and removed_by[number] >= 0:
         return WhyNot(placement, "rule", f"rule {way.verdict.names[removed_by[number]]} removes it")
     scores = way.verdict.applied_to(way.scores)
-    rivals = way.shown & way.allowed & np.isfinite(scores) & index.facts.available[way.candidates.slots]
+    rivals = way.shown & way.allowed & np.isfinite(scores) & index.attributes.available[way.candidates.slots]
     if only_new:
         rivals &= ~way.candidates.touched
     place, of = _place(scores[rivals], scores[number]), int(np.count_nonzero(rivals))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.rule_book import RuleBook
 
 logger = logging.getLogger(__name__)

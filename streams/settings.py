@@ -17,7 +17,7 @@ import msgspec
 
 from processors.common.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, SeriesOrNone, WaitMs
 from processors.common.errors import ConfigurationError
-from processors.item_state import ItemSettings
+from processors.items.state import ItemSettings
 from processors.model_state import ModelsSettings
 from processors.plane import DEFAULT_MAX_MESSAGE_BYTES
 from processors.users_plane import UsersSettings

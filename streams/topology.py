@@ -27,7 +27,8 @@ from processors.common.topics import (
 from processors.contexts import CONTEXTS, decode_contexts
 from processors.events.event import EVENT_TOPICS
 from processors.groups import GROUPS, decode_groups
-from processors.item_index import ItemIndex, decode_view
+from processors.items.index import ItemIndex
+from processors.items.view import decode_view
 from processors.items_plane import ItemsPlane
 from processors.model_book import ModelBook, decode_model
 from processors.models_plane import CLICKS, EXPOSURE, PURCHASES, ModelsPlane

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from processors.catalog import Facts
 from processors.common.topics import CATALOG_TOPIC
 from processors.events.reader import RecordReader
 from processors.events.record import Record, Refusal
-from processors.item_state import ItemSettings, ItemState
+from processors.items.state import ItemSettings, ItemState
+from processors.items.view import Attributes
 from processors.items_plane import ItemsPlane
 from processors.users_plane import Recommendation
 from streams.eventfile import COLUMNS, EVENT_TYPES
@@ -58,7 +58,7 @@ def test_the_row_of_the_catalogue_is_taken_as_it_is() -> None:
     step = plane.step(nothing_known, [Record(CATALOG_TOPIC, 0, 0, 0, b"trail-shoe-3", row)], 0)
     assert dict(step.outcomes) == {(CATALOG_TOPIC, "accepted"): 1}
     named = set(msgspec.json.decode(row))
-    assert named == {"item_id", "published_at", *Facts.__struct_fields__} - {"published_ms"}
+    assert named == {"item_id", "published_at", *Attributes.__struct_fields__} - {"published_ms"}
 
 
 def test_every_type_and_column_of_event_files_is_named() -> None:

@@ -26,7 +26,7 @@ from processors.events.ad_request import AdRequest
 from processors.events.event import DISMISSED, REFUNDED, TAKES_BACK, Event
 from processors.events.impression import Impression
 from processors.events.record import Origin
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.users.ad_history import Decision
 from processors.users.context import remember
 from processors.users.profile import Profile

@@ -29,10 +29,10 @@ Reach = Annotated[int, msgspec.Meta(ge=0, le=256)]
 """Items of a user, or neighbours of an item, that a candidate source goes through."""
 
 Listed = Annotated[int, msgspec.Meta(ge=0, le=100)]
-"""Items of a list kept for everybody; :data:`processors.item_index.POPULAR_DEPTH` bounds it."""
+"""Items of a list kept for everybody; :data:`processors.items.popularity.POPULAR_DEPTH` bounds it."""
 
 Newest = Annotated[int, msgspec.Meta(ge=0, le=24)]
-"""Newest items of a category; :data:`processors.item_facts.NEWEST_DEPTH` bounds it."""
+"""Newest items of a category; :data:`processors.items.attributes.NEWEST_DEPTH` bounds it."""
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 """A share of one."""

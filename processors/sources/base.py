@@ -12,7 +12,7 @@ import numpy as np
 
 from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Age, Listed, Newest, Reach, Share
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.users.profile import Profile
 
 ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}

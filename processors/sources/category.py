@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.sources.base import Block, SourceSettings, Visitors
 
 _LAST_ITEMS = 3
@@ -21,11 +21,11 @@ class CategoryTop:
 
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
-        categories = index.category[visitors.slots]
+        categories = index.attributes.category[visitors.slots]
         last = (visitors.positions < _LAST_ITEMS) & (categories > 0)
         rows, slots, categories = visitors.rows[last], visitors.slots[last], categories[last]
         numbers, which = np.unique(categories, return_inverse=True)
-        tops = [index.popular_in(number, self._items) for number in numbers.tolist()]
+        tops = [index.popularity.in_category(number, self._items) for number in numbers.tolist()]
         lengths = np.array([len(top) for top in tops], np.int64)
         flat = np.concatenate(tops) if tops else np.empty(0, np.int64)
         begins = np.cumsum(lengths) - lengths

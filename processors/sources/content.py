@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.content_neighbours import ContentNeighbours
-from processors.item_index import ItemIndex
-from processors.likeness import price_nearness
+from processors.items.index import ItemIndex
+from processors.items.similar_items import SimilarItems
+from processors.items.similarity import price_nearness
 from processors.sources.base import Block, SourceSettings, Visitors
 
 
@@ -22,18 +22,18 @@ class ContentNeighbourhood:
 
     def __init__(self, settings: SourceSettings) -> None:
         self._items, self._decay = settings.content_items, settings.position_decay
-        self._neighbours = ContentNeighbours(settings.content_neighbours)
+        self._neighbours = SimilarItems(settings.content_neighbours)
 
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
-        asks = np.flatnonzero((visitors.positions < self._items) & index.facts.listed[visitors.slots])
+        asks = np.flatnonzero((visitors.positions < self._items) & index.attributes.listed[visitors.slots])
         slots = visitors.slots[asks]
         if not len(slots):
             return Block(asks, slots, (np.zeros(0), np.zeros(0)), slots)
-        alike = self._neighbours.of(slots, index)
+        alike = self._neighbours.of(slots, index.attributes)
         weight = self._decay ** visitors.positions[asks].astype(np.float64)
-        owner, column = np.nonzero((alike.slots != slots[:, None]) & index.facts.available[alike.slots])
-        links, found, log_price = slots[owner], alike.slots[owner, column], index.facts.log_price
+        owner, column = np.nonzero((alike.slots != slots[:, None]) & index.attributes.available[alike.slots])
+        links, found, log_price = slots[owner], alike.slots[owner, column], index.attributes.log_price
         content = alike.kinship[owner, column] + price_nearness(log_price[links], log_price[found])
         return Block(
             rows=visitors.rows[asks][owner],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from processors.common.arrays import Flags
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.sources.base import Block, SourceSettings, Visitors
 
 

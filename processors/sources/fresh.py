@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
-from processors.item_index import ItemIndex
-from processors.likeness import content, cosine_in_pairs, shared_in_pairs
+from processors.items.index import ItemIndex
+from processors.items.similarity import content, cosine_in_pairs, shared_in_pairs
 from processors.sources.base import Block, SourceSettings, Visitors
 
 _LAST_ITEMS = 3
@@ -32,12 +32,12 @@ class Fresh:
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
         asks = _last_of_each_category(visitors, index)
-        numbers, which = np.unique(index.category[visitors.slots[asks]], return_inverse=True)
+        numbers, which = np.unique(index.attributes.category[visitors.slots[asks]], return_inverse=True)
         newest = np.full((len(numbers), self._items), -1, np.int64)
         for row, number in enumerate(numbers.tolist()):
-            found = index.newest_in(number, self._items)
+            found = index.attributes.newest_in(number, self._items)
             newest[row, : len(found)] = found
-        age = visitors.now_ms[visitors.rows[asks]][:, None] - index.facts.since[newest[which]]
+        age = visitors.now_ms[visitors.rows[asks]][:, None] - index.attributes.since[newest[which]]
         owner, column = np.nonzero((newest[which] >= 0) & (age >= 0.0) & (age < self._age_ms))
         links, slots = visitors.slots[asks][owner], newest[which][owner, column]
         alike, related = self._alike(links, slots, index)
@@ -54,11 +54,13 @@ class Fresh:
     def _alike(self, links: Ints, slots: Ints, index: ItemIndex) -> tuple[Floats, Flags]:
         """How alike the pairs are, and which of them have anything to do with each other."""
         alike = np.zeros(len(links))
-        listed = np.flatnonzero(index.facts.listed[links] & index.facts.listed[slots])
+        listed = np.flatnonzero(index.attributes.listed[links] & index.attributes.listed[slots])
         one, other = links[listed], slots[listed]
-        cosine = cosine_in_pairs(index, one, other)
-        alike[listed] = 0.5 * content(index, one, other, shared_in_pairs(index, one, other)) + 0.5 * cosine
-        related = index.category[links] > 0
+        cosine = cosine_in_pairs(index.attributes, one, other)
+        alike[listed] = (
+            0.5 * content(index.attributes, one, other, shared_in_pairs(index.attributes, one, other)) + 0.5 * cosine
+        )
+        related = index.attributes.category[links] > 0
         related[listed] |= cosine > 0.0
         return alike, related
 
@@ -66,9 +68,11 @@ class Fresh:
 def _last_of_each_category(visitors: Visitors, index: ItemIndex) -> Ints:
     """Which of the visitors' last items are the last of their category."""
     near = visitors.positions < _LAST_ITEMS
-    if not len(index.facts.embedding):
-        near &= index.category[visitors.slots] > 0
+    if not len(index.attributes.embedding):
+        near &= index.attributes.category[visitors.slots] > 0
     last = np.flatnonzero(near)
     order = last[np.lexsort((visitors.positions[last], visitors.rows[last]))]
-    groups = visitors.rows[order] * index.categories + index.category[visitors.slots[order]]
+    groups = (
+        visitors.rows[order] * index.attributes.categories.numbers + index.attributes.category[visitors.slots[order]]
+    )
     return np.sort(order[np.unique(groups, return_index=True)[1]])

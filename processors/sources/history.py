@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.sources.base import Block, SourceSettings, Visitors
 
 

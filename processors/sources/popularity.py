@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.sources.base import Block, SourceSettings, Visitors, for_everybody
 
 
@@ -19,7 +19,7 @@ class Trending:
 
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
-        slots = np.unique(np.concatenate([index.popular(self._items, scale) for scale in (0, 1)]))
+        slots = np.unique(np.concatenate([index.popularity.trending(self._items, scale) for scale in (0, 1)]))
         return for_everybody(slots, len(visitors))
 
 
@@ -34,4 +34,4 @@ class EverPopular:
 
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
         """See :class:`processors.sources.base.Source`."""
-        return for_everybody(index.most_visited(self._items), len(visitors))
+        return for_everybody(index.popularity.most_visited(self._items), len(visitors))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from processors.catalog_fields import direction
-from processors.item_index import ItemIndex
-from processors.item_state import ItemView, Listing
+from processors.items.catalogue_fields import direction
+from processors.items.index import ItemIndex
+from processors.items.view import ItemView, Listing
 from processors.users.profile import Profile
 from tests.processors.worlds import NOW, SIZE, profile, view
 

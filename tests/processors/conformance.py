@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from processors.events.record import SourceRecord
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.plane import Plane, Step
 from processors.sources import Block, Source, SourceSettings, Visitors
 from processors.users.profile import Profile
@@ -172,11 +172,27 @@ def proposals(block: Block, index: ItemIndex) -> list[tuple[object, ...]]:
 
 def index_bytes(index: ItemIndex) -> bytes:
     """Everything that a read model holds."""
-    own = (index.neighbours, index.together, index.after, index.trends, index.visits, index.category, index.tie)
-    times = (index.price, index.first_seen, index.last_seen, index.category_trend)
-    facts = index.facts
-    said = (facts.listed, facts.available, facts.brand, facts.supplier, facts.margin, facts.min_age, facts.log_price)
-    more = (facts.since, facts.tags, facts.embedding, facts.version)
+    own = (
+        index.neighbours,
+        index.together,
+        index.after,
+        index.popularity.trends,
+        index.popularity.visits,
+        index.attributes.category,
+        index.attributes.tie,
+    )
+    times = (index.price, index.first_seen, index.last_seen, index.popularity.category_trend)
+    attributes = index.attributes
+    said = (
+        attributes.listed,
+        attributes.available,
+        attributes.brand,
+        attributes.supplier,
+        attributes.margin,
+        attributes.min_age,
+        attributes.log_price,
+    )
+    more = (attributes.since, attributes.tags, attributes.embedding, attributes.version)
     return _encode([index.ids, index.views, *(column.tobytes() for column in (*own, *times, *said, *more))])
 
 

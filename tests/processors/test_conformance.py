@@ -24,8 +24,9 @@ from processors.common.topics import (
 )
 from processors.events.event import EVENT_TOPICS
 from processors.events.record import Record, SourceRecord
-from processors.item_index import ItemIndex, decode_view
-from processors.item_state import ItemSettings, ItemState
+from processors.items.index import ItemIndex
+from processors.items.state import ItemSettings, ItemState
+from processors.items.view import decode_view
 from processors.items_plane import ItemsPlane
 from processors.model_state import ModelsSettings, ModelState
 from processors.models_plane import ModelsPlane
@@ -103,7 +104,15 @@ def users_case() -> Case[Profile]:
 
     def model(plane: Plane[Profile]) -> bytes:
         index = indexes[id(plane)]
-        columns = (index.neighbours, index.together, index.after, index.trends, index.visits, index.category, index.tie)
+        columns = (
+            index.neighbours,
+            index.together,
+            index.after,
+            index.popularity.trends,
+            index.popularity.visits,
+            index.attributes.category,
+            index.attributes.tie,
+        )
         learned = plane.book.learned.tobytes() if isinstance(plane, UsersPlane) else b""
         ads = list(plane.desk.book.views.items()) if isinstance(plane, UsersPlane) else []
         return msgspec.msgpack.encode([index.ids, index.views, learned, ads, *(column.tobytes() for column in columns)])

@@ -14,11 +14,11 @@ from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
 from processors.events.event import Event
 from processors.events.record import Record
-from processors.item_index import decode_view
-from processors.item_state import ItemSettings, ItemState, ItemView, Listing
+from processors.items.signals import SignalGatherer
+from processors.items.state import ItemSettings, ItemState
+from processors.items.view import ItemView, Listing, decode_view
 from processors.items_plane import ItemsPlane
 from processors.plane import Output
-from processors.signals import SignalGatherer
 from tests.processors.conformance import Case, check_plane
 
 NOW = 1_700_000_000_000
@@ -55,17 +55,17 @@ class Shop:
         return view
 
 
-def row(item: str, at: int = NOW, **facts: Any) -> Record:
-    return Record(CATALOG_TOPIC, 0, 0, at, item.encode(), json.dumps(facts).encode())
+def row(item: str, at: int = NOW, **attributes: Any) -> Record:
+    return Record(CATALOG_TOPIC, 0, 0, at, item.encode(), json.dumps(attributes).encode())
 
 
 def tombstone(item: str) -> Record:
     return Record(CATALOG_TOPIC, 0, 0, NOW, item.encode(), None)
 
 
-def visit(item: str, preceding: Sequence[str] = (), at: int = NOW, **facts: Any) -> Record:
+def visit(item: str, preceding: Sequence[str] = (), at: int = NOW, **attributes: Any) -> Record:
     gatherer = SignalGatherer(1)
-    event = Event(event_id="e", user_id="u", item_id=item, time_ms=at, kind="click", action="view", **facts)
+    event = Event(event_id="e", user_id="u", item_id=item, time_ms=at, kind="click", action="view", **attributes)
     gatherer.add(event, preceding)
     return Record(SIGNALS_TOPIC, 0, 0, at, None, msgspec.msgpack.encode(gatherer.messages()[0]))
 
@@ -233,11 +233,11 @@ def test_the_items_plane_conforms_with_a_catalogue() -> None:
     batches = []
     for n in range(60):
         item = f"item {random.integers(0, 12)}"
-        facts: dict[str, Any] = {
+        attributes: dict[str, Any] = {
             "category": f"c{n % 3}",
             "tags": [f"t{tag}" for tag in range(n % 9)],
             "embedding": [1, n - 30],
         }
         bad = Record(CATALOG_TOPIC, 0, n, NOW, b"item 1", b"garbage")
-        batches.append([visit(item, ["item 1"]), row(item, **facts), tombstone(f"item {n % 12}"), bad][n % 2 :])
+        batches.append([visit(item, ["item 1"]), row(item, **attributes), tombstone(f"item {n % 12}"), bad][n % 2 :])
     check_plane(Case(lambda: ItemsPlane(SETTINGS), batches, largest_state=400))

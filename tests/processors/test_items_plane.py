@@ -12,11 +12,11 @@ from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, SIGNALS_TOPIC
 from processors.events.event import Event
 from processors.events.record import Record
-from processors.item_index import decode_view
-from processors.item_state import ItemKeeper, ItemSettings, ItemState
+from processors.items.signals import ItemSignals, SignalGatherer
+from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.view import decode_view
 from processors.items_plane import ItemsPlane
 from processors.plane import Step
-from processors.signals import ItemSignals, SignalGatherer
 
 NOW = 1_700_000_000_000
 SETTINGS = ItemSettings(neighbours=4, published_neighbours=3)

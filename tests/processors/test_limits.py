@@ -12,10 +12,10 @@ from processors.common.time import DAY_MS
 from processors.events.event import Event
 from processors.events.reader import RecordReader
 from processors.events.repair import IntakeSettings
-from processors.item_state import Listing
+from processors.items.regions import EVERYWHERE, NOWHERE, PlaceSets
+from processors.items.view import Listing
 from processors.limits import Unknown
 from processors.model_book import ModelBook
-from processors.place_sets import EVERYWHERE, NOWHERE, PlaceSets
 from processors.ranking import Ranker
 from processors.rule_book import RuleBook
 from processors.rules import Items, Rule
@@ -108,12 +108,12 @@ def test_why_not_names_the_limit() -> None:
 def test_a_limit_ends_when_the_catalogue_lifts_it() -> None:
     made = world(user(), {"wine": Listing(min_age=18, regions=("DE",))}, RankingSettings(), None)
     index = made.index()
-    assert len(index.facts.limited) == 1
+    assert len(index.attributes.limited) == 1
     index.apply("wine", msgspec.structs.replace(made.views["wine"], listing=Listing()))
-    assert not index.facts.limited
+    assert not index.attributes.limited
     index.apply("wine", made.views["wine"])
     index.apply("wine", None)
-    assert not index.facts.limited
+    assert not index.attributes.limited
 
 
 @given(st.lists(st.lists(st.sampled_from(["DE", "de", "AT", "FR", "Tyrol"]), max_size=3), max_size=20))

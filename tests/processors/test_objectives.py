@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.time import DAY_MS
-from processors.item_index import ItemIndex
-from processors.item_state import ItemKeeper, ItemSettings, ItemState, ItemView, Listing
+from processors.items.index import ItemIndex
+from processors.items.signals import Touch
+from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.view import ItemView, Listing
 from processors.objectives import Objectives, purchase_values
-from processors.signals import Touch
 from processors.slate import RankingSettings
 from tests.processors.worlds import NOW, World, profile, random_world, view
 

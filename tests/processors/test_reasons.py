@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.contexts import ContextView
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from processors.reasons import CONTEXT, KINDS, Locale, Reason, reason_of
 from processors.slate import RankingSettings, SlateItem
 from processors.users.context import FIELDS

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors import content_neighbours, shelves
 from processors.common.hashing import fingerprint
-from processors.item_facts import PRICE_STEP
-from processors.item_index import ItemIndex
-from processors.item_state import ItemView
+from processors.items import similar_items, similarity_index
+from processors.items.attributes import PRICE_STEP
+from processors.items.index import ItemIndex
+from processors.items.view import ItemView
 from processors.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.sources.content import ContentNeighbourhood
 from processors.sources.fresh import Fresh
@@ -73,7 +73,7 @@ class Own:
 
 class Changing(Own):
     def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
-        index.visits[visitors.slots] += 1
+        index.popularity.visits[visitors.slots] += 1
         return super().propose(visitors, index)
 
 
@@ -228,7 +228,7 @@ def test_what_is_remembered_changes_nothing_but_the_time(seed: int, changes: lis
 def test_memory_for_neighbours_is_bounded_and_what_was_pushed_out_is_found_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(content_neighbours, "REMEMBERED", 3)
+    monkeypatch.setattr(similar_items, "REMEMBERED", 3)
     views = {f"item {n}": listed("tents", price=float(n)) for n in range(9)}
     index, source = index_of(views), ContentNeighbourhood(SourceSettings(content_neighbours=2, content_items=8))
     for _ in range(2):
@@ -247,10 +247,10 @@ def test_a_source_can_be_asked_about_another_index() -> None:
 
 
 def test_without_a_catalogue_there_is_nothing_and_nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content_neighbours.ContentNeighbours, "of", None)
+    monkeypatch.setattr(similar_items.SimilarItems, "of", None)
     index = index_of({"a": view(1.0, category="tents", price=3.0), "b": view(1.0, category="tents", price=3.0)})
     assert propose(ContentNeighbourhood(SourceSettings()), index, "a") == []
-    assert (len(index.facts.tags), len(index.facts.embedding)) == (0, 0)
+    assert (len(index.attributes.tags), len(index.attributes.embedding)) == (0, 0)
 
 
 def test_items_of_other_categories_and_unavailable_ones_are_no_neighbours() -> None:
@@ -294,22 +294,22 @@ def large_category(n: int, size: int) -> dict[str, ItemView]:
 
 
 def test_in_a_large_category_the_likely_ones_are_compared_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shelves, "COMPARED", 60)
-    monkeypatch.setattr(content_neighbours, "COMPARED", 60)
-    monkeypatch.setattr(shelves, "_PER_BUCKET", 20)
+    monkeypatch.setattr(similarity_index, "COMPARED", 60)
+    monkeypatch.setattr(similar_items, "COMPARED", 60)
+    monkeypatch.setattr(similarity_index, "_PER_BUCKET", 20)
     views = large_category(600, 16)
     users = [profile(f"item {n}", f"item {n + 1}") for n in range(0, 100, 2)]
     check_source(ContentNeighbourhood, SourceSettings(), lambda backwards: index_of(views, backwards, 16), users, NOW)
     index = index_of(views, size=16)
-    shelf = shelves.Shelf(index, 1)
-    pools = [shelf.pool(index, index.slot(name)) for name in views]
+    shelf = similarity_index.SimilarityIndex(index.attributes, 1)
+    pools = [shelf.pool(index.attributes, index.slot(name)) for name in views]
     assert max(map(len, pools)) <= 120
     hits = 0
     for at, (name, pool) in enumerate(zip(views, pools, strict=True)):
-        cosines = index.facts.embedding @ index.facts.embedding[index.slot(name)]
+        cosines = index.attributes.embedding @ index.attributes.embedding[index.slot(name)]
         cosines[index.slot(name)] = 0.0
         hits += int(np.argmax(cosines)) in pool
-        steps = index.facts.price_step
+        steps = index.attributes.price_step
         near = np.flatnonzero(steps[:600] == steps[at])
         assert len(near) > 60 or set(near.tolist()) <= set(pool.tolist())
     assert hits > 0.6 * len(views)

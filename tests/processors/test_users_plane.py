@@ -21,10 +21,10 @@ from processors.common.topics import (
 )
 from processors.events.record import Record
 from processors.events.repair import IntakeSettings
-from processors.item_index import ItemIndex
-from processors.item_state import ItemView
+from processors.items.index import ItemIndex
+from processors.items.signals import ItemSignals
+from processors.items.view import ItemView
 from processors.plane import Output, Step
-from processors.signals import ItemSignals
 from processors.slate import Placement, RankingSettings
 from processors.users.profile import Profile, ProfileSettings
 from processors.users_plane import UsersPlane, UsersSettings

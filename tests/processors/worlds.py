@@ -8,8 +8,8 @@ import numpy as np
 from processors.common.hashing import FINGERPRINT_BYTES, fingerprint
 from processors.contexts import ContextView
 from processors.groups import DIMENSIONS, GroupView
-from processors.item_index import ItemIndex
-from processors.item_state import ItemView
+from processors.items.index import ItemIndex
+from processors.items.view import ItemView
 from processors.model_book import ModelBook
 from processors.ranking import Ranker
 from processors.rule_book import RuleBook

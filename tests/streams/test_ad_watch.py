@@ -6,7 +6,7 @@ from processors.ads.book import CampaignView
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.desk import AdDesk
 from processors.ads.settings import AdSettings
-from processors.item_index import ItemIndex
+from processors.items.index import ItemIndex
 from streams.ad_watch import refresh_ads
 from streams.metrics import Metrics
 

@@ -10,7 +10,7 @@ from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import CATALOG_TOPIC
 from processors.events.repair import IntakeSettings
-from processors.item_state import ItemSettings
+from processors.items.state import ItemSettings
 from processors.simulator import EMBEDDING_SIZE, build_catalogue, catalogue_rows
 from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver

@@ -166,8 +166,8 @@ def reactions(
 def rows(partition: int, number: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
     """Rows for the items of a partition, a tombstone among them, and one that is refused."""
     here = [item for n in range(40) if partition_of(item := f"item-{n}", PARTITIONS) == partition]
-    facts = msgspec.json.encode({"category": f"c{number % 3}", "brand": "Alm", "tags": ["light"]})
-    good = [(item.encode(), facts if n != number % len(here) else None, ()) for n, item in enumerate(here)]
+    attributes = msgspec.json.encode({"category": f"c{number % 3}", "brand": "Alm", "tags": ["light"]})
+    good = [(item.encode(), attributes if n != number % len(here) else None, ()) for n, item in enumerate(here)]
     return [*good, (here[0].encode(), b'{"price": "dear"}', ())]
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.hashing import fingerprint
-from processors.item_index import NO_TREND, POPULAR_DEPTH, ItemIndex, decode_view
-from processors.item_state import ItemView
+from processors.items.index import ItemIndex
+from processors.items.popularity import NO_TREND, POPULAR_DEPTH
+from processors.items.view import ItemView, decode_view
 from processors.model_book import ModelBook
 from processors.ranking import Ranker
 from processors.rule_book import RuleBook
@@ -26,7 +27,7 @@ def view(trend: float = 1.0, neighbours: Iterable[str] = (), visits: int = 1) ->
 
 
 def popular(index: ItemIndex, k: int = 60) -> list[str]:
-    return [index.ids[slot] for slot in index.popular(k)]
+    return [index.ids[slot] for slot in index.popularity.trending(k)]
 
 
 def neighbours(index: ItemIndex, item_id: str) -> dict[str, tuple[float, float]]:
@@ -48,11 +49,11 @@ def check_whole(index: ItemIndex, applied: dict[str, ItemView]) -> None:
         found = neighbours(index, item_id)
         assert found.items() <= published.items()
         assert found.keys() <= live.keys()
-        assert index.trend[slot] == (NO_TREND if held is None else held.trends[1])
+        assert index.popularity.trend[slot] == (NO_TREND if held is None else held.trends[1])
     gone = [slot for slot in range(len(index.ids)) if slot not in set(live.values())]
     assert not index.together[gone].any()
     assert not index.after[gone].any()
-    assert (index.trend[gone] == NO_TREND).all()
+    assert (index.popularity.trend[gone] == NO_TREND).all()
 
 
 def _pairs(held: ItemView) -> list[tuple[float, float]]:
@@ -129,7 +130,7 @@ def test_memory_is_bounded_however_many_items_come() -> None:
     index = ItemIndex(neighbours=1, max_items=100)
     for n in range(5000):
         index.apply(f"item {n}", view(float(n)))
-    assert (len(index), len(index.trend), len(index.ids)) == (100, 1024, 100)
+    assert (len(index), index.capacity, len(index.ids)) == (100, 1024, 100)
 
 
 def test_an_evicted_item_is_nobodys_neighbour() -> None:

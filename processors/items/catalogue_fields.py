@@ -25,7 +25,7 @@ _TRUTHS = {"true": True, "false": False, 1: True, 0: False}
 
 
 def direction(numbers: object, size: int) -> bytes:
-    """Direction of an embedding as :class:`processors.catalog.Facts` keeps it.
+    """Direction of an embedding as :class:`processors.items.view.Attributes` keeps it.
 
     Raises
     ------

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from processors.common.hashing import partition_of
 from processors.events.event import Event
-from processors.signals import ItemSignals, SignalGatherer, Touch
+from processors.items.signals import ItemSignals, SignalGatherer, Touch
 
 NOW = 1_700_000_000_000
 Pair = tuple[str, str, int, int]

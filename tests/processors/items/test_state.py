@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from processors.common.decay import growth
 from processors.common.time import DAY_MS
-from processors.item_state import ItemKeeper, ItemSettings, ItemState, ItemView
-from processors.signals import Touch
+from processors.items.signals import Touch
+from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.view import ItemView
 
 NOW = 1_700_000_000_000
 SMALL = ItemSettings(neighbours=4, published_neighbours=3)
@@ -29,8 +30,8 @@ def keeper(**settings: Any) -> ItemKeeper:
     return ItemKeeper(ItemSettings(**settings))
 
 
-def touch(time_ms: int = NOW, **facts: Any) -> Touch:
-    return Touch(0, time_ms, 1.0, **facts)
+def touch(time_ms: int = NOW, **attributes: Any) -> Touch:
+    return Touch(0, time_ms, 1.0, **attributes)
 
 
 def shares(column: bytes) -> list[float]:

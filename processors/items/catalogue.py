@@ -1,19 +1,20 @@
 """What the app says of its items: a row per item on ``catalog.items.v1``, keyed by item; a tombstone withdraws it.
 
-A row replaces the one before it as a whole. Its facts are shown to people and decide what is shown, so a field that
-cannot be right costs the row, which becomes a dead letter that says what to mend; the item keeps the facts it had.
-Only what has one meaning is mended: numbers written as text, ids written as numbers, titles that are too long.
+A row replaces the one before it as a whole. Its attributes are shown to people and decide what is shown, so a field
+that cannot be right costs the row, which becomes a dead letter that says what to mend; the item keeps the attributes it
+had. Only what has one meaning is mended: numbers written as text, ids written as numbers, titles that are too long.
 """
 
 from typing import Any
 
 import msgspec
 
-from processors.catalog_fields import READERS, direction, text_of
 from processors.common.bounds import MAX_ID_CHARACTERS, MAX_MS
 from processors.common.hashing import partition_of
 from processors.events.json_object import Refused, as_time, decode_object, shown
 from processors.events.record import Refusal, SourceRecord
+from processors.items.catalogue_fields import READERS, direction, text_of
+from processors.items.view import Attributes
 
 CATALOG_REASONS = {
     "missing_key": "the record has no key, so nobody can tell which item it is about",
@@ -37,51 +38,12 @@ CATALOG_REASONS = {
 """Every reason code of a dead letter from this topic, and what it means."""
 
 
-class Facts(msgspec.Struct, array_like=True, frozen=True):
-    """What a row says of an item; what it does not say is :obj:`None` or empty.
-
-    Parameters
-    ----------
-    price
-        In ``currency``, finite and not negative.
-    available
-        Whether it can be had now.
-    margin
-        Share of the price that the shop keeps, in [0, 1].
-    embedding
-        Direction of the user's embedding: little-endian half precision, of length one, rounded to multiples of
-        :data:`processors.catalog_fields.EMBEDDING_STEP`.
-    published_ms
-        Since when there is the item, milliseconds since the epoch.
-    min_age
-        Years.
-    regions
-        Where it may be shown; empty for everywhere.
-    """
-
-    title: str | None = None
-    category: str | None = None
-    brand: str | None = None
-    supplier: str | None = None
-    price: float | None = None
-    currency: str | None = None
-    tags: tuple[str, ...] = ()
-    url: str | None = None
-    image_url: str | None = None
-    available: bool = True
-    margin: float | None = None
-    embedding: bytes = b""
-    published_ms: int | None = None
-    min_age: int | None = None
-    regions: tuple[str, ...] = ()
-
-
 class Row(msgspec.Struct, frozen=True):
     """A record of the catalogue, understood.
 
     Parameters
     ----------
-    facts
+    attributes
         :obj:`None` for a tombstone.
     at_ms
         Append time.
@@ -90,7 +52,7 @@ class Row(msgspec.Struct, frozen=True):
     """
 
     item_id: str
-    facts: Facts | None
+    attributes: Attributes | None
     at_ms: int
     repairs: tuple[str, ...] = ()
 
@@ -115,7 +77,7 @@ class CatalogReader:
     >>> from processors.common.topics import CATALOG_TOPIC
     >>> record = Record(CATALOG_TOPIC, 0, 7, 0, b"tent", b'{"price": "89", "embedding": [3, 4]}')
     >>> row = reader.read(record, partition=0)
-    >>> row.facts.price, row.repairs, np.frombuffer(row.facts.embedding, "<f2").tolist()
+    >>> row.attributes.price, row.repairs, np.frombuffer(row.attributes.embedding, "<f2").tolist()
     (89.0, ('price:text_to_number',), [0.60009765625, 0.7998046875])
     >>> reader.read(Record(CATALOG_TOPIC, 0, 8, 0, b"tent", b'{"embedding": [3]}'), partition=0).message
     'embedding: 1 numbers, expected 2 (items.embedding_size)'
@@ -146,12 +108,12 @@ class CatalogReader:
             if not 0 <= record.timestamp <= MAX_MS:
                 raise Refused("bad_record_time", f"timestamp: {record.timestamp}, expected 0 to {MAX_MS} milliseconds")
             repairs: list[str] = []
-            facts = self._facts(decode_object(record.value, self._max_bytes), item_id, repairs)
-            return Row(item_id, facts, record.timestamp, tuple(repairs))
+            attributes = self._attributes(decode_object(record.value, self._max_bytes), item_id, repairs)
+            return Row(item_id, attributes, record.timestamp, tuple(repairs))
         except Refused as refused:
             return Refusal(refused.reason, str(refused))
 
-    def _facts(self, fields: dict[str, Any], item_id: str, repairs: list[str]) -> Facts:
+    def _attributes(self, fields: dict[str, Any], item_id: str, repairs: list[str]) -> Attributes:
         named = text_of(fields.get("item_id"), "item_id", MAX_ID_CHARACTERS, repairs)
         if named is not None and named != item_id:
             raise Refused("key_mismatch", f"item_id: {shown(named)}, expected the record's key {shown(item_id)}")
@@ -162,7 +124,7 @@ class CatalogReader:
             given["published_ms"] = as_time(moment, "published_at", repairs)
         if (numbers := fields.get("embedding")) not in (None, []):
             given["embedding"] = direction(numbers, self._size)
-        return Facts(**given)
+        return Attributes(**given)
 
 
 def _item_of(key: bytes | None) -> str:

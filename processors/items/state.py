@@ -1,4 +1,4 @@
-"""What we know of an item: how wanted it is now, what it goes with, and the facts seen on its events."""
+"""What we know of an item: how wanted it is now, what it goes with, and the attributes seen on its events."""
 
 from collections.abc import Iterator
 from operator import itemgetter
@@ -6,11 +6,11 @@ from operator import itemgetter
 import msgspec
 import numpy as np
 
-from processors.catalog import Facts
 from processors.common.bounds import MAX_STEPS, EmbeddingSize, HalfLife, Neighbours, Power, RowBytes, Steps
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.time import DAY_MS
-from processors.signals import Touch
+from processors.items.signals import Touch
+from processors.items.view import Attributes, ItemView, Listing
 
 
 class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +55,8 @@ class ItemState(msgspec.Struct, array_like=True):
     ``together`` and ``after`` are forward-decayed weights relative to ``landmark``: how much another item was visited
     in the same session, and how much within the next few steps after this one. ``trends`` are the decayed numbers of
     visits relative to ``trend_landmarks``, one per half-life. ``category``, ``brand`` and ``price`` are those seen on
-    events; what the catalogue says, in ``facts``, goes before them. ``listed_ms`` is when it first had a row there.
+    events; what the catalogue says, in ``attributes``, goes before them. ``listed_ms`` is when it first had a row
+    there.
     """
 
     landmark: int = 0
@@ -69,66 +70,8 @@ class ItemState(msgspec.Struct, array_like=True):
     category: str | None = None
     brand: str | None = None
     price: float | None = None
-    facts: Facts | None = None
+    attributes: Attributes | None = None
     listed_ms: int = 0
-    withdrawn: bool = False
-    purchases: int = 0
-
-
-class Listing(msgspec.Struct, array_like=True, frozen=True):
-    """What the read models get of an item's row in the catalogue, beside the facts that events can carry too.
-
-    Parameters
-    ----------
-    available, margin, min_age, tags, regions, embedding
-        As in :class:`processors.catalog.Facts`.
-    """
-
-    title: str | None = None
-    supplier: str | None = None
-    available: bool = True
-    margin: float | None = None
-    min_age: int | None = None
-    tags: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    embedding: bytes = b""
-
-
-class ItemView(msgspec.Struct, array_like=True, frozen=True):
-    """What the read models get of an item.
-
-    Parameters
-    ----------
-    trends
-        Base-2 logarithms of the decayed visits, one per half-life, relative to the epoch: comparable between items at
-        any time.
-    neighbours
-        Ids of the strongest neighbours, strongest first.
-    together, after
-        Their weights as little-endian float32, each kind summing to one.
-    listing
-        What the catalogue says beside category, brand and price; :obj:`None` if the item has no row.
-    since
-        Since when there is the item, milliseconds since the epoch: as published, or else as first seen anywhere; 0 if
-        that is not known.
-    withdrawn
-        Whether the catalogue has withdrawn it: it must not be shown then, whatever else is known.
-    purchases
-        All purchases ever.
-    """
-
-    trends: tuple[float, float, float]
-    visits: int
-    first_seen: int
-    last_seen: int
-    neighbours: list[str]
-    together: bytes
-    after: bytes
-    category: str | None = None
-    brand: str | None = None
-    price: float | None = None
-    listing: Listing | None = None
-    since: int = 0
     withdrawn: bool = False
     purchases: int = 0
 
@@ -153,7 +96,7 @@ class ItemKeeper:
         self._of_distance = [max(1, steps) ** -settings.distance_power for steps in range(MAX_STEPS + 1)]
 
     def touch(self, state: ItemState, touch: Touch) -> None:
-        """Count a visit and take over the facts it carries, in place. Facts of the latest visit win."""
+        """Count a visit and take over the attributes it carries, in place. Attributes of the latest visit win."""
         for scale, half_life in enumerate(self.settings.trend_half_lives_ms):
             landmark, before = landmark_at(touch.time_ms, half_life), state.trend_landmarks[scale]
             if landmark > before:
@@ -186,7 +129,7 @@ class ItemKeeper:
         if len(state.together) > settings.neighbours * 3 // 2:
             self._cut(state)
 
-    def describe(self, state: ItemState, facts: Facts | None, time_ms: int) -> None:
+    def describe(self, state: ItemState, attributes: Attributes | None, time_ms: int) -> None:
         """Take over a row of the catalogue as a whole, in place; :obj:`None` withdraws the item until the next one.
 
         Parameters
@@ -194,8 +137,8 @@ class ItemKeeper:
         time_ms
             When the row arrived.
         """
-        state.facts, state.withdrawn = facts, facts is None
-        if facts is None:
+        state.attributes, state.withdrawn = attributes, attributes is None
+        if attributes is None:
             state.listed_ms = 0
         elif not state.listed_ms:
             state.listed_ms = time_ms
@@ -206,7 +149,7 @@ class ItemKeeper:
             return ItemView(
                 self._trends(state), state.visits, state.first_seen, state.last_seen, [], b"", b"", withdrawn=True
             )
-        facts = state.facts or _NO_FACTS
+        attributes = state.attributes or _NO_ATTRIBUTES
         after = state.after
         strongest = sorted(_with_order(state), key=itemgetter(1, 0), reverse=True)
         names = [name for name, _ in strongest[: self.settings.published_neighbours]]
@@ -218,11 +161,11 @@ class ItemKeeper:
             neighbours=names,
             together=_shares([state.together[name] for name in names]),
             after=_shares([after.get(name, 0.0) for name in names]),
-            category=state.category if facts.category is None else facts.category,
-            brand=state.brand if facts.brand is None else facts.brand,
-            price=state.price if facts.price is None else facts.price,
-            listing=None if state.facts is None else _listing(state.facts),
-            since=_since(state, facts),
+            category=state.category if attributes.category is None else attributes.category,
+            brand=state.brand if attributes.brand is None else attributes.brand,
+            price=state.price if attributes.price is None else attributes.price,
+            listing=None if state.attributes is None else _listing(state.attributes),
+            since=_since(state, attributes),
             purchases=state.purchases,
         )
 
@@ -244,25 +187,25 @@ class ItemKeeper:
         state.after = {name: weight for name, weight in state.after.items() if name in kept}
 
 
-_NO_FACTS = Facts()
+_NO_ATTRIBUTES = Attributes()
 
 
-def _listing(facts: Facts) -> Listing:
+def _listing(attributes: Attributes) -> Listing:
     return Listing(
-        title=facts.title,
-        supplier=facts.supplier,
-        available=facts.available,
-        margin=facts.margin,
-        min_age=facts.min_age,
-        tags=facts.tags,
-        regions=facts.regions,
-        embedding=facts.embedding,
+        title=attributes.title,
+        supplier=attributes.supplier,
+        available=attributes.available,
+        margin=attributes.margin,
+        min_age=attributes.min_age,
+        tags=attributes.tags,
+        regions=attributes.regions,
+        embedding=attributes.embedding,
     )
 
 
-def _since(state: ItemState, facts: Facts) -> int:
-    if facts.published_ms is not None:
-        return max(0, facts.published_ms)
+def _since(state: ItemState, attributes: Attributes) -> int:
+    if attributes.published_ms is not None:
+        return max(0, attributes.published_ms)
     return min((moment for moment in (state.first_seen, state.listed_ms) if moment), default=0)
 
 

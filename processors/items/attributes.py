@@ -1,4 +1,4 @@
-"""What the read model holds of the catalogue: columns of facts, who is alike whom in what, and what is new."""
+"""What the read model holds of the catalogue: columns of attributes, who is alike whom in what, and what is new."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from processors.catalog_fields import MAX_TAGS
 from processors.common.bounds import MAX_MS
-from processors.item_state import ItemView, Listing
-from processors.place_sets import EVERYWHERE, PlaceSets
-from processors.top import TopSlots
+from processors.items.catalogue_fields import MAX_TAGS
+from processors.items.regions import EVERYWHERE, PlaceSets
+from processors.items.top_k import Slots, TopSlots
+from processors.items.view import ItemView, Listing
 
 NEWEST_DEPTH = 24
 """New items of a category that can be asked for."""
@@ -56,9 +56,14 @@ class Labels:
     def __len__(self) -> int:
         return len(self._numbers)
 
+    @property
+    def numbers(self) -> int:
+        """Numbers in use, 0 for none among them."""
+        return len(self._numbers) + 1
 
-class FactColumns:
-    """Columns of facts over the slots of an :class:`processors.item_index.ItemIndex`, which writes them.
+
+class AttributeColumns:
+    """Columns of attributes over the slots of an :class:`processors.items.index.ItemIndex`, which writes them.
 
     Tags and embeddings take memory from the first item on that has any: 64 bytes per slot, and four per number.
 
@@ -75,7 +80,7 @@ class FactColumns:
         Whether the item has a row in the catalogue.
     available : bool array of the same shape
         False only where the catalogue says so.
-    brand, supplier : int32 arrays of the same shape
+    category, brand, supplier : int32 arrays of the same shape
         Numbers of the labels, 0 for none.
     margin : float64 array of the same shape
         NaN if unknown.
@@ -100,19 +105,21 @@ class FactColumns:
     tag_count : uint8 array of shape (capacity,)
         How many there are.
     embedding : float32 array of shape (capacity or 0, embedding_size)
-        Of length one, multiples of :data:`processors.catalog_fields.EMBEDDING_STEP`; zeros if there is none.
+        Of length one, multiples of :data:`processors.items.catalogue_fields.EMBEDDING_STEP`; zeros if there is none.
     version : int64 array of shape (categories + 1,)
         Of each category; another one after every change of category, brand, price step, tags or embedding of one of its
         listed items, and when one is listed or no longer is. No two ever agree.
-    brands, suppliers : Labels
-        Of the brands and of the suppliers.
+    categories, brands, suppliers : Labels
+        Of the categories, the brands and the suppliers.
+    tie : float64 array of the same shape as ``listed``
+        In [0, 1), from the item's id: puts equals in one order in every process.
     listings : int
         How many items are listed.
     """
 
     def __init__(self, capacity: int, embedding_size: int, max_categories: int) -> None:
         self._size = embedding_size
-        self.brands = Labels(max_categories)
+        self.categories, self.brands = Labels(max_categories), Labels(max_categories)
         self.suppliers, self._tags = Labels(), Labels()
         self._members: dict[int, set[int]] = {}
         self._newest: dict[int, TopSlots] = {}
@@ -122,7 +129,8 @@ class FactColumns:
         self.tags = np.zeros((0, MAX_TAGS), np.uint16)
         self.embedding = np.zeros((0, embedding_size), np.float32)
         self.listed, self.available = np.zeros(0, np.bool_), np.zeros(0, np.bool_)
-        self.brand, self.supplier = np.zeros(0, np.int32), np.zeros(0, np.int32)
+        self.category, self.brand, self.supplier = (np.zeros(0, np.int32) for _ in range(3))
+        self.tie = np.zeros(0)
         self.min_age, self.regions = np.zeros(0, np.int16), np.zeros(0, np.int32)
         self.places, self.limited = PlaceSets(), set[int]()
         self.tag_count = np.zeros(0, np.uint8)
@@ -133,7 +141,8 @@ class FactColumns:
     def grow(self, capacity: int) -> None:
         """Make room for more slots."""
         self.listed, self.available = _grown(self.listed, capacity, False), _grown(self.available, capacity, True)
-        self.brand, self.supplier = _grown(self.brand, capacity, 0), _grown(self.supplier, capacity, 0)
+        self.category, self.brand = _grown(self.category, capacity, 0), _grown(self.brand, capacity, 0)
+        self.supplier, self.tie = _grown(self.supplier, capacity, 0), _grown(self.tie, capacity, 0.0)
         self.regions = _grown(self.regions, capacity, EVERYWHERE)
         self.min_age, self.since = _grown(self.min_age, capacity, 0), _grown(self.since, capacity, 0.0)
         self.margin, self.tag_count = _grown(self.margin, capacity, np.nan), _grown(self.tag_count, capacity, 0)
@@ -155,11 +164,20 @@ class FactColumns:
         found = self._members.get(category, ())
         return np.fromiter(found, np.int64, len(found))
 
-    def newest(self, category: int) -> TopSlots:
-        """The latest items of a category by :attr:`since`, unavailable ones and those of unknown age left out."""
-        return self._newest.get(category) or TopSlots(NEWEST_DEPTH)
+    def newest_in(self, category: int, k: int) -> Slots:
+        """Find the ``k`` items of a category that there are for the shortest time, the latest first.
 
-    def describe(self, slot: int, view: ItemView, before: ItemView | None, categories: tuple[int, int]) -> None:
+        At most :data:`NEWEST_DEPTH`; unavailable items and those of unknown age are left out.
+        """
+
+        def everything() -> Slots:
+            of_category = (self.category == category) & (self.listed if category == 0 else True)
+            return np.flatnonzero(of_category & self.available & (self.since > 0.0))
+
+        newest = self._newest.get(category) or TopSlots(NEWEST_DEPTH)
+        return newest.best(self.since, self.tie, everything)[:k]
+
+    def describe(self, slot: int, view: ItemView, before: ItemView | None) -> None:
         """Take over what was published of an item.
 
         Complexity: constant for what did not change since the last time.
@@ -168,9 +186,8 @@ class FactColumns:
         ----------
         before
             What had been published; its embedding does not matter.
-        categories
-            Numbers of its category before and now.
         """
+        categories = int(self.category[slot]), self.categories.number(view.category)
         listing, self.purchases[slot] = view.listing, view.purchases
         self._date(slot, float(view.since), listing is None or listing.available, listing is not None, categories)
         if before is None or view.brand != before.brand:
@@ -188,6 +205,7 @@ class FactColumns:
             self._forget_rest(slot)
         if listing is not None and (before is None or _kind(view) != _kind(before) or not self._embeds(slot, listing)):
             self._list(slot, listing, categories)
+        self.category[slot] = categories[1]
 
     def _limit(self, slot: int, listing: Listing) -> None:
         self.min_age[slot] = listing.min_age or 0
@@ -230,12 +248,13 @@ class FactColumns:
         if len(self.embedding):
             self.embedding[slot] = 0.0 if embedding is None else embedding
 
-    def forget(self, slot: int, category: int) -> None:
+    def forget(self, slot: int) -> None:
         """Empty the columns of a slot."""
+        category = int(self.category[slot])
         self._date(slot, 0.0, True, False, (category, category))
         self._unlist(slot, category)
         self._forget_rest(slot)
-        self.brand[slot] = self.purchases[slot] = 0
+        self.category[slot] = self.brand[slot] = self.purchases[slot] = 0
         self.log_price[slot] = self.price_step[slot] = np.nan
 
     def _forget_rest(self, slot: int) -> None:
@@ -276,7 +295,7 @@ class FactColumns:
 
 
 def _kind(view: ItemView) -> tuple[object, ...]:
-    """Whether it is listed, and the facts but the embedding that listed items are chosen by as being alike."""
+    """Whether it is listed, and the attributes but the embedding that listed items are chosen by as being alike."""
     return () if view.listing is None else (view.category, view.brand, _step(view.price), view.listing.tags)
 
 

@@ -1,7 +1,6 @@
 """What the users plane tells the items plane: which items were touched, and which were touched together.
 
-One message per micro-batch and receiving partition, as columns, so that ten thousand pairs cost one record. It
-carries a link of a chain: who sent it, its number, and the number the sender sent to this partition before.
+One message per micro-batch and receiving partition, as columns, so that ten thousand pairs cost one record.
 """
 
 from collections.abc import Iterable
@@ -12,30 +11,8 @@ import numpy as np
 from processors.common.hashing import partition_of
 from processors.events.event import ACTION_WEIGHTS, Event
 
-LINK_BYTES = 512
-"""What a message has beside its signals, at most: the link and Kafka's own."""
-
-
 _FRAME_BYTES, _NUMBER_BYTES, _PAIR_BYTES = 32, 5, 17
 """Of a message: its arrays' own bytes, the longest index or length, a pair in the four columns."""
-
-
-class Link(msgspec.Struct, array_like=True, frozen=True):
-    """Position of a message in the chain from one sender to one receiving partition.
-
-    Parameters
-    ----------
-    sender
-        Plane and partition, such as ``users-3``; with an incarnation ``users-3@7``, which is another sender.
-    number
-        The sender's batch number; rises with every message.
-    previous
-        Number of the message before it on this chain, 0 if it is the first.
-    """
-
-    sender: str
-    number: int
-    previous: int
 
 
 class Touch(msgspec.Struct, array_like=True):

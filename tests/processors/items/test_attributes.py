@@ -1,4 +1,4 @@
-"""The read model's columns of facts agree with what was published, and withdrawn items are in no list of it."""
+"""The read model's columns of attributes agree with what was published, and withdrawn items are in no list of it."""
 
 from collections.abc import Iterable
 
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.catalog_fields import direction
 from processors.common.hashing import fingerprint
-from processors.item_facts import NEWEST_DEPTH, Labels
-from processors.item_index import ItemIndex
-from processors.item_state import ItemView, Listing
+from processors.items.attributes import NEWEST_DEPTH, Labels
+from processors.items.catalogue_fields import direction
+from processors.items.index import ItemIndex
+from processors.items.view import ItemView, Listing
 from tests.processors.catalogues import DAY, index_of, listed, random_views
 from tests.processors.worlds import NOW, SIZE, view
 
@@ -31,33 +31,35 @@ def neighbours(index: ItemIndex, item: str) -> set[str]:
 
 def check_agrees(index: ItemIndex, views: dict[str, ItemView]) -> None:
     """Every column holds what was published last, and nothing of what went before."""
-    facts = index.facts
+    attributes = index.attributes
     names: dict[int, set[str | None]] = {}
     for item, published in views.items():
         slot, listing = index.slot(item), published.listing or Listing()
-        assert facts.listed[slot] == (published.listing is not None)
-        assert facts.available[slot] == listing.available
-        assert facts.since[slot] == published.since
-        assert facts.margin[slot] == listing.margin or (listing.margin is None and np.isnan(facts.margin[slot]))
-        assert facts.min_age[slot] == (listing.min_age or 0)
-        price = facts.log_price[slot]
+        assert attributes.listed[slot] == (published.listing is not None)
+        assert attributes.available[slot] == listing.available
+        assert attributes.since[slot] == published.since
+        assert attributes.margin[slot] == listing.margin or (
+            listing.margin is None and np.isnan(attributes.margin[slot])
+        )
+        assert attributes.min_age[slot] == (listing.min_age or 0)
+        price = attributes.log_price[slot]
         assert np.isnan(price) if published.price is None else np.expm1(price) == pytest.approx(published.price)
-        names.setdefault(int(facts.brand[slot]), set()).add(published.brand)
-        found = np.count_nonzero(facts.tags[slot]) if len(facts.tags) else 0
+        names.setdefault(int(attributes.brand[slot]), set()).add(published.brand)
+        found = np.count_nonzero(attributes.tags[slot]) if len(attributes.tags) else 0
         assert found == len(set(listing.tags))
-        if len(facts.embedding):
+        if len(attributes.embedding):
             expected = np.frombuffer(listing.embedding, "<f2") if listing.embedding else np.zeros(SIZE)
-            assert facts.embedding[slot].tolist() == expected.tolist()
+            assert attributes.embedding[slot].tolist() == expected.tolist()
         else:
             assert not listing.embedding
     assert all(len(brands) == 1 for brands in names.values())
-    assert facts.listings == sum(published.listing is not None for published in views.values())
-    for category in range(index.categories):
-        members = {index.ids[slot] for slot in facts.members(category).tolist()}
+    assert attributes.listings == sum(published.listing is not None for published in views.values())
+    for category in range(index.attributes.categories.numbers):
+        members = {index.ids[slot] for slot in attributes.members(category).tolist()}
         assert members == {
             item
             for item, published in views.items()
-            if published.listing and index.category[index.slot(item)] == category
+            if published.listing and index.attributes.category[index.slot(item)] == category
         }
 
 
@@ -80,13 +82,17 @@ def test_columns_grow_with_the_index() -> None:
     }
     index = index_of(views)
     check_agrees(index, views)
-    assert [index.ids[slot] for slot in index.newest_in(1, 3)] == ["item 2999", "item 2998", "item 2997"]
+    assert [index.ids[slot] for slot in index.attributes.newest_in(1, 3)] == ["item 2999", "item 2998", "item 2997"]
 
 
 def test_a_withdrawn_item_is_gone_at_once_from_every_list() -> None:
     index = index_of({"tent": view(1.0, {"lamp": (1.0, 1.0)}, "camping"), "lamp": view(2.0, category="camping")})
     index.apply("lamp", withdrawn())
-    lists = [*(index.popular(9, scale) for scale in range(3)), index.most_visited(9), index.popular_in(1, 9)]
+    lists = [
+        *(index.popularity.trending(9, scale) for scale in range(3)),
+        index.popularity.most_visited(9),
+        index.popularity.in_category(1, 9),
+    ]
     assert [[index.ids[slot] for slot in found] for found in lists] == [["tent"]] * 5
     assert (index.slot("lamp"), index.slot_of_fingerprint(fingerprint("lamp")), index.view("lamp")) == (-1, -1, None)
     assert neighbours(index, "tent") == set()
@@ -112,7 +118,7 @@ def test_withdrawals_are_no_evictions_and_their_slots_are_used_again() -> None:
         index.apply(f"item {n}", withdrawn())
         if n % 100 == 0:
             assert neighbours(index, "tent") == set()
-    assert (index.evictions, len(index.trend)) == (0, 1024)
+    assert (index.evictions, index.capacity) == (0, 1024)
 
 
 def test_withdrawn_ids_are_remembered_within_a_bound() -> None:
@@ -125,26 +131,30 @@ def test_withdrawn_ids_are_remembered_within_a_bound() -> None:
 
 def test_an_item_that_nobody_visited_is_not_popular() -> None:
     index = index_of({"tent": listed("tents"), "lamp": view(1.0, category="tents")})
-    lists = [index.popular(9), index.most_visited(9), index.popular_in(1, 9)]
+    lists = [index.popularity.trending(9), index.popularity.most_visited(9), index.popularity.in_category(1, 9)]
     assert [[index.ids[slot] for slot in found] for found in lists] == [["lamp"]] * 3
     index.apply("lamp", withdrawn())
-    assert [index.popular(9).tolist(), index.most_visited(9).tolist(), index.popular_in(1, 9).tolist()] == [[]] * 3
+    assert [
+        index.popularity.trending(9).tolist(),
+        index.popularity.most_visited(9).tolist(),
+        index.popularity.in_category(1, 9).tolist(),
+    ] == [[]] * 3
 
 
 def test_the_newest_of_a_category_are_found_after_many_of_them_went() -> None:
     views = {f"item {n:04}": listed("tents", since=n + 1) for n in range(500)}
     index = index_of(views)
-    assert len(index.newest_in(1, 99)) == NEWEST_DEPTH
+    assert len(index.attributes.newest_in(1, 99)) == NEWEST_DEPTH
     for n in range(499, 9, -1):
         index.apply(f"item {n:04}", withdrawn())
-    assert [index.ids[slot] for slot in index.newest_in(1, 3)] == ["item 0009", "item 0008", "item 0007"]
+    assert [index.ids[slot] for slot in index.attributes.newest_in(1, 3)] == ["item 0009", "item 0008", "item 0007"]
 
 
 def versions(index: ItemIndex, changes: Iterable[ItemView]) -> list[int]:
     found = []
     for change in changes:
         index.apply("tent", change)
-        found.append(int(index.facts.version[1]))
+        found.append(int(index.attributes.version[1]))
     return found
 
 
@@ -170,7 +180,7 @@ def test_a_category_has_another_version_after_a_change_of_facts_but_not_after_vi
 def test_an_embedding_of_another_size_is_left_out() -> None:
     other = listed("tents", embedding=[1, 0])
     index = index_of({"tent": other, "lamp": listed("tents", embedding=[1, 0, 0])})
-    assert not index.facts.embedding[index.slot("tent")].any()
+    assert not index.attributes.embedding[index.slot("tent")].any()
 
 
 def test_the_view_that_is_kept_has_no_embedding() -> None:
@@ -188,4 +198,4 @@ def test_labels_beyond_the_bound_are_none_and_known_ones_keep_their_number() -> 
 
 def test_dates_far_ahead_are_no_news_before_their_time() -> None:
     index = index_of({"tent": listed("tents", since=NOW + DAY), "lamp": listed("tents", since=NOW)})
-    assert [index.ids[slot] for slot in index.newest_in(1, 9)] == ["tent", "lamp"]
+    assert [index.ids[slot] for slot in index.attributes.newest_in(1, 9)] == ["tent", "lamp"]

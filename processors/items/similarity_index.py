@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from processors.common.arrays import Ints
-from processors.item_index import ItemIndex
-from processors.likeness import Vectors
+from processors.items.attributes import AttributeColumns
+from processors.items.similarity import Vectors
 
 COMPARED = 1024
 """Items that an item is compared with: all there are in its category, or so many by price and as many by embedding."""
@@ -14,8 +14,8 @@ _PER_BUCKET = 256
 _MOST_BITS = 12
 
 
-class Shelf:
-    """The listed items of one category, as of one version of its facts.
+class SimilarityIndex:
+    """The listed items of one category, as of one version of its attributes.
 
     In a large category an item is compared with those of the nearest prices, and with those whose embeddings lie on the
     same side of all, or all but one, of a few random hyperplanes.
@@ -24,8 +24,8 @@ class Shelf:
 
     Parameters
     ----------
-    index
-        The read model; nothing of it is kept.
+    attributes
+        What is known of all items; nothing of it is kept.
     category
         Number of the category.
 
@@ -35,34 +35,33 @@ class Shelf:
     D. Achlioptas, "Database-friendly random projections", PODS 2001.
     """
 
-    def __init__(self, index: ItemIndex, category: int) -> None:
-        facts = index.facts
-        self.version = int(facts.version[category])
-        slots = facts.members(category)
-        prices = np.nan_to_num(facts.price_step[slots], nan=np.inf)
-        order = np.lexsort((index.tie[slots], prices))
+    def __init__(self, attributes: AttributeColumns, category: int) -> None:
+        self.version = int(attributes.version[category])
+        slots = attributes.members(category)
+        prices = np.nan_to_num(attributes.price_step[slots], nan=np.inf)
+        order = np.lexsort((attributes.tie[slots], prices))
         self.slots, self._prices = slots[order], prices[order]
         self._bits = 0
-        if len(slots) > COMPARED and len(facts.embedding):
+        if len(slots) > COMPARED and len(attributes.embedding):
             self._bits = min(_MOST_BITS, (len(slots) // _PER_BUCKET).bit_length())
-            codes = _codes(facts.embedding[self.slots], self._bits)
-            codes[~facts.embedding[self.slots].any(axis=1)] = 1 << self._bits
+            codes = _codes(attributes.embedding[self.slots], self._bits)
+            codes[~attributes.embedding[self.slots].any(axis=1)] = 1 << self._bits
             by_code = np.argsort(codes, kind="stable")
             self._in_buckets, self._codes = self.slots[by_code], codes[by_code]
 
-    def pool(self, index: ItemIndex, slot: int) -> Ints:
+    def pool(self, attributes: AttributeColumns, slot: int) -> Ints:
         """Slots to compare an item with, in an order that is the same in every process. It may be one of them."""
         if len(self.slots) <= COMPARED:
             return self.slots
-        price = np.nan_to_num(index.facts.price_step[slot], nan=np.inf)
+        price = np.nan_to_num(attributes.price_step[slot], nan=np.inf)
         equal = [int(np.searchsorted(self._prices, price, side)) for side in ("left", "right")]
         middle = sum(equal) // 2
         begin = min(max(0, middle - COMPARED // 2), len(self.slots) - COMPARED)
         near = self.slots[begin : begin + COMPARED]
-        if not self._bits or not index.facts.embedding[slot].any():
+        if not self._bits or not attributes.embedding[slot].any():
             return near
-        both = np.union1d(near, self._bucket(index.facts.embedding[slot]))
-        return both[np.argsort(index.tie[both])]
+        both = np.union1d(near, self._bucket(attributes.embedding[slot]))
+        return both[np.argsort(attributes.tie[both])]
 
     def _bucket(self, embedding: Vectors) -> Ints:
         own = int(_codes(embedding[None, :], self._bits)[0])

@@ -57,7 +57,7 @@ class NeighbourColumns:
         others
             Their slots, at most :attr:`width`; -1 for one that is not there.
         together, after
-            As in :class:`processors.item_state.ItemView`.
+            As in :class:`processors.items.view.ItemView`.
         """
         found = np.array(others, np.int32)
         n, there = len(found), found >= 0

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.catalog import CATALOG_REASONS, CatalogReader, Facts, Row
-from processors.catalog_fields import EMBEDDING_STEP, direction
 from processors.common.hashing import partition_of
 from processors.common.topics import CATALOG_TOPIC
 from processors.events.json_object import Refused
 from processors.events.record import Record, Refusal
+from processors.items.catalogue import CATALOG_REASONS, CatalogReader, Row
+from processors.items.catalogue_fields import EMBEDDING_STEP, direction
+from processors.items.view import Attributes
 
 NOW = 1_700_000_000_000
 READER = CatalogReader(embedding_size=2, max_row_bytes=100_000)
@@ -23,11 +24,11 @@ def read(value: bytes | None, key: bytes | None = b"tent", at: int = NOW, partit
     return READER.read(Record(CATALOG_TOPIC, partition, 0, at, key, value), partition)
 
 
-def facts(**fields: Any) -> Facts:
+def attributes(**fields: Any) -> Attributes:
     row = read(json.dumps(fields).encode())
     assert isinstance(row, Row), row
-    assert row.facts is not None
-    return row.facts
+    assert row.attributes is not None
+    return row.attributes
 
 
 def repairs(**fields: Any) -> tuple[str, ...]:
@@ -41,7 +42,7 @@ def message(**fields: Any) -> bytes:
 
 
 def test_a_whole_row_is_taken_over_field_by_field() -> None:
-    assert facts(
+    assert attributes(
         item_id="tent",
         title="Alm tent",
         category="camping",
@@ -59,7 +60,7 @@ def test_a_whole_row_is_taken_over_field_by_field() -> None:
         min_age=18,
         regions=["DE", "AT"],
         shelf=7,
-    ) == Facts(
+    ) == Attributes(
         title="Alm tent",
         category="camping",
         brand="Alm",
@@ -79,13 +80,13 @@ def test_a_whole_row_is_taken_over_field_by_field() -> None:
 
 
 def test_a_row_need_not_say_anything() -> None:
-    assert read(b"{}") == Row("tent", Facts(), NOW)
+    assert read(b"{}") == Row("tent", Attributes(), NOW)
 
 
 def test_nothing_is_said_by_null_by_empty_texts_and_by_empty_lists() -> None:
     nothing = dict.fromkeys(("title", "category", "price", "available", "margin", "embedding", "published_at"))
-    assert facts(**nothing, brand="", tags=[], regions=["", None], embedding_=[]) == Facts()
-    assert facts(embedding=[]) == Facts()
+    assert attributes(**nothing, brand="", tags=[], regions=["", None], embedding_=[]) == Attributes()
+    assert attributes(embedding=[]) == Attributes()
 
 
 def test_a_tombstone_withdraws() -> None:
@@ -106,23 +107,23 @@ def test_a_tombstone_withdraws() -> None:
     ],
 )
 def test_what_has_one_meaning_is_mended_and_noted(field: str, given: object, expected: object, repair: str) -> None:
-    assert (getattr(facts(**{field: given}), field), repairs(**{field: given})) == (expected, (repair,))
+    assert (getattr(attributes(**{field: given}), field), repairs(**{field: given})) == (expected, (repair,))
 
 
 def test_a_time_without_a_zone_is_taken_as_utc_and_noted() -> None:
-    assert facts(published_at="2023-11-14T22:13:20").published_ms == NOW
+    assert attributes(published_at="2023-11-14T22:13:20").published_ms == NOW
     assert repairs(published_at="2023-11-14T22:13:20") == ("published_at:utc_assumed",)
 
 
 def test_an_item_id_that_is_a_number_matches_its_key() -> None:
-    assert read(b'{"item_id": 7}', b"7") == Row("7", Facts(), NOW, ("item_id:number_to_text",))
+    assert read(b'{"item_id": 7}', b"7") == Row("7", Attributes(), NOW, ("item_id:number_to_text",))
 
 
 @pytest.mark.parametrize("field", ["available", "tags", "price"])
 def test_what_is_given_counts_once(field: str) -> None:
     given = {"available": True, "tags": ["a"] * 100, "price": 0}[field]
     expected = {"available": True, "tags": ("a",), "price": 0.0}[field]
-    assert getattr(facts(**{field: given}), field) == expected
+    assert getattr(attributes(**{field: given}), field) == expected
 
 
 LONG = "x" * 300
@@ -243,7 +244,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-fields = st.sampled_from(["item_id", *Facts.__struct_fields__, "published_at"])
+fields = st.sampled_from(["item_id", *Attributes.__struct_fields__, "published_at"])
 
 
 @given(st.dictionaries(fields, anything, max_size=6))
@@ -253,8 +254,8 @@ def test_whatever_the_fields_hold_the_answer_is_facts_in_their_ranges_or_a_known
         assert found.reason in CATALOG_REASONS
         assert len(found.message) < 500
         return
-    assert found.facts is not None
-    known = found.facts
+    assert found.attributes is not None
+    known = found.attributes
     assert known.price is None or 0 <= known.price <= 1e9
     assert known.margin is None or 0 <= known.margin <= 1
     assert len(known.tags) <= 32

@@ -1,0 +1,1 @@
+"""One item: catalogue row, state, published view, and the index that every worker holds."""

@@ -1,0 +1,117 @@
+"""How wanted items are: decayed and all-time visits as columns, and the items that lead in each."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.common.arrays import Floats
+from processors.items.attributes import AttributeColumns
+from processors.items.top_k import Slots, TopSlots
+from processors.items.view import ItemView
+
+POPULAR_DEPTH = 100
+"""Popular items that can be asked for."""
+
+CATEGORY_DEPTH = 32
+"""Popular items of a category that can be asked for."""
+
+NO_TREND = -1e9
+"""Trend of a slot that nothing has been published for yet."""
+
+_SCALES = 3
+
+
+class Popularity:
+    """Columns of popularity over the slots of an :class:`processors.items.index.ItemIndex`, which writes them.
+
+    Parameters
+    ----------
+    attributes
+        Columns of the same slots, for their categories and for the order among equals.
+    max_categories
+        Bound on the numbers of categories.
+
+    Attributes
+    ----------
+    trends : float64 array of shape (3, capacity)
+        Log2 of the decayed visits, per half-life; :data:`NO_TREND` where unknown.
+    trend : float64 array of shape (capacity,)
+        The middle one of them, by which items are kept.
+    visits : float64 array of shape (capacity,)
+        All visits ever.
+    category_trend : float64 array of shape (max_categories + 1,)
+        Highest trend there was in each category.
+    """
+
+    def __init__(self, attributes: AttributeColumns, max_categories: int) -> None:
+        self._attributes = attributes
+        self._trending = [TopSlots(POPULAR_DEPTH) for _ in range(_SCALES)]
+        self._visited = TopSlots(POPULAR_DEPTH)
+        self._in_category: dict[int, TopSlots] = {}
+        self.category_trend = np.full(max_categories + 1, NO_TREND)
+        self.trends: Floats = np.full((_SCALES, 0), NO_TREND)
+        self.trend: Floats = self.trends[1]
+        self.visits: Floats = np.zeros(0)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for more slots."""
+        trends = np.full((_SCALES, capacity), NO_TREND)
+        trends[:, : self.trends.shape[1]] = self.trends
+        visits = np.zeros(capacity)
+        visits[: len(self.visits)] = self.visits
+        self.trends, self.trend, self.visits = trends, trends[1], visits
+
+    def put(self, slot: int, view: ItemView, category_before: int) -> None:
+        """Take over what was published of an item, once its attributes are.
+
+        Parameters
+        ----------
+        slot, view
+            The item's place in the columns, and what was published of it.
+        category_before
+            Number of the category that it had.
+        """
+        self.trends[:, slot], self.visits[slot] = view.trends, view.visits
+        if view.visits:
+            for top, trend in zip(self._trending, view.trends, strict=True):
+                top.offer(slot, trend)
+            self._visited.offer(slot, view.visits)
+        category = int(self._attributes.category[slot])
+        if category_before != category:
+            self._discard_from(category_before, slot)
+        if category and view.visits:
+            self._in_category.setdefault(category, TopSlots(CATEGORY_DEPTH)).offer(slot, view.trends[1])
+            self.category_trend[category] = max(self.category_trend[category], view.trends[1])
+
+    def forget(self, slot: int) -> None:
+        """Empty the columns of a slot, before its attributes are forgotten."""
+        for top in self._trending:
+            top.discard(slot)
+        self._visited.discard(slot)
+        self._discard_from(int(self._attributes.category[slot]), slot)
+        self.trends[:, slot], self.visits[slot] = NO_TREND, 0.0
+
+    def trending(self, k: int, scale: int = 1) -> Slots:
+        """Find the ``k`` items with the highest trend, highest first; at most :data:`POPULAR_DEPTH`.
+
+        ``scale`` chooses among the half-lives, the shortest being 0.
+        """
+        return self._trending[scale].best(self.trends[scale], self._attributes.tie, self._visited_ones)[:k]
+
+    def most_visited(self, k: int) -> Slots:
+        """Find the ``k`` items with the most visits ever; at most :data:`POPULAR_DEPTH`."""
+        return self._visited.best(self.visits, self._attributes.tie, self._visited_ones)[:k]
+
+    def in_category(self, category: int, k: int) -> Slots:
+        """Find the ``k`` items of a category with the highest trend; at most :data:`CATEGORY_DEPTH`."""
+        top = self._in_category.get(category) or TopSlots(CATEGORY_DEPTH)
+        attributes = self._attributes
+        return top.best(self.trend, attributes.tie, lambda: self._visited_ones(attributes.category == category))[:k]
+
+    def _visited_ones(self, of: npt.NDArray[np.bool_] | bool = True) -> Slots:
+        return np.flatnonzero((self.visits > 0.0) & of)
+
+    def _discard_from(self, category: int, slot: int) -> None:
+        if category in self._in_category:
+            self._in_category[category].discard(slot)
