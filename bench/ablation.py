@@ -16,13 +16,11 @@ from time import process_time
 import msgspec
 import numpy as np
 
-from processors.candidates import Candidates, Gatherer
 from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.events.event import ITEM_TOPICS
-from processors.features import features_of
 from processors.items.index import ItemIndex
-from processors.model_state import ModelsSettings
-from processors.ranker import (
+from processors.models.ranker_learner import ModelsSettings
+from processors.models.ranker_weights import (
     BUCKETS,
     HEADS,
     WEIGHT_ROWS,
@@ -33,9 +31,11 @@ from processors.ranker import (
     rows_of_bucket,
     scores_of,
 )
-from processors.ranking import Ranker
-from processors.reasons import holds
-from processors.sources import ALL
+from processors.ranking.candidates import Candidates, Gatherer
+from processors.ranking.features import features_of
+from processors.ranking.pipeline import Ranker
+from processors.ranking.reasons import holds
+from processors.ranking.sources import ALL
 from processors.users.profile import Profile
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent, read_events

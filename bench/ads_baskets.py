@@ -17,9 +17,9 @@ from time import process_time
 import msgspec
 import numpy as np
 
-from processors.ads.book import CampaignView
+from processors.ads.ad_server import AdDesk
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.desk import AdDesk
+from processors.ads.campaign_index import CampaignView
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.common.errors import NearstreamError

@@ -29,7 +29,7 @@ from bench.load import append
 from bench.machine import describe
 from bench.recommendations import committed_consumer, read_all
 from bench.worker_process import WorkerProcess
-from processors.ads.campaign_state import CampaignState
+from processors.ads.ledger import CampaignState
 from processors.common.time import DAY_MS
 from processors.common.topics import AD_DECISIONS_TOPIC, changelog_topic
 from streams.broker.process import free_port

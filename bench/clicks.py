@@ -12,9 +12,9 @@ from time import process_time
 import msgspec
 import numpy as np
 
-from processors.ads.click_model import BITS, ClickTable
 from processors.common.errors import NearstreamError
 from processors.common.hashing import hashed
+from processors.models.click_model import BITS, ClickTable
 
 _SKIPPED = ("id", "click", "hour")
 _NUMBERS = 13

@@ -13,7 +13,7 @@ from time import process_time
 import msgspec
 
 from bench.peer_models import PEERS, Peer
-from processors.evaluation import Prequential
+from processors.evaluation.prequential import Prequential
 from processors.events.event import ITEM_TOPICS
 from streams.evaluate import System
 from streams.eventfile import FileEvent, read_events

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from bench.load import LoadEvent, load_of
-from processors.candidates import Gatherer
-from processors.ranking import Ranker
+from processors.ranking.candidates import Gatherer
+from processors.ranking.pipeline import Ranker
 from processors.users.profile import Profile
 from streams.driver import TopologyDriver
 from streams.settings import Settings

@@ -24,7 +24,7 @@ from bench.worker_process import BenchmarkFailed
 from processors.common.topics import changelog_topic
 from processors.events.reader import RecordReader
 from processors.events.record import Refusal
-from processors.plane import Output
+from processors.planes.base import Output
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from state.position import Position
 from state.rocks import RocksStore

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from statistics import mean
 
-from processors.ads.book import CampaignView, pacing_error
-from processors.ads.desk import AdDesk
+from processors.ads.ad_server import AdDesk
+from processors.ads.campaign_index import CampaignView, pacing_error
 from streams.metrics import Metrics
 
 

@@ -11,7 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from processors.common.topics import BROADCAST_TOPICS
-from processors.plane import Output
+from processors.planes.base import Output
 from streams.clients import stop_client
 from streams.compute import Compute
 from streams.publisher import Publisher

@@ -36,10 +36,10 @@ from processors.common.topics import (
 )
 from processors.events.event import EVENT_TOPICS
 from processors.events.record import Record
-from processors.plane import Output, Plane
-from processors.slate import SlateItem
+from processors.planes.base import Output, Plane
+from processors.ranking.slate import SlateItem
+from processors.ranking.why_not import WhyNot
 from processors.users.profile import Profile
-from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
 from streams.partition import PartitionProcessor, SourceBatch
 from streams.settings import Settings

@@ -12,9 +12,9 @@ import msgspec
 
 from processors.common.errors import ConfigurationError, NearstreamError
 from processors.common.topics import DEAD_LETTERS_TOPIC
-from processors.evaluation import Prequential
+from processors.evaluation.prequential import Prequential
 from processors.events.event import ITEM_TOPICS
-from processors.slate import Placement
+from processors.ranking.slate import Placement
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent
 from streams.report import report
@@ -71,7 +71,7 @@ def evaluate_events(
     dict
         ``events``, ``refused`` (dead letters), ``seconds``, ``cpu_s``, ``events_per_s``, ``coverage`` (share of the
         known items that were in some list), and the figures of
-        :meth:`processors.evaluation.Prequential.result` by segment.
+        :meth:`processors.evaluation.prequential.Prequential.result` by segment.
 
     Raises
     ------

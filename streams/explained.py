@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from processors.ads.codes import NoBid
+from processors.ads.no_bid import NoBid
 from processors.common.errors import NearstreamError
 from processors.common.topics import DECISION_LOG_TOPIC, RECOMMENDATIONS_TOPIC
 from streams.settings import Settings

@@ -9,7 +9,7 @@ from typing import Protocol, cast
 
 from faust.types import TP
 
-from processors.exploration_share import PARTS
+from processors.models.exploration_rate import PARTS
 from streams.ad_watch import refresh_ads
 from streams.app import FaustApp
 from streams.broadcast import BroadcastReader

@@ -20,9 +20,9 @@ import numpy as np
 
 from processors.common.arrays import Floats
 from processors.common.errors import FeedbackError
-from processors.ope import Evaluation, OpeSettings, as_logged, evaluate
-from processors.ope_feedback import Feedback
-from processors.ope_policies import best, everywhere, fixed, uniform
+from processors.evaluation.feedback import Feedback
+from processors.evaluation.off_policy import Evaluation, OpeSettings, as_logged, evaluate
+from processors.evaluation.policies import best, everywhere, fixed, uniform
 from streams.eventfile import FORMATS, FieldError, count_events, opened
 from streams.ope_logs import Log, Watch, unwatched
 

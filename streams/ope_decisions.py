@@ -13,8 +13,8 @@ from kafka import KafkaConsumer, TopicPartition
 from processors.ads.messages import LoggedDecision
 from processors.common.errors import FeedbackError
 from processors.common.topics import CLICKS_TOPIC, DECISION_LOG_TOPIC, IMPRESSIONS_TOPIC
+from processors.evaluation.feedback import Feedback
 from processors.events.event import DISMISSED
-from processors.ope_feedback import Feedback
 from streams.eventfile import FieldError, count_events, opened, take_topic
 from streams.ope_logs import Log, Watch, unwatched
 from streams.settings import Settings

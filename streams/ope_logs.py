@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from processors.common.errors import FeedbackError
-from processors.ope_feedback import Feedback
+from processors.evaluation.feedback import Feedback
 from streams.eventfile import FieldError, count_events, opened
 
 COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score")

@@ -14,7 +14,7 @@ import msgspec
 
 from processors.common.errors import DeliveryGap
 from processors.events.record import SourceRecord
-from processors.plane import Output, Plane, Step
+from processors.planes.base import Output, Plane, Step
 from processors.planes.chain import Link
 from state.position import Position
 from state.store import ChangelogRecord, PartitionStore

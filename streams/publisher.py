@@ -15,7 +15,7 @@ from aiokafka.errors import (
 from aiokafka.producer import sender
 
 from processors.common.errors import FencedError
-from processors.plane import Output
+from processors.planes.base import Output
 from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 

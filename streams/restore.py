@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processors.common.errors import StateError
 from processors.common.topics import changelog_topic
-from processors.plane import Output, Plane
+from processors.planes.base import Output, Plane
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
 from streams.clients import client_arguments, stop_client
 from streams.publisher import Publisher

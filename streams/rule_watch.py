@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from processors.items.index import ItemIndex
-from processors.rule_book import RuleBook
+from processors.ranking.rule_index import RuleBook
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class RuleWatch:
 
     Examples
     --------
-    >>> from processors.rules import Items, Rule
+    >>> from processors.ranking.rules import Items, Rule
     >>> rules = RuleBook()
     >>> rules.apply("no-tents", Rule("exclude", Items(ids=("tent",))))
     >>> RuleWatch(rules, ItemIndex()).look(now_ms=1_700_000_000_000)

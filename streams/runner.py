@@ -11,7 +11,7 @@ from processors.common.errors import CorruptStoreError, DeliveryGap, FencedError
 from processors.common.time import stamp
 from processors.common.topics import RECOMMENDATIONS_TOPIC, changelog_topic
 from processors.events.event import EVENT_TOPICS
-from processors.plane import Output, Plane
+from processors.planes.base import Output, Plane
 from streams.compute import Compute
 from streams.inbox import Acknowledge, Inbox
 from streams.lineage import check_source_end

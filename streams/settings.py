@@ -18,9 +18,9 @@ import msgspec
 from processors.common.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, SeriesOrNone, WaitMs
 from processors.common.errors import ConfigurationError
 from processors.items.state import ItemSettings
-from processors.model_state import ModelsSettings
-from processors.plane import DEFAULT_MAX_MESSAGE_BYTES
-from processors.users_plane import UsersSettings
+from processors.models.ranker_learner import ModelsSettings
+from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES
+from processors.planes.users import UsersSettings
 from state.rocks import RocksSettings
 from streams.setting_names import is_text, kind_at, require_known, setting_paths
 

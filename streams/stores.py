@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from processors.common.errors import LockedStoreError, StateError
-from processors.plane import Plane
+from processors.planes.base import Plane
 from state.rocks import RocksStore, destroy
 from state.store import PartitionStore
 from streams.settings import Settings

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from processors.ads.campaigns_plane import CampaignsPlane, decode_campaign_view
-from processors.ads.click_model import decode_clicks
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,
@@ -24,17 +22,19 @@ from processors.common.topics import (
     TRAINING_TOPIC,
     changelog_topic,
 )
-from processors.contexts import CONTEXTS, decode_contexts
 from processors.events.event import EVENT_TOPICS
-from processors.groups import GROUPS, decode_groups
 from processors.items.index import ItemIndex
 from processors.items.view import decode_view
-from processors.items_plane import ItemsPlane
-from processors.model_book import ModelBook, decode_model
-from processors.models_plane import CLICKS, EXPOSURE, PURCHASES, ModelsPlane
-from processors.plane import Plane
-from processors.rule_book import decode_exposure, decode_rule
-from processors.users_plane import UsersPlane
+from processors.models.click_model import decode_clicks
+from processors.models.context_popularity import CONTEXTS, decode_contexts
+from processors.models.interest_groups import GROUPS, decode_groups
+from processors.models.serving_weights import ModelBook, decode_model
+from processors.planes.base import Plane
+from processors.planes.campaigns import CampaignsPlane, decode_campaign_view
+from processors.planes.items import ItemsPlane
+from processors.planes.models import CLICKS, EXPOSURE, PURCHASES, ModelsPlane
+from processors.planes.users import UsersPlane
+from processors.ranking.rule_index import decode_exposure, decode_rule
 from streams.settings import Settings
 
 

@@ -10,8 +10,8 @@ from kafka.consumer.fetcher import ConsumerRecord
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_TOPICS, changelog_topic
+from processors.ranking.why_not import WhyNot
 from processors.users.profile import Profile
-from processors.why_not import WhyNot
 from state.store import ChangelogRecord, MemoryStore
 from streams.settings import Settings
 from streams.topology import build_topology

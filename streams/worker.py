@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from faust.types import TP
 
-from processors.plane import Plane
+from processors.planes.base import Plane
 from streams.app import FaustApp
 from streams.broadcast import BroadcastReader
 from streams.compute import Compute

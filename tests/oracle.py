@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from processors.ads.campaign import Campaign, Creative, Frequency
-from processors.ads.codes import NoBid
+from processors.ads.decision import Decided
 from processors.ads.messages import LoggedDecision
-from processors.ads.outcome import Decided
+from processors.ads.no_bid import NoBid
 from processors.ads.targeting import Opportunity
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,

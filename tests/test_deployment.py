@@ -17,8 +17,8 @@ import prometheus_client
 import pytest
 import yaml
 
-from processors.ads.codes import NoBid
-from processors.quality import Choices, Observations, Shown
+from processors.ads.no_bid import NoBid
+from processors.evaluation.live_quality import Choices, Observations, Shown
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.metrics import STEPS, Metrics
 from streams.rule_watch import STATES

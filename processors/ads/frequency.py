@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from processors.ads.campaign import Frequency
-from processors.ads.codes import NoBid
+from processors.ads.no_bid import NoBid
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.users.ad_history import AdHistory
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from processors.ads.campaign import Audience
-from processors.ads.codes import NoBid
-from processors.ads.outcome import Candidate, CreativeShare, Decided
+from processors.ads.decision import Candidate, CreativeShare, Decided
+from processors.ads.no_bid import NoBid
 from processors.ads.targeting import Opportunity, share_of
 from processors.common.time import stamp
 from processors.users.profile import Profile
@@ -82,7 +82,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     creatives
         All of the campaign that won, if it has several: what off-policy evaluation rests on.
     opportunities
-        As of :class:`processors.ads.decide.Decided`: what the campaigns were told when this was decided.
+        As of :class:`processors.ads.pipeline.Decided`: what the campaigns were told when this was decided.
     """
 
     decision_id: str

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.ads.book import MAX_CAMPAIGNS
 from processors.ads.campaign import MAX_AMOUNT
+from processors.ads.campaign_index import MAX_CAMPAIGNS
 from processors.common.bounds import Entries, Milliseconds, Share
 from processors.events.event import EventKind
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import msgspec
 import numpy as np
 
-from processors.ads.book import PLACES, CampaignBook
 from processors.ads.campaign import Audience, Campaign, Dayparts
-from processors.ads.codes import NoBid
+from processors.ads.campaign_index import PLACES, CampaignBook
+from processors.ads.no_bid import NoBid
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.time import DAY_MS, zone_of
 from processors.users.profile import Profile
@@ -32,7 +32,7 @@ class Opportunity(msgspec.Struct, frozen=True):
     placement
         Where on the page.
     places
-        The values of :data:`processors.ads.book.PLACES` that are known.
+        The values of :data:`processors.ads.campaign_index.PLACES` that are known.
     floor
         The least price for one showing, in the currency of the ads.
     request_id

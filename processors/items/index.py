@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.common.hashing import fingerprint
-from processors.contexts import ContextBook
-from processors.groups import GroupBook
 from processors.items.attributes import AttributeColumns
 from processors.items.neighbours import NeighbourColumns
 from processors.items.popularity import Popularity
 from processors.items.view import ItemView
+from processors.models.context_popularity import ContextBook
+from processors.models.interest_groups import GroupBook
 
 
 class ItemIndex:

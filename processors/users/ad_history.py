@@ -39,7 +39,7 @@ class Decision(msgspec.Struct, array_like=True):
     expected_click, expected_purchase
         Probabilities as the models gave them, before the campaign's calibration.
     features
-        Of the click model, packed (:func:`processors.ads.click_model.packed`): a profile holds many decisions.
+        Of the click model, packed (:func:`processors.models.click_model.packed`): a profile holds many decisions.
     seen_ms, clicked_ms
         When it was seen and clicked; 0 if not.
     billed, converted

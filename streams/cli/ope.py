@@ -66,7 +66,7 @@ def ope(
     as_json: JsonOption = False,
 ) -> None:
     """Off-policy evaluation: what other choices of ads would have earned."""
-    from processors.ope import OpeSettings
+    from processors.evaluation.off_policy import OpeSettings
     from streams.cli.replaying import progress_bar
     from streams.ope import DEFAULT, check_names, evaluate_policies
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
+from processors.planes.users import Recommendation
+from processors.ranking.slate import SlateItem
 from processors.simulator import Catalogue, Shopper, SimulatedEvent, Simulator
-from processors.slate import SlateItem
-from processors.users_plane import Recommendation
 from streams.demo.snapshot import Deed, Story, Suggestion
 
 _ACTIONS = {"view": "looked at", "click": "clicked", "cart": "into cart", "purchase": "bought"}

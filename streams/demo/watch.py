@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer
 
+from processors.planes.users import Recommendation
 from processors.simulator import SimulatedEvent, Simulator
 from processors.simulator.products import Floats
-from processors.users_plane import Recommendation
 from streams.demo.ads import AdWatch
 from streams.demo.meters import Curve, Latencies, Rate
 from streams.demo.snapshot import Snapshot

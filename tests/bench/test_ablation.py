@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from bench.ablation import run_ablation
-from processors.sources import ALL
+from processors.ranking.sources import ALL
 
 
 def test_what_a_stream_follows_is_what_its_ranking_cannot_do_without(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The suites that every plane and every source passes.
 
-They hold what :class:`processors.plane.Plane` and :class:`processors.sources.base.Source` promise.
+They hold what :class:`processors.planes.base.Plane` and :class:`processors.ranking.sources.base.Source` promise.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ import numpy as np
 
 from processors.events.record import SourceRecord
 from processors.items.index import ItemIndex
-from processors.plane import Plane, Step
-from processors.sources import Block, Source, SourceSettings, Visitors
+from processors.planes.base import Plane, Step
+from processors.ranking.sources import Block, Source, SourceSettings, Visitors
 from processors.users.profile import Profile
 
 State = TypeVar("State", bound=msgspec.Struct)

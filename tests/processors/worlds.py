@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from processors.common.hashing import FINGERPRINT_BYTES, fingerprint
-from processors.contexts import ContextView
-from processors.groups import DIMENSIONS, GroupView
 from processors.items.index import ItemIndex
 from processors.items.view import ItemView
-from processors.model_book import ModelBook
-from processors.ranking import Ranker
-from processors.rule_book import RuleBook
-from processors.slate import Placement, RankingSettings, SlateItem, Slates
-from processors.sources import SourceSettings
+from processors.models.context_popularity import ContextView
+from processors.models.interest_groups import DIMENSIONS, GroupView
+from processors.models.serving_weights import ModelBook
+from processors.ranking.pipeline import Ranker
+from processors.ranking.rule_index import RuleBook
+from processors.ranking.slate import Placement, RankingSettings, SlateItem, Slates
+from processors.ranking.sources import SourceSettings
 from processors.users.profile import Profile
 
 WIDTH = 4

@@ -2,9 +2,9 @@
 
 import pytest
 
-from processors.ads.book import CampaignView
+from processors.ads.ad_server import AdDesk
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.desk import AdDesk
+from processors.ads.campaign_index import CampaignView
 from processors.ads.settings import AdSettings
 from processors.items.index import ItemIndex
 from streams.ad_watch import refresh_ads

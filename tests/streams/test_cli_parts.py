@@ -16,9 +16,9 @@ from rich.console import Console
 
 from processors.events.record import Record
 from processors.events.repair import IntakeSettings
-from processors.reasons import Reason
-from processors.slate import SlateItem
-from processors.users_plane import CausedBy, Recommendation
+from processors.planes.users import CausedBy, Recommendation
+from processors.ranking.reasons import Reason
+from processors.ranking.slate import SlateItem
 from streams.cli.checks import Check, check_state_directory, check_transactions, check_worker
 from streams.cli.outgoing import Outgoing, Preparer, Refused
 from streams.cli.records import print_record, record_fields

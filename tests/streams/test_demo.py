@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from processors.reasons import Reason
+from processors.planes.users import CausedBy, Recommendation
+from processors.ranking.reasons import Reason
+from processors.ranking.slate import SlateItem
 from processors.simulator import SimulatedEvent, Simulator
-from processors.slate import SlateItem
-from processors.users_plane import CausedBy, Recommendation
 from streams.demo.feed import Feed
 from streams.demo.meters import Curve, Latencies, Rate
 from streams.demo.run import activation

@@ -11,8 +11,8 @@ from processors.common.hashing import partition_of
 from processors.common.topics import CATALOG_TOPIC
 from processors.events.repair import IntakeSettings
 from processors.items.state import ItemSettings
+from processors.planes.users import UsersSettings
 from processors.simulator import EMBEDDING_SIZE, build_catalogue, catalogue_rows
-from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver
 from streams.settings import Settings, TopicSettings, WorkerSettings
 from tests.support import event

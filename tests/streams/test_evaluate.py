@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from processors.common.errors import ConfigurationError, NearstreamError
-from processors.slate import Placement, RankingSettings
-from processors.users_plane import UsersSettings
+from processors.planes.users import UsersSettings
+from processors.ranking.slate import Placement, RankingSettings
 from streams.cli import app
 from streams.driver import TopologyDriver
 from streams.evaluate import evaluate_events

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
-from processors.ads.campaign_state import CampaignState
+from processors.ads.ledger import CampaignState
 from processors.common.topics import CAMPAIGNS_TOPIC, IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 from processors.simulator import Simulator, build_catalogue
 from processors.simulator.products import Product

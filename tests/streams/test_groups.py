@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from processors.candidates import Gatherer
-from processors.slate import RankingSettings
-from processors.sources import SourceSettings
-from processors.users_plane import UsersSettings
+from processors.planes.users import UsersSettings
+from processors.ranking.candidates import Gatherer
+from processors.ranking.slate import RankingSettings
+from processors.ranking.sources import SourceSettings
 from streams.driver import TopologyDriver
 from streams.settings import Settings
 from tests.streams.test_driver import click, slates

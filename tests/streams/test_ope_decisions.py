@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from processors.ads.book import CampaignBook, CampaignView
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.click_model import ClickTable
-from processors.ads.decide import Decider
+from processors.ads.campaign_index import CampaignBook, CampaignView
 from processors.ads.messages import LoggedDecision, message_of
+from processors.ads.pipeline import Decider
 from processors.ads.settings import AdSettings
 from processors.ads.targeting import Opportunity
 from processors.common.errors import FeedbackError
-from processors.ope import evaluate
-from processors.ope_policies import fixed, uniform
+from processors.evaluation.off_policy import evaluate
+from processors.evaluation.policies import fixed, uniform
+from processors.models.click_model import ClickTable
 from processors.users.profile import Profile
 from streams.cli import app
 from streams.ope_decisions import Outcomes, joined, read_decisions

@@ -9,7 +9,7 @@ import pytest
 
 from processors.common.errors import DeliveryGap
 from processors.events.record import Record, SourceRecord
-from processors.plane import Output, ReadStates, Step
+from processors.planes.base import Output, ReadStates, Step
 from processors.planes.chain import Link
 from state.store import MemoryStore
 from streams.partition import LINK_HEADER, PartitionProcessor, SourceBatch

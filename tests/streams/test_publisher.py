@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from processors.plane import Output
+from processors.planes.base import Output
 from streams.publisher import Appended, Publisher
 from streams.settings import Settings, WorkerSettings
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from processors.common.errors import CorruptStoreError, FencedError, StateError
-from processors.plane import Output
+from processors.planes.base import Output
 from state.codec import StateCodec
 from state.position import Position
 from state.rocks import RocksStore

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from processors.ads.book import CampaignView
+from processors.ads.campaign_index import CampaignView
 from processors.ads.settings import AdSettings
+from processors.planes.users import UsersSettings
 from processors.users.profile import Profile
-from processors.users_plane import UsersSettings
 from streams.driver import TopologyDriver
 from streams.settings import Settings, TopicSettings, WorkerSettings
 

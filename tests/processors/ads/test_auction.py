@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.ads.auction import auction
-from processors.ads.draws import DRAWS, Draws
+from processors.ads.creative_sampling import DRAWS, Draws
 
 amounts = st.floats(0.0, 10.0)
 bids = st.lists(st.tuples(st.integers(0, 5), amounts), max_size=30).map(lambda found: sorted(found, key=lambda b: b[0]))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from processors.ads.campaign import Campaign, Creative, Dayparts
-from processors.ads.campaign_signals import CampaignSignal
-from processors.ads.campaign_state import CampaignKeeper, CampaignState
+from processors.ads.ledger import CampaignKeeper, CampaignState
+from processors.ads.signals import CampaignSignal
 
 MIDNIGHT, HOUR, DAY = 1_700_006_400_000, 3_600_000, 86_400_000
 TENT = Creative("a", "A tent", "https://shop.example/")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from processors.ads.book import CampaignBook, CampaignView
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_signals import CampaignSignal
-from processors.ads.campaign_state import CampaignKeeper, CampaignState
+from processors.ads.campaign_index import CampaignBook, CampaignView
+from processors.ads.ledger import CampaignKeeper, CampaignState
+from processors.ads.signals import CampaignSignal
 from tests.processors.ads.shop import Shop, campaign, creative
 
 

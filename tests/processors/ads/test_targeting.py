@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from processors.ads.codes import NoBid
+from processors.ads.no_bid import NoBid
 from tests.processors.ads.shop import Shop, campaign, creative
 
 AT: dict[str, Any] = {"device": "Phone", "country": "DE", "locale": "de-CH"}

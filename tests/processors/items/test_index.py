@@ -12,10 +12,10 @@ from processors.common.hashing import fingerprint
 from processors.items.index import ItemIndex
 from processors.items.popularity import NO_TREND, POPULAR_DEPTH
 from processors.items.view import ItemView, decode_view
-from processors.model_book import ModelBook
-from processors.ranking import Ranker
-from processors.rule_book import RuleBook
-from processors.slate import RankingSettings
+from processors.models.serving_weights import ModelBook
+from processors.ranking.pipeline import Ranker
+from processors.ranking.rule_index import RuleBook
+from processors.ranking.slate import RankingSettings
 from processors.users.profile import Profile
 
 

@@ -1,0 +1,252 @@
+"""What a campaign has spent and how fast it may spend: its ledger, its pacing, its calibration.
+
+Even pacing follows the traffic, not the clock. Of each hour of the day the campaign learns how many opportunities it
+has; the plan is to have spent, at any moment, the part of the day's budget that the traffic so far is of the day's. The
+share of opportunities it takes part in goes down by a tenth when it is ahead of the plan, and up when it is behind.
+
+Money is counted once: what users planes charge comes over a chain without gaps or repetitions. What is charged beyond
+the budget, because decisions were on their way when it ran out, is not billed and counted as over-delivered.
+
+References
+----------
+D. Agarwal, S. Ghosh, K. Wei, S. You, "Budget pacing for targeted online advertisements at LinkedIn", KDD 2014.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, tzinfo
+
+import msgspec
+
+from processors.ads.campaign import Campaign
+from processors.ads.campaign_index import CampaignView
+from processors.ads.signals import CampaignSignal
+from processors.common.time import DAY_MS, HOUR_MS, zone_of
+
+HOURS = 24
+_FIRST_RATE = 0.1
+_LEAST_RATE = 0.001
+_STEP = 0.1
+_ADJUST_MS = 1_000
+_MEMORY = 0.7
+"""What a day that is over counts against the one before it."""
+
+_PRIOR_CLICKS = 10.0
+_PRIOR_BOUGHT = 1.0
+_FORGET_SHOWN = 20_000.0
+_FORGET_BOUGHT = 1_000.0
+
+
+class CampaignState(msgspec.Struct, array_like=True):
+    """One campaign's state. Money in its currency, times in milliseconds since the epoch.
+
+    ``day`` is the number of the day in its time zone that ``spent_today`` and ``traffic_today`` (opportunities by
+    hour) are of; ``traffic`` is what an hour of a day has usually had. ``expected`` and ``clicked`` are what the
+    calibration of clicks compares, ``expected_bought`` and ``bought`` that of purchases, all decayed.
+    """
+
+    campaign: Campaign | None = None
+    spent: float = 0.0
+    day: int = 0
+    spent_today: float = 0.0
+    over: float = 0.0
+    rate: float = 0.0
+    adjusted_ms: int = 0
+    published_ms: int = 0
+    traffic: list[float] = msgspec.field(default_factory=list)
+    traffic_today: list[float] = msgspec.field(default_factory=lambda: [0.0] * HOURS)
+    shown: float = 0.0
+    clicked: float = 0.0
+    expected: float = 0.0
+    clicks: int = 0
+    conversions: int = 0
+    bought: float = 0.0
+    expected_bought: float = 0.0
+    dismissed: int = 0
+    begun_ms: int = 0
+
+    def left_of_all(self) -> float:
+        """What may still be spent of the budget."""
+        return 0.0 if self.campaign is None else max(self.campaign.budget - self.spent, 0.0)
+
+    def left(self) -> float:
+        """What may still be spent today, of the budget and of the day's."""
+        left = self.left_of_all()
+        if self.campaign is not None and self.campaign.budget_daily is not None:
+            left = min(left, self.campaign.budget_daily - self.spent_today)
+        return max(left, 0.0)
+
+
+def _until(traffic: list[float], into_day_ms: int) -> float:
+    """Traffic from midnight up to a moment of the day.
+
+    Examples
+    --------
+    >>> _until([4.0] * 24, 90 * 60_000)
+    6.0
+    """
+    hours = min(max(into_day_ms / HOUR_MS, 0.0), float(HOURS))
+    whole = min(int(hours), HOURS - 1)
+    return sum(traffic[:whole]) + traffic[whole] * (hours - whole)
+
+
+class CampaignKeeper:
+    """Folds signals into a campaign's state.
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Creative
+    >>> tent = Creative("a", "A tent", "https://shop.example/tent")
+    >>> keeper, state = CampaignKeeper(), CampaignState()
+    >>> keeper.replace(state, Campaign("shop", (tent,), bid=2.0, budget=10.0))
+    >>> keeper.learn(state, CampaignSignal("c", 5, charged=12.5))
+    >>> state.spent, state.over, keeper.view(state).left
+    (10.0, 2.5, 0.0)
+    """
+
+    def replace(self, state: CampaignState, campaign: Campaign | None) -> None:
+        """Take over a campaign, or its withdrawal, in place; what it has spent stays."""
+        state.campaign = campaign
+        if campaign is not None and not state.rate:
+            state.rate = _FIRST_RATE if campaign.pacing == "even" else 1.0
+        if campaign is not None and campaign.pacing == "asap":
+            state.rate = 1.0
+
+    def learn(self, state: CampaignState, signal: CampaignSignal) -> None:
+        """Take over what happened, in place."""
+        state.begun_ms = state.begun_ms or signal.at_ms
+        self._turn(state, signal.at_ms)
+        charged = min(signal.charged, state.left())
+        state.over += signal.charged - charged
+        state.spent += charged
+        state.spent_today += charged
+        if signal.refunded:
+            # What was not billed comes off first; and of another day's money today must not be spent.
+            unbilled = min(state.over, signal.refunded)
+            state.over -= unbilled
+            state.spent = max(0.0, state.spent - signal.refunded + unbilled)
+        state.traffic_today[self._hour(state, signal.at_ms)] += signal.opportunities
+        state.shown += signal.shown
+        state.expected += signal.expected
+        state.clicked += signal.clicks
+        state.clicks += signal.clicks
+        state.conversions = max(0, state.conversions + signal.conversions - signal.returned)
+        state.dismissed += signal.dismissed
+        state.bought = max(0.0, state.bought + signal.bought - signal.returned_bought)
+        state.expected_bought += signal.expected_purchases
+        if state.expected_bought > _FORGET_BOUGHT:
+            state.bought, state.expected_bought = state.bought / 2, state.expected_bought / 2
+        if state.shown > _FORGET_SHOWN:
+            state.shown, state.expected, state.clicked = state.shown / 2, state.expected / 2, state.clicked / 2
+        self._pace(state, signal.at_ms)
+
+    def view(self, state: CampaignState) -> CampaignView | None:
+        """What is published of a state; :obj:`None` for a campaign that was withdrawn."""
+        if state.campaign is None:
+            return None
+        calibration = (state.clicked + _PRIOR_CLICKS) / (state.expected + _PRIOR_CLICKS)
+        conversion = (state.bought + _PRIOR_BOUGHT) / (state.expected_bought + _PRIOR_BOUGHT)
+        return CampaignView(
+            campaign=state.campaign,
+            rate=round(state.rate, 6),
+            left=round(state.left_of_all(), 6),
+            left_today=round(state.left(), 6),
+            day_ends_ms=self._day_ends(state),
+            spent=round(state.spent, 6),
+            calibration=round(calibration, 6),
+            conversion=round(conversion, 6),
+            spent_today=round(state.spent_today, 6),
+            planned=round(self.planned(state, state.published_ms), 6),
+            over=round(state.over, 6),
+            day_budget=round(self._of_day(state, state.published_ms), 6),
+        )
+
+    def planned(self, state: CampaignState, at_ms: int) -> float:
+        """What was to be spent of the day's budget by a moment, as the traffic of days before has it.
+
+        The day is that part of it in which the campaign runs.
+        """
+        if state.campaign is None:
+            return 0.0
+        traffic, midnight = self._usual_traffic(state), self._midnight(state, at_ms)
+        first, last = self._runs(state, at_ms)
+        begin, now, end = (_until(traffic, moment - midnight) for moment in (first, at_ms, last))
+        part = (now - begin) / (end - begin) if end > begin else 1.0
+        return self._of_day(state, at_ms) * min(max(part, 0.0), 1.0)
+
+    def _runs(self, state: CampaignState, at_ms: int) -> tuple[int, int]:
+        """From when to when the campaign runs on the day of a moment."""
+        midnight, campaign = self._midnight(state, at_ms), state.campaign
+        begin, end = max(midnight, min(state.begun_ms, at_ms)), midnight + DAY_MS
+        if campaign is not None and campaign.starts_at is not None:
+            begin = max(begin, min(int(campaign.starts_at.timestamp() * 1000), at_ms))
+        if campaign is not None and campaign.ends_at is not None:
+            end = max(min(end, int(campaign.ends_at.timestamp() * 1000)), begin + 1)
+        return begin, end
+
+    def _of_day(self, state: CampaignState, at_ms: int) -> float:
+        """Budget of the running day: the daily one, or of what is left the part that the day is of the time left."""
+        campaign = state.campaign
+        if campaign is None:
+            return 0.0
+        left = campaign.budget - state.spent + state.spent_today
+        if campaign.ends_at is not None:
+            begin, end = self._runs(state, at_ms)
+            left *= (end - begin) / max(campaign.ends_at.timestamp() * 1000 - begin, end - begin)
+        return min(left, campaign.budget_daily) if campaign.budget_daily is not None else left
+
+    @staticmethod
+    def _usual_traffic(state: CampaignState) -> list[float]:
+        """Opportunities by hour of the day, as far as they are known; before that, as many in every hour it is for."""
+        if state.traffic and sum(state.traffic) > 0.0:
+            return state.traffic
+        hours = state.campaign.dayparts.hours if state.campaign is not None else ()
+        return [1.0 if not hours or hour in hours else 0.0 for hour in range(HOURS)]
+
+    def _pace(self, state: CampaignState, at_ms: int) -> None:
+        campaign = state.campaign
+        if campaign is None or campaign.pacing == "asap" or at_ms < state.adjusted_ms + _ADJUST_MS:
+            return
+        state.adjusted_ms = at_ms
+        ahead = state.spent_today > self.planned(state, at_ms)
+        rate = state.rate * (1.0 - _STEP if ahead else 1.0 + _STEP)
+        state.rate = min(max(rate, _LEAST_RATE), 1.0)
+
+    def _turn(self, state: CampaignState, at_ms: int) -> None:
+        """Begin a new day, and learn from the one that is over how traffic falls on its hours."""
+        day = self._local(state, at_ms).toordinal()
+        if day <= state.day:
+            return
+        if state.day and sum(state.traffic_today) > 0.0:
+            today = self._whole_day(state)
+            known = state.traffic or today
+            state.traffic = [_MEMORY * before + (1.0 - _MEMORY) * now for before, now in zip(known, today, strict=True)]
+        state.day, state.spent_today, state.traffic_today = day, 0.0, [0.0] * HOURS
+
+    def _whole_day(self, state: CampaignState) -> list[float]:
+        """The day's traffic by hour; what was before a first day's beginning is taken to be as the rest of it."""
+        begun = self._local(state, state.begun_ms)
+        if state.traffic or begun.toordinal() != state.day:
+            return state.traffic_today
+        usual = sum(state.traffic_today[begun.hour :]) / (HOURS - begun.hour)
+        return [usual] * begun.hour + state.traffic_today[begun.hour :]
+
+    def _midnight(self, state: CampaignState, at_ms: int) -> int:
+        return int(datetime.combine(self._local(state, at_ms).date(), time(), self._zone(state)).timestamp() * 1000)
+
+    def _day_ends(self, state: CampaignState) -> int:
+        """When the running day is over in the campaign's time zone; 0 before the first."""
+        if not state.day:
+            return 0
+        midnight = datetime.combine(date.fromordinal(state.day + 1), time(), self._zone(state))
+        return int(midnight.timestamp() * 1000)
+
+    def _hour(self, state: CampaignState, at_ms: int) -> int:
+        return self._local(state, at_ms).hour
+
+    def _local(self, state: CampaignState, at_ms: int) -> datetime:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self._zone(state))
+
+    @staticmethod
+    def _zone(state: CampaignState) -> tzinfo:
+        return (None if state.campaign is None else zone_of(state.campaign.dayparts.timezone)) or UTC

@@ -1,0 +1,1 @@
+"""How good: prequential, live, off-policy. Arrays in, figures out."""

@@ -1,0 +1,132 @@
+"""What the users plane tells the models plane: examples of what was chosen from what, as gradients.
+
+An example is the gradient of the ranker's loss at the weights of that moment, not the list it comes from: a list has
+hundreds of candidates with dozens of features each, its gradient one figure per feature. It is all that the optimiser
+asks for. Weights that were learned in between make it a little stale, as in any asynchronous descent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import numpy as np
+
+from processors.common.arrays import Floats, Ints
+from processors.models.click_model import ClickExample
+from processors.models.context_popularity import ChosenIn
+from processors.models.exploration_rate import Trials
+from processors.models.exposure import Measured
+from processors.models.interest_groups import Interests
+from processors.models.ranker_weights import BUCKETS, HEADS, Answers
+
+RANKER = "ranker"
+"""Name of the ranker's model: the key under which the models plane keeps it."""
+
+_SLACK = 1e-3
+
+
+class Examples(msgspec.Struct, array_like=True):
+    """Examples for one model, as columns.
+
+    ``heads``, ``buckets`` (int8) and ``ranks``, ``plain_ranks`` (int32) and ``losses`` (float32) have one entry per
+    example, ``gradients`` (float32) one row per example and one column for each of ``features``; all little-endian.
+    ``interests`` of some of the users ride along, for the groups (:mod:`processors.models.interest_groups`), what
+    exploring brought, for the bandit (:mod:`processors.models.exploration_rate`), and what some chose in which context
+    (:mod:`processors.models.context_popularity`), and what exposure the items of rules got
+    (:mod:`processors.models.exposure`), and which ads were seen and clicked, and clicked and bought from
+    (:mod:`processors.models.click_model`).
+    """
+
+    model: str
+    features: tuple[str, ...]
+    heads: bytes
+    buckets: bytes
+    ranks: bytes
+    plain_ranks: bytes
+    losses: bytes
+    gradients: bytes
+    interests: Interests = Interests()
+    trials: Trials = Trials()
+    chosen_in: ChosenIn = ChosenIn()
+    exposure: tuple[Measured, ...] = ()
+    clicks: tuple[ClickExample, ...] = ()
+    purchases: tuple[ClickExample, ...] = ()
+
+    def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
+        """Heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit together or hold what no example can: nothing in the message can be used then.
+
+        Examples
+        --------
+        >>> Examples("ranker", ("together",), b"", b"", b"", b"", b"", b"1234").columns()
+        Traceback (most recent call last):
+        ...
+        ValueError: gradients: 1 figures, expected 0 examples of 1 features
+        """
+        heads, buckets = np.frombuffer(self.heads, "<i1"), np.frombuffer(self.buckets, "<i1")
+        ranks, plain = np.frombuffer(self.ranks, "<i4"), np.frombuffer(self.plain_ranks, "<i4")
+        losses, gradients = np.frombuffer(self.losses, "<f4"), np.frombuffer(self.gradients, "<f4")
+        n = len(heads)
+        if not n == len(buckets) == len(ranks) == len(plain) == len(losses):
+            raise ValueError("columns of examples have different lengths")
+        if len(gradients) != n * len(self.features):
+            width = len(self.features)
+            raise ValueError(f"gradients: {len(gradients)} figures, expected {n} examples of {width} features")
+        if n and not (0 <= heads.min() <= heads.max() < len(HEADS) and 0 <= buckets.min() <= buckets.max() < BUCKETS):
+            raise ValueError("heads or buckets beyond those there are")
+        if n and not (np.isfinite(losses).all() and losses.min() >= 0.0):
+            raise ValueError("losses: expected finite figures that are not negative")
+        if gradients.size and not np.abs(gradients).max() <= 1.0 + _SLACK:
+            raise ValueError("gradients: expected figures in [-1, 1]")
+        return (
+            heads.astype(np.int64),
+            buckets.astype(np.int64),
+            ranks.astype(np.int64),
+            plain.astype(np.int64),
+            losses.astype(np.float64),
+            gradients.reshape(n, len(self.features)).astype(np.float64),
+        )
+
+
+def example_bytes(features: tuple[str, ...]) -> int:
+    """Bytes of a user's examples in a message, at most, the message's own spread over them.
+
+    Examples
+    --------
+    >>> example_bytes(("together", "visits"))
+    108
+    """
+    names = sum(len(name.encode()) + 5 for name in features)
+    return len(HEADS) * (4 * len(features) + 14) + names + 40
+
+
+def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers]) -> Examples:
+    """Examples from the answers of each head.
+
+    Parameters
+    ----------
+    buckets
+        Bucket of each user.
+    answers
+        In the order of :data:`processors.models.ranker_weights.HEADS`.
+    """
+    heads = np.repeat(np.arange(len(answers)), [len(part.users) for part in answers])
+    return Examples(
+        model=RANKER,
+        features=features,
+        heads=heads.astype("<i1").tobytes(),
+        buckets=_joined((buckets[part.users] for part in answers), "<i1"),
+        ranks=_joined((part.ranks[part.users] for part in answers), "<i4"),
+        plain_ranks=_joined((part.plain_ranks[part.users] for part in answers), "<i4"),
+        losses=_joined((part.losses for part in answers), "<f4"),
+        gradients=_joined((part.gradients for part in answers), "<f4"),
+    )
+
+
+def _joined(columns: Iterable[np.ndarray], dtype: str) -> bytes:
+    return np.concatenate([column.astype(dtype) for column in columns]).tobytes()

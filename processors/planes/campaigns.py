@@ -1,0 +1,145 @@
+"""The campaigns plane: what campaigns may spend.
+
+Campaigns and what the users plane says of them in; what every worker needs to know of each out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from processors.ads.campaign import Campaign, read_campaign
+from processors.ads.campaign_index import CampaignView
+from processors.ads.ledger import CampaignKeeper, CampaignState
+from processors.ads.signals import CampaignSignal
+from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC
+from processors.events.record import Origin, SourceRecord
+from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
+from processors.planes.dead_letters import dead_letter
+
+_MAX_CAMPAIGN_BYTES = 2**18
+_MAX_ID_CHARACTERS = 256
+_PUBLISHED_EVERY_MS = 1_000
+
+
+class CampaignsPlane:
+    """Keeps the ledger of every campaign, and publishes what changed.
+
+    Parameters
+    ----------
+    currency
+        Campaigns in another one are refused.
+    partitions
+        Of every topic.
+    max_message_bytes
+        What the topic of dead letters takes in one message.
+    """
+
+    name = "campaigns"
+    state_type = CampaignState
+    source_topics: tuple[str, ...] = (CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC)
+    chained_topics: frozenset[str] = frozenset((CAMPAIGN_SIGNALS_TOPIC,))
+
+    def __init__(self, currency: str, partitions: int, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
+        self._currency, self._partitions, self._max_bytes = currency, partitions, max_message_bytes
+        self._keeper = CampaignKeeper()
+        self._decode = msgspec.msgpack.Decoder(list[CampaignSignal]).decode
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def committed(self, step: Step[CampaignState]) -> None:
+        """Nothing follows from a step but what it says."""
+
+    def step(
+        self, read: ReadStates[CampaignState], batch: Sequence[SourceRecord], partition: int
+    ) -> Step[CampaignState]:
+        """Take over campaigns and signals (see :meth:`processors.planes.base.Plane.step`)."""
+        step: Step[CampaignState] = Step()
+        understood = [(record, found) for record in batch if (found := self._read(record, partition, step)) is not None]
+        cids = list(dict.fromkeys(cid for _, found in understood for cid in _campaigns_of(found)))
+        states = {cid: known or CampaignState() for cid, known in zip(cids, read(cids), strict=True)}
+        due: dict[str, bool] = {}
+        for record, found in understood:
+            if isinstance(found, _Change):
+                self._keeper.replace(states[found.cid], found.campaign)
+                due[found.cid] = True
+            else:
+                for signal in found:
+                    due[signal.cid] = self._learn(states[signal.cid], signal) or due.get(signal.cid, False)
+            step.outcomes[record.topic, "applied"] += 1
+        for cid in cids:
+            step.states[cid] = states[cid]
+            if due[cid]:
+                view = self._keeper.view(states[cid])
+                packed = None if view is None else self._encode(view)
+                step.outputs.append(Output(BROADCAST_CAMPAIGNS_TOPIC, partition, cid.encode(), packed))
+        return step
+
+    def _learn(self, state: CampaignState, signal: CampaignSignal) -> bool:
+        """Take over a signal; whether it is time to publish."""
+        had = state.left() > 0.0
+        self._keeper.learn(state, signal)
+        ran_out = had != (state.left() > 0.0)
+        if ran_out or signal.at_ms >= state.published_ms + _PUBLISHED_EVERY_MS:
+            state.published_ms = signal.at_ms
+            return state.campaign is not None
+        return False
+
+    def _read(
+        self, record: SourceRecord, partition: int, step: Step[CampaignState]
+    ) -> _Change | list[CampaignSignal] | None:
+        try:
+            if record.topic == CAMPAIGNS_TOPIC:
+                return self._change(record, partition)
+            signals = self._decode(record.value or b"")
+            for signal in signals:
+                signal.check()
+        except (msgspec.MsgspecError, ValueError) as error:
+            reason = "bad_campaign" if record.topic == CAMPAIGNS_TOPIC else "bad_signals"
+            step.outputs.append(dead_letter(record, Origin.of(record), reason, str(error), partition, self._max_bytes))
+            step.outcomes[record.topic, "refused"] += 1
+            step.refusals[reason] += 1
+            return None
+        return signals
+
+    def _change(self, record: SourceRecord, partition: int) -> _Change:
+        try:
+            cid = (record.key or b"").decode()
+        except UnicodeDecodeError as error:
+            raise ValueError("key: not UTF-8, expected the id of the campaign") from error
+        if not 0 < len(cid) <= _MAX_ID_CHARACTERS:
+            raise ValueError(f"key: {len(cid)} characters, expected 1 to {_MAX_ID_CHARACTERS}: the id of the campaign")
+        home = partition_of(cid, self._partitions)
+        if home != partition:
+            raise ValueError(
+                f"key: {cid!r} belongs to partition {home}, the record is on {partition}; key records by campaign, and "
+                "let the producer partition as Kafka's own does (murmur2)"
+            )
+        if record.value is None:
+            return _Change(cid, None)
+        if len(record.value) > _MAX_CAMPAIGN_BYTES:
+            raise ValueError(f"value: {len(record.value)} bytes, expected at most {_MAX_CAMPAIGN_BYTES}")
+        campaign = read_campaign(record.value)
+        if campaign.currency != self._currency:
+            raise ValueError(f"currency: {campaign.currency}, expected {self._currency} (ads.currency)")
+        return _Change(cid, campaign)
+
+
+class _Change(msgspec.Struct, frozen=True):
+    """A campaign as it is from now on; none if it was withdrawn."""
+
+    cid: str
+    campaign: Campaign | None
+
+
+def _campaigns_of(found: _Change | list[CampaignSignal]) -> list[str]:
+    return [found.cid] if isinstance(found, _Change) else [signal.cid for signal in found]
+
+
+def decode_campaign_view(value: bytes | None) -> CampaignView | None:
+    """View of a broadcast record's value; a tombstone gives :obj:`None`."""
+    return None if value is None else _DECODER.decode(value)
+
+
+_DECODER = msgspec.msgpack.Decoder(CampaignView)

@@ -1,0 +1,78 @@
+"""Dead letters: what could not be understood, with its original bytes and the error headers of Kafka Streams."""
+
+from hashlib import sha256
+
+import msgspec
+
+from processors.common.topics import DEAD_LETTERS_TOPIC
+from processors.events.record import Origin, SourceRecord
+from processors.planes.base import Output
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+def dead_letter(
+    record: SourceRecord, origin: Origin, reason: str, message: str, partition: int, max_bytes: int
+) -> Output:
+    """Record for the dead-letter topic.
+
+    What is larger than the topic takes is cut: headers and key where they are more than a quarter of that, then the
+    value. The header ``nearstream.cut`` names what was, and two more give size and SHA-256 of the value as it came.
+
+    Parameters
+    ----------
+    record
+        What was refused; its key, value and headers are kept as they came.
+    origin
+        Where it was first appended.
+    reason
+        A code of :data:`processors.events.repair.REASONS` or :data:`processors.items.catalogue.CATALOG_REASONS`.
+    message
+        Names field, value and expectation.
+    partition
+        Of the dead-letter topic.
+    max_bytes
+        What the topic takes.
+
+    Examples
+    --------
+    >>> from processors.events.record import Record
+    >>> record = Record("t", 0, 7, 0, b"k", b"<html>")
+    >>> letter = dead_letter(record, Origin.of(record), "not_json", "value: not JSON", 0, 2**20)
+    >>> letter.value, letter.headers[0]
+    (b'<html>', ('__streams.errors.exception', b'not_json'))
+    """
+    errors = (
+        ("__streams.errors.exception", reason.encode()),
+        ("__streams.errors.message", message.encode(errors="backslashreplace")),
+        ("__streams.errors.topic", origin.topic.encode()),
+        ("__streams.errors.partition", str(origin.partition).encode()),
+        ("__streams.errors.offset", str(origin.offset).encode()),
+    )
+    letter = Output(DEAD_LETTERS_TOPIC, partition, record.key, record.value, (*record.headers, *errors))
+    return letter if letter.batch_bytes() <= max_bytes else _cut(letter, errors, max_bytes)
+
+
+def _cut(letter: Output, errors: Headers, max_bytes: int) -> Output:
+    key, value, headers = letter.key or b"", letter.value or b"", letter.headers[: -len(errors)]
+    quarter = max_bytes // 4
+    marks: Headers = (
+        ("nearstream.cut", b"headers,key,value"),
+        ("nearstream.value.bytes", str(len(value)).encode()),
+        ("nearstream.value.sha256", sha256(value).hexdigest().encode()),
+    )
+    cut = []
+    if Output("", 0, None, None, headers).batch_bytes() > quarter:
+        cut, headers = ["headers"], ()
+    if len(key) > quarter:
+        cut, key = [*cut, "key"], key[:quarter]
+    room = max(0, max_bytes - Output("", 0, key, None, (*headers, *errors, *marks)).batch_bytes())
+    if len(value) > room:
+        cut, value = [*cut, "value"], value[:room]
+    marks = (("nearstream.cut", ",".join(cut).encode()), *marks[1:])
+    return msgspec.structs.replace(
+        letter,
+        key=None if letter.key is None else key,
+        value=None if letter.value is None else value,
+        headers=(*headers, *errors, *marks),
+    )

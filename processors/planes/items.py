@@ -1,0 +1,111 @@
+"""The items plane: signals and the catalogue in, item states and their broadcast views out."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
+from processors.events.record import Origin, Refusal, SourceRecord
+from processors.items.catalogue import CatalogReader, Row
+from processors.items.signals import ItemSignals
+from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
+from processors.planes.dead_letters import dead_letter
+
+
+class ItemsPlane:
+    """Keeps popularity, co-visitation and attributes per item, and publishes each changed item once per micro-batch.
+
+    Parameters
+    ----------
+    settings
+        Bounds and half-lives.
+    partitions
+        Number of partitions of every topic.
+    max_message_bytes
+        What the topic of dead letters takes in one message.
+    """
+
+    name = "items"
+    state_type = ItemState
+    source_topics: tuple[str, ...] = (SIGNALS_TOPIC, CATALOG_TOPIC)
+    chained_topics: frozenset[str] = frozenset((SIGNALS_TOPIC,))
+
+    def __init__(
+        self, settings: ItemSettings, partitions: int = 1, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+    ) -> None:
+        self._keeper = ItemKeeper(settings)
+        self._catalog = CatalogReader(settings.embedding_size, settings.max_row_bytes, partitions)
+        self._max_bytes = max_message_bytes
+        self._decode = msgspec.msgpack.Decoder(ItemSignals).decode
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    def committed(self, step: Step[ItemState]) -> None:
+        """Nothing follows from a step but what it says."""
+
+    def step(self, read: ReadStates[ItemState], batch: Sequence[SourceRecord], partition: int) -> Step[ItemState]:
+        """Fold signals and rows into item states (see :meth:`processors.planes.base.Plane.step`)."""
+        step: Step[ItemState] = Step()
+        news = [found for record in batch if (found := self._read(record, partition, step)) is not None]
+        keys = list(dict.fromkeys(key for found in news for key in _owned(found)))
+        states = {key: state or ItemState() for key, state in zip(keys, read(keys), strict=True)}
+        for found in news:
+            if isinstance(found, Row):
+                self._keeper.describe(states[found.item_id], found.attributes, found.at_ms)
+            else:
+                self._fold(found, states)
+        step.states = {**states}
+        for key, state in states.items():
+            view = self._encode(self._keeper.view(state))
+            step.outputs.append(Output(BROADCAST_ITEMS_TOPIC, partition, key.encode(), view))
+        return step
+
+    def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | Row | None:
+        """What the record says; if it makes no sense, it becomes a dead letter."""
+        if record.topic == CATALOG_TOPIC:
+            found: ItemSignals | Row | Refusal = self._catalog.read(record, partition)
+        else:
+            found = self._signals(record)
+        if isinstance(found, Refusal):
+            letter = dead_letter(record, Origin.of(record), found.reason, found.message, partition, self._max_bytes)
+            step.outputs.append(letter)
+            step.outcomes[record.topic, "refused"] += 1
+            step.refusals[found.reason] += 1
+            return None
+        step.outcomes[record.topic, _outcome(found)] += 1
+        return found
+
+    def _signals(self, record: SourceRecord) -> ItemSignals | Refusal:
+        try:
+            signals = self._decode(record.value or b"")
+            signals.check()
+        except (msgspec.MsgspecError, ValueError) as error:
+            return Refusal("bad_signals", f"value: {error}, expected item signals")
+        return signals
+
+    def _fold(self, signals: ItemSignals, states: dict[str, ItemState]) -> None:
+        names, keeper = signals.items, self._keeper
+        for touch in signals.touches:
+            keeper.touch(states[names[touch.item]], touch)
+        owners, others, distances, times = (column.tolist() for column in signals.pairs())
+        for owner, other, distance, time_ms in zip(owners, others, distances, times, strict=True):
+            keeper.pair(states[names[owner]], names[other], distance, time_ms)
+
+
+def _outcome(found: ItemSignals | Row) -> str:
+    if isinstance(found, ItemSignals):
+        return "applied"
+    if found.attributes is None:
+        return "withdrawn"
+    return "repaired" if found.repairs else "accepted"
+
+
+def _owned(found: ItemSignals | Row) -> list[str]:
+    """Items that the record changes, in the order it mentions them."""
+    return [found.item_id] if isinstance(found, Row) else _changed(found)
+
+
+def _changed(signals: ItemSignals) -> list[str]:
+    owned = {touch.item for touch in signals.touches}
+    owned.update(signals.pairs()[0].tolist())
+    return [name for at, name in enumerate(signals.items) if at in owned]

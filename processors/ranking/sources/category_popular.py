@@ -1,0 +1,35 @@
+"""What is popular in the categories the user is looking at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.items.index import ItemIndex
+from processors.ranking.sources.base import Block, SourceSettings, Visitors
+
+_LAST_ITEMS = 3
+
+
+class CategoryTop:
+    """Trending items of the categories of the user's last three items."""
+
+    name = "category"
+    columns: tuple[str, ...] = ()
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._items = settings.category_items
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """See :class:`processors.ranking.sources.base.Source`."""
+        categories = index.attributes.category[visitors.slots]
+        last = (visitors.positions < _LAST_ITEMS) & (categories > 0)
+        rows, slots, categories = visitors.rows[last], visitors.slots[last], categories[last]
+        numbers, which = np.unique(categories, return_inverse=True)
+        tops = [index.popularity.in_category(number, self._items) for number in numbers.tolist()]
+        lengths = np.array([len(top) for top in tops], np.int64)
+        flat = np.concatenate(tops) if tops else np.empty(0, np.int64)
+        begins = np.cumsum(lengths) - lengths
+        counts = lengths[which] if len(which) else lengths
+        owner = np.repeat(np.arange(len(rows)), counts)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return Block(rows[owner], flat[begins[which][owner] + within] if len(owner) else owner, (), slots[owner])

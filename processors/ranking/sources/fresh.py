@@ -1,0 +1,78 @@
+"""What is new in the categories the user is looking at: a new item meets its audience before it has a history."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.common.arrays import Flags, Floats, Ints
+from processors.items.index import ItemIndex
+from processors.items.similarity import content, cosine_in_pairs, shared_in_pairs
+from processors.ranking.sources.base import Block, SourceSettings, Visitors
+
+_LAST_ITEMS = 3
+
+
+class Fresh:
+    """The newest items of the categories of the user's last three items.
+
+    Two values: how new an item is (1 for just now, towards 0 at the age from which it is none), and, where the
+    catalogue has both, how alike it is to the user's last item of the category: mean of content and cosine. New items
+    without a category are found by their embeddings alone, among others without one.
+
+    Complexity: constant per user; new items are kept per category as they come.
+    """
+
+    name = "fresh"
+    columns: tuple[str, ...] = ("fresh", "fresh_alike")
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._items, self._age_ms = settings.fresh_items, settings.fresh_age_ms
+        self._decay = settings.position_decay
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """See :class:`processors.ranking.sources.base.Source`."""
+        asks = _last_of_each_category(visitors, index)
+        numbers, which = np.unique(index.attributes.category[visitors.slots[asks]], return_inverse=True)
+        newest = np.full((len(numbers), self._items), -1, np.int64)
+        for row, number in enumerate(numbers.tolist()):
+            found = index.attributes.newest_in(number, self._items)
+            newest[row, : len(found)] = found
+        age = visitors.now_ms[visitors.rows[asks]][:, None] - index.attributes.since[newest[which]]
+        owner, column = np.nonzero((newest[which] >= 0) & (age >= 0.0) & (age < self._age_ms))
+        links, slots = visitors.slots[asks][owner], newest[which][owner, column]
+        alike, related = self._alike(links, slots, index)
+        weight = self._decay ** visitors.positions[asks][owner].astype(np.float64)
+        kept = np.flatnonzero((slots != links) & related)
+        newness = 1.0 - age[owner, column] / self._age_ms
+        return Block(
+            rows=visitors.rows[asks][owner][kept],
+            slots=slots[kept],
+            values=((newness * weight)[kept], (alike * weight)[kept]),
+            links=links[kept],
+        )
+
+    def _alike(self, links: Ints, slots: Ints, index: ItemIndex) -> tuple[Floats, Flags]:
+        """How alike the pairs are, and which of them have anything to do with each other."""
+        alike = np.zeros(len(links))
+        listed = np.flatnonzero(index.attributes.listed[links] & index.attributes.listed[slots])
+        one, other = links[listed], slots[listed]
+        cosine = cosine_in_pairs(index.attributes, one, other)
+        alike[listed] = (
+            0.5 * content(index.attributes, one, other, shared_in_pairs(index.attributes, one, other)) + 0.5 * cosine
+        )
+        related = index.attributes.category[links] > 0
+        related[listed] |= cosine > 0.0
+        return alike, related
+
+
+def _last_of_each_category(visitors: Visitors, index: ItemIndex) -> Ints:
+    """Which of the visitors' last items are the last of their category."""
+    near = visitors.positions < _LAST_ITEMS
+    if not len(index.attributes.embedding):
+        near &= index.attributes.category[visitors.slots] > 0
+    last = np.flatnonzero(near)
+    order = last[np.lexsort((visitors.positions[last], visitors.rows[last]))]
+    groups = (
+        visitors.rows[order] * index.attributes.categories.numbers + index.attributes.category[visitors.slots[order]]
+    )
+    return np.sort(order[np.unique(groups, return_index=True)[1]])

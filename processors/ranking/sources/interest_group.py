@@ -1,0 +1,32 @@
+"""What people like you choose: the top items of the user's interest group."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.items.index import ItemIndex
+from processors.ranking.sources.base import Block, SourceSettings, Visitors
+
+
+class PeopleLikeYou:
+    """Propose what the user's interest group chooses most (:mod:`processors.models.interest_groups`)."""
+
+    name = "group"
+    columns: tuple[str, ...] = ("group",)
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._items = settings.group_items
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """See :class:`processors.ranking.sources.base.Source`."""
+        groups = index.groups.of(visitors.profiles) if self._items else np.full(len(visitors), -1)
+        rows, slots, weights = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+        for number in np.unique(groups[groups >= 0]).tolist():
+            view = index.groups.views[number]
+            items = np.array(index.slots_of(list(view.items[: self._items])), np.int64)
+            known = items >= 0
+            members = np.flatnonzero(groups == number)
+            rows.append(np.repeat(members, int(known.sum())))
+            slots.append(np.tile(items[known], len(members)))
+            weights.append(np.tile(np.array(view.weights[: self._items])[known], len(members)))
+        return Block(np.concatenate(rows), np.concatenate(slots), (np.concatenate(weights),))

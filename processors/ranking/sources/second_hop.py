@@ -1,0 +1,41 @@
+"""Neighbours of the neighbours of the user's last item."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.items.index import ItemIndex
+from processors.ranking.sources.base import Block, SourceSettings, Visitors
+
+
+class SecondHop:
+    """Items two steps of co-visitation away from the last one: a walk that finds what it was never seen together with.
+
+    The value of a walk is the product of its two shares, that of an item the sum over the walks to it: two rounds of
+    personalised PageRank over the co-visitation graph, cut to its strongest edges.
+
+    References
+    ----------
+    C. Eksombatchai et al., "Pixie: a system for recommending 3+ billion items to 200+ million users in real-time",
+    WWW 2018: the same with random walks.
+    """
+
+    name = "related"
+    columns: tuple[str, ...] = ("related",)
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._first, self._second = settings.first_hop, settings.second_hop
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """See :class:`processors.ranking.sources.base.Source`."""
+        last = visitors.positions == 0
+        rows, slots = visitors.rows[last], visitors.slots[last]
+        between = index.neighbours[slots, : self._first]
+        value = (
+            index.together[slots, : self._first, None].astype(np.float64) * index.together[between, : self._second]
+        ).ravel()
+        walks = value.size // max(1, len(rows))
+        reached = index.neighbours[between, : self._second].astype(np.int64).ravel()
+        kept = np.flatnonzero(value)
+        owner = kept // max(1, walks)
+        return Block(rows[owner], reached[kept], (value[kept],), slots[owner])

@@ -1,0 +1,43 @@
+"""What the catalogue describes like the user's last items."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.items.index import ItemIndex
+from processors.items.similar_items import SimilarItems
+from processors.items.similarity import price_nearness
+from processors.ranking.sources.base import Block, SourceSettings, Visitors
+
+
+class ContentNeighbourhood:
+    """Items alike the user's last ones, the more recent the heavier. Nothing where there is no catalogue.
+
+    Two values: likeness in category, brand, price and tags, and the cosine of the embeddings. Both see items that
+    nobody has visited yet.
+    """
+
+    name = "content"
+    columns: tuple[str, ...] = ("content", "embedding")
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self._items, self._decay = settings.content_items, settings.position_decay
+        self._neighbours = SimilarItems(settings.content_neighbours)
+
+    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+        """See :class:`processors.ranking.sources.base.Source`."""
+        asks = np.flatnonzero((visitors.positions < self._items) & index.attributes.listed[visitors.slots])
+        slots = visitors.slots[asks]
+        if not len(slots):
+            return Block(asks, slots, (np.zeros(0), np.zeros(0)), slots)
+        alike = self._neighbours.of(slots, index.attributes)
+        weight = self._decay ** visitors.positions[asks].astype(np.float64)
+        owner, column = np.nonzero((alike.slots != slots[:, None]) & index.attributes.available[alike.slots])
+        links, found, log_price = slots[owner], alike.slots[owner, column], index.attributes.log_price
+        content = alike.kinship[owner, column] + price_nearness(log_price[links], log_price[found])
+        return Block(
+            rows=visitors.rows[asks][owner],
+            slots=found,
+            values=(content * weight[owner], alike.cosine[owner, column] * weight[owner]),
+            links=links,
+        )

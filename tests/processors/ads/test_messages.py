@@ -1,0 +1,29 @@
+"""What is logged of a decision: enough to judge other policies by, and to tell what each candidate rested on."""
+
+import pytest
+
+from processors.ads.decision import features_hash
+from tests.processors.ads.shop import Shop, campaign, creative
+
+
+@pytest.mark.parametrize("log_losers", [0.0, 1.0])
+def test_each_candidate_has_its_features_propensity_and_worth(log_losers: float) -> None:
+    shop = Shop(log_losers=log_losers, floor=0.001)
+    shop.put("won", campaign(bid=900.0, creatives=[creative("a"), creative("b", weight=2.0)]))
+    shop.put("lost", campaign(bid=200.0, model="cpa", budget=900.0))
+    shop.put("paused", campaign(paused=True))
+    asked = shop.request()
+    (logged,) = shop.read("decision-log.v1")
+    assert (logged["request_id"], logged["p_conversion"]) == (asked["request_id"], asked["p_conversion"])
+    candidates = {candidate["cid"]: candidate for candidate in logged["candidates"]}
+    assert set(candidates) == ({"won", "lost", "paused"} if log_losers else {"won"})
+    won = candidates["won"]
+    assert won["features_hash"] == features_hash(logged["features"])
+    shares = {share["crid"]: share["propensity"] for share in logged["creatives"]}
+    assert won["propensity"] == logged["propensity"] == shares[logged["crid"]] < 1.0
+    if log_losers:
+        lost = candidates["lost"]
+        assert lost["features_hash"] not in ("", won["features_hash"])
+        assert lost["value"] == pytest.approx(200.0 * lost["p_click"] * lost["p_conversion"], rel=1e-3)
+        assert lost["propensity"] == 1.0, "it had one creative"
+        assert candidates["paused"].keys() == {"cid", "nbr"}

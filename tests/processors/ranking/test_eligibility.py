@@ -1,0 +1,192 @@
+"""Limits of age and region stand above everything else that shapes a slate."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.common.time import DAY_MS
+from processors.events.event import Event
+from processors.events.reader import RecordReader
+from processors.events.repair import IntakeSettings
+from processors.items.regions import EVERYWHERE, NOWHERE, PlaceSets
+from processors.items.view import Listing
+from processors.models.serving_weights import ModelBook
+from processors.ranking.eligibility import Unknown
+from processors.ranking.pipeline import Ranker
+from processors.ranking.rule_index import RuleBook
+from processors.ranking.rules import Items, Rule
+from processors.ranking.slate import RankingSettings
+from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+from tests.processors.worlds import NOW, World, profile, view
+
+ITEMS = ("lamp", "tent", "wine")
+
+
+def shown(
+    user: Profile, limits: Mapping[str, Listing], unknown: Unknown = "hide", rules: RuleBook | None = None
+) -> list[set[str]]:
+    """What each placement shows a user, of three items of which some are limited and everything else is alike."""
+    settings = RankingSettings(unknown_limits=unknown, exploration=1.0)
+    return [{item.item_id for item in part[0]} for part in world(user, limits, settings, rules).slates()]
+
+
+def world(user: Profile, limits: Mapping[str, Listing], settings: RankingSettings, rules: RuleBook | None) -> World:
+    views = {item: view(9000.0, seen=(NOW - DAY_MS, NOW)) for item in ITEMS}
+    views |= {item: msgspec.structs.replace(views[item], listing=listing) for item, listing in limits.items()}
+    return World(views, [user], settings, rules or RuleBook())
+
+
+def user(age: int | None = None, context: dict[str, str] | None = None) -> Profile:
+    known = profile()
+    known.age, known.context = age, context or {}
+    return known
+
+
+@pytest.mark.parametrize(
+    ("age", "unknown", "expected"),
+    [(17, "hide", False), (18, "hide", True), (None, "hide", False), (None, "show", True), (17, "show", False)],
+)
+def test_an_item_for_adults_is_shown_to_those_known_to_be_of_age(
+    age: int | None, unknown: Unknown, expected: bool
+) -> None:
+    for part in shown(user(age), {"wine": Listing(min_age=18)}, unknown):
+        assert ("wine" in part) is expected
+        assert {"lamp", "tent"} <= part
+
+
+@pytest.mark.parametrize(
+    ("context", "unknown", "expected"),
+    [
+        ({"country": "DE"}, "hide", True),
+        ({"country": "de"}, "hide", True),
+        ({"country": "FR"}, "hide", False),
+        ({"country": "FR", "region": "Tyrol"}, "hide", True),
+        ({"country": "FR", "city": "tyrol"}, "hide", True),
+        ({"device": "DE"}, "hide", False),
+        ({}, "hide", False),
+        ({}, "show", True),
+        ({"country": "FR"}, "show", False),
+    ],
+)
+def test_an_item_for_some_regions_is_shown_to_those_known_to_be_there(
+    context: dict[str, str], unknown: Unknown, expected: bool
+) -> None:
+    for part in shown(user(context=context), {"tent": Listing(regions=("DE", "Tyrol"))}, unknown):
+        assert ("tent" in part) is expected
+        assert {"lamp", "wine"} <= part
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("pin", Items(ids=("wine",)), position=1),
+        Rule("include", Items(ids=("wine",))),
+        Rule("expert_only", Items(ids=("wine",))),
+        Rule("boost", Items(ids=("wine",)), factor=1e6),
+    ],
+)
+def test_no_rule_of_the_shop_overrides_a_limit(rule: Rule) -> None:
+    rules = RuleBook()
+    rules.apply("rule", rule)
+    limits = {"wine": Listing(min_age=18)}
+    assert all("wine" not in part for part in shown(user(12), limits, rules=rules))
+    assert all("wine" in part for part in shown(user(30), limits, rules=rules))
+
+
+def test_why_not_names_the_limit() -> None:
+    settings = RankingSettings()
+    made = world(user(12), {"wine": Listing(min_age=18)}, settings, None)
+    ranker = Ranker(settings)
+    answers = ranker.why_not(made.users[0], "wine", made.index(), ModelBook(ranker.features), RuleBook(), NOW)
+    assert [answer.stage for answer in answers] == ["limit", "limit"]
+
+
+def test_a_limit_ends_when_the_catalogue_lifts_it() -> None:
+    made = world(user(), {"wine": Listing(min_age=18, regions=("DE",))}, RankingSettings(), None)
+    index = made.index()
+    assert len(index.attributes.limited) == 1
+    index.apply("wine", msgspec.structs.replace(made.views["wine"], listing=Listing()))
+    assert not index.attributes.limited
+    index.apply("wine", made.views["wine"])
+    index.apply("wine", None)
+    assert not index.attributes.limited
+
+
+@given(st.lists(st.lists(st.sampled_from(["DE", "de", "AT", "FR", "Tyrol"]), max_size=3), max_size=20))
+def test_sets_of_regions_stay_bounded_and_what_cannot_be_checked_is_not_shown(regions: list[list[str]]) -> None:
+    sets = PlaceSets(limit=2)
+    numbers = [sets.take(names) for names in regions]
+    assert len(sets) <= 4
+    for names, number in zip(regions, numbers, strict=True):
+        assert (number == EVERYWHERE) is (not names)
+        if number != NOWHERE:
+            for unknown in (False, True):
+                row = sets.open_to([{"country": "at"}], unknown)[0]
+                assert row[number] == (not names or "AT" in names)
+    assert not sets.open_to([{"country": "AT"}, {}], unknown=True)[:, NOWHERE].any()
+
+
+def event(n: int, time_ms: int = NOW, **fields: Any) -> Event:
+    raw = {"event_id": f"e{n}", "user_id": "u", "item_id": "tent", "timestamp": time_ms, **fields}
+    found = RecordReader(IntakeSettings()).read(msgspec.json.encode(raw), "click", NOW)
+    assert isinstance(found, Event)
+    return found
+
+
+def test_a_profile_knows_what_was_said_last() -> None:
+    keeper, known = ProfileKeeper(ProfileSettings()), Profile()
+    keeper.learn(known, event(1, age=30, channel="app", context={"country": "DE", "city": "Kiel", "page": "p" * 100}))
+    keeper.learn(known, event(2, NOW + 1, context={"country": "AT"}))
+    keeper.learn(known, event(3, NOW - 5000, age=7, context={"country": "FR"}))
+    assert known.age == 30
+    assert known.context == {"country": "AT", "page": "p" * 64, "channel": "app"}
+
+
+@pytest.mark.parametrize(
+    ("given_age", "age", "repairs"),
+    [
+        (0, 0, ()),
+        (150, 150, ()),
+        ("44", 44, ("age:text_to_number",)),
+        (17.9, 17, ("age:rounded_down",)),
+        (151, None, ("age:dropped",)),
+        (-1, None, ("age:dropped",)),
+        ("old", None, ("age:dropped",)),
+        ([], None, ("age:dropped",)),
+    ],
+)
+def test_an_age_that_cannot_be_is_left_out(given_age: object, age: int | None, repairs: tuple[str, ...]) -> None:
+    found = event(1, age=given_age)
+    assert (found.age, found.repairs) == (age, repairs)
+
+
+def test_an_allow_list_of_items_that_may_not_be_shown_is_an_empty_one() -> None:
+    rules = RuleBook()
+    rules.apply("wine-only", Rule("only", Items(ids=("wine",)), ignored_when_empty=True))
+    limits = {"wine": Listing(min_age=18)}
+    assert shown(user(20), limits, rules=rules) == [{"wine"}, {"wine"}]
+    for part in shown(user(17), limits, rules=rules):
+        assert part == {"lamp", "tent"}
+    for part in shown(user(20), {"wine": Listing(available=False)}, rules=rules):
+        assert part == {"lamp", "tent"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sets(st.sampled_from("abcd"), max_size=3)), max_size=40))
+def test_sets_of_regions_follow_from_what_items_have_now(changes: list[tuple[int, set[str]]]) -> None:
+    sets = PlaceSets(limit=6)
+    taken: dict[int, int] = {}
+    now: dict[int, set[str]] = {}
+    for item, regions in changes:
+        sets.give_back(taken.get(item, EVERYWHERE))
+        taken[item] = sets.take(regions)
+        now[item] = regions
+    assert len(sets) <= 2 + 6
+    people = [{"country": name} for name in "abcd"] + [{}]
+    rows = sets.open_to(people, unknown=False)
+    for item, regions in now.items():
+        if taken[item] != NOWHERE:
+            assert rows[:, taken[item]].tolist() == [not regions or name in regions for name in "abcd"] + [not regions]

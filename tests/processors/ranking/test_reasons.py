@@ -1,0 +1,168 @@
+"""Reasons are true: what they say is recomputed here from the views and the profile, without the ranker."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processors.items.index import ItemIndex
+from processors.models.context_popularity import ContextView
+from processors.ranking.reasons import CONTEXT, KINDS, Locale, Reason, reason_of
+from processors.ranking.slate import RankingSettings, SlateItem
+from processors.users.context import FIELDS
+from processors.users.profile import Profile
+from tests.processors.catalogues import likeness, random_views, visitor
+from tests.processors.worlds import NOW, World, profile, random_world, touched, view
+
+seeds = st.integers(0, 2**32)
+
+
+def check_true(world: World, user: Profile, item: SlateItem) -> str:
+    """Make sure that the item's reason holds; its kind."""
+    (reason,) = item.reasons
+    sources = world.settings.sources
+    recent = user.item_ids[::-1]
+    added: dict[str, float] = {}
+
+    def shares(own: str) -> tuple[float, float]:
+        return world.neighbours(own).get(item.item_id, (0.0, 0.0))
+
+    if reason.kind == "viewed_together":
+        reach = [(n, own) for n, own in enumerate(recent) if n < sources.recent_items]
+        added = {own: shares(own)[0] * sources.position_decay**n for n, own in reach}
+    elif reason.kind == "viewed_next":
+        reach = [(n, own) for n, own in enumerate(recent) if n < min(sources.next_items, sources.recent_items)]
+        added = {own: shares(own)[1] * sources.position_decay**n for n, own in reach}
+    elif reason.kind == "related":
+        first = world.neighbours(recent[0])
+        walks = (share * world.neighbours(name).get(item.item_id, (0, 0))[0] for name, (share, _) in first.items())
+        added = {recent[0]: sum(walks)}
+    elif reason.kind in ("similar", "alike"):
+        added = alike(world, recent, item.item_id)[("similar", "alike").index(reason.kind)]
+    else:
+        check_unlinked(world, user, item.item_id, reason)
+    if added:
+        assert reason.item_id is not None
+        assert added[reason.item_id] == pytest.approx(max(added.values()))
+        assert added[reason.item_id] > 0.0
+    assert (reason.item_id is not None) == bool(added)
+    return reason.kind
+
+
+def check_unlinked(world: World, user: Profile, item: str, reason: Reason) -> None:
+    """Make sure of a reason that names none of the user's own items."""
+    if reason.kind == "people_like_you":
+        (number,) = world.index().groups.of([user])
+        assert item in world.groups[number].items[: world.settings.sources.group_items]
+    elif reason.kind == "popular_in_context":
+        assert reason.context is not None
+        field, _, value = reason.context.partition(":")
+        assert user.context[field] == value
+        assert len(user.item_ids) <= world.settings.sources.context_history
+        assert item in world.contexts[reason.context].items[: world.settings.sources.context_items]
+        assert value in (reason.text or "")
+    elif reason.kind == "new":
+        assert 0 <= NOW - world.views[item].since < world.settings.sources.fresh_age_ms
+    elif reason.kind == "viewed_before":
+        assert touched(user, item)
+    elif reason.kind == "popular_in_category":
+        category = world.views[item].category
+        assert category is not None
+        assert reason.category == category
+        last = [own for own in user.item_ids[:-4:-1] if own in world.views]
+        assert category in [world.views[own].category for own in last]
+    else:
+        scores = {"trending": ("0", "1"), "popular": ("visits",)}[reason.kind]
+        assert item in [name for score in scores for name in world.best(score, world.settings.sources.popular_items)]
+
+
+def alike(world: World, recent: list[str], item: str) -> tuple[dict[str, float], dict[str, float]]:
+    """How much each of the user's last items speaks for the item: by content, by embedding."""
+    sources, published = world.settings.sources, world.views[item]
+    content, cosine = dict[str, float](), dict[str, float]()
+    for n, own in enumerate(recent[: sources.content_items]):
+        if is_listed(world, own) and world.views[own].category == published.category and own != item:
+            values = likeness(world.views[own], published)
+            content[own], cosine[own] = (value * sources.position_decay**n for value in values)
+    return content, cosine
+
+
+def is_listed(world: World, item: str) -> bool:
+    return item in world.views and world.views[item].listing is not None
+
+
+def catalogue_world(seed: int) -> World:
+    """Few enough items for all that are alike to be neighbours."""
+    views = random_views(seed, most=20)
+    return World(views, [visitor(seed + n, views) for n in range(3)])
+
+
+@given(seeds)
+def test_every_reason_that_a_catalogue_gives_is_true(seed: int) -> None:
+    world = catalogue_world(seed)
+    for slates in world.slates():
+        for user, slate in zip(world.users, slates, strict=True):
+            for item in slate:
+                check_true(world, user, item)
+
+
+@given(seeds)
+def test_every_reason_is_true(seed: int) -> None:
+    world = random_world(seed)
+    for slates in world.slates():
+        for user, slate in zip(world.users, slates, strict=True):
+            for item in slate:
+                check_true(world, user, item)
+
+
+def test_every_kind_of_reason_is_given() -> None:
+    found = set()
+    for world in (make(seed) for make in (random_world, catalogue_world) for seed in range(60)):
+        for slates in world.slates():
+            for user, slate in zip(world.users, slates, strict=True):
+                found |= {check_true(world, user, item) for item in slate}
+    assert found == {kind.name for kind in KINDS} - {"featured"}
+
+
+SHOP = {
+    "tent": view(5.0, {"lamp": (0.9, 0.2), "mat": (0.1, 0.8)}, category="camping"),
+    "lamp": view(1.0, {"wick": (1.0, 0.0)}),
+    "axe": view(0.5, category="camping"),
+}
+
+
+@pytest.mark.parametrize(
+    ("locale", "texts"),
+    [
+        ("en", {"lamp": "Often viewed together with tent", "tent": "You looked at this before"}),
+        ("zh", {"lamp": "常与 tent 一起浏览", "tent": "您之前看过"}),
+    ],
+)
+def test_reasons_come_in_the_locale_of_the_settings(locale: str, texts: dict[str, str]) -> None:
+    home, _ = World(SHOP, [profile("tent")], RankingSettings(locale=locale)).slates()  # type: ignore[arg-type]
+    found = {item.item_id: item.reasons[0].text for item in home[0]}
+    assert {item: found[item] for item in texts} == texts
+
+
+def test_a_reason_names_the_item_or_the_category_behind_it() -> None:
+    home, _ = World(SHOP, [profile("tent")]).slates()
+    found = {item.item_id: item.reasons[0] for item in home[0]}
+    assert found["lamp"] == Reason("viewed_together", "tent", "Often viewed together with tent")
+    assert found["wick"] == Reason("related", "tent", "Related to tent")
+    assert found["axe"] == Reason("popular_in_category", None, "Popular in camping", "camping")
+
+
+def test_every_kind_has_a_text_in_every_locale() -> None:
+    for kind in KINDS:
+        for text in kind.texts.values():
+            assert text.format(item="tent", category="camping", context="DE") != ""
+        assert set(kind.texts) == {"en", "zh"}
+
+
+@pytest.mark.parametrize("locale", ["en", "zh"])
+def test_every_kind_of_context_has_words_of_its_own(locale: Locale) -> None:
+    index = ItemIndex()
+    index.contexts.apply({f"{field}:here": ContextView(("tent",), (1.0,)) for field in FIELDS})
+    reasons = [reason_of(CONTEXT, number, 0, locale, index) for number in range(len(FIELDS))]
+    assert {reason.context for reason in reasons} == {f"{field}:here" for field in FIELDS}
+    assert all("here" in (reason.text or "") for reason in reasons)
+    assert len({reason.text for reason in reasons}) == len(FIELDS) - 1, "a region is a place like a country"
