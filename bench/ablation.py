@@ -18,24 +18,16 @@ import numpy as np
 
 from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.events.event import ITEM_TOPICS
-from processors.items.index import ItemIndex
-from processors.models.ranker_learner import ModelsSettings
-from processors.models.ranker_weights import (
-    BUCKETS,
-    HEADS,
-    WEIGHT_ROWS,
-    Answers,
-    ask,
-    buckets_of,
-    fallback_weights,
-    rows_of_bucket,
-    scores_of,
-)
+from processors.models.ranker_weights import BUCKETS, HEADS, WEIGHT_ROWS, buckets_of, fallback_weights, rows_of_bucket
+from processors.models.state import ModelsSettings
 from processors.ranking.candidates import Candidates, Gatherer
 from processors.ranking.features import features_of
-from processors.ranking.pipeline import Ranker
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.read_models import ReadModels
 from processors.ranking.reasons import holds
+from processors.ranking.scoring import scores_of
 from processors.ranking.sources import ALL
+from processors.ranking.training import Answers, listwise_loss
 from processors.users.profile import Profile
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent, read_events
@@ -133,7 +125,7 @@ class Variant:
         rows = rows_of_bucket(bucket) if self.buckets else (0,)
         weights = np.repeat(self.weights[head, list(rows)].sum(axis=0)[None], BUCKETS, axis=0)
         scores = scores_of(weights, candidates, features)
-        answers: Answers = ask(scores, scores, ties, candidates, features, listed, np.array([slot]))
+        answers: Answers = listwise_loss(scores, scores, ties, candidates, features, listed, np.array([slot]))
         for gradient in answers.gradients:
             for row in rows:
                 masked = gradient * self.used
@@ -168,7 +160,7 @@ class _Study:
         users = msgspec.structs.replace(settings.users, ranking=ranking)
         self._driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics, users=users), publish=False)
         self._gatherer = Gatherer(ranking.sources)
-        self._variants = variants_of(Ranker(ranking).features)
+        self._variants = variants_of(RankingPipeline(ranking).features)
         self._seen: dict[str, set[str]] = {}
         self._new: list[bool] = []
         self._found: list[bool] = []
@@ -180,11 +172,12 @@ class _Study:
         driver.advance(max(driver.now, event.time_ms))
         (profile,) = driver.processors["users"][0].store.read([user])
         item = str(_item(event.value).item_id)
-        self._ask(profile or Profile(), user, item, driver.topology.index)
+        self._ask(profile or Profile(), user, item, driver.topology.users.read)
         driver.pipe(event.topic, event.key, event.value, driver.now)
 
-    def _ask(self, profile: Profile, user: str, item: str, index: ItemIndex) -> None:
-        candidates = self._gatherer.gather([profile], [self._driver.now], index)
+    def _ask(self, profile: Profile, user: str, item: str, read: ReadModels) -> None:
+        index = read.items
+        candidates = self._gatherer.gather([profile], [self._driver.now], read)
         features, true = features_of(candidates, index), holds(candidates)
         ties, slot = index.attributes.tie[candidates.slots], index.slot(item)
         seen = self._seen.setdefault(user, set())

@@ -1,8 +1,8 @@
 """``nearstream bench ads-baskets``: which ad to show, where it is known of every ad whether it would have been clicked.
 
 Requests come from households that begin a basket. An ad for a department is clicked if the basket is going to hold
-something of it, so the click-through rate of any policy is exact. The policy is the ad desk as the users plane runs it:
-one campaign per department, all with the same bid for a click, and it learns from the answer to its own choice, and
+something of it, so the click-through rate of any policy is exact. The policy is the ad server as the users plane runs
+it: one campaign per department, all with the same bid for a click, and it learns from the answer to its own choice, and
 from what is bought then.
 """
 
@@ -17,14 +17,14 @@ from time import process_time
 import msgspec
 import numpy as np
 
-from processors.ads.ad_server import AdDesk
+from processors.ads.ad_server import AdServer
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_index import CampaignView
+from processors.ads.campaign_view import CampaignView
+from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
-from processors.ads.targeting import Opportunity
 from processors.common.errors import NearstreamError
 from processors.events.event import Event
-from processors.items.index import ItemIndex
+from processors.models.interest_groups import InterestGroups
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 
 _PLACEMENT = "basket"
@@ -88,24 +88,24 @@ def run_baskets(folder: Path, requests: int | None = None) -> BasketsResult:
 
 
 class _Shop:
-    """The ad desk and what it needs, without anything that costs and does not count here."""
+    """The ad server and what it needs, without anything that costs and does not count here."""
 
     def __init__(self, arms: list[str]) -> None:
-        self._desk = AdDesk(AdSettings(impressions="inferred", log_losers=0.0), ItemIndex(), 1)
+        self._ads = AdServer(AdSettings(impressions="inferred", log_losers=0.0), InterestGroups(), 1)
         self._keeper, self._profiles = ProfileKeeper(_HOUSEHOLDS), dict[str, Profile]()
         for arm in arms:
             creative = Creative("a", arm, "https://shop.example/", category=arm)
             campaign = Campaign("shop", (creative,), 1.0, 1e6, model="cpc")
-            self._desk.book.apply(arm, CampaignView(campaign, left=1e6, left_today=1e6))
+            self._ads.campaigns.apply(arm, CampaignView(campaign, left=1e6, left_today=1e6))
 
     def serve(self, request: _Request, events: list[Event]) -> bool:
         """Show an ad, learn from the answer and from the basket; whether it was clicked."""
         profile = self._profiles.setdefault(request.user, Profile())
-        step = self._desk.begin()
+        step = self._ads.begin()
         found = Opportunity(
             f"{request.number}/ad", request.user, profile, request.time_ms, _PLACEMENT, {"placement": _PLACEMENT}
         )
-        ((told, _),) = self._desk.decide([found], step)
+        ((told, _),) = self._ads.decide([found], step)
         clicked = told.cid in request.clicked
         if clicked:
             click = Event(
@@ -117,10 +117,10 @@ class _Shop:
                 action="click",
                 decision_id=told.decision_id,
             )
-            self._desk.react(profile, click, step)
+            self._ads.tracking.react(profile, click, step)
         for example in step.examples:
-            expected = float(self._desk.clicks.probability(np.array([example.features]))[0])
-            self._desk.clicks.learn(example.features, -1.0 if example.clicked else expected)
+            expected = float(self._ads.clicks.probability(np.array([example.features]))[0])
+            self._ads.clicks.learn(example.features, -1.0 if example.clicked else expected)
         for event in events:
             self._keeper.learn(profile, event)
         return clicked

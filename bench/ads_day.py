@@ -1,8 +1,8 @@
 """``nearstream bench ads-day``: days of ads in minutes, by several workers, some of them killed in the middle.
 
-Visitors ask for ads on ``ads.requests.v1``, read the decisions, see them, and sometimes click and buy. They keep an
-account of their own: what each campaign owes for what happened, and whether anybody was shown anything too often. It is
-held against the ledgers that the workers leave behind.
+Visitors ask for ads on ``ads.requests.v1``, read the decisions, see them, and sometimes click and buy. They
+keep an account of their own: what each campaign owes for what happened, and whether anybody was shown anything too
+often. It is held against the ledgers that the workers leave behind.
 
 Event time runs hundreds of times faster than the clock: what a worker takes to hear that a budget is spent, a fraction
 of a second, is minutes of event time here. Ads that are shown beyond a budget meanwhile are not billed.
@@ -29,7 +29,7 @@ from bench.load import append
 from bench.machine import describe
 from bench.recommendations import committed_consumer, read_all
 from bench.worker_process import WorkerProcess
-from processors.ads.ledger import CampaignState
+from processors.ads.ledger import Ledger
 from processors.common.time import DAY_MS
 from processors.common.topics import AD_DECISIONS_TOPIC, changelog_topic
 from streams.broker.process import free_port
@@ -235,10 +235,10 @@ async def _listening(settings: Settings) -> AIOKafkaConsumer:
     return consumer
 
 
-async def _ledgers(settings: Settings) -> dict[str, CampaignState]:
+async def _ledgers(settings: Settings) -> dict[str, Ledger]:
     """The campaigns' states as their changelog has them."""
-    decode = msgspec.msgpack.Decoder(CampaignState).decode
-    found: dict[str, CampaignState] = {}
+    decode = msgspec.msgpack.Decoder(Ledger).decode
+    found: dict[str, Ledger] = {}
     async for record in read_all(settings, changelog_topic("campaigns")):
         if record.key[:1] == _STATE and record.value is not None:
             found[record.key[1:].decode()] = decode(record.value[1:])
@@ -250,7 +250,7 @@ def _result(
     plan: _Plan,
     campaigns: dict[str, dict[str, Any]],
     account: Account,
-    ledgers: dict[str, CampaignState],
+    ledgers: dict[str, Ledger],
     wall_s: float,
 ) -> AdsDayResult:
     budgets = {cid: fields["budget"] for cid, fields in campaigns.items()}

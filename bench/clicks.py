@@ -14,7 +14,7 @@ import numpy as np
 
 from processors.common.errors import NearstreamError
 from processors.common.hashing import hashed
-from processors.models.click_model import BITS, ClickTable
+from processors.models.click_model import BITS, ClickModel
 
 _SKIPPED = ("id", "click", "hour")
 _NUMBERS = 13
@@ -52,7 +52,7 @@ def run_clicks(data: Path) -> ClicksResult:
     NearstreamError
         If it is neither.
     """
-    table, labels, expected = ClickTable(), list[int](), list[float]()
+    table, labels, expected = ClickModel(), list[int](), list[float]()
     begun = process_time()
     for label, texts in _rows(data):
         features = sorted({hashed(text) % (1 << BITS) for text in (*texts, "any")})

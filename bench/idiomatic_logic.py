@@ -16,7 +16,7 @@ from processors.common.decay import growth, landmark_at, rebase
 from processors.common.hashing import fingerprint
 from processors.events.event import ACTION_WEIGHTS
 from processors.items.state import ItemSettings
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.users.profile import ProfileSettings
 
 USERS = ProfileSettings()

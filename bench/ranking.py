@@ -12,7 +12,7 @@ import msgspec
 
 from bench.load import LoadEvent, load_of
 from processors.ranking.candidates import Gatherer
-from processors.ranking.pipeline import Ranker
+from processors.ranking.pipeline import RankingPipeline
 from processors.users.profile import Profile
 from streams.driver import TopologyDriver
 from streams.settings import Settings
@@ -64,21 +64,21 @@ def run_ranking(
     """
     load = load_of(data, events or 20_000, *seen)
     driver = _learned(load.events)
-    plane, index, now = driver.topology.users, driver.topology.index, driver.now
+    read, now = driver.topology.users.read, driver.now
     profiles = _latest(driver, load.events, users)
     moments = [profile.last_seen for profile in profiles]
     ranking = driver.settings.users.ranking
-    ranker, gatherer = Ranker(ranking), Gatherer(ranking.sources)
-    slates = ranker.rank(profiles, moments, index, plane.book, plane.rules, now)
-    rank = _timed(lambda: ranker.rank(profiles, moments, index, plane.book, plane.rules, now), runs)
-    gather = _timed(lambda: gatherer.gather(profiles, moments, index), runs)
-    messages = _timed(lambda: [[part.items(row, index) for row in range(len(profiles))] for part in slates], runs)
+    ranker, gatherer = RankingPipeline(ranking), Gatherer(ranking.sources)
+    slates = ranker.rank(profiles, moments, read, now)
+    rank = _timed(lambda: ranker.rank(profiles, moments, read, now), runs)
+    gather = _timed(lambda: gatherer.gather(profiles, moments, read), runs)
+    messages = _timed(lambda: [[part.items(row, read) for row in range(len(profiles))] for part in slates], runs)
     n = max(len(profiles), 1)
     return RankingResult(
         data=load.name,
         events=len(load.events),
         users=len(profiles),
-        candidates=round(len(gatherer.gather(profiles, moments, index)) / n, 1),
+        candidates=round(len(gatherer.gather(profiles, moments, read)) / n, 1),
         history=round(sum(len(profile.item_ids) for profile in profiles) / n, 1),
         placements=len(ranking.placements),
         runs=runs,

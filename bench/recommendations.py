@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bench.cluster import log_ends
 from bench.worker_process import BenchmarkFailed
 from processors.common.topics import RECOMMENDATIONS_TOPIC
-from processors.planes.users import CausedBy
+from processors.ranking.messages import CausedBy
 from streams.clients import client_arguments, stop_client
 from streams.settings import Settings
 

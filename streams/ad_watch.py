@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from statistics import mean
 
-from processors.ads.ad_server import AdDesk
-from processors.ads.campaign_index import CampaignView, pacing_error
+from processors.ads.ad_server import AdServer
+from processors.ads.campaign_view import CampaignView, pacing_error
 from streams.metrics import Metrics
 
 
-def refresh_ads(metrics: Metrics, desk: AdDesk, named: int) -> None:
+def refresh_ads(metrics: Metrics, ads: AdServer, named: int) -> None:
     """Bring the gauges of the ads up to date.
 
     Parameters
@@ -18,8 +18,8 @@ def refresh_ads(metrics: Metrics, desk: AdDesk, named: int) -> None:
     named
         Campaigns that have a series of their own with their id in it: those that have spent most.
     """
-    views = desk.book.views
-    states: Counter[str] = Counter(running=0, paused=0, spent=0, left_out=desk.book.left_out)
+    views = ads.campaigns.views
+    states: Counter[str] = Counter(running=0, paused=0, spent=0, left_out=ads.campaigns.left_out)
     states.update(_state_of(view) for view in views.values())
     for state, count in states.items():
         metrics.campaigns.labels(state).set(count)
@@ -38,7 +38,7 @@ def refresh_ads(metrics: Metrics, desk: AdDesk, named: int) -> None:
     metrics.pacing_error.set(pacing_error(views.values()))
     for cid, view in sorted(views.items(), key=lambda entry: (-entry[1].spent, entry[0]))[:named]:
         metrics.campaign_part.labels(cid).set(view.spent / view.campaign.budget)
-    for event, table in (("click", desk.clicks), ("purchase", desk.purchases)):
+    for event, table in (("click", ads.clicks), ("purchase", ads.purchases)):
         if table.view is not None:
             metrics.ad_log_loss.labels(event, "model").set(table.view.log_loss)
             metrics.ad_log_loss.labels(event, "usual share").set(table.view.base_loss)

@@ -11,11 +11,10 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from processors.ads.campaign import read_campaign
-from processors.ads.campaign_index import CampaignView
+from processors.ads.campaign_view import CampaignView, decode_campaign_view
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
-from processors.planes.campaigns import decode_campaign_view
 from streams.settings import Settings
 from streams.why import everything
 

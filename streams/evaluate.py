@@ -14,7 +14,7 @@ from processors.common.errors import ConfigurationError, NearstreamError
 from processors.common.topics import DEAD_LETTERS_TOPIC
 from processors.evaluation.prequential import Prequential
 from processors.events.event import ITEM_TOPICS
-from processors.ranking.slate import Placement
+from processors.ranking.settings import Placement
 from streams.driver import TopologyDriver
 from streams.eventfile import FileEvent
 from streams.report import report
@@ -139,7 +139,7 @@ class System:
         self._events += 1
         if self._events % _NOTED == 0:
             point = {"events": float(self._events), "coverage": self.coverage()}
-            view = self._driver.topology.book.view
+            view = self._driver.topology.users.read.weights.view
             if view is not None and view.loss > 0.0:
                 point |= {"loss": view.loss, "learned": view.gain, "covisitation": view.plain_gain}
             self.series.append(point)

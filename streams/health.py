@@ -56,7 +56,7 @@ class Health:
         self._reread_at: dict[TP, float] = {}
         self._in_group = False
         self._busy_at = self._silent_at = 0.0
-        self._rules = RuleWatch(worker.topology.users.rules, worker.topology.index)
+        self._rules = RuleWatch(worker.topology.users.read.rules, worker.topology.index)
 
     def joined(self) -> None:
         """Note that the group has assigned partitions."""
@@ -161,7 +161,7 @@ class Health:
         self._refresh_ranker()
         self._refresh_rules()
         self._refresh_groups()
-        refresh_ads(metrics, self._worker.topology.users.desk, self._worker.settings.worker.campaign_metrics)
+        refresh_ads(metrics, self._worker.topology.users.ads, self._worker.settings.worker.campaign_metrics)
         metrics.broker_silence.set(self._worker.contact.silent_s)
         metrics.ready.set(0 if self.unready() else 1)
 
@@ -174,14 +174,14 @@ class Health:
     def _refresh_groups(self) -> None:
         gauge = self._worker.metrics.groups
         gauge.clear()  # a group's top category changes, and its old series must not stay
-        for number, view in enumerate(self._worker.topology.index.groups.views):
+        for number, view in enumerate(self._worker.topology.users.read.groups.views):
             gauge.labels(str(number), view.labels[0] if view.labels else "").set(view.share)
 
     def _refresh_ranker(self) -> None:
         self._worker.metrics.refresh_quality()
-        metrics, view = self._worker.metrics, self._worker.topology.book.view
+        metrics, view = self._worker.metrics, self._worker.topology.users.read.weights.view
         metrics.ranker_fallback.set(1 if view is None or view.fallback else 0)
-        metrics.exploration.set(PARTS[self._worker.topology.book.arm])
+        metrics.exploration.set(PARTS[self._worker.topology.users.read.weights.arm])
         self._refresh_exposure()
         if view is not None:
             metrics.ranker_examples.set(view.examples)
@@ -192,7 +192,7 @@ class Health:
             metrics.ranker_rollbacks.set(view.rollbacks)
 
     def _refresh_exposure(self) -> None:
-        metrics, rules = self._worker.metrics, self._worker.topology.users.rules
+        metrics, rules = self._worker.metrics, self._worker.topology.users.read.rules
         gauges = metrics.exposure_share, metrics.exposure_offset, metrics.exposure_min, metrics.exposure_max
         for gauge in gauges:
             gauge.clear()  # a rule that was withdrawn must leave no series behind

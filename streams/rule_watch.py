@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from processors.items.index import ItemIndex
-from processors.ranking.rule_index import RuleBook
+from processors.ranking.rule_index import RuleIndex
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +24,13 @@ class RuleWatch:
     Examples
     --------
     >>> from processors.ranking.rules import Items, Rule
-    >>> rules = RuleBook()
+    >>> rules = RuleIndex()
     >>> rules.apply("no-tents", Rule("exclude", Items(ids=("tent",))))
     >>> RuleWatch(rules, ItemIndex()).look(now_ms=1_700_000_000_000)
     {'known': 1, 'conflicts': 0, 'without_items': 1, 'refused': 0}
     """
 
-    def __init__(self, rules: RuleBook, index: ItemIndex) -> None:
+    def __init__(self, rules: RuleIndex, index: ItemIndex) -> None:
         self._rules, self._index = rules, index
         self._told: frozenset[str] = frozenset()
 

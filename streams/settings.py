@@ -18,7 +18,7 @@ import msgspec
 from processors.common.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, SeriesOrNone, WaitMs
 from processors.common.errors import ConfigurationError
 from processors.items.state import ItemSettings
-from processors.models.ranker_learner import ModelsSettings
+from processors.models.state import ModelsSettings
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES
 from processors.planes.users import UsersSettings
 from state.rocks import RocksSettings

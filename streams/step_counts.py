@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from processors.planes.users import UsersStep
 from streams.metrics import STEPS, Metrics
 from streams.partition import Prepared
 from streams.publisher import Appended
@@ -32,13 +33,18 @@ def count_step(
         metrics.events.labels(topic, outcome).inc(n)
     for reason, n in prepared.step.refusals.items():
         metrics.dead_letters.labels(reason).inc(n)
-    metrics.quality.take(prepared.step.quality)
-    for outcome, n in prepared.step.decisions.items():
-        metrics.ad_decisions.labels(outcome).inc(n)
-    for event, delay_ms in prepared.step.delays:
-        metrics.attribution_delay.labels(event).observe(max(0, delay_ms) / 1000.0)
+    if isinstance(prepared.step, UsersStep):
+        _count_users_step(metrics, prepared.step)
     for output in prepared.outputs:
         metrics.outputs.labels(output.topic).inc()
     if recommended is not None and recommended.time_ms is not None and recommended.time_ms > 0:
         for record in prepared.batch:
             metrics.latency.observe(max(0, recommended.time_ms - record.timestamp) / 1000.0)
+
+
+def _count_users_step(metrics: Metrics, step: UsersStep) -> None:
+    metrics.quality.take(step.quality)
+    for outcome, n in step.decisions.items():
+        metrics.ad_decisions.labels(outcome).inc(n)
+    for event, delay_ms in step.delays:
+        metrics.attribution_delay.labels(event).observe(max(0, delay_ms) / 1000.0)

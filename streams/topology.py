@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from processors.ads.campaign_view import decode_campaign_view
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,
@@ -28,9 +29,9 @@ from processors.items.view import decode_view
 from processors.models.click_model import decode_clicks
 from processors.models.context_popularity import CONTEXTS, decode_contexts
 from processors.models.interest_groups import GROUPS, decode_groups
-from processors.models.serving_weights import ModelBook, decode_model
+from processors.models.serving_weights import decode_model
 from processors.planes.base import Plane
-from processors.planes.campaigns import CampaignsPlane, decode_campaign_view
+from processors.planes.campaigns import CampaignsPlane
 from processors.planes.items import ItemsPlane
 from processors.planes.models import CLICKS, EXPOSURE, PURCHASES, ModelsPlane
 from processors.planes.users import UsersPlane
@@ -118,32 +119,27 @@ class Topology:
         """All planes, in the order in which a record flows through them."""
         return self.users, self.items, self.campaigns, self.models
 
-    @property
-    def book(self) -> ModelBook:
-        """Read model of models."""
-        return self.users.book
-
     def broadcast(self, topic: str, key: bytes, value: bytes | None) -> None:
         """Hand a record of a broadcast topic to the read model it is for.
 
         Whoever runs the topology does so between two steps of its planes.
         """
         if topic == BROADCAST_MODELS_TOPIC and key == GROUPS.encode():
-            self.index.groups.apply(decode_groups(value))
+            self.users.read.groups.apply(decode_groups(value))
         elif topic == BROADCAST_MODELS_TOPIC and key == CONTEXTS.encode():
-            self.index.contexts.apply(decode_contexts(value))
+            self.users.read.contexts.apply(decode_contexts(value))
         elif topic == BROADCAST_MODELS_TOPIC and key == EXPOSURE.encode():
-            self.users.rules.exposure = decode_exposure(value)
+            self.users.read.rules.exposure = decode_exposure(value)
         elif topic == BROADCAST_MODELS_TOPIC and key == CLICKS.encode():
-            self.users.desk.clicks.apply(decode_clicks(value))
+            self.users.ads.clicks.apply(decode_clicks(value))
         elif topic == BROADCAST_MODELS_TOPIC and key == PURCHASES.encode():
-            self.users.desk.purchases.apply(decode_clicks(value))
+            self.users.ads.purchases.apply(decode_clicks(value))
         elif topic == BROADCAST_MODELS_TOPIC:
-            self.book.apply(key.decode(), decode_model(value))
+            self.users.read.weights.apply(key.decode(), decode_model(value))
         elif topic == BROADCAST_CAMPAIGNS_TOPIC:
-            self.users.desk.book.apply(key.decode(), decode_campaign_view(value))
+            self.users.ads.campaigns.apply(key.decode(), decode_campaign_view(value))
         elif topic == BROADCAST_RULES_TOPIC:
-            self.users.rules.apply(key.decode(), decode_rule(value))
+            self.users.read.rules.apply(key.decode(), decode_rule(value))
         else:
             self.index.apply(key.decode(), decode_view(value))
 

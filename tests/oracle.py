@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 
 from processors.ads.campaign import Campaign, Creative, Frequency
-from processors.ads.decision import Decided
+from processors.ads.decision import AuctionResult
 from processors.ads.messages import LoggedDecision
 from processors.ads.no_bid import NoBid
-from processors.ads.targeting import Opportunity
+from processors.ads.opportunity import Opportunity
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,
     CAMPAIGN_SIGNALS_TOPIC,
@@ -40,16 +40,16 @@ class DecidedBefore:
     def __init__(self, log: Sequence[Any]) -> None:
         self._log = {found.decision_id: found for found in map(msgspec.json.Decoder(LoggedDecision).decode, log)}
 
-    def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
+    def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
         # What is not in the log was decided when there was no campaign.
         logged = [self._log.get(found.decision_id) for found in opportunities]
-        return [Decided(nbr=NoBid.NO_CAMPAIGN) if found is None else self._of(found) for found in logged]
+        return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) if found is None else self._of(found) for found in logged]
 
     @staticmethod
-    def _of(logged: LoggedDecision) -> Decided:
+    def _of(logged: LoggedDecision) -> AuctionResult:
         if logged.cid is None or logged.crid is None:
             nbr = None if logged.nbr is None else NoBid(logged.nbr)
-            return Decided(logged.able, nbr=nbr, opportunities=logged.opportunities)
+            return AuctionResult(logged.able, nbr=nbr, opportunities=logged.opportunities)
         creative = Creative(logged.crid, "as shown", "https://shop.example", item_id=logged.item_id)
         campaign = Campaign(
             logged.advertiser or "",
@@ -59,7 +59,7 @@ class DecidedBefore:
             model=msgspec.convert(logged.model, Model),
             frequency=Frequency(cool_down_ms=logged.cool_down_ms),
         )
-        return Decided(
+        return AuctionResult(
             logged.able,
             opportunities=logged.opportunities,
             cid=logged.cid,
@@ -117,7 +117,7 @@ def account(bootstrap: str, settings: Settings) -> Account:
     """Read everything and replay it."""
     driver = TopologyDriver(settings, keep=(RECOMMENDATIONS_TOPIC, AD_DECISIONS_TOPIC, *_SIGNALS))
     decisions = [record for log in read_topic(bootstrap, DECISION_LOG_TOPIC) for record in log]
-    driver.topology.users.desk.decider = DecidedBefore([record.value for record in decisions])
+    driver.topology.users.ads.decider = DecidedBefore([record.value for record in decisions])
     commits = takeovers = 0
     changelogs: dict[str, dict[str, bytes]] = {}
     for plane in driver.topology.planes:

@@ -13,7 +13,7 @@ from processors.events.record import Record, Refusal
 from processors.items.state import ItemSettings, ItemState
 from processors.items.view import Attributes
 from processors.planes.items import ItemsPlane
-from processors.planes.users import Recommendation
+from processors.ranking.messages import Recommendation
 from streams.eventfile import COLUMNS, EVENT_TYPES
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")

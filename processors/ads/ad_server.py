@@ -1,9 +1,8 @@
-"""The ad desk of the users plane: opportunities in, decisions out, and what comes of them written down.
+"""The ad server of the users plane: opportunities in, decisions out.
 
-Follow one ad: :meth:`AdDesk.opportunity` sees that a browse event names a placement, :meth:`AdDesk.decide` has the
-auction held and notes the winner in the user's profile, :meth:`AdDesk.seen` and :meth:`AdDesk.react` find the decision
-again when the user sees it, clicks or buys: by the id the app sends back or, without one, by the item that the ad
-promoted, the latest first. Money is charged once per decision, when what the campaign pays for happens.
+Follow one ad: :meth:`AdServer.opportunity` sees that a browse event names a placement, :meth:`AdServer.decide` has the
+auction held and notes the winner in the user's profile, and :class:`processors.ads.tracking.AdTracking` finds the
+decision again when the user sees the ad, clicks or buys.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from typing import Protocol
 
 import msgspec
 
-from processors.ads.attribution import credited, number_of
-from processors.ads.campaign_index import CampaignBook
-from processors.ads.decision import Decided
+from processors.ads.attribution import number_of
+from processors.ads.campaign_index import CampaignIndex
+from processors.ads.decision import AuctionResult
 from processors.ads.messages import AdDecision, LoggedDecision, message_of
-from processors.ads.pipeline import Decider
+from processors.ads.opportunity import Opportunity, decision_id_of
+from processors.ads.pipeline import AdPipeline
 from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignals
-from processors.ads.targeting import Opportunity
+from processors.ads.tracking import AdStep, AdTracking
 from processors.events.ad_request import AdRequest
-from processors.events.event import DISMISSED, REFUNDED, TAKES_BACK, Event
-from processors.events.impression import Impression
+from processors.events.event import TAKES_BACK, Event
 from processors.events.record import Origin
-from processors.items.index import ItemIndex
-from processors.models.click_model import PURCHASE_LOGIT, ClickExample, ClickTable, packed, unpacked
+from processors.models.click_model import PURCHASE_LOGIT, ClickModel, packed
+from processors.models.interest_groups import InterestGroups
 from processors.users.ad_history import Decision
 from processors.users.context import remember
 from processors.users.profile import Profile
@@ -38,38 +37,40 @@ TARGET = "target"
 class Decides(Protocol):
     """Finds an ad for each opportunity."""
 
-    def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
+    def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
         """One decision for each, in their order."""
         ...
 
 
-class AdDesk:
-    """Decides, and joins what comes of it.
+class AdServer:
+    """Find an ad for each opportunity, and note the decision where what comes of it is looked up.
 
     Parameters
     ----------
     settings
         Of the ads.
-    index
-        For the user's interest group.
+    groups
+        The read model of interest groups, each of which is a segment.
     partitions
         Of every topic.
 
     Attributes
     ----------
-    book, clicks, purchases
+    campaigns, clicks, purchases
         The read models of campaigns, of clicks and of purchases after clicks, to be updated between steps.
+    tracking
+        What comes of decisions.
     decider
         Who decides; a replay of what was decided puts its own here, since decisions are part of the profiles.
     """
 
-    def __init__(self, settings: AdSettings, index: ItemIndex, partitions: int) -> None:
+    def __init__(self, settings: AdSettings, groups: InterestGroups, partitions: int) -> None:
         self.settings = settings
-        self.book = CampaignBook(settings.max_campaigns)
-        self.clicks, self.purchases = ClickTable(), ClickTable(first_logit=PURCHASE_LOGIT)
-        self._index, self._partitions = index, partitions
-        self.decider: Decides = Decider(settings, self.book, self.clicks, self.purchases)
-        self._credit_ms = max(settings.click_credit_ms, settings.view_credit_ms, settings.purchase_credit_ms)
+        self.campaigns = CampaignIndex(settings.max_campaigns)
+        self.clicks, self.purchases = ClickModel(), ClickModel(first_logit=PURCHASE_LOGIT)
+        self._groups, self._partitions = groups, partitions
+        self.decider: Decides = AdPipeline(settings, self.campaigns, self.clicks, self.purchases)
+        self.tracking = AdTracking(settings)
 
     def begin(self) -> AdStep:
         """A step's signals and examples, to be filled."""
@@ -86,7 +87,7 @@ class AdDesk:
     def requested(self, request: AdRequest, origin: Origin, profile: Profile) -> Opportunity:
         """The opportunity that a request for an ad is."""
         if self.agreed(request):
-            self._expire(profile, request.time_ms)
+            self.tracking.expire(profile, request.time_ms)
         found = self._opportunity(request, origin, profile, request.placement)
         floor = found.floor if request.bidfloor is None else max(request.bidfloor, found.floor)
         return msgspec.structs.replace(found, request_id=request.request_id, floor=floor)
@@ -133,107 +134,23 @@ class AdDesk:
             late=origin.time_ms - asked.time_ms > self.settings.late_ms,
         )
 
-    def seen(self, profile: Profile, impression: Impression, step: AdStep) -> None:
-        """Take over that an ad was seen, if the impression names its decision."""
-        if impression.decision_id and self.settings.impressions == "explicit":
-            # Only this decision is judged by the impression's time: others may be seen in time though it is late.
-            decision = profile.ads.find(number_of(impression.decision_id))
-            if decision is not None and impression.time_ms < decision.unseen_until(self.settings.click_credit_ms):
-                self._see(decision, impression.time_ms, step)
-
-    def react(self, profile: Profile, event: Event, step: AdStep) -> None:
-        """Take over what an event says of ads that the user was shown."""
-        self._expire(profile, event.time_ms)
-        decision = credited(profile.ads, event, self.settings)
-        if decision is None:
-            return
-        if event.action == REFUNDED:
-            self._refund(decision, event.time_ms, step)
-            return
-        self._see(decision, event.time_ms, step)
-        if event.action == DISMISSED:
-            step.signals.of(decision.cid, event.time_ms).dismissed += 1
-            self._rest(profile, decision, event.time_ms)
-        elif event.kind == "browse":
-            return
-        elif event.kind == "purchase":
-            if not decision.converted:
-                self._convert(decision, event.time_ms, step)
-                self._rest(profile, decision, event.time_ms)
-        elif not decision.clicked_ms:
-            self._click(decision, event.time_ms, step)
-
-    def _click(self, decision: Decision, at_ms: int, step: AdStep) -> None:
-        decision.clicked_ms = at_ms
-        signal = step.signals.of(decision.cid, at_ms)
-        signal.clicks += 1
-        signal.expected_purchases += decision.expected_purchase
-        step.delays.append(("click", at_ms - decision.seen_ms))
-        step.examples.append(ClickExample(unpacked(decision.features), clicked=True))
-        step.purchases.append(ClickExample(unpacked(decision.features), clicked=False))
-        self._charge(decision, "cpc", at_ms, step)
-
-    def _convert(self, decision: Decision, at_ms: int, step: AdStep) -> None:
-        decision.converted = True
-        signal = step.signals.of(decision.cid, at_ms)
-        signal.conversions += 1
-        signal.bought += decision.clicked_ms > 0
-        step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
-        if decision.clicked_ms:
-            step.purchases.append(ClickExample(unpacked(decision.features), clicked=True))
-        self._charge(decision, "cpa", at_ms, step)
-
-    @staticmethod
-    def _refund(decision: Decision, at_ms: int, step: AdStep) -> None:
-        if decision.converted:
-            decision.converted = False
-            signal = step.signals.of(decision.cid, at_ms)
-            signal.returned += 1
-            signal.returned_bought += decision.clicked_ms > 0
-            if decision.model == "cpa" and decision.billed:
-                decision.billed = False
-                signal.refunded += decision.price
-
-    def _see(self, decision: Decision, at_ms: int, step: AdStep) -> None:
-        if decision.seen_ms:
-            return
-        decision.seen_ms = max(at_ms, decision.at_ms)
-        signal = step.signals.of(decision.cid, at_ms)
-        signal.shown += 1
-        signal.expected += decision.expected_click
-        step.examples.append(ClickExample(unpacked(decision.features), clicked=False))
-        self._charge(decision, "cpm", at_ms, step)
-
-    def _charge(self, decision: Decision, event: str, at_ms: int, step: AdStep) -> None:
-        if decision.model == event and not decision.billed:
-            decision.billed = True
-            step.signals.of(decision.cid, at_ms).charged += decision.price
-
-    def _rest(self, profile: Profile, decision: Decision, at_ms: int) -> None:
-        if decision.cool_down_ms:
-            profile.ads.rest(decision.cid, at_ms + decision.cool_down_ms)
-
-    def _expire(self, profile: Profile, now_ms: int) -> None:
-        if profile.ads.decisions:
-            profile.ads.expire(now_ms, self._credit_ms, self.settings.click_credit_ms, self.settings.refund_ms)
-
     def _find_segments(self, opportunities: Sequence[Opportunity]) -> None:
         """Note each user's interest group among the places."""
-        if opportunities and len(self.book):
-            groups = self._index.groups.of([found.profile for found in opportunities]).tolist()
+        if opportunities and len(self.campaigns):
+            groups = self._groups.of([found.profile for found in opportunities]).tolist()
             for found, group in zip(opportunities, groups, strict=True):
                 if group >= 0:
                     found.places["segment"] = str(group)
 
     @staticmethod
-    def _count_able(asked: Sequence[Opportunity], outcomes: Sequence[Decided], step: AdStep) -> None:
+    def _count_able(asked: Sequence[Opportunity], outcomes: Sequence[AuctionResult], step: AdStep) -> None:
         """Tell the campaigns how many opportunities they could have taken part in."""
         at_ms = max(found.at_ms for found in asked)
         for decided in outcomes:
             for cid, count in decided.opportunities.items():
                 step.signals.of(cid, at_ms).opportunities += count
 
-    def _note(self, found: Opportunity, decided: Decided, step: AdStep) -> None:
+    def _note(self, found: Opportunity, decided: AuctionResult, step: AdStep) -> None:
         creative, campaign = decided.creative, decided.campaign
         if creative is None or campaign is None:
             return
@@ -260,10 +177,10 @@ class AdDesk:
             item_id=creative.item_id,
             features=packed(decided.features),
         )
-        self._expire(found.profile, found.at_ms)
+        self.tracking.expire(found.profile, found.at_ms)
         found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)
         if self.settings.impressions == "inferred":
-            self._see(decision, found.at_ms, step)
+            self.tracking.see(decision, found.at_ms, step)
 
     def _places(self, asked: Event | AdRequest, profile: Profile, placement: str) -> dict[str, str]:
         places = dict(profile.context)
@@ -273,36 +190,3 @@ class AdDesk:
         if locale:
             places["language"] = locale.partition("-")[0].partition("_")[0]
         return {**places, "placement": placement}
-
-
-class AdStep(msgspec.Struct):
-    """What one step gathers.
-
-    Parameters
-    ----------
-    signals
-        For the campaigns plane.
-    examples, purchases
-        For the models of clicks, and of purchases after clicks.
-    delays
-        Between what was seen or clicked and the ``click`` or ``purchase`` that it is credited with, in milliseconds.
-    costs
-        By campaign, what the decisions are going to cost.
-    """
-
-    signals: CampaignSignals
-    examples: list[ClickExample] = msgspec.field(default_factory=list)
-    purchases: list[ClickExample] = msgspec.field(default_factory=list)
-    delays: list[tuple[str, int]] = msgspec.field(default_factory=list)
-    costs: dict[str, float] = msgspec.field(default_factory=dict)
-
-
-def decision_id_of(origin: Origin) -> str:
-    """The id of the decision that a record asks for.
-
-    Examples
-    --------
-    >>> decision_id_of(Origin("events.browse.v1", 3, 1208, 0))
-    'events.browse.v1/3/1208/ad'
-    """
-    return f"{origin.topic}/{origin.partition}/{origin.offset}/ad"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import mean
 
-import msgspec
 import numpy as np
 
-from processors.ads.campaign import Audience, Campaign, Creative, Frequency
+from processors.ads.campaign import Audience, Creative, Frequency
+from processors.ads.campaign_view import CampaignView
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
 
@@ -22,53 +21,6 @@ _FIELDS = ("countries", "regions", "cities", "devices", "channels", "languages",
 
 MAX_CAMPAIGNS = 2_000
 """Held by default. A decision looks at all of them."""
-
-
-class CampaignView(msgspec.Struct, array_like=True, frozen=True):
-    """What is published of a campaign.
-
-    Parameters
-    ----------
-    rate
-        Share of the decisions that it may take part in.
-    left, left_today, day_ends_ms
-        What may still be spent of the budget, and of the day's until the day is over.
-    spent
-        In all.
-    over
-        Delivered beyond the budget, and not billed.
-    spent_today, planned, day_budget
-        Of the day: what was spent, what the plan was when this was published, and what may be.
-    calibration, conversion
-        What predicted probabilities of a click, and of a purchase after it, are multiplied with.
-    """
-
-    campaign: Campaign
-    rate: float = 1.0
-    left: float = 0.0
-    left_today: float = 0.0
-    day_ends_ms: int = 0
-    spent: float = 0.0
-    calibration: float = 1.0
-    conversion: float = 1.0
-    spent_today: float = 0.0
-    planned: float = 0.0
-    day_budget: float = 0.0
-    over: float = 0.0
-
-
-def pacing_error(views: Iterable[CampaignView]) -> float:
-    """Mean distance of what was spent today from the plan, relative to the day's budget; of campaigns paced evenly.
-
-    Examples
-    --------
-    >>> from processors.ads.campaign import Creative
-    >>> campaign = Campaign("shop", (Creative("a", "A tent", "https://shop.example/tent"),), 2.0, 100.0)
-    >>> pacing_error([CampaignView(campaign, left=50.0, spent_today=12.0, planned=10.0, day_budget=20.0)])
-    0.1
-    """
-    paced = [view for view in views if view.campaign.pacing == "even" and view.day_budget > 0.0]
-    return mean(abs(view.spent_today - view.planned) / view.day_budget for view in paced) if paced else 0.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +104,7 @@ class Creatives:
     category: Ints
 
 
-class CampaignBook:
+class CampaignIndex:
     """Holds what was published of campaigns.
 
     Parameters
@@ -162,11 +114,11 @@ class CampaignBook:
 
     Examples
     --------
-    >>> from processors.ads.campaign import Creative
+    >>> from processors.ads.campaign import Campaign, Creative
     >>> tent = Creative("a", "A tent", "https://shop.example/tent")
-    >>> book = CampaignBook()
-    >>> book.apply("c1", CampaignView(Campaign("shop", (tent,), 2.0, 100.0, target=Audience(devices=("Phone",)))))
-    >>> book.meant("device", "phone").tolist(), book.meant("device", "tablet").tolist()
+    >>> index = CampaignIndex()
+    >>> index.apply("c1", CampaignView(Campaign("shop", (tent,), 2.0, 100.0, target=Audience(devices=("Phone",)))))
+    >>> index.meant("device", "phone").tolist(), index.meant("device", "tablet").tolist()
     ([True], [False])
     """
 

@@ -16,11 +16,11 @@ from processors.common.arrays import Floats, Hashes, Ints
 from processors.common.random import normal
 
 DRAWS = 32
-"""Draws that shares are counted from."""
+"""CreativeDraws that shares are counted from."""
 
 
 @dataclass(frozen=True)
-class Draws:
+class CreativeDraws:
     """Groups of creatives, one group for each bid, and the creative that was drawn from each.
 
     Parameters
@@ -49,7 +49,7 @@ class Draws:
         Examples
         --------
         >>> lengths, keys = np.array([2, 1]), np.arange(3, dtype=np.uint64)
-        >>> Draws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys).chosen.tolist()
+        >>> CreativeDraws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys).chosen.tolist()
         [1, 0]
         """
         firsts = np.cumsum(lengths) - lengths
@@ -79,7 +79,7 @@ class Draws:
         Examples
         --------
         >>> lengths, keys = np.array([1, 2]), np.arange(3, dtype=np.uint64)
-        >>> draws = Draws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys)
+        >>> draws = CreativeDraws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys)
         >>> [found.tolist() for found in draws.shares(np.array([1, 0]))]
         [[0, 2, 3], [1.0, 0.0, 1.0]]
         """

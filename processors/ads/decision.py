@@ -13,7 +13,7 @@ import numpy as np
 from processors.ads.auction import above_floor, auction
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_index import Columns
-from processors.ads.creative_sampling import Draws
+from processors.ads.creative_sampling import CreativeDraws
 from processors.ads.no_bid import NoBid
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.models.click_model import packed
@@ -60,7 +60,7 @@ class CreativeShare(msgspec.Struct, frozen=True):
     p_click: float
 
 
-class Decided(msgspec.Struct, frozen=True):
+class AuctionResult(msgspec.Struct, frozen=True):
     """A decision. Without a winner, ``nbr`` says why.
 
     Parameters
@@ -122,10 +122,10 @@ class Bids:
     expected_purchase: Floats
     features: Ints
     ties: Hashes
-    draws: Draws
+    draws: CreativeDraws
 
 
-def decisions_of(bids: Bids, removed: Ints, floors: Floats, in_full: Flags, columns: Columns) -> list[Decided]:
+def decisions_of(bids: Bids, removed: Ints, floors: Floats, in_full: Flags, columns: Columns) -> list[AuctionResult]:
     """Hold the auctions, and make a decision of each.
 
     Parameters
@@ -155,7 +155,9 @@ def decisions_of(bids: Bids, removed: Ints, floors: Floats, in_full: Flags, colu
     }
     for row in np.flatnonzero(winners < 0).tolist():
         candidates = full.get(row, ())
-        found[row] = Decided(ables[row], candidates, _furthest(codes[row]), opportunities=told if row == 0 else {})
+        found[row] = AuctionResult(
+            ables[row], candidates, _furthest(codes[row]), opportunities=told if row == 0 else {}
+        )
     return [found[row] for row in range(len(floors))]
 
 
@@ -210,10 +212,10 @@ def _of_winner(
     candidates: tuple[Candidate, ...] | None,
     opportunities: dict[str, int],
     columns: Columns,
-) -> Decided:
+) -> AuctionResult:
     cid, creative = columns.cids[one.number], columns.creatives.all[one.creative]
     several = len(one.crids) > 1
-    return Decided(
+    return AuctionResult(
         able,
         candidates or (_candidate_of(cid, one, creative.crid),),
         cid=cid,

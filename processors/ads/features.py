@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.ads.campaign_index import Columns
-from processors.ads.targeting import Opportunity
+from processors.ads.opportunity import Opportunity
 from processors.common.arrays import Floats, Hashes, Ints
 from processors.common.hashing import hashed
 from processors.common.time import HOUR_MS

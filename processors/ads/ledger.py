@@ -19,7 +19,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 import msgspec
 
 from processors.ads.campaign import Campaign
-from processors.ads.campaign_index import CampaignView
+from processors.ads.campaign_view import CampaignView
 from processors.ads.signals import CampaignSignal
 from processors.common.time import DAY_MS, HOUR_MS, zone_of
 
@@ -37,7 +37,7 @@ _FORGET_SHOWN = 20_000.0
 _FORGET_BOUGHT = 1_000.0
 
 
-class CampaignState(msgspec.Struct, array_like=True):
+class Ledger(msgspec.Struct, array_like=True):
     """One campaign's state. Money in its currency, times in milliseconds since the epoch.
 
     ``day`` is the number of the day in its time zone that ``spent_today`` and ``traffic_today`` (opportunities by
@@ -90,21 +90,21 @@ def _until(traffic: list[float], into_day_ms: int) -> float:
     return sum(traffic[:whole]) + traffic[whole] * (hours - whole)
 
 
-class CampaignKeeper:
+class LedgerKeeper:
     """Folds signals into a campaign's state.
 
     Examples
     --------
     >>> from processors.ads.campaign import Creative
     >>> tent = Creative("a", "A tent", "https://shop.example/tent")
-    >>> keeper, state = CampaignKeeper(), CampaignState()
+    >>> keeper, state = LedgerKeeper(), Ledger()
     >>> keeper.replace(state, Campaign("shop", (tent,), bid=2.0, budget=10.0))
     >>> keeper.learn(state, CampaignSignal("c", 5, charged=12.5))
     >>> state.spent, state.over, keeper.view(state).left
     (10.0, 2.5, 0.0)
     """
 
-    def replace(self, state: CampaignState, campaign: Campaign | None) -> None:
+    def replace(self, state: Ledger, campaign: Campaign | None) -> None:
         """Take over a campaign, or its withdrawal, in place; what it has spent stays."""
         state.campaign = campaign
         if campaign is not None and not state.rate:
@@ -112,7 +112,7 @@ class CampaignKeeper:
         if campaign is not None and campaign.pacing == "asap":
             state.rate = 1.0
 
-    def learn(self, state: CampaignState, signal: CampaignSignal) -> None:
+    def learn(self, state: Ledger, signal: CampaignSignal) -> None:
         """Take over what happened, in place."""
         state.begun_ms = state.begun_ms or signal.at_ms
         self._turn(state, signal.at_ms)
@@ -140,7 +140,7 @@ class CampaignKeeper:
             state.shown, state.expected, state.clicked = state.shown / 2, state.expected / 2, state.clicked / 2
         self._pace(state, signal.at_ms)
 
-    def view(self, state: CampaignState) -> CampaignView | None:
+    def view(self, state: Ledger) -> CampaignView | None:
         """What is published of a state; :obj:`None` for a campaign that was withdrawn."""
         if state.campaign is None:
             return None
@@ -161,7 +161,7 @@ class CampaignKeeper:
             day_budget=round(self._of_day(state, state.published_ms), 6),
         )
 
-    def planned(self, state: CampaignState, at_ms: int) -> float:
+    def planned(self, state: Ledger, at_ms: int) -> float:
         """What was to be spent of the day's budget by a moment, as the traffic of days before has it.
 
         The day is that part of it in which the campaign runs.
@@ -174,7 +174,7 @@ class CampaignKeeper:
         part = (now - begin) / (end - begin) if end > begin else 1.0
         return self._of_day(state, at_ms) * min(max(part, 0.0), 1.0)
 
-    def _runs(self, state: CampaignState, at_ms: int) -> tuple[int, int]:
+    def _runs(self, state: Ledger, at_ms: int) -> tuple[int, int]:
         """From when to when the campaign runs on the day of a moment."""
         midnight, campaign = self._midnight(state, at_ms), state.campaign
         begin, end = max(midnight, min(state.begun_ms, at_ms)), midnight + DAY_MS
@@ -184,7 +184,7 @@ class CampaignKeeper:
             end = max(min(end, int(campaign.ends_at.timestamp() * 1000)), begin + 1)
         return begin, end
 
-    def _of_day(self, state: CampaignState, at_ms: int) -> float:
+    def _of_day(self, state: Ledger, at_ms: int) -> float:
         """Budget of the running day: the daily one, or of what is left the part that the day is of the time left."""
         campaign = state.campaign
         if campaign is None:
@@ -196,14 +196,14 @@ class CampaignKeeper:
         return min(left, campaign.budget_daily) if campaign.budget_daily is not None else left
 
     @staticmethod
-    def _usual_traffic(state: CampaignState) -> list[float]:
+    def _usual_traffic(state: Ledger) -> list[float]:
         """Opportunities by hour of the day, as far as they are known; before that, as many in every hour it is for."""
         if state.traffic and sum(state.traffic) > 0.0:
             return state.traffic
         hours = state.campaign.dayparts.hours if state.campaign is not None else ()
         return [1.0 if not hours or hour in hours else 0.0 for hour in range(HOURS)]
 
-    def _pace(self, state: CampaignState, at_ms: int) -> None:
+    def _pace(self, state: Ledger, at_ms: int) -> None:
         campaign = state.campaign
         if campaign is None or campaign.pacing == "asap" or at_ms < state.adjusted_ms + _ADJUST_MS:
             return
@@ -212,7 +212,7 @@ class CampaignKeeper:
         rate = state.rate * (1.0 - _STEP if ahead else 1.0 + _STEP)
         state.rate = min(max(rate, _LEAST_RATE), 1.0)
 
-    def _turn(self, state: CampaignState, at_ms: int) -> None:
+    def _turn(self, state: Ledger, at_ms: int) -> None:
         """Begin a new day, and learn from the one that is over how traffic falls on its hours."""
         day = self._local(state, at_ms).toordinal()
         if day <= state.day:
@@ -223,7 +223,7 @@ class CampaignKeeper:
             state.traffic = [_MEMORY * before + (1.0 - _MEMORY) * now for before, now in zip(known, today, strict=True)]
         state.day, state.spent_today, state.traffic_today = day, 0.0, [0.0] * HOURS
 
-    def _whole_day(self, state: CampaignState) -> list[float]:
+    def _whole_day(self, state: Ledger) -> list[float]:
         """The day's traffic by hour; what was before a first day's beginning is taken to be as the rest of it."""
         begun = self._local(state, state.begun_ms)
         if state.traffic or begun.toordinal() != state.day:
@@ -231,22 +231,22 @@ class CampaignKeeper:
         usual = sum(state.traffic_today[begun.hour :]) / (HOURS - begun.hour)
         return [usual] * begun.hour + state.traffic_today[begun.hour :]
 
-    def _midnight(self, state: CampaignState, at_ms: int) -> int:
+    def _midnight(self, state: Ledger, at_ms: int) -> int:
         return int(datetime.combine(self._local(state, at_ms).date(), time(), self._zone(state)).timestamp() * 1000)
 
-    def _day_ends(self, state: CampaignState) -> int:
+    def _day_ends(self, state: Ledger) -> int:
         """When the running day is over in the campaign's time zone; 0 before the first."""
         if not state.day:
             return 0
         midnight = datetime.combine(date.fromordinal(state.day + 1), time(), self._zone(state))
         return int(midnight.timestamp() * 1000)
 
-    def _hour(self, state: CampaignState, at_ms: int) -> int:
+    def _hour(self, state: Ledger, at_ms: int) -> int:
         return self._local(state, at_ms).hour
 
-    def _local(self, state: CampaignState, at_ms: int) -> datetime:
+    def _local(self, state: Ledger, at_ms: int) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self._zone(state))
 
     @staticmethod
-    def _zone(state: CampaignState) -> tzinfo:
+    def _zone(state: Ledger) -> tzinfo:
         return (None if state.campaign is None else zone_of(state.campaign.dayparts.timezone)) or UTC

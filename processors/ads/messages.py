@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from processors.ads.campaign import Audience
-from processors.ads.decision import Candidate, CreativeShare, Decided
+from processors.ads.decision import AuctionResult, Candidate, CreativeShare
 from processors.ads.no_bid import NoBid
-from processors.ads.targeting import Opportunity, share_of
+from processors.ads.opportunity import Opportunity
+from processors.ads.targeting import share_of
 from processors.common.time import stamp
 from processors.users.profile import Profile
 
@@ -82,7 +83,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     creatives
         All of the campaign that won, if it has several: what off-policy evaluation rests on.
     opportunities
-        As of :class:`processors.ads.pipeline.Decided`: what the campaigns were told when this was decided.
+        As of :class:`processors.ads.pipeline.AuctionResult`: what the campaigns were told when this was decided.
     """
 
     decision_id: str
@@ -111,7 +112,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def message_of(
-    found: Opportunity, decided: Decided, currency: str, expires_ms: int
+    found: Opportunity, decided: AuctionResult, currency: str, expires_ms: int
 ) -> tuple[AdDecision, LoggedDecision]:
     """The messages of a decision. What is logged names the user only if that was agreed to."""
     at, user = stamp(found.at_ms), "" if found.contextual else found.user_id

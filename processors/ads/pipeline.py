@@ -11,23 +11,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from processors.ads.campaign_index import CampaignBook, Columns
-from processors.ads.creative_sampling import Draws
-from processors.ads.decision import Bids, Decided, decisions_of
+from processors.ads.campaign_index import CampaignIndex, Columns
+from processors.ads.creative_sampling import CreativeDraws
+from processors.ads.decision import AuctionResult, Bids, decisions_of
 from processors.ads.features import features_of
 from processors.ads.frequency import capped
 from processors.ads.no_bid import NoBid
+from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
-from processors.ads.targeting import Opportunity, removed_by, without_money
+from processors.ads.targeting import removed_by, without_money
 from processors.common.arrays import Hashes, Ints
 from processors.common.hashing import hashed
 from processors.common.random import uniform
-from processors.models.click_model import ClickTable, sigmoid
+from processors.models.click_model import ClickModel, sigmoid
 
 _IN_FULL = np.uint64(hashed("logged in full"))
 
 
-class Decider:
+class AdPipeline:
     """Decides for many opportunities at once.
 
     Parameters
@@ -38,10 +39,10 @@ class Decider:
         The read models of campaigns, of clicks, and of purchases after clicks; the decider only reads them.
     """
 
-    def __init__(self, settings: AdSettings, book: CampaignBook, clicks: ClickTable, purchases: ClickTable) -> None:
+    def __init__(self, settings: AdSettings, book: CampaignIndex, clicks: ClickModel, purchases: ClickModel) -> None:
         self.settings, self.book, self.clicks, self.purchases = settings, book, clicks, purchases
 
-    def decide(self, opportunities: Sequence[Opportunity]) -> list[Decided]:
+    def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
         """One decision for each opportunity, in their order.
 
         Deterministic in opportunities and read models; it makes no difference what else is decided for.
@@ -49,7 +50,7 @@ class Decider:
         Complexity: arrays of shape (opportunities, campaigns), and of the creatives of those that bid.
         """
         if not len(self.book):
-            return [Decided(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
+            return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
         columns = self.book.columns
         removed = removed_by(opportunities, self.book)
         seeds = np.array([hashed(found.decision_id) for found in opportunities], np.uint64)
@@ -95,7 +96,7 @@ class Decider:
         # What is preferred counts as long as nothing is known, and less the more certain the model is.
         preferred = creatives.weights[at] * np.minimum(unsure / self.clicks.first_spread(features), 1.0)
         keys, spread = seeds[of_row] ^ creatives.keys[at], unsure * self.settings.exploration
-        draws = Draws.of(lengths, logits + preferred, spread, keys)
+        draws = CreativeDraws.of(lengths, logits + preferred, spread, keys)
         picked = firsts + draws.chosen
         return Bids(
             rows=rows,
@@ -112,7 +113,7 @@ class Decider:
 
 _NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
 _NO_TIES = np.empty(0, np.uint64)
-_NO_DRAWS = Draws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_TIES, _NO_INTS)
+_NO_DRAWS = CreativeDraws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_TIES, _NO_INTS)
 _NO_BIDS = Bids(
     _NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS.reshape(0, 1), _NO_TIES, _NO_DRAWS
 )

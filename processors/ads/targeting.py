@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
-import msgspec
 import numpy as np
 
 from processors.ads.campaign import Audience, Campaign, Dayparts
-from processors.ads.campaign_index import PLACES, CampaignBook
+from processors.ads.campaign_index import PLACES, CampaignIndex
 from processors.ads.no_bid import NoBid
+from processors.ads.opportunity import Opportunity
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.time import DAY_MS, zone_of
 from processors.users.profile import Profile
@@ -18,44 +18,7 @@ from processors.users.profile import Profile
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class Opportunity(msgspec.Struct, frozen=True):
-    """A moment at which an ad could be shown.
-
-    Parameters
-    ----------
-    decision_id
-        What the decision is going to be called; chance is drawn from it.
-    user_id, profile
-        Who is there, the event of the moment folded in.
-    at_ms
-        When, milliseconds since the epoch.
-    placement
-        Where on the page.
-    places
-        The values of :data:`processors.ads.campaign_index.PLACES` that are known.
-    floor
-        The least price for one showing, in the currency of the ads.
-    request_id
-        Of who asked, if somebody did.
-    contextual
-        Whether the user has not agreed to be known: only the moment decides, and the profile is an empty one.
-    late
-        Whether it was over when it was asked for.
-    """
-
-    decision_id: str
-    user_id: str
-    profile: Profile
-    at_ms: int
-    placement: str
-    places: dict[str, str]
-    floor: float = 0.0
-    request_id: str | None = None
-    contextual: bool = False
-    late: bool = False
-
-
-def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints:
+def removed_by(opportunities: Sequence[Opportunity], book: CampaignIndex) -> Ints:
     """What keeps each campaign from each opportunity: a :class:`NoBid` or 0, shape (opportunities, campaigns).
 
     Complexity: a few operations over the matrix; a loop over the campaigns that look at more than places.
@@ -76,7 +39,7 @@ def removed_by(opportunities: Sequence[Opportunity], book: CampaignBook) -> Ints
     return removed
 
 
-def without_money(removed: Ints, opportunities: Sequence[Opportunity], book: CampaignBook) -> None:
+def without_money(removed: Ints, opportunities: Sequence[Opportunity], book: CampaignIndex) -> None:
     """Remove campaigns that have nothing left, in place.
 
     Looked at last: what a campaign could have taken part in is to be known when it has nothing left, too.
@@ -89,7 +52,7 @@ def _mark(removed: Ints, those: Flags, code: NoBid) -> None:
     removed[(removed == 0) & those] = code
 
 
-def _in_place(opportunities: Sequence[Opportunity], book: CampaignBook) -> Flags:
+def _in_place(opportunities: Sequence[Opportunity], book: CampaignIndex) -> Flags:
     return np.array([book.agree(tuple(map(found.places.get, PLACES))) for found in opportunities])
 
 

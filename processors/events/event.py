@@ -6,6 +6,9 @@ import msgspec
 
 from processors.common.topics import BROWSES_TOPIC, CLICKS_TOPIC, IMPRESSIONS_TOPIC, PURCHASES_TOPIC, REQUESTS_TOPIC
 
+ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}
+"""Actions that say more than a look."""
+
 EventKind = Literal["browse", "click", "purchase"]
 """Kinds of events that touch an item."""
 

@@ -14,8 +14,6 @@ from processors.items.attributes import AttributeColumns
 from processors.items.neighbours import NeighbourColumns
 from processors.items.popularity import Popularity
 from processors.items.view import ItemView
-from processors.models.context_popularity import ContextBook
-from processors.models.interest_groups import GroupBook
 
 
 class ItemIndex:
@@ -63,7 +61,6 @@ class ItemIndex:
         self.width, self.max_items, self.max_categories = neighbours, max_items, max_categories
         self.embedding_size = embedding_size
         self.evictions = 0
-        self.groups, self.contexts = GroupBook(), ContextBook()
         self._clear()
 
     def _clear(self) -> None:

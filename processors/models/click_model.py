@@ -122,7 +122,7 @@ class ClickView(msgspec.Struct, array_like=True, frozen=True):
     base_loss: float
 
 
-class ClickTable:
+class ClickModel:
     """The weights as two dense tables.
 
     Attributes
@@ -134,7 +134,7 @@ class ClickTable:
 
     Examples
     --------
-    >>> table = ClickTable()
+    >>> table = ClickModel()
     >>> table.probability(np.array([[1, 2, 3]])).round(3).tolist()
     [0.119]
     """
@@ -199,12 +199,12 @@ class ClickTable:
         )
 
 
-class ClickKeeper:
+class ClickLearner:
     """Folds examples into the state.
 
     Examples
     --------
-    >>> keeper, state = ClickKeeper(ClickModelSettings()), ClickState()
+    >>> keeper, state = ClickLearner(ClickModelSettings()), ClickState()
     >>> keeper.learn(state, [ClickExample((1, 2), clicked=False), ClickExample((1, 2), clicked=True)])
     >>> state.version, state.shown, state.clicked, np.frombuffer(state.numbers, "<i4").tolist()
     (1, 1, 1, [1, 2])
@@ -217,7 +217,7 @@ class ClickKeeper:
         """Take a step per example, in place."""
         if not examples:
             return
-        table = ClickTable(self._settings, self._first_logit)
+        table = ClickModel(self._settings, self._first_logit)
         table.load(state.numbers, state.weights, state.squares, state.version)
         for example in examples:
             expected = float(table.probability(np.array([sorted(set(example.features))]))[0])

@@ -108,12 +108,12 @@ class ContextView(msgspec.Struct, array_like=True, frozen=True):
     weights: tuple[float, ...]
 
 
-class ContextKeeper:
+class ContextLearner:
     """Counts choices by context.
 
     Examples
     --------
-    >>> keeper, state = ContextKeeper(ContextsSettings(fewest_choices=1)), ContextsState()
+    >>> keeper, state = ContextLearner(ContextsSettings(fewest_choices=1)), ContextsState()
     >>> keeper.learn(state, ChosenIn(("country:DE", "device:phone"), ("tent", "tent")))
     >>> keeper.learn(state, ChosenIn(("country:DE",), ("lamp",)))
     >>> keeper.view(state)["country:DE"]
@@ -164,7 +164,7 @@ class ContextKeeper:
         return ContextView(tuple(name for name, _ in best), tuple(count / best[0][1] for _, count in best))
 
 
-class ContextBook:
+class ContextPopularity:
     """The read model of contexts.
 
     Attributes

@@ -7,8 +7,6 @@ asks for. Weights that were learned in between make it a little stale, as in any
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 import msgspec
 import numpy as np
 
@@ -18,7 +16,7 @@ from processors.models.context_popularity import ChosenIn
 from processors.models.exploration_rate import Trials
 from processors.models.exposure import Measured
 from processors.models.interest_groups import Interests
-from processors.models.ranker_weights import BUCKETS, HEADS, Answers
+from processors.models.ranker_weights import BUCKETS, HEADS
 
 RANKER = "ranker"
 """Name of the ranker's model: the key under which the models plane keeps it."""
@@ -103,30 +101,3 @@ def example_bytes(features: tuple[str, ...]) -> int:
     """
     names = sum(len(name.encode()) + 5 for name in features)
     return len(HEADS) * (4 * len(features) + 14) + names + 40
-
-
-def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers]) -> Examples:
-    """Examples from the answers of each head.
-
-    Parameters
-    ----------
-    buckets
-        Bucket of each user.
-    answers
-        In the order of :data:`processors.models.ranker_weights.HEADS`.
-    """
-    heads = np.repeat(np.arange(len(answers)), [len(part.users) for part in answers])
-    return Examples(
-        model=RANKER,
-        features=features,
-        heads=heads.astype("<i1").tobytes(),
-        buckets=_joined((buckets[part.users] for part in answers), "<i1"),
-        ranks=_joined((part.ranks[part.users] for part in answers), "<i4"),
-        plain_ranks=_joined((part.plain_ranks[part.users] for part in answers), "<i4"),
-        losses=_joined((part.losses for part in answers), "<f4"),
-        gradients=_joined((part.gradients for part in answers), "<f4"),
-    )
-
-
-def _joined(columns: Iterable[np.ndarray], dtype: str) -> bytes:
-    return np.concatenate([column.astype(dtype) for column in columns]).tobytes()

@@ -21,7 +21,9 @@ import numpy as np
 
 from processors.common.arrays import Flags, Floats
 from processors.common.bounds import Id
-from processors.ranking.rules import MAX_EXPOSURES
+
+MAX_EXPOSURES = 32
+"""Rules for exposure that are held at a time, the first by id; others are known, and do nothing."""
 
 STRONGEST = 6.0
 """Offset at the most, either way: four hundred times the odds."""

@@ -146,12 +146,12 @@ class GroupView(msgspec.Struct, array_like=True, frozen=True):
     weights: tuple[float, ...]
 
 
-class GroupKeeper:
+class InterestGroupLearner:
     """Folds interests into groups.
 
     Examples
     --------
-    >>> keeper, state = GroupKeeper(GroupsSettings()), GroupsState()
+    >>> keeper, state = InterestGroupLearner(GroupsSettings()), GroupsState()
     >>> camper = Profile(categories={"tents": 3.0, "lamps": 1.0}, events=4)
     >>> vectors = vectors_of([camper]).astype("<f4").tobytes()
     >>> keeper.learn(state, Interests(vectors, ("stove",), ("cooking",)))
@@ -236,7 +236,7 @@ class GroupKeeper:
             group.categories = {name: count / 2.0 for name, count in group.categories.items()}
 
 
-class GroupBook:
+class InterestGroups:
     """The read model of groups.
 
     Attributes
@@ -246,7 +246,7 @@ class GroupBook:
 
     Examples
     --------
-    >>> book = GroupBook()
+    >>> book = InterestGroups()
     >>> book.of([Profile(categories={"tents": 1.0}, events=9)]).tolist()
     [-1]
     """

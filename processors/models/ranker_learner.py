@@ -23,20 +23,16 @@ from river.drift import ADWIN
 
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
-from processors.models.click_model import ClickModelSettings, ClickState
-from processors.models.context_popularity import ContextsSettings, ContextsState
 from processors.models.examples import Examples
-from processors.models.exploration_rate import BOLDEST, ShareState
-from processors.models.exposure import Exposure
-from processors.models.interest_groups import GroupsSettings, GroupsState
+from processors.models.exploration_rate import BOLDEST
 from processors.models.ranker_weights import BUCKETS, HEADS, WEIGHT_ROWS, carried_over, fallback_weights, rows_of_bucket
 
 _SHAPE = (len(HEADS), WEIGHT_ROWS)
 _LARGEST = 1e6
 
 
-class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How models learn and are watched.
+class RankerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the ranker learns and is watched.
 
     Parameters
     ----------
@@ -53,12 +49,6 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boldness
         What the sums of squared gradients are multiplied with after a change of the world: 1 leaves the rate of
         learning as it is, less makes it bolder.
-    groups
-        Of the interest groups.
-    contexts
-        Of what is chosen in which context.
-    clicks
-        Of the clicks on ads, and of purchases after them.
     """
 
     learning_rate: PositiveRate = 0.4
@@ -67,9 +57,6 @@ class ModelsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window_blocks: WindowBlocks = 256
     drift_confidence: Confidence = 0.002
     boldness: Share = 1.0
-    groups: GroupsSettings = GroupsSettings()
-    contexts: ContextsSettings = ContextsSettings()
-    clicks: ClickModelSettings = ClickModelSettings()
 
 
 class Good(msgspec.Struct, array_like=True):
@@ -80,8 +67,8 @@ class Good(msgspec.Struct, array_like=True):
     squares: bytes = b""
 
 
-class ModelState(msgspec.Struct, array_like=True):
-    """The state of the ranker, and of what else learns from its messages: groups, contexts, exposure, clicks ...
+class RankerState(msgspec.Struct, array_like=True):
+    """The state of the ranker.
 
     ``weights`` and ``squares`` (sums of squared gradients) are float64 of shape (heads, weight rows, features),
     the first row being what all share. ``losses`` are the mean losses of the blocks in ADWIN's window, ``gains`` and
@@ -102,12 +89,6 @@ class ModelState(msgspec.Struct, array_like=True):
     fallback: bool = False
     alarms: int = 0
     rollbacks: int = 0
-    groups: GroupsState = msgspec.field(default_factory=GroupsState)
-    share: ShareState = msgspec.field(default_factory=ShareState)
-    contexts: ContextsState = msgspec.field(default_factory=ContextsState)
-    exposure: dict[str, Exposure] = msgspec.field(default_factory=dict)
-    clicks: ClickState = msgspec.field(default_factory=ClickState)
-    purchases: ClickState = msgspec.field(default_factory=ClickState)
 
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):
@@ -118,7 +99,7 @@ class ModelView(msgspec.Struct, array_like=True, frozen=True):
     version
         Number of times the weights have changed.
     weights
-        As in :class:`ModelState`.
+        As in :class:`RankerState`.
     fallback
         Whether slates are to be ranked by co-visitation until the model is ahead of it again.
     examples, loss, gain, plain_gain, alarms, rollbacks
@@ -141,12 +122,12 @@ class ModelView(msgspec.Struct, array_like=True, frozen=True):
     arm: int = BOLDEST
 
 
-class ModelKeeper:
+class RankerLearner:
     r"""Folds examples into a model's state.
 
     Examples
     --------
-    >>> keeper, state = ModelKeeper(ModelsSettings()), ModelState()
+    >>> keeper, state = RankerLearner(RankerSettings()), RankerState()
     >>> row = np.array([-0.5], "<f4").tobytes()
     >>> one, zero = np.array([1], "<i4").tobytes(), b"\0"
     >>> keeper.learn(state, Examples("ranker", ("together",), zero, zero, one, one, row, row))
@@ -160,10 +141,10 @@ class ModelKeeper:
     ([2.338, 0.338], 1)
     """
 
-    def __init__(self, settings: ModelsSettings) -> None:
+    def __init__(self, settings: RankerSettings) -> None:
         self._settings = settings
 
-    def learn(self, state: ModelState, examples: Examples) -> None:
+    def learn(self, state: RankerState, examples: Examples) -> None:
         """Take one step per example, in place, as AdaGrad would one after another.
 
         Raises
@@ -187,8 +168,8 @@ class ModelKeeper:
         state.examples += len(heads)
         self._watch(state, losses, ranks, plain_ranks, heads)
 
-    def view(self, state: ModelState) -> ModelView:
-        """What is published of a state."""
+    def view(self, state: RankerState, arm: int = BOLDEST) -> ModelView:
+        """What is published of a state, and how much is to be explored."""
         return ModelView(
             version=state.version,
             features=state.features,
@@ -200,7 +181,7 @@ class ModelKeeper:
             plain_gain=_lately(state.plain_gains),
             alarms=state.alarms,
             rollbacks=state.rollbacks,
-            arm=state.share.arm,
+            arm=arm,
         )
 
     def _descend(self, weights: Floats, squares: Floats, gradients: Floats) -> None:
@@ -212,14 +193,14 @@ class ModelKeeper:
     def _first(self, features: tuple[str, ...]) -> Floats:
         return np.full((*_SHAPE, len(features)), self._settings.first_square)
 
-    def _arrays(self, state: ModelState, features: tuple[str, ...]) -> tuple[Floats, Floats]:
+    def _arrays(self, state: RankerState, features: tuple[str, ...]) -> tuple[Floats, Floats]:
         """Weights and sums of squares for the features; those that the state has keep what they learned."""
         return (
             carried_over(features, state.features, state.weights, fallback_weights(features)),
             carried_over(features, state.features, state.squares, self._first(features)),
         )
 
-    def _watch(self, state: ModelState, losses: Floats, ranks: Ints, plain_ranks: Ints, heads: Ints) -> None:
+    def _watch(self, state: RankerState, losses: Floats, ranks: Ints, plain_ranks: Ints, heads: Ints) -> None:
         """Complete blocks with the examples of the first head, and look at each that is complete."""
         watched = heads == 0
         gains, plain = 1.0 / np.maximum(ranks[watched], 1), 1.0 / np.maximum(plain_ranks[watched], 1)
@@ -235,7 +216,7 @@ class ModelKeeper:
                 state.block = 0, 0.0, 0.0, 0.0
                 self._judge(state)
 
-    def _judge(self, state: ModelState) -> None:
+    def _judge(self, state: RankerState) -> None:
         ahead = _lately(state.gains) >= _lately(state.plain_gains)
         if self._has_risen(state):
             state.alarms += 1
@@ -250,7 +231,7 @@ class ModelKeeper:
         elif len(state.gains) == _LATELY:
             state.fallback = True
 
-    def _roll_back(self, state: ModelState) -> None:
+    def _roll_back(self, state: RankerState) -> None:
         good = state.good
         if good is not None and len(good.weights) == len(state.weights):
             state.weights, state.squares = good.weights, good.squares
@@ -262,7 +243,7 @@ class ModelKeeper:
         state.rollbacks += 1
         state.fallback = True
 
-    def _has_risen(self, state: ModelState) -> bool:
+    def _has_risen(self, state: RankerState) -> bool:
         """Whether ADWIN finds that the mean loss has changed, and upwards; what came before the change is dropped.
 
         It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.

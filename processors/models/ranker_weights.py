@@ -17,13 +17,10 @@ Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from processors.common.arrays import Features, Flags, Floats, Ints, run_begins, run_lengths
-from processors.ranking.candidates import Candidates
-from processors.ranking.features import own_rows, silent_rows
+from processors.common.arrays import Floats, Ints
 from processors.users.profile import Profile
 
 HEADS = ("any", "new")
@@ -43,13 +40,6 @@ BUCKETS = HISTORIES * PAUSES
 WEIGHT_ROWS = 1 + HISTORIES + PAUSES
 """Rows of weights that are learned: those that all share, then those of each length of history, then of each pause."""
 
-NEVER = -np.inf
-NO_QUESTION = -2
-_TIE = 1e-9
-_FEW = 4096
-"""Candidates up to which one operation over all features is faster than one for each."""
-_STRETCH = 1000
-"""Candidates from which on it pays to score those of users of one bucket on their own."""
 
 FALLBACK = {
     "together": 2.0,
@@ -141,133 +131,3 @@ def effective(weights: Floats) -> Floats:
     heads, _, features = weights.shape
     both: Floats = of_history[:, :, None] + of_pause[:, None] + weights[:, :1, None]
     return both.reshape(heads, BUCKETS, features)
-
-
-def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Floats:
-    """Linear scores, shape (candidates,).
-
-    Added up feature by feature: unlike a matrix product, that gives a candidate the same score to the last bit
-    whatever other candidates it is scored with. What is known to be 0 is not looked at. Fastest if users of a bucket
-    stand together.
-
-    Parameters
-    ----------
-    weights
-        Of one head, shape (buckets, features).
-    features
-        Shape (features, candidates).
-    """
-    buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
-    own = own_rows(len(features))
-    skipped = silent_rows(candidates).union(own)
-    rows = [row for row in np.flatnonzero(weights.any(axis=0)).tolist() if row not in skipped]
-    first = run_begins(buckets)
-    scores = np.zeros(features.shape[1])
-    if 1 < len(scores) <= _FEW:
-        # Adds up row by row, too (a single column would be added up in pairs), and spares the looking at each.
-        of_row = weights[:, rows].T.astype(features.dtype)
-        weighted = features[rows] * of_row.take(buckets[candidates.rows], axis=1)
-        scores = weighted.astype(np.float64).sum(axis=0)
-    elif len(first) * _STRETCH > len(scores):
-        which, of_row = buckets[candidates.rows], weights.T.astype(features.dtype)
-        for row in rows:
-            scores += of_row[row].take(which) * features[row]
-    else:
-        begins = candidates.begins[np.append(first, len(buckets))].tolist()
-        for bucket, begin, end in zip(buckets[first].tolist(), begins, begins[1:], strict=False):
-            part, of_bucket = scores[begin:end], weights[bucket].tolist()
-            for row in rows:
-                if of_bucket[row]:
-                    part += of_bucket[row] * features[row, begin:end]
-    at, of_item = candidates.history, weights[buckets[candidates.visitors.rows]]
-    for row in own:
-        scores[at] += of_item[:, row] * features[row, at]
-    return scores
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What some questions taught one head.
-
-    Attributes
-    ----------
-    asked
-        Row of each question.
-    users
-        Row of each question whose item was listed.
-    gradients
-        Of the loss by the weights, one row for each of ``users``; every figure in [-1, 1].
-    losses
-        Negative log-likelihood of the chosen item, one for each of ``users``.
-    ranks
-        Place of the chosen item in the list, from 1; 0 if it was not listed. One per user.
-    plain_ranks
-        The same by the order of co-visitation.
-    confidences
-        Probability of the candidate put first, one for each of ``users``.
-    """
-
-    asked: Ints
-    users: Ints
-    gradients: Floats
-    losses: Floats
-    ranks: Ints
-    plain_ranks: Ints
-    confidences: Floats
-
-
-def ask(
-    scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Features, listed: Flags, chosen: Ints
-) -> Answers:
-    """Ask where the chosen items stood among those listed.
-
-    Parameters
-    ----------
-    scores, plain
-        By what is learned, and by co-visitation alone.
-    ties
-        Hash of each candidate's item: sums run in its order, so that processes with other slots get the same bits.
-    listed
-        Which candidates are in the lists.
-    chosen
-        Slot of the item that each user chose; -1 if the index doesn't know it, -2 if there is no question for the user.
-    """
-    users = len(chosen)
-    questions = np.flatnonzero(chosen > NO_QUESTION)
-    is_chosen = listed & (candidates.slots == chosen[candidates.rows])
-    answered = np.zeros(users, np.bool_)
-    answered[candidates.rows[is_chosen]] = True
-    kept = np.flatnonzero(listed & answered[candidates.rows])
-    kept = kept[np.lexsort((ties[kept], candidates.rows[kept]))]
-    ranks, plain_ranks = np.zeros(users, np.int64), np.zeros(users, np.int64)
-    if not len(kept):
-        return Answers(questions, kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks, np.empty(0))
-    rows, columns, is_chosen = candidates.rows[kept], features[:, kept], is_chosen[kept]
-    begins = run_begins(rows)
-    lengths = run_lengths(begins, len(rows))
-    listed_users = rows[begins]
-    ranks[listed_users] = _places(scores[kept], is_chosen, begins, lengths)
-    plain_ranks[listed_users] = _places(plain[kept], is_chosen, begins, lengths)
-    shares = _softmax(scores[kept], begins, lengths)
-    confidences = np.maximum.reduceat(shares, begins)
-    expected = np.add.reduceat(columns * shares, begins, axis=1)
-    gradients = (expected - columns[:, is_chosen]).T.astype(np.float64)
-    losses = -np.log(np.maximum(shares[is_chosen], 1e-300))
-    return Answers(questions, listed_users, gradients, losses, ranks, plain_ranks, confidences)
-
-
-def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:
-    odds = np.exp(scores - np.repeat(np.maximum.reduceat(scores, begins), lengths))
-    shares: Floats = odds / np.repeat(np.add.reduceat(odds, begins), lengths)
-    return shares
-
-
-def _places(scores: Floats, is_chosen: Flags, begins: Ints, lengths: Ints) -> Ints:
-    """Place of the chosen item of each list; of equals, it is the last: nothing is won by saying nothing."""
-    above = scores >= np.repeat(scores[is_chosen], lengths)
-    return np.add.reduceat(above.astype(np.int64), begins)
-
-
-def with_ties(scores: Floats, ties: Floats) -> Floats:
-    """Scores in which equals differ by a hash of their item's id."""
-    return scores + ties * _TIE

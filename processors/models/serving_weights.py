@@ -12,7 +12,7 @@ from processors.models.ranker_weights import carried_over, effective, fallback_w
 _COVISITATION = "covisitation"
 
 
-class ModelBook:
+class ServingWeights:
     """Holds the models last published.
 
     Parameters
@@ -36,7 +36,7 @@ class ModelBook:
 
     Examples
     --------
-    >>> book = ModelBook(("together", "visits"))
+    >>> book = ServingWeights(("together", "visits"))
     >>> book.version, book.serving[0, 0].tolist()
     ('covisitation', [2.0, 0.0])
     """

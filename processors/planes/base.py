@@ -11,7 +11,6 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from processors.evaluation.live_quality import Observations
 from processors.events.record import SourceRecord
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -79,24 +78,12 @@ class Step(Generic[State]):
         How many source records had which outcome, by topic and outcome.
     refusals
         How many were refused, by reason.
-    quality
-        What the step showed of the quality of slates.
-    decisions
-        How many ad decisions had which outcome.
-    delays
-        Between ads and the clicks and purchases that they were credited with: of which, and milliseconds.
-    costs
-        What ad decisions are going to cost, by campaign: to be held once the step is committed.
     """
 
     states: dict[str, State] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
-    quality: Observations = field(default_factory=Observations)
-    decisions: Counter[str] = field(default_factory=Counter)
-    delays: list[tuple[str, int]] = field(default_factory=list)
-    costs: dict[str, float] = field(default_factory=dict)
 
 
 class Plane(Protocol[State]):

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from processors.ads.campaign import Campaign, read_campaign
-from processors.ads.campaign_index import CampaignView
-from processors.ads.ledger import CampaignKeeper, CampaignState
+from processors.ads.ledger import Ledger, LedgerKeeper
 from processors.ads.signals import CampaignSignal
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC
@@ -38,27 +37,25 @@ class CampaignsPlane:
     """
 
     name = "campaigns"
-    state_type = CampaignState
+    state_type = Ledger
     source_topics: tuple[str, ...] = (CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC)
     chained_topics: frozenset[str] = frozenset((CAMPAIGN_SIGNALS_TOPIC,))
 
     def __init__(self, currency: str, partitions: int, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._currency, self._partitions, self._max_bytes = currency, partitions, max_message_bytes
-        self._keeper = CampaignKeeper()
+        self._keeper = LedgerKeeper()
         self._decode = msgspec.msgpack.Decoder(list[CampaignSignal]).decode
         self._encode = msgspec.msgpack.Encoder().encode
 
-    def committed(self, step: Step[CampaignState]) -> None:
+    def committed(self, step: Step[Ledger]) -> None:
         """Nothing follows from a step but what it says."""
 
-    def step(
-        self, read: ReadStates[CampaignState], batch: Sequence[SourceRecord], partition: int
-    ) -> Step[CampaignState]:
+    def step(self, read: ReadStates[Ledger], batch: Sequence[SourceRecord], partition: int) -> Step[Ledger]:
         """Take over campaigns and signals (see :meth:`processors.planes.base.Plane.step`)."""
-        step: Step[CampaignState] = Step()
+        step: Step[Ledger] = Step()
         understood = [(record, found) for record in batch if (found := self._read(record, partition, step)) is not None]
         cids = list(dict.fromkeys(cid for _, found in understood for cid in _campaigns_of(found)))
-        states = {cid: known or CampaignState() for cid, known in zip(cids, read(cids), strict=True)}
+        states = {cid: known or Ledger() for cid, known in zip(cids, read(cids), strict=True)}
         due: dict[str, bool] = {}
         for record, found in understood:
             if isinstance(found, _Change):
@@ -76,7 +73,7 @@ class CampaignsPlane:
                 step.outputs.append(Output(BROADCAST_CAMPAIGNS_TOPIC, partition, cid.encode(), packed))
         return step
 
-    def _learn(self, state: CampaignState, signal: CampaignSignal) -> bool:
+    def _learn(self, state: Ledger, signal: CampaignSignal) -> bool:
         """Take over a signal; whether it is time to publish."""
         had = state.left() > 0.0
         self._keeper.learn(state, signal)
@@ -86,9 +83,7 @@ class CampaignsPlane:
             return state.campaign is not None
         return False
 
-    def _read(
-        self, record: SourceRecord, partition: int, step: Step[CampaignState]
-    ) -> _Change | list[CampaignSignal] | None:
+    def _read(self, record: SourceRecord, partition: int, step: Step[Ledger]) -> _Change | list[CampaignSignal] | None:
         try:
             if record.topic == CAMPAIGNS_TOPIC:
                 return self._change(record, partition)
@@ -135,11 +130,3 @@ class _Change(msgspec.Struct, frozen=True):
 
 def _campaigns_of(found: _Change | list[CampaignSignal]) -> list[str]:
     return [found.cid] if isinstance(found, _Change) else [signal.cid for signal in found]
-
-
-def decode_campaign_view(value: bytes | None) -> CampaignView | None:
-    """View of a broadcast record's value; a tombstone gives :obj:`None`."""
-    return None if value is None else _DECODER.decode(value)
-
-
-_DECODER = msgspec.msgpack.Decoder(CampaignView)

@@ -13,13 +13,14 @@ import msgspec
 
 from processors.common.topics import BROADCAST_MODELS_TOPIC, BROADCAST_RULES_TOPIC, RULES_TOPIC, TRAINING_TOPIC
 from processors.events.record import Origin, SourceRecord
-from processors.models.click_model import PURCHASE_LOGIT, ClickKeeper
-from processors.models.context_popularity import CONTEXTS, ContextKeeper
+from processors.models.click_model import PURCHASE_LOGIT, ClickLearner
+from processors.models.context_popularity import CONTEXTS, ContextLearner
 from processors.models.examples import RANKER, Examples
 from processors.models.exploration_rate import learn_trials
 from processors.models.exposure import learn_exposure
-from processors.models.interest_groups import GROUPS, GroupKeeper
-from processors.models.ranker_learner import ModelKeeper, ModelsSettings, ModelState
+from processors.models.interest_groups import GROUPS, InterestGroupLearner
+from processors.models.ranker_learner import RankerLearner
+from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
 from processors.ranking.rules import read_rule
@@ -52,11 +53,11 @@ class ModelsPlane:
     chained_topics: frozenset[str] = frozenset((TRAINING_TOPIC,))
 
     def __init__(self, settings: ModelsSettings, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
-        self._keeper = ModelKeeper(settings)
-        self._groups = GroupKeeper(settings.groups)
-        self._contexts = ContextKeeper(settings.contexts)
-        self._clicks = ClickKeeper(settings.clicks)
-        self._purchases = ClickKeeper(settings.clicks, PURCHASE_LOGIT)
+        self._keeper = RankerLearner(settings)
+        self._groups = InterestGroupLearner(settings.groups)
+        self._contexts = ContextLearner(settings.contexts)
+        self._clicks = ClickLearner(settings.clicks)
+        self._purchases = ClickLearner(settings.clicks, PURCHASE_LOGIT)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode
@@ -92,7 +93,7 @@ class ModelsPlane:
                 CONTEXTS: self._contexts.view(state.contexts) if self._contexts.due(state.contexts) else None,
             }
             step.states[RANKER] = state
-            view = self._encode(self._keeper.view(state))
+            view = self._encode(self._keeper.view(state, state.share.arm))
             step.outputs.append(Output(BROADCAST_MODELS_TOPIC, partition, RANKER.encode(), view))
             for key, found in views.items():
                 if found is not None:

@@ -9,15 +9,17 @@ impression is only noted: it changes what the next slate shows, and asks for non
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
-from processors.ads.ad_server import AdDesk, AdStep
+from processors.ads.ad_server import AdServer
 from processors.ads.no_bid import NoBid
+from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
-from processors.ads.targeting import Opportunity
+from processors.ads.tracking import AdStep
 from processors.common.hashing import partition_of
 from processors.common.time import stamp
 from processors.common.topics import (
@@ -30,6 +32,7 @@ from processors.common.topics import (
     SIGNALS_TOPIC,
     TRAINING_TOPIC,
 )
+from processors.evaluation.live_quality import Observations
 from processors.events.ad_request import AdRequest
 from processors.events.event import EVENT_TOPICS, TAKES_BACK, Event
 from processors.events.impression import Impression
@@ -42,15 +45,40 @@ from processors.models.context_popularity import TOLD_BYTES, chosen_in
 from processors.models.examples import RANKER, Examples, example_bytes
 from processors.models.exposure import EXPOSURE_BYTES
 from processors.models.interest_groups import INTERESTS_BYTES, interests_of
-from processors.models.serving_weights import ModelBook
+from processors.models.serving_weights import ServingWeights
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.chain import LINK_BYTES
-from processors.planes.ingest import Reception, Seen
-from processors.ranking.pipeline import Ranker, choices_of
-from processors.ranking.rule_index import RuleBook
-from processors.ranking.slate import RankingSettings, SlateItem
+from processors.planes.ingest import Ingest, Seen
+from processors.ranking.messages import CausedBy, Recommendation
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.read_models import ReadModels
+from processors.ranking.settings import RankingSettings
+from processors.ranking.slate import SlateItem
+from processors.ranking.training import choices_of
 from processors.ranking.why_not import WhyNot
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+
+
+@dataclass
+class UsersStep(Step[Profile]):
+    """Result of one step of the users plane.
+
+    Parameters
+    ----------
+    quality
+        What the step showed of the quality of slates.
+    decisions
+        How many ad decisions had which outcome.
+    delays
+        Between ads and the clicks and purchases that they were credited with: of which, and milliseconds.
+    costs
+        What ad decisions are going to cost, by campaign: to be held once the step is committed.
+    """
+
+    quality: Observations = field(default_factory=Observations)
+    decisions: Counter[str] = field(default_factory=Counter)
+    delays: list[tuple[str, int]] = field(default_factory=list)
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,27 +90,6 @@ class _Taken:
     opportunities: list[Opportunity] = field(default_factory=list)
     causes: dict[str, tuple[Event, Origin]] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
-
-
-class CausedBy(msgspec.Struct, frozen=True):
-    """The event that a recommendation answers, and where the app appended it."""
-
-    event_id: str
-    topic: str
-    partition: int
-    offset: int
-
-
-class Recommendation(msgspec.Struct, frozen=True):
-    """A message on ``recommendations.v1``."""
-
-    recommendation_id: str
-    user_id: str
-    placement: str
-    generated_at: str
-    caused_by: CausedBy
-    model_version: str
-    items: list[SlateItem]
 
 
 class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,12 +117,10 @@ class UsersPlane:
 
     Attributes
     ----------
-    desk : AdDesk
-        Of the ads, with their read models, to be updated between steps.
-    book : ModelBook
-        The read model of models, likewise.
-    rules : RuleBook
-        The read model of rules, likewise.
+    ads : AdServer
+        With its read models, to be updated between steps.
+    read : ReadModels
+        What ranking rests on, likewise.
     publishes : bool
         Whether steps recommend. Off, they only learn, for replays that ask with :meth:`recommend`; states and signals
         are the same either way.
@@ -133,33 +138,34 @@ class UsersPlane:
         partitions: int,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
     ) -> None:
-        self._reception = Reception(settings.intake, partitions, max_message_bytes)
+        self._ingest = Ingest(settings.intake, partitions, max_message_bytes)
         self._keeper = ProfileKeeper(settings.profile)
-        self._ranker = Ranker(settings.ranking)
+        self._ranker = RankingPipeline(settings.ranking)
         self._placements = settings.ranking.placements
         fitting = (
             max_message_bytes - LINK_BYTES - INTERESTS_BYTES - TOLD_BYTES - EXPOSURE_BYTES - CLICK_BYTES
         ) // example_bytes(self._ranker.features)
         self._lessons = max(0, min(settings.ranking.training_examples, fitting))
-        self.desk = AdDesk(settings.ads, index, partitions)
-        self.book = ModelBook(self._ranker.features)
-        self.rules = RuleBook()
-        self._index = index
+        self.read = ReadModels(index, ServingWeights(self._ranker.features))
+        self.ads = AdServer(settings.ads, self.read.groups, partitions)
         self._partitions = partitions
         self._max_bytes = max_message_bytes
         self.publishes = True
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
 
-    def step(self, read: ReadStates[Profile], batch: Sequence[SourceRecord], partition: int) -> Step[Profile]:
+    def step(self, read: ReadStates[Profile], batch: Sequence[SourceRecord], partition: int) -> UsersStep:
         """Fold events into profiles and recommend (see :meth:`processors.planes.base.Plane.step`)."""
-        step: Step[Profile] = Step()
-        accepted = self._reception.read(batch, partition, step)
+        step = UsersStep()
+        ingested = self._ingest.read(batch, partition, step)
+        accepted = ingested.accepted
+        if ingested.declined:
+            step.decisions[NoBid.INVALID_REQUEST.name.lower()] += ingested.declined
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
         at_ms = max((origin.time_ms for _, origin in accepted), default=0)
         examples = self._lessons_of([event for event, _ in accepted if isinstance(event, Event)], profiles, at_ms, step)
-        taken = _Taken(self.desk.begin(), SignalGatherer(self._partitions))
+        taken = _Taken(self.ads.begin(), SignalGatherer(self._partitions))
         for event, origin in accepted:
             is_new = self._take(event, origin, profiles[event.user_id], taken)
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
@@ -181,16 +187,16 @@ class UsersPlane:
     def _take(self, event: Seen, origin: Origin, profile: Profile, taken: _Taken) -> bool:
         """Fold in one record; whether it was news."""
         if isinstance(event, AdRequest):
-            if self.desk.agreed(event):
+            if self.ads.agreed(event):
                 if not self._keeper.ask(profile, event.request_id):
                     return False
                 taken.changed[event.user_id] = None
-            taken.opportunities.append(self.desk.requested(event, origin, profile))
+            taken.opportunities.append(self.ads.requested(event, origin, profile))
             return True
         if isinstance(event, Impression):
             if not self._keeper.see(profile, event):
                 return False
-            self.desk.seen(profile, event, taken.ads)
+            self.ads.tracking.seen(profile, event, taken.ads)
         else:
             learned = self._keeper.learn(profile, event)
             if learned.duplicate:
@@ -198,29 +204,29 @@ class UsersPlane:
             taken.causes[event.user_id] = event, origin
             if event.action not in TAKES_BACK:
                 taken.gatherer.add(event, learned.preceding)
-            self.desk.react(profile, event, taken.ads)
-            found = self.desk.opportunity(event, origin, profile)
+            self.ads.tracking.react(profile, event, taken.ads)
+            found = self.ads.opportunity(event, origin, profile)
             taken.opportunities += [found] if found is not None else []
         taken.changed[event.user_id] = None
         return True
 
     def committed(self, step: Step[Profile]) -> None:
         """Take note that a step has come true: what its decisions cost is held until the ledgers tell what is left."""
-        for cid, cost in step.costs.items():
-            self.desk.book.hold(cid, cost)
+        for cid, cost in (step.costs if isinstance(step, UsersStep) else {}).items():
+            self.ads.campaigns.hold(cid, cost)
 
     def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
         """Slates as they would be published at a moment: per placement, per user. For evaluation and questions."""
         moments = [now_ms] * len(profiles)
-        slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, now_ms)
-        return [[part.items(row, self._index) for row in range(len(profiles))] for part in slates]
+        slates = self._ranker.rank(profiles, moments, self.read, now_ms)
+        return [[part.items(row, self.read) for row in range(len(profiles))] for part in slates]
 
     def why_not(self, profile: Profile, item: str, now_ms: int) -> list[WhyNot]:
         """What became of an item on its way into a user's slates, per placement."""
-        return self._ranker.why_not(profile, item, self._index, self.book, self.rules, now_ms)
+        return self._ranker.why_not(profile, item, self.read, now_ms)
 
     def _lessons_of(
-        self, events: Sequence[Event], profiles: dict[str, Profile], at_ms: int, step: Step[Profile]
+        self, events: Sequence[Event], profiles: dict[str, Profile], at_ms: int, step: UsersStep
     ) -> Examples | None:
         """What the first event of each user teaches the ranker, as long as nothing of the batch is folded in."""
         first: dict[str, Event] = {}
@@ -236,14 +242,14 @@ class UsersPlane:
         moments = [event.time_ms for event in first.values()]
         chosen = [event.item_id for event in first.values()]
         asked = [profiles[user] for user in first]
-        answers, examples = self._ranker.lessons(asked, moments, chosen, self._index, self.book, self.rules, at_ms)
+        answers, examples = self._ranker.lessons(asked, moments, chosen, self.read, at_ms)
         step.quality.choices.extend(choices_of(answers, asked))
         examples.interests = interests_of(asked, list(first.values()))
         known, items = [profile.context for profile in asked], [profile.item_ids for profile in asked]
         examples.chosen_in = chosen_in(known, items, list(first.values()))
         return examples
 
-    def _teach(self, step: Step[Profile], examples: Examples | None, ads: AdStep) -> None:
+    def _teach(self, step: UsersStep, examples: Examples | None, ads: AdStep) -> None:
         """Send what is to be learned."""
         if examples is None and not ads.examples and not ads.purchases:
             return
@@ -257,13 +263,13 @@ class UsersPlane:
         receiver = partition_of(RANKER, self._partitions)
         step.outputs.append(Output(TRAINING_TOPIC, receiver, None, self._pack(examples), chained=True))
 
-    def _advertise(self, step: Step[Profile], taken: _Taken, partition: int) -> None:
+    def _advertise(self, step: UsersStep, taken: _Taken, partition: int) -> None:
         """Decide for the opportunities, publish, and tell the campaigns plane.
 
         Where there is no campaign at all nobody waits for ads, and nothing is published but answers to requests.
         """
         opportunities, ads = taken.opportunities, taken.ads
-        for found, (told, logged) in zip(opportunities, self.desk.decide(opportunities, ads), strict=True):
+        for found, (told, logged) in zip(opportunities, self.ads.decide(opportunities, ads), strict=True):
             key = found.user_id.encode()
             step.decisions["filled" if told.nbr is None else NoBid(told.nbr).name.lower()] += 1
             if self.publishes and (found.request_id is not None or told.nbr != NoBid.NO_CAMPAIGN):
@@ -280,19 +286,17 @@ class UsersPlane:
             packed = self._pack(messages.get(receiver, []))
             step.outputs.append(Output(CAMPAIGN_SIGNALS_TOPIC, receiver, None, packed, chained=True))
 
-    def _recommend(
-        self, step: Step[Profile], causes: dict[str, tuple[Event, Origin]], at_ms: int, partition: int
-    ) -> None:
+    def _recommend(self, step: UsersStep, causes: dict[str, tuple[Event, Origin]], at_ms: int, partition: int) -> None:
         if not causes:
             return
         profiles, now = [step.states[user] for user in causes], stamp(at_ms)
         moments = [profile.last_seen for profile in profiles]
-        slates = self._ranker.rank(profiles, moments, self._index, self.book, self.rules, at_ms)
+        slates = self._ranker.rank(profiles, moments, self.read, at_ms)
         for placement, part in zip(self._placements, slates, strict=True):
-            step.quality.shown.append(part.sample(placement.name, self._index))
+            step.quality.shown.append(part.sample(placement.name, self.read.items))
             if part.ignored:
                 step.outcomes[RULES_TOPIC, "ignored"] += part.ignored.total()
-        encode, index, version = self._json, self._index, self.book.version
+        encode, read, version = self._json, self.read, self.read.weights.version
         for row, (user, (event, origin)) in enumerate(causes.items()):
             cause = CausedBy(event.event_id, origin.topic, origin.partition, origin.offset)
             key = user.encode()
@@ -306,6 +310,6 @@ class UsersPlane:
                     generated_at=now,
                     caused_by=cause,
                     model_version=version,
-                    items=part.items(row, index),
+                    items=part.items(row, read),
                 )
                 step.outputs.append(Output(RECOMMENDATIONS_TOPIC, partition, key, encode(message)))

@@ -17,6 +17,7 @@ from processors.common.arrays import Floats, Ints, run_begins, run_lengths
 from processors.common.errors import ConfigurationError
 from processors.common.hashing import FINGERPRINT_BYTES
 from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.ranking.sources.base import for_everybody
 from processors.users.profile import Profile
@@ -117,7 +118,7 @@ class Gatherer:
         self.columns = tuple(name for source in self.sources for name in source.columns)
 
     def gather(
-        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, wanted: Ints | None = None
+        self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, wanted: Ints | None = None
     ) -> Candidates:
         """Candidates of at most :data:`MAX_ROWS` users.
 
@@ -128,11 +129,12 @@ class Gatherer:
 
         Complexity: a sort of the pairs proposed, about 500 integers per user.
         """
+        index = read.items
         visitors = Visitors.of(profiles, now_ms, index)
         blocks: dict[str, Proposal] = {}
         at = 0
         for source in self.sources:
-            block = source.propose(visitors, index)
+            block = source.propose(visitors, read)
             blocks[source.name] = Proposal(at, block, source.columns)
             at += len(block.rows)
         if wanted is not None and len(wanted):

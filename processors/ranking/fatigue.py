@@ -3,7 +3,7 @@
 Each showing beyond the first few multiplies an item's odds by about ``exp(-strength)``, until after some tens of them
 there is no more to lose: what speaks loudly enough for an item still brings it up. With every half-life since it was
 last shown, half of what it lost in score is given back. A reaction ends it at once
-(:meth:`processors.users.unclicked_impressions.Showings.forget`).
+(:meth:`processors.users.unclicked_impressions.UnclickedImpressions.forget`).
 
 References
 ----------
@@ -23,7 +23,7 @@ from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
 
 LEVEL = 10.0
-"""Showings after which the loss levels off: it is never more than so many times the strength."""
+"""UnclickedImpressions after which the loss levels off: it is never more than so many times the strength."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Fatigue:
     strength
         What one showing too many costs in score; 0 turns fatigue off.
     after
-        Showings that cost nothing.
+        UnclickedImpressions that cost nothing.
     half_life_ms
         Time since an item was last shown after which it loses half as much.
     """

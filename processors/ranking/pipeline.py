@@ -1,7 +1,7 @@
 """From profiles to slates: candidates, features and scores for many users at once, then limits, rules and places.
 
-:class:`Ranker` also asks, before an event is learned, what its user would have been shown: the lessons that everything
-learned here comes from.
+:class:`RankingPipeline` also asks, before an event is learned, what its user would have been shown: the lessons that
+everything learned here comes from.
 """
 
 from __future__ import annotations
@@ -14,53 +14,28 @@ import numpy as np
 
 from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.common.time import DAY_MS
-from processors.evaluation.live_quality import Choices
 from processors.items.index import ItemIndex
-from processors.models.examples import Examples, examples_of
+from processors.models.examples import Examples
 from processors.models.exploration_rate import PARTS, Trials
 from processors.models.exposure import Measured, measure
-from processors.models.ranker_weights import (
-    HEADS,
-    NEVER,
-    NO_QUESTION,
-    Answers,
-    ask,
-    buckets_of,
-    effective,
-    fallback_weights,
-    scores_of,
-    with_ties,
-)
-from processors.models.serving_weights import ModelBook
+from processors.models.ranker_weights import HEADS, buckets_of, effective, fallback_weights
 from processors.ranking.candidates import MAX_ROWS, Candidates, Gatherer
 from processors.ranking.eligibility import within_limits
 from processors.ranking.exploration import Draw, Explored, explore, seeds_of
 from processors.ranking.fatigue import Fatigue, Tired
 from processors.ranking.features import feature_names, features_of
+from processors.ranking.read_models import ReadModels
 from processors.ranking.reasons import Explainer, holds
-from processors.ranking.rule_index import RuleBook, Verdict, matches
+from processors.ranking.rule_effects import RuleEffects, effects_of
+from processors.ranking.rule_index import RuleIndex, matches
 from processors.ranking.rules import Rule
+from processors.ranking.scoring import NEVER, scores_of, with_ties
 from processors.ranking.selection import DEPTH, pinned, spread, top
-from processors.ranking.slate import RankingSettings, Slates, joined
+from processors.ranking.settings import RankingSettings
+from processors.ranking.slate import Slates, joined
+from processors.ranking.training import NO_QUESTION, Answers, examples_of, listwise_loss
 from processors.ranking.why_not import Way, WhyNot, what_became
 from processors.users.profile import Profile
-
-
-def choices_of(answers: Sequence[Answers], profiles: Sequence[Profile]) -> list[Choices]:
-    """What users chose, per head, for the figures of quality.
-
-    Parameters
-    ----------
-    answers
-        From :meth:`Ranker.lessons`.
-    profiles
-        Of the users, as they were asked.
-    """
-    known = np.array([bool(profile.item_ids) for profile in profiles], np.bool_)
-    return [
-        Choices(head, part.ranks[part.asked], known[part.asked], part.confidences, part.ranks[part.users] == 1)
-        for head, part in zip(HEADS, answers, strict=True)
-    ]
 
 
 @dataclass(frozen=True)
@@ -79,7 +54,7 @@ class _Scored:
         return found
 
 
-class Ranker:
+class RankingPipeline:
     """Ranks for many users at once, and finds out what their next choice teaches.
 
     Parameters
@@ -105,9 +80,7 @@ class Ranker:
         self,
         profiles: Sequence[Profile],
         now_ms: Sequence[int],
-        index: ItemIndex,
-        book: ModelBook,
-        rules: RuleBook,
+        read: ReadModels,
         at_ms: int,
     ) -> list[Slates]:
         """Slates per placement, in the order of the settings; rows as in ``profiles``.
@@ -123,13 +96,13 @@ class Ranker:
             The moment at which the rules must be in force.
         """
         order = np.argsort(buckets_of(profiles, now_ms), kind="stable").tolist()
-        wanted = rules.wanted(at_ms, index) if len(rules) else None
+        wanted = read.rules.wanted(at_ms, read.items) if len(read.rules) else None
         parts = []
         for at in range(0, max(1, len(profiles)), MAX_ROWS):
             rows = order[at : at + MAX_ROWS]
             of_part = [profiles[row] for row in rows]
-            scored = self._score(of_part, [now_ms[row] for row in rows], index, wanted)
-            parts.append(self._rank_part(scored, index, book, rules, at_ms))
+            scored = self._score(of_part, [now_ms[row] for row in rows], read, wanted)
+            parts.append(self._rank_part(scored, read, at_ms))
         place = np.argsort(order)
         return [joined([part[n] for part in parts], place) for n in range(len(self.settings.placements))]
 
@@ -138,9 +111,7 @@ class Ranker:
         profiles: Sequence[Profile],
         now_ms: Sequence[int],
         chosen: Sequence[str],
-        index: ItemIndex,
-        book: ModelBook,
-        rules: RuleBook,
+        read: ReadModels,
         at_ms: int,
     ) -> tuple[list[Answers], Examples]:
         """What the users' choices teach, given the profiles as they were before.
@@ -163,7 +134,7 @@ class Ranker:
         examples
             The same for the models plane.
         """
-        scored = self._score(profiles, now_ms, index)
+        scored, index, rules = self._score(profiles, now_ms, read), read.items, read.rules
         candidates, features = scored.candidates, scored.features
         slots = np.array(index.slots_of(list(chosen)), np.int64)
         is_touched = candidates.touched & (candidates.slots == slots[candidates.rows])
@@ -177,20 +148,16 @@ class Ranker:
             if name == "new":
                 listed = listed & ~candidates.touched
                 asked = np.where(touched, NO_QUESTION, slots)
-            scores = scores_of(book.learned[head], candidates, features)
-            answers.append(ask(scores, plain, scored.ties, candidates, features, listed, asked))
+            scores = scores_of(read.weights.learned[head], candidates, features)
+            answers.append(listwise_loss(scores, plain, scored.ties, candidates, features, listed, asked))
         examples = examples_of(self.features, buckets_of(profiles, now_ms), answers)
-        examples.trials = self._trials(scored, slots, index, book)
+        examples.trials = self._trials(scored, slots, read)
         if exposures := rules.exposures(at_ms):
-            asked_slates = self._rank_part(
-                self._wanting(profiles, now_ms, index, rules, at_ms), index, book, rules, at_ms
-            )
+            asked_slates = self._rank_part(self._wanting(profiles, now_ms, read, at_ms), read, at_ms)
             examples.exposure = self._measured(asked_slates, exposures, index, rules, at_ms)
         return answers, examples
 
-    def why_not(
-        self, profile: Profile, item: str, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
-    ) -> list[WhyNot]:
+    def why_not(self, profile: Profile, item: str, read: ReadModels, at_ms: int) -> list[WhyNot]:
         """What became of an item on its way into the user's slates, per placement.
 
         Parameters
@@ -200,9 +167,9 @@ class Ranker:
         at_ms
             The moment the slates would be for.
         """
-        wanted = rules.wanted(at_ms, index) if len(rules) else None
-        scored = self._score([profile], [at_ms], index, wanted)
-        shown = self._rank_part(scored, index, book, rules, at_ms)
+        wanted = read.rules.wanted(at_ms, read.items) if len(read.rules) else None
+        scored, index = self._score([profile], [at_ms], read, wanted), read.items
+        shown = self._rank_part(scored, read, at_ms)
         slot = index.slot(item)
         at = np.flatnonzero(scored.candidates.slots == slot) if slot >= 0 else np.empty(0, np.int64)
         found, tired = [], self._fatigue.of(scored.candidates, index)
@@ -210,18 +177,19 @@ class Ranker:
         showable = scored.shown & allowed & index.attributes.available[scored.candidates.slots]
         for placement, slates in zip(self.settings.placements, shown, strict=True):
             head = HEADS.index("new" if placement.only_new else "any")
-            scores = self._valued(book.serving[head], scored, tired, index)
+            scores = self._valued(read.weights.serving[head], scored, tired, index)
             kept = showable & ~scored.candidates.touched if placement.only_new else showable
-            verdict = rules.judge(scored.candidates, placement.name, at_ms, index, kept)
+            verdict = effects_of(read.rules, scored.candidates, placement.name, at_ms, index, kept)
             places = np.flatnonzero(slates.slots[0] == slot) if slot >= 0 else at
             way = Way(scored.candidates, at, scored.shown, allowed, scores, verdict, places, tired)
             found.append(what_became(way, placement.name, placement.only_new, index, slot))
         return found
 
     def _score(
-        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, wanted: Ints | None = None
+        self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, wanted: Ints | None = None
     ) -> _Scored:
-        candidates = self._gatherer.gather(profiles, now_ms, index, wanted)
+        candidates = self._gatherer.gather(profiles, now_ms, read, wanted)
+        index = read.items
         return _Scored(
             candidates, features_of(candidates, index), holds(candidates), index.attributes.tie[candidates.slots]
         )
@@ -232,10 +200,8 @@ class Ranker:
         worth = self.settings.objectives.applied_to(learned, scored.candidates, index)
         return tired.applied_to(with_ties(worth, scored.ties))
 
-    def _rank_part(
-        self, scored: _Scored, index: ItemIndex, book: ModelBook, rules: RuleBook, at_ms: int
-    ) -> list[Slates]:
-        candidates = scored.candidates
+    def _rank_part(self, scored: _Scored, read: ReadModels, at_ms: int) -> list[Slates]:
+        candidates, index, book = scored.candidates, read.items, read.weights
         shown = scored.shown & self._may_be_shown(candidates, index)
         seeds, tired = seeds_of(candidates.visitors.profiles), self._fatigue.of(candidates, index)
         of_head: dict[str, Floats] = {}
@@ -248,7 +214,7 @@ class Ranker:
                 scores = self._valued(weights, scored, tired, index)
                 showable[name] = shown & ~candidates.touched if placement.only_new else shown
                 of_head[name] = np.where(showable[name], scores, NEVER)
-            verdict = rules.judge(candidates, placement.name, at_ms, index, showable[name])
+            verdict = effects_of(read.rules, candidates, placement.name, at_ms, index, showable[name])
             scores = verdict.applied_to(of_head[name])
             draw = Draw(self.settings.exploration * PARTS[book.arm], seeds + np.uint64(number))
             places = self._places(scored, scores, placement.size, verdict, draw, index)
@@ -256,7 +222,7 @@ class Ranker:
         return slates
 
     def _places(
-        self, scored: _Scored, scores: Floats, size: int, verdict: Verdict, draw: Draw, index: ItemIndex
+        self, scored: _Scored, scores: Floats, size: int, verdict: RuleEffects, draw: Draw, index: ItemIndex
     ) -> Explored:
         """Candidates in the order in which they are shown."""
         settings, candidates = self.settings, scored.candidates
@@ -281,24 +247,22 @@ class Ranker:
         new: Flags = index.attributes.since[candidates.slots] > since
         return new
 
-    def _wanting(
-        self, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex, rules: RuleBook, at_ms: int
-    ) -> _Scored:
+    def _wanting(self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, at_ms: int) -> _Scored:
         """Candidates with those that rules want, which no user is taught from."""
-        return self._score(profiles, now_ms, index, rules.wanted(at_ms, index))
+        return self._score(profiles, now_ms, read, read.rules.wanted(at_ms, read.items))
 
     def _measured(
         self,
         slates: Sequence[Slates],
         exposures: Sequence[tuple[str, Rule]],
         index: ItemIndex,
-        book: RuleBook,
+        rules: RuleIndex,
         at_ms: int,
     ) -> tuple[Measured, ...]:
         """What the items of each rule got in slates of all its placements."""
         found = []
         for name, rule in exposures:
-            offset, parts = book.exposure_offset(name), list[Measured]()
+            offset, parts = rules.exposure_offset(name), list[Measured]()
             for placement, part in zip(self.settings.placements, slates, strict=True):
                 if not rule.placements or placement.name in rule.placements:
                     slots = np.maximum(part.slots, 0)
@@ -309,13 +273,13 @@ class Ranker:
                 found.append(Measured(name, sum(part.got for part in parts), total, *rule.bounds, offset))
         return tuple(found)
 
-    def _trials(self, scored: _Scored, chosen: Ints, index: ItemIndex, book: ModelBook) -> Trials:
+    def _trials(self, scored: _Scored, chosen: Ints, read: ReadModels) -> Trials:
         """Whether users chose what the first placement shows them, of those whose slate may show a new item.
 
         Their slates are made once more, by the ranking as it is now and without rules: close enough to compare how
         much exploring serves users.
         """
-        candidates, settings = scored.candidates, self.settings
+        candidates, settings, index, book = scored.candidates, self.settings, read.items, read.weights
         placement = settings.placements[0]
         kept = scored.shown & self._may_be_shown(candidates, index)
         kept = kept & ~candidates.touched if placement.only_new else kept

@@ -15,6 +15,7 @@ import numpy as np
 from processors.common.arrays import Flags, Floats, Ints
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import RULES, Candidates
+from processors.ranking.read_models import ReadModels
 
 Locale = Literal["en", "zh"]
 
@@ -239,7 +240,7 @@ def _strongest_link(candidates: Candidates, picked: Ints, kind: Kind, index: Ite
     return found
 
 
-def reason_of(number: int, link: int, slot: int, locale: Locale, index: ItemIndex) -> Reason:
+def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModels) -> Reason:
     """A reason as it is published.
 
     Parameters
@@ -250,9 +251,9 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, index: ItemInde
         The item it is a reason for.
     """
     kind = KINDS[number]
-    item = index.ids[link] if link >= 0 and kind.links_items and number != CATEGORY else None
-    context = index.contexts.names[link] if number == CONTEXT else None
-    category = index.category_name(slot) if number == CATEGORY else None
+    item = read.items.ids[link] if link >= 0 and kind.links_items and number != CATEGORY else None
+    context = read.contexts.names[link] if number == CONTEXT else None
+    category = read.items.category_name(slot) if number == CATEGORY else None
     field, _, value = (context or "").partition(":")
     text = _CONTEXT_TEXTS.get(field, kind.texts)[locale].format(item=item, category=category, context=value)
     return Reason(kind.name, item, text, category, context)

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from processors.common.bounds import Ids, Places, PositiveRate, Share
+from processors.models.exposure import MAX_EXPOSURES
 
 Kind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure"]
 
@@ -24,9 +25,6 @@ not shown, and what it names no rule of the shop can exclude."""
 
 MAX_RULES = 256
 """Rules in force at a time; further ones are refused."""
-
-MAX_EXPOSURES = 32
-"""Rules for exposure that are held at a time, the first by id; others are known, and do nothing."""
 
 
 Price = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]

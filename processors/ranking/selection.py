@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
-from processors.ranking.rule_index import Cap, Pin
+from processors.ranking.rule_effects import Cap, Pin
 
 NEVER = -np.inf
 DEPTH = 3

@@ -15,77 +15,10 @@ import msgspec
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
-from processors.common.bounds import Examples as ExampleCount
-from processors.common.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
-from processors.common.time import DAY_MS
 from processors.evaluation.live_quality import Shown
 from processors.items.index import ItemIndex
-from processors.ranking.eligibility import Unknown
-from processors.ranking.objectives import Objectives
+from processors.ranking.read_models import ReadModels
 from processors.ranking.reasons import CATEGORY, KINDS, Locale, Reason, reason_of
-from processors.ranking.sources import SourceSettings
-
-
-class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place in the app that shows a slate.
-
-    Parameters
-    ----------
-    name
-        As in the messages.
-    only_new
-        Leave out everything the user has touched.
-    size
-        Items in the slate, at most.
-    """
-
-    name: str
-    only_new: bool = False
-    size: Places = 20
-
-
-class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Placements, sources, and how much is learned.
-
-    Parameters
-    ----------
-    locale
-        Language of the reasons' texts.
-    training_examples
-        Users per micro-batch whose choice the ranker learns from, at most: bounds the cost under load, where there are
-        examples enough. 0 learns nothing.
-    diversity
-        0 to 1: how much an item loses whose category fills the places above it. 0 is the order of the scores.
-    exploration
-        Share of the slates that give one place to a new item, at most: a bandit finds the part of it that serves users
-        (:mod:`processors.models.exploration_rate`).
-    new_item_days
-        How long an item is new after it was first seen.
-    objectives
-        What a slate is to bring, and how the ends are weighed.
-    unknown_limits
-        Whether items with limits of age or region are shown to users whose age or place is not known.
-    fatigue
-        What an item loses in score each time it was shown without a reaction; 0 turns fatigue off. Scores are logits:
-        0.5 takes two fifths of the odds.
-    fatigue_after
-        Times an item may be shown before it loses anything.
-    fatigue_half_life_ms
-        Time since an item was last shown after which it loses half as much.
-    """
-
-    placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
-    sources: SourceSettings = SourceSettings()
-    locale: Locale = "en"
-    training_examples: ExampleCount = 32
-    diversity: Share = 0.0
-    exploration: Share = 0.05
-    new_item_days: ItemDays = 3.0
-    objectives: Objectives = Objectives()
-    unknown_limits: Unknown = "hide"
-    fatigue: Rate = 0.5
-    fatigue_after: Natural = 3
-    fatigue_half_life_ms: HalfLife = DAY_MS
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -131,10 +64,10 @@ class Slates:
         popularity = index.popularity.visits[there] / max(float(index.popularity.visits.sum()), 1.0)
         return Shown(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
 
-    def items(self, row: int, index: ItemIndex) -> list[SlateItem]:
+    def items(self, row: int, read: ReadModels) -> list[SlateItem]:
         """The slate of one user."""
-        ids, found, reasons = index.ids, list[SlateItem](), self._reasons
-        slots, scores, codes, propensities = self._lists(index)
+        ids, found, reasons = read.items.ids, list[SlateItem](), self._reasons
+        slots, scores, codes, propensities = self._lists(read.items)
         for rank, (slot, score, code, propensity) in enumerate(
             zip(slots[row], scores[row], codes[row], propensities[row], strict=True), 1
         ):
@@ -143,7 +76,7 @@ class Slates:
             explained = reasons.get(code)
             if explained is None:
                 kind, because = int(self.kinds[row, rank - 1]), int(self.because[row, rank - 1])
-                explained = (reason_of(kind, because, slot, self.locale, index),), _SOURCES[kind]
+                explained = (reason_of(kind, because, slot, self.locale, read),), _SOURCES[kind]
                 reasons[code] = explained
             found.append(SlateItem(ids[slot], rank, score, explained[1], explained[0], propensity))
         return found

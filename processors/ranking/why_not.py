@@ -11,7 +11,7 @@ from processors.common.arrays import Flags, Floats, Ints
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
 from processors.ranking.fatigue import Tired
-from processors.ranking.rule_index import Verdict
+from processors.ranking.rule_effects import RuleEffects
 
 
 class WhyNot(msgspec.Struct, frozen=True):
@@ -56,7 +56,7 @@ class Way:
     shown: Flags
     allowed: Flags
     scores: Floats
-    verdict: Verdict
+    verdict: RuleEffects
     places: Ints
     tired: Tired
 

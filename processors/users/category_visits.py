@@ -7,14 +7,14 @@ also depends on how many of the user's visits were about it, and on how long ago
 import msgspec
 
 
-class Habit(msgspec.Struct, array_like=True):
+class CategoryVisits(msgspec.Struct, array_like=True):
     """Of a user and a category: the last event, in milliseconds since the epoch, and the sessions that had one."""
 
     last_ms: int
     visits: int = 1
 
 
-def note_visit(habits: dict[str, Habit], category: str, at_ms: int, session_start: int) -> None:
+def note_visit(habits: dict[str, CategoryVisits], category: str, at_ms: int, session_start: int) -> None:
     """Take over an event of a category, in place; the first of a session is a visit more.
 
     Parameters
@@ -29,11 +29,11 @@ def note_visit(habits: dict[str, Habit], category: str, at_ms: int, session_star
     >>> for at_ms, session_start in ((10, 10), (15, 10), (90, 80), (20, 80)):
     ...     note_visit(habits, "tents", at_ms, session_start)
     >>> habits
-    {'tents': Habit(last_ms=90, visits=2)}
+    {'tents': CategoryVisits(last_ms=90, visits=2)}
     """
     habit = habits.get(category)
     if habit is None:
-        habits[category] = Habit(at_ms)
+        habits[category] = CategoryVisits(at_ms)
         return
     habit.visits += at_ms >= session_start > habit.last_ms
     habit.last_ms = max(habit.last_ms, at_ms)

@@ -16,9 +16,9 @@ from processors.common.time import DAY_MS
 from processors.events.event import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
 from processors.events.impression import Impression
 from processors.users.ad_history import AdHistory
-from processors.users.category_visits import Habit, note_visit
+from processors.users.category_visits import CategoryVisits, note_visit
 from processors.users.context import remember
-from processors.users.unclicked_impressions import Showings
+from processors.users.unclicked_impressions import UnclickedImpressions
 
 _BOUGHT = 64
 """Items bought that are remembered."""
@@ -87,11 +87,11 @@ class Profile(msgspec.Struct, array_like=True):
     session_events: int = 0
     sessions: int = 0
     event_ids: bytes = b""
-    shown: Showings = msgspec.field(default_factory=Showings)
+    shown: UnclickedImpressions = msgspec.field(default_factory=UnclickedImpressions)
     context: dict[str, str] = msgspec.field(default_factory=dict)
     age: int | None = None
     ads: AdHistory = msgspec.field(default_factory=AdHistory)
-    habits: dict[str, Habit] = msgspec.field(default_factory=dict)
+    habits: dict[str, CategoryVisits] = msgspec.field(default_factory=dict)
     bought: bytes = b""
 
     def has_bought(self, item: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from processors.common.hashing import FingerprintRing, fingerprint
 
 
-class Showings(msgspec.Struct, array_like=True):
+class UnclickedImpressions(msgspec.Struct, array_like=True):
     """The items shown to a user since the user last touched each of them, the latest last.
 
     ``times`` are milliseconds since the epoch. ``event_ids`` is a ring of fingerprints of impressions
@@ -18,7 +18,7 @@ class Showings(msgspec.Struct, array_like=True):
 
     Examples
     --------
-    >>> showings = Showings()
+    >>> showings = UnclickedImpressions()
     >>> showings.note(["tent", "lamp"], 1000, touched={}, bound=60)
     >>> showings.note(["tent"], 2000, touched={"tent": 1500}, bound=60)
     >>> showings.ids, showings.counts, showings.times

@@ -149,7 +149,7 @@ def ads_baskets(
     requests: Annotated[int, typer.Option(min=0, help="Only so many requests; 0: all.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Click-through rate of the ad desk where every reward is known. No broker needed."""
+    """Click-through rate of the ad server where every reward is known. No broker needed."""
     from bench.ads_baskets import run_baskets
 
     _say(run_baskets(folder, requests or None), as_json)

@@ -10,7 +10,7 @@ import typer
 from streams.cli.common import JsonOption, print_json, settings_of
 
 if TYPE_CHECKING:
-    from processors.ads.campaign_index import CampaignView
+    from processors.ads.campaign_view import CampaignView
     from streams.settings import Settings
 
 _EXAMPLES = """[bold]Examples[/bold]

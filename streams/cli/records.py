@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from processors.common.topics import RECOMMENDATIONS_TOPIC
-from processors.planes.users import Recommendation
+from processors.ranking.messages import Recommendation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from processors.planes.users import Recommendation
+from processors.ranking.messages import Recommendation
 from processors.ranking.slate import SlateItem
 from processors.simulator import Catalogue, Shopper, SimulatedEvent, Simulator
 from streams.demo.snapshot import Deed, Story, Suggestion

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer
 
-from processors.planes.users import Recommendation
+from processors.ranking.messages import Recommendation
 from processors.simulator import SimulatedEvent, Simulator
 from processors.simulator.products import Floats
 from streams.demo.ads import AdWatch

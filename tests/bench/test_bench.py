@@ -21,7 +21,7 @@ from bench.restore import run_restore
 from bench.throughput import run_throughput
 from bench.worker_process import BenchmarkFailed
 from processors.common.errors import NearstreamError
-from processors.planes.users import Recommendation
+from processors.ranking.messages import Recommendation
 from streams.cli.bench import app
 from streams.cli.common import GlobalOptions
 from streams.driver import TopologyDriver

@@ -13,6 +13,7 @@ import numpy as np
 from processors.events.record import SourceRecord
 from processors.items.index import ItemIndex
 from processors.planes.base import Plane, Step
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources import Block, Source, SourceSettings, Visitors
 from processors.users.profile import Profile
 
@@ -122,7 +123,7 @@ def _records(batch: Sequence[SourceRecord]) -> bytes:
 def check_source(
     source: type[Source],
     settings: SourceSettings,
-    index: Callable[[bool], ItemIndex],
+    read: Callable[[bool], ReadModels],
     users: Sequence[Profile],
     now: int,
 ) -> None:
@@ -130,30 +131,31 @@ def check_source(
 
     Parameters
     ----------
-    index
-        Builds the read model with the same views; a truth value asks for them in the opposite order.
+    read
+        Builds the read models with the same views; a truth value asks for them in the opposite order.
     users
         Who is asked for, at ``now``.
     """
-    model = index(False)
+    models = read(False)
+    model = models.items
     visitors = Visitors.of(users, [now] * len(users), model)
     given = _visitors(visitors), index_bytes(model)
     asked = source(settings)
-    block = asked.propose(visitors, model)
+    block = asked.propose(visitors, models)
     assert (_visitors(visitors), index_bytes(model)) == given, "the source changed the visitors or the index"
     _check_block(asked, block, visitors, model)
 
     found = proposals(block, model)
-    assert proposals(asked.propose(visitors, model), model) == found, "asked again, the source says something else"
-    assert proposals(source(settings).propose(visitors, model), model) == found, "another one says something else"
+    assert proposals(asked.propose(visitors, models), model) == found, "asked again, the source says something else"
+    assert proposals(source(settings).propose(visitors, models), model) == found, "another one says something else"
 
-    other = index(True)
-    elsewhere = source(settings).propose(Visitors.of(users, [now] * len(users), other), other)
-    assert proposals(elsewhere, other) == found, "the proposals depend on where items lie"
+    other = read(True)
+    elsewhere = source(settings).propose(Visitors.of(users, [now] * len(users), other.items), other)
+    assert proposals(elsewhere, other.items) == found, "the proposals depend on where items lie"
 
     apart = []
     for row, user in enumerate(users):
-        alone = source(settings).propose(Visitors.of([user], [now], model), model)
+        alone = source(settings).propose(Visitors.of([user], [now], model), models)
         apart += [(row, *rest) for _, *rest in proposals(alone, model)]
     assert sorted(apart, key=repr) == found, "the proposals for a user depend on who else is asked for"
 

@@ -10,10 +10,12 @@ from processors.items.index import ItemIndex
 from processors.items.view import ItemView
 from processors.models.context_popularity import ContextView
 from processors.models.interest_groups import DIMENSIONS, GroupView
-from processors.models.serving_weights import ModelBook
-from processors.ranking.pipeline import Ranker
-from processors.ranking.rule_index import RuleBook
-from processors.ranking.slate import Placement, RankingSettings, SlateItem, Slates
+from processors.models.serving_weights import ServingWeights
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.read_models import ReadModels
+from processors.ranking.rule_index import RuleIndex
+from processors.ranking.settings import Placement, RankingSettings
+from processors.ranking.slate import SlateItem, Slates
 from processors.ranking.sources import SourceSettings
 from processors.users.profile import Profile
 
@@ -83,7 +85,7 @@ class World:
     views: dict[str, ItemView]
     users: list[Profile]
     settings: RankingSettings = field(default_factory=RankingSettings)
-    rules: RuleBook = field(default_factory=RuleBook)
+    rules: RuleIndex = field(default_factory=RuleIndex)
     groups: tuple[GroupView, ...] = ()
     contexts: dict[str, ContextView] = field(default_factory=dict)
 
@@ -92,19 +94,24 @@ class World:
         index = ItemIndex(neighbours=WIDTH, embedding_size=SIZE)
         for item, published in self.views.items():
             index.apply(item, published)
-        index.groups.apply(self.groups)
-        index.contexts.apply(self.contexts)
         return index
+
+    def read(self, features: tuple[str, ...] = ()) -> ReadModels:
+        """All read models, with nothing learned of the features."""
+        read = ReadModels(self.index(), ServingWeights(features), rules=self.rules)
+        read.groups.apply(self.groups)
+        read.contexts.apply(self.contexts)
+        return read
 
     def ranked(self) -> list[Slates]:
         """Per placement."""
-        ranker, moments = Ranker(self.settings), [NOW] * len(self.users)
-        return ranker.rank(self.users, moments, self.index(), ModelBook(ranker.features), self.rules, NOW)
+        ranker, moments = RankingPipeline(self.settings), [NOW] * len(self.users)
+        return ranker.rank(self.users, moments, self.read(ranker.features), NOW)
 
     def slates(self) -> list[list[list[SlateItem]]]:
         """Per placement and user."""
-        index, ranked = self.index(), self.ranked()
-        return [[part.items(row, index) for row in range(len(self.users))] for part in ranked]
+        read, ranked = self.read(), self.ranked()
+        return [[part.items(row, read) for row in range(len(self.users))] for part in ranked]
 
     def neighbours(self, item: str) -> dict[str, tuple[float, float]]:
         """(together, after) of each published neighbour."""

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from processors.events.record import Record
 from processors.events.repair import IntakeSettings
-from processors.planes.users import CausedBy, Recommendation
+from processors.ranking.messages import CausedBy, Recommendation
 from processors.ranking.reasons import Reason
 from processors.ranking.slate import SlateItem
 from streams.cli.checks import Check, check_state_directory, check_transactions, check_worker

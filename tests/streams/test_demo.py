@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from processors.planes.users import CausedBy, Recommendation
+from processors.ranking.messages import CausedBy, Recommendation
 from processors.ranking.reasons import Reason
 from processors.ranking.slate import SlateItem
 from processors.simulator import SimulatedEvent, Simulator

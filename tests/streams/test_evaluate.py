@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from processors.common.errors import ConfigurationError, NearstreamError
 from processors.planes.users import UsersSettings
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from streams.cli import app
 from streams.driver import TopologyDriver
 from streams.evaluate import evaluate_events

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from kafka import KafkaProducer
 
-from processors.ads.ledger import CampaignState
+from processors.ads.ledger import Ledger
 from processors.common.topics import CAMPAIGNS_TOPIC, IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 from processors.simulator import Simulator, build_catalogue
 from processors.simulator.products import Product
@@ -26,7 +26,7 @@ from tests.support import WorkerProcess, fresh_settings
 
 EVENTS = 200_000
 
-decode_campaign = msgspec.msgpack.Decoder(CampaignState).decode
+decode_campaign = msgspec.msgpack.Decoder(Ledger).decode
 
 
 def campaign_for(n: int, product: Product) -> dict[str, Any]:

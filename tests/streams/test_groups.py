@@ -4,7 +4,7 @@ from typing import Any
 
 from processors.planes.users import UsersSettings
 from processors.ranking.candidates import Gatherer
-from processors.ranking.slate import RankingSettings
+from processors.ranking.settings import RankingSettings
 from processors.ranking.sources import SourceSettings
 from streams.driver import TopologyDriver
 from streams.settings import Settings
@@ -27,7 +27,7 @@ def test_what_a_group_chooses_reaches_members_that_nothing_else_leads_to_it() ->
             look(f"camper {n}", f"stove {turn}", "camping")
             look(f"reader {n}", f"novel {turn}", "novels")
     driver.flush()
-    views = driver.topology.index.groups.views
+    views = driver.topology.users.read.groups.views
     labels = [view.labels[0] for view in views]
     assert sorted(labels) == ["camping", "novels"]
     camping = views[labels.index("camping")]
@@ -38,7 +38,7 @@ def test_what_a_group_chooses_reaches_members_that_nothing_else_leads_to_it() ->
     look("new camper", "rope 3", "camping")
     message: dict[str, Any] = slates(driver)["new camper", "discover"]
     source = Gatherer(SourceSettings(off=())).gather(
-        [driver.state("users")["new camper"]], [driver.now], driver.topology.index
+        [driver.state("users")["new camper"]], [driver.now], driver.topology.users.read
     )
     proposed = {driver.topology.index.ids[slot] for slot in source.slots[source.proposed["group"]].tolist()}
     assert proposed == set(camping.items)

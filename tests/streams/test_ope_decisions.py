@@ -14,15 +14,16 @@ import pytest
 from typer.testing import CliRunner
 
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_index import CampaignBook, CampaignView
+from processors.ads.campaign_index import CampaignIndex
+from processors.ads.campaign_view import CampaignView
 from processors.ads.messages import LoggedDecision, message_of
-from processors.ads.pipeline import Decider
+from processors.ads.opportunity import Opportunity
+from processors.ads.pipeline import AdPipeline
 from processors.ads.settings import AdSettings
-from processors.ads.targeting import Opportunity
 from processors.common.errors import FeedbackError
 from processors.evaluation.off_policy import evaluate
 from processors.evaluation.policies import fixed, uniform
-from processors.models.click_model import ClickTable
+from processors.models.click_model import ClickModel
 from processors.users.profile import Profile
 from streams.cli import app
 from streams.ope_decisions import Outcomes, joined, read_decisions
@@ -40,10 +41,10 @@ runner = CliRunner()
 
 def learned(seed: int) -> Log:
     """What the decider logs while it learns which creative is clicked."""
-    book, clicks, outcomes = CampaignBook(), ClickTable(), Outcomes()
+    book, clicks, outcomes = CampaignIndex(), ClickModel(), Outcomes()
     creatives = tuple(Creative(crid, crid, "https://shop.example/") for crid in RATES)
     book.apply("c", CampaignView(Campaign("shop", creatives, 1.0, 1e9), left=1e9, left_today=1e9))
-    decider = Decider(AdSettings(log_losers=0.0), book, clicks, ClickTable())
+    decider = AdPipeline(AdSettings(log_losers=0.0), book, clicks, ClickModel())
     random, profile = np.random.default_rng(seed), Profile()
     told: list[LoggedDecision] = []
     for begin in range(0, DECISIONS, BATCH):

@@ -73,7 +73,7 @@ def test_clicks_are_at_least_85_percent_of_the_oracles_after_50_events(shop: Sho
 
 
 def test_what_is_learned_ranks_better_than_co_visitation(shop: Shop) -> None:
-    view = shop.driver.topology.book.view
+    view = shop.driver.topology.users.read.weights.view
     assert view is not None
     assert not view.fallback
     assert view.gain > view.plain_gain

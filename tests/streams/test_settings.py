@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from processors.common.errors import ConfigurationError
-from processors.ranking.slate import Placement
+from processors.ranking.settings import Placement
 from streams.driver import TopologyDriver
 from streams.settings import KafkaSettings, Settings, load_settings
 from tests.support import event

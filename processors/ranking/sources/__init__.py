@@ -5,26 +5,26 @@ suite, the ablation) follows.
 """
 
 from processors.ranking.sources.base import Block, Source, SourceSettings, Visitors
-from processors.ranking.sources.category_popular import CategoryTop
+from processors.ranking.sources.category_popular import CategoryPopular
 from processors.ranking.sources.covisitation import Covisitation
 from processors.ranking.sources.fresh import Fresh
-from processors.ranking.sources.interest_group import PeopleLikeYou
+from processors.ranking.sources.interest_group import InterestGroup
 from processors.ranking.sources.own_history import OwnHistory
 from processors.ranking.sources.popularity import EverPopular, Trending
 from processors.ranking.sources.same_context import SameContext
 from processors.ranking.sources.second_hop import SecondHop
-from processors.ranking.sources.similar import ContentNeighbourhood
+from processors.ranking.sources.similar import Similar
 
 ALL: tuple[type[Source], ...] = (
     Covisitation,
     OwnHistory,
     Trending,
     EverPopular,
-    CategoryTop,
+    CategoryPopular,
     SecondHop,
-    ContentNeighbourhood,
+    Similar,
     Fresh,
-    PeopleLikeYou,
+    InterestGroup,
     SameContext,
 )
 """All sources. The order decides nothing but that of the columns."""

@@ -12,11 +12,10 @@ import numpy as np
 
 from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Age, Listed, Newest, Reach, Share
+from processors.events.event import ACTION_NUMBERS
 from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.users.profile import Profile
-
-ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}
-"""Actions that say more than a look."""
 
 
 class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,7 +170,8 @@ def for_everybody(slots: Ints, users: int) -> Block:
 class Source(Protocol):
     """Proposes items for many users at once.
 
-    A source reads the visitors and the index and changes neither; the same ones give the same block, in any process.
+    A source reads the visitors and the read models and changes neither; the same ones give the same block, in any
+    process.
     """
 
     name: str
@@ -182,7 +182,7 @@ class Source(Protocol):
 
     def __init__(self, settings: SourceSettings) -> None: ...
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """Pairs for all visitors, without a loop over them where it can be helped."""
         ...
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 
 _LAST_ITEMS = 3
 
 
-class CategoryTop:
+class CategoryPopular:
     """Trending items of the categories of the user's last three items."""
 
     name = "category"
@@ -19,8 +19,9 @@ class CategoryTop:
     def __init__(self, settings: SourceSettings) -> None:
         self._items = settings.category_items
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
+        index = read.items
         categories = index.attributes.category[visitors.slots]
         last = (visitors.positions < _LAST_ITEMS) & (categories > 0)
         rows, slots, categories = visitors.rows[last], visitors.slots[last], categories[last]

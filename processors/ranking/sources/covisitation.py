@@ -6,6 +6,7 @@ import numpy as np
 
 from processors.common.arrays import Flags
 from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 
 
@@ -14,8 +15,8 @@ class Covisitation:
 
     Five values: co-visitation with recent items, where the last few count most; the same over a longer history, where
     they count little more than others; the ordered "what came next" over the last few; and both for the very last item
-    alone. The last few items ask for all their neighbours, earlier ones for the strongest: most of the cost of ranking
-    is in their number.
+    alone. The last few items ask for all their neighbours, earlier ones for the strongest: most of the cost
+    of ranking is in their number.
     """
 
     name = "together"
@@ -24,8 +25,9 @@ class Covisitation:
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
+        index = read.items
         settings = self._settings
         recent = visitors.positions < settings.recent_items
         last = recent & (visitors.positions < settings.last_items)

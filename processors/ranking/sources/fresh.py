@@ -7,6 +7,7 @@ import numpy as np
 from processors.common.arrays import Flags, Floats, Ints
 from processors.items.index import ItemIndex
 from processors.items.similarity import content, cosine_in_pairs, shared_in_pairs
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 
 _LAST_ITEMS = 3
@@ -29,8 +30,9 @@ class Fresh:
         self._items, self._age_ms = settings.fresh_items, settings.fresh_age_ms
         self._decay = settings.position_decay
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
+        index = read.items
         asks = _last_of_each_category(visitors, index)
         numbers, which = np.unique(index.attributes.category[visitors.slots[asks]], return_inverse=True)
         newest = np.full((len(numbers), self._items), -1, np.int64)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 
 
-class PeopleLikeYou:
+class InterestGroup:
     """Propose what the user's interest group chooses most (:mod:`processors.models.interest_groups`)."""
 
     name = "group"
@@ -17,13 +17,13 @@ class PeopleLikeYou:
     def __init__(self, settings: SourceSettings) -> None:
         self._items = settings.group_items
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
-        groups = index.groups.of(visitors.profiles) if self._items else np.full(len(visitors), -1)
+        groups = read.groups.of(visitors.profiles) if self._items else np.full(len(visitors), -1)
         rows, slots, weights = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
         for number in np.unique(groups[groups >= 0]).tolist():
-            view = index.groups.views[number]
-            items = np.array(index.slots_of(list(view.items[: self._items])), np.int64)
+            view = read.groups.views[number]
+            items = np.array(read.items.slots_of(list(view.items[: self._items])), np.int64)
             known = items >= 0
             members = np.flatnonzero(groups == number)
             rows.append(np.repeat(members, int(known.sum())))

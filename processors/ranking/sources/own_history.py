@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 
 
@@ -17,7 +17,7 @@ class OwnHistory:
     def __init__(self, settings: SourceSettings) -> None:
         pass
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:  # noqa: ARG002  # a source's signature
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:  # noqa: ARG002  # a source's signature
         """See :class:`processors.ranking.sources.base.Source`."""
         value = np.sqrt(visitors.counts) / (1.0 + visitors.positions)
         return Block(visitors.rows, visitors.slots, (value,), visitors.slots)

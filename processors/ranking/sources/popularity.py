@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors, for_everybody
 
 
@@ -17,8 +17,9 @@ class Trending:
     def __init__(self, settings: SourceSettings) -> None:
         self._items = settings.popular_items
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
+        index = read.items
         slots = np.unique(np.concatenate([index.popularity.trending(self._items, scale) for scale in (0, 1)]))
         return for_everybody(slots, len(visitors))
 
@@ -32,6 +33,7 @@ class EverPopular:
     def __init__(self, settings: SourceSettings) -> None:
         self._items = settings.popular_items
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
+        index = read.items
         return for_everybody(index.popularity.most_visited(self._items), len(visitors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 from processors.users.context import names_of
 
@@ -21,10 +21,10 @@ class SameContext:
     def __init__(self, settings: SourceSettings) -> None:
         self._items, self._history = settings.context_items, settings.context_history
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
-        book, members = index.contexts, dict[str, list[int]]()
-        if book.views and self._items:
+        popular, members = read.contexts, dict[str, list[int]]()
+        if popular.views and self._items:
             for row, profile in enumerate(visitors.profiles):
                 if profile.context and len(profile.item_ids) <= self._history:
                     for name in names_of(profile.context):
@@ -32,10 +32,10 @@ class SameContext:
         none = np.empty(0, np.int64)
         rows, slots, weights, contexts = [none], [none], [np.empty(0)], [none]
         # In order of names, so that a user's values are added up in one order whoever else there is.
-        for number, name in enumerate(book.names):
+        for number, name in enumerate(popular.names):
             if name in members:
-                view = book.views[name]
-                items = np.array(index.slots_of(list(view.items[: self._items])), np.int64)
+                view = popular.views[name]
+                items = np.array(read.items.slots_of(list(view.items[: self._items])), np.int64)
                 known = items >= 0
                 users, listed = members[name], int(known.sum())
                 rows.append(np.repeat(np.array(users, np.int64), listed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.items.index import ItemIndex
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 
 
@@ -26,8 +26,9 @@ class SecondHop:
     def __init__(self, settings: SourceSettings) -> None:
         self._first, self._second = settings.first_hop, settings.second_hop
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
+        index = read.items
         last = visitors.positions == 0
         rows, slots = visitors.rows[last], visitors.slots[last]
         between = index.neighbours[slots, : self._first]

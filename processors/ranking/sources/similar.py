@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.items.index import ItemIndex
 from processors.items.similar_items import SimilarItems
 from processors.items.similarity import price_nearness
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, SourceSettings, Visitors
 
 
-class ContentNeighbourhood:
+class Similar:
     """Items alike the user's last ones, the more recent the heavier. Nothing where there is no catalogue.
 
     Two values: likeness in category, brand, price and tags, and the cosine of the embeddings. Both see items that
@@ -24,8 +24,9 @@ class ContentNeighbourhood:
         self._items, self._decay = settings.content_items, settings.position_decay
         self._neighbours = SimilarItems(settings.content_neighbours)
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         """See :class:`processors.ranking.sources.base.Source`."""
+        index = read.items
         asks = np.flatnonzero((visitors.positions < self._items) & index.attributes.listed[visitors.slots])
         slots = visitors.slots[asks]
         if not len(slots):

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from processors.ads.campaign_index import CampaignView
+from processors.ads.campaign_view import CampaignView
 from processors.ads.settings import AdSettings
 from processors.planes.users import UsersSettings
 from processors.users.profile import Profile
@@ -92,7 +92,7 @@ class Shop:
 
     def view(self, cid: str = "c") -> CampaignView:
         """What every worker knows of a campaign."""
-        return self.driver.topology.users.desk.book.views[cid]
+        return self.driver.topology.users.ads.campaigns.views[cid]
 
     def ledger(self, cid: str = "c") -> Any:
         """The campaign's state."""

@@ -50,7 +50,7 @@ def test_what_is_refused_goes_to_the_dead_letters_and_changes_nothing() -> None:
     shop.put("c", campaign(budget=-1))
     shop.put("d", campaign(currency="USD"))
     assert shop.view().campaign.budget == 100.0
-    assert "d" not in shop.driver.topology.users.desk.book.views
+    assert "d" not in shop.driver.topology.users.ads.campaigns.views
     shop.driver.pipe("catalog.campaigns.v1", b"c", json.dumps(campaign()).encode(), shop.now, partition=0)
     shop.driver.pipe("catalog.campaigns.v1", b"c", json.dumps(campaign()).encode(), shop.now, partition=1)
     assert shop.ask()["cid"] == "c"

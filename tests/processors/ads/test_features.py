@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_index import CampaignBook, CampaignView
+from processors.ads.campaign_index import CampaignIndex
+from processors.ads.campaign_view import CampaignView
 from processors.ads.features import features_of, habit_step, recency_step, share_step
-from processors.ads.targeting import Opportunity
+from processors.ads.opportunity import Opportunity
 from processors.common.time import DAY_MS
-from processors.models.click_model import MAX_FEATURES, ClickTable
+from processors.models.click_model import MAX_FEATURES, ClickModel
 from processors.users.ad_history import Shown
-from processors.users.category_visits import Habit
+from processors.users.category_visits import CategoryVisits
 from processors.users.profile import Profile
 
 NOW = 1_700_000_000_000
 
 
-def book(**categories: tuple[str | None, ...]) -> CampaignBook:
+def book(**categories: tuple[str | None, ...]) -> CampaignIndex:
     """A campaign per name, with a creative per category."""
-    found = CampaignBook()
+    found = CampaignIndex()
     for cid, promoted in categories.items():
         creatives = tuple(
             Creative(f"{n}", "", "https://shop.example/", category=name) for n, name in enumerate(promoted)
@@ -32,14 +33,14 @@ def book(**categories: tuple[str | None, ...]) -> CampaignBook:
 def shopper(share: float, last_ms: int, visits: int, sessions: int = 8) -> Profile:
     """Somebody interested in tents and lamps."""
     weights = {"tents": share, "lamps": 1.0 - share}
-    return Profile(categories=weights, sessions=sessions, habits={"tents": Habit(last_ms, visits)})
+    return Profile(categories=weights, sessions=sessions, habits={"tents": CategoryVisits(last_ms, visits)})
 
 
 def moment(profile: Profile, name: str = "d") -> Opportunity:
     return Opportunity(name, "u", profile, NOW, "top", {"device": "phone"})
 
 
-def told(found: CampaignBook, *profiles: Profile) -> list[set[int]]:
+def told(found: CampaignIndex, *profiles: Profile) -> list[set[int]]:
     """Features of every creative, for the first profile and then the next."""
     columns = found.columns
     creatives = np.arange(len(columns.creatives.all))
@@ -98,7 +99,7 @@ def test_it_makes_no_difference_what_else_is_asked_for() -> None:
 
 
 def test_the_model_learns_who_comes_back_and_carries_it_to_a_new_campaign() -> None:
-    table = ClickTable()
+    table = ClickModel()
     regular, once = shopper(0.5, NOW - 7 * DAY_MS, 8), shopper(0.5, NOW - 200 * DAY_MS, 1)
     for _ in range(40):
         for features, clicked in zip(told(book(a=("tents",)), regular, once), (True, False), strict=True):

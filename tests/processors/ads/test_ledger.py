@@ -176,7 +176,7 @@ def test_a_refund_is_taken_from_what_the_user_has_spent() -> None:
 def test_what_was_decided_counts_until_the_ledger_tells_what_is_left() -> None:
     shop = Shop(floor=1.0)
     shop.put("c", campaign(budget=2.5))
-    book = shop.driver.topology.users.desk.book
+    book = shop.driver.topology.users.ads.campaigns
     view = shop.view()
     for processor in shop.driver.processors["campaigns"]:  # the ledger is silent
         processor.prepare = lambda batches: None  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from processors.ads.campaign import Campaign, Creative, Dayparts
-from processors.ads.ledger import CampaignKeeper, CampaignState
+from processors.ads.ledger import Ledger, LedgerKeeper
 from processors.ads.signals import CampaignSignal
 
 MIDNIGHT, HOUR, DAY = 1_700_006_400_000, 3_600_000, 86_400_000
@@ -17,11 +17,9 @@ def at(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def run(
-    begin: int, end: int, hours: range = range(24), **fields: Any
-) -> tuple[CampaignKeeper, CampaignState, list[float]]:
+def run(begin: int, end: int, hours: range = range(24), **fields: Any) -> tuple[LedgerKeeper, Ledger, list[float]]:
     """What is spent by each hour, if every opportunity of two a minute that the rate lets through costs a tenth."""
-    keeper, state = CampaignKeeper(), CampaignState()
+    keeper, state = LedgerKeeper(), Ledger()
     keeper.replace(state, Campaign("shop", (TENT,), 1.0, **{"budget": 50.0, **fields}))
     spent = []
     for n, now in enumerate(range(begin, end, 30_000)):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_index import CampaignBook, CampaignView
-from processors.ads.ledger import CampaignKeeper, CampaignState
+from processors.ads.campaign_index import CampaignIndex
+from processors.ads.campaign_view import CampaignView
+from processors.ads.ledger import Ledger, LedgerKeeper
 from processors.ads.signals import CampaignSignal
 from tests.processors.ads.shop import Shop, campaign, creative
 
@@ -21,7 +22,7 @@ def test_who_buys_after_a_click_is_learned() -> None:
             shop.send("events.purchase.v1", f"u{n}", decision_id=decision["decision_id"], item_id="tent")
     desktop, phone = shop.ask("new", device="desktop"), shop.ask("newer", device="phone")
     assert desktop["p_conversion"] > 1.5 * phone["p_conversion"]
-    table = shop.driver.topology.users.desk.purchases
+    table = shop.driver.topology.users.ads.purchases
     assert table.view is not None
     assert (table.view.shown, table.view.clicked) == (120, 60)
 
@@ -33,11 +34,11 @@ def test_a_purchase_that_nobody_clicked_for_is_no_example() -> None:
     shop.send("events.purchase.v1", "u", item_id="tent")
     ledger = shop.ledger()
     assert (ledger.conversions, ledger.bought) == (1, 0)
-    assert shop.driver.topology.users.desk.purchases.view is None
+    assert shop.driver.topology.users.ads.purchases.view is None
 
 
 def test_calibration_makes_good_for_a_model_that_is_off() -> None:
-    keeper, state = CampaignKeeper(), CampaignState()
+    keeper, state = LedgerKeeper(), Ledger()
     keeper.replace(state, Campaign("shop", (Creative("a", "A", "https://shop.example/"),), 1.0, 100.0))
     keeper.learn(state, CampaignSignal("c", 1, shown=100_000, clicks=4_000, expected=2_000.0))
     keeper.learn(state, CampaignSignal("c", 2, bought=40, expected_purchases=80.0))
@@ -51,7 +52,7 @@ def test_what_is_expected_is_what_the_model_gave_before_calibration() -> None:
     shop = Shop(partitions=1)
     shop.put("c", campaign())
     view = shop.view()
-    shop.driver.topology.users.desk.book.apply(
+    shop.driver.topology.users.ads.campaigns.apply(
         "c", CampaignView(view.campaign, left=9.0, left_today=9.0, calibration=2.0)
     )
     decision = shop.ask()
@@ -62,7 +63,7 @@ def test_what_is_expected_is_what_the_model_gave_before_calibration() -> None:
 def test_a_book_holds_so_many_campaigns_whatever_their_order() -> None:
     view = CampaignView(Campaign("shop", (Creative("a", "A", "https://shop.example/"),), 1.0, 100.0))
     for order in np.random.default_rng(1).permuted(np.tile(np.arange(5), (4, 1)), axis=1).tolist():
-        book = CampaignBook(most=3)
+        book = CampaignIndex(most=3)
         for number in order:
             book.apply(f"c{number}", view)
             book.hold(f"c{number}", 1.0)

@@ -12,10 +12,10 @@ from processors.common.hashing import fingerprint
 from processors.items.index import ItemIndex
 from processors.items.popularity import NO_TREND, POPULAR_DEPTH
 from processors.items.view import ItemView, decode_view
-from processors.models.serving_weights import ModelBook
-from processors.ranking.pipeline import Ranker
-from processors.ranking.rule_index import RuleBook
-from processors.ranking.slate import RankingSettings
+from processors.models.serving_weights import ServingWeights
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.read_models import ReadModels
+from processors.ranking.settings import RankingSettings
 from processors.users.profile import Profile
 
 
@@ -229,9 +229,10 @@ def test_slates_do_not_depend_on_where_items_came_to_lie(order: list[int], seed:
         index = ItemIndex(neighbours=3)
         for n in order:
             index.apply(f"item {n}", views[f"item {n}"])
-        ranker = Ranker(RankingSettings())
-        ranked = ranker.rank(users, [0] * len(users), index, ModelBook(ranker.features), RuleBook(), 0)
-        return [msgspec.json.encode(part.items(row, index)) for part in ranked for row in range(len(users))]
+        ranker = RankingPipeline(RankingSettings())
+        read = ReadModels(index, ServingWeights(ranker.features))
+        ranked = ranker.rank(users, [0] * len(users), read, 0)
+        return [msgspec.json.encode(part.items(row, read)) for part in ranked for row in range(len(users))]
 
     assert slates(order) == slates(range(40))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.events.event import Context, Event
-from processors.models.context_popularity import ChosenIn, ContextKeeper, ContextsSettings, ContextsState, chosen_in
+from processors.models.context_popularity import ChosenIn, ContextLearner, ContextsSettings, ContextsState, chosen_in
 from streams.driver import TopologyDriver
 from streams.settings import Settings
 
@@ -47,7 +47,7 @@ def test_a_return_to_an_item_is_no_further_choice() -> None:
     st.lists(st.tuples(st.sampled_from(["country:A", "country:B", "device:C", "page:D"]), st.sampled_from("abcdef")))
 )
 def test_counts_stay_bounded_and_what_is_published_was_chosen(choices: list[tuple[str, str]]) -> None:
-    keeper, state = ContextKeeper(SMALL), ContextsState()
+    keeper, state = ContextLearner(SMALL), ContextsState()
     for name, item in choices:
         keeper.learn(state, ChosenIn((name,), (item,)))
     assert all(sum(name.startswith(field) for name in state.counts) <= 2 for field in ("country", "device", "page"))
@@ -60,7 +60,7 @@ def test_counts_stay_bounded_and_what_is_published_was_chosen(choices: list[tupl
 
 
 def test_the_context_with_the_fewest_choices_goes_and_none_of_another_kind() -> None:
-    keeper, state = ContextKeeper(SMALL), ContextsState()
+    keeper, state = ContextLearner(SMALL), ContextsState()
     for name in ("country:A", "country:B", "country:A", "page:1", "page:2", "page:3", "page:4", "country:C"):
         keeper.learn(state, ChosenIn((name,), ("tent",)))
     assert [name for name in state.counts if name.startswith("country")] == ["country:A", "country:C"]

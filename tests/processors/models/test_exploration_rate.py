@@ -6,8 +6,9 @@ import pytest
 
 from processors.models.examples import RANKER
 from processors.models.exploration_rate import BOLDEST, PARTS, ShareState, Trials, learn_trials
-from processors.models.ranker_learner import ModelKeeper, ModelsSettings, ModelState
-from processors.models.serving_weights import ModelBook
+from processors.models.ranker_learner import RankerLearner
+from processors.models.serving_weights import ServingWeights
+from processors.models.state import ModelsSettings, ModelState
 
 
 def tried(rates: tuple[float, ...], rounds: int = 400) -> tuple[ShareState, list[int]]:
@@ -56,10 +57,10 @@ def test_trials_that_cannot_be_are_refused(trials: Trials) -> None:
 
 
 def test_workers_explore_as_the_bandit_says_and_as_far_as_allowed_before_it_says_anything() -> None:
-    book, state = ModelBook(("together",)), ModelState(features=("together",))
+    book, state = ServingWeights(("together",)), ModelState(features=("together",))
     assert book.arm == BOLDEST
     state.share.arm = 0
-    book.apply(RANKER, ModelKeeper(ModelsSettings()).view(state))
+    book.apply(RANKER, RankerLearner(ModelsSettings()).view(state, state.share.arm))
     assert book.arm == 0
 
 

@@ -9,10 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.models.exposure import STRONGEST, Exposure, Measured, learn_exposure, measure, weights_of_places
+from processors.models.exposure import (
+    MAX_EXPOSURES,
+    STRONGEST,
+    Exposure,
+    Measured,
+    learn_exposure,
+    measure,
+    weights_of_places,
+)
 from processors.planes.users import UsersSettings
-from processors.ranking.rules import MAX_EXPOSURES, Items, Rule, conflicts, read_rule
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.rules import Items, Rule, conflicts, read_rule
+from processors.ranking.settings import Placement, RankingSettings
 from streams.driver import TopologyDriver
 from streams.settings import Settings
 

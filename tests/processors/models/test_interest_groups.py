@@ -14,15 +14,15 @@ from processors.models.examples import RANKER, Examples
 from processors.models.interest_groups import (
     DIMENSIONS,
     GROUPS,
-    GroupBook,
-    GroupKeeper,
     GroupsSettings,
     GroupsState,
+    InterestGroupLearner,
+    InterestGroups,
     Interests,
     decode_groups,
     vectors_of,
 )
-from processors.models.ranker_learner import ModelsSettings, ModelState
+from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import Step
 from processors.planes.models import ModelsPlane
 from processors.users.profile import Profile
@@ -42,20 +42,20 @@ def lesson(kinds: list[str], random: np.random.Generator) -> Interests:
     return Interests(vectors, items, tuple(KINDS[kind][0] for kind in kinds))
 
 
-def taught(state: GroupsState, keeper: GroupKeeper, lessons: int, seed: int) -> None:
+def taught(state: GroupsState, keeper: InterestGroupLearner, lessons: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     for _ in range(lessons):
         keeper.learn(state, lesson([str(kind) for kind in random.choice(list(KINDS), 4)], random))
 
 
-def groups_of(keeper: GroupKeeper, state: GroupsState, seed: int) -> dict[str, set[int]]:
-    random, book = np.random.default_rng(seed), GroupBook()
+def groups_of(keeper: InterestGroupLearner, state: GroupsState, seed: int) -> dict[str, set[int]]:
+    random, book = np.random.default_rng(seed), InterestGroups()
     book.apply(keeper.view(state))
     return {kind: set(book.of([shopper(kind, random) for _ in range(50)]).tolist()) for kind in KINDS}
 
 
 def test_shoppers_of_a_kind_come_together_and_their_group_keeps_its_number() -> None:
-    keeper, state = GroupKeeper(GroupsSettings(groups=6)), GroupsState()
+    keeper, state = InterestGroupLearner(GroupsSettings(groups=6)), GroupsState()
     taught(state, keeper, 100, seed=1)
     early = groups_of(keeper, state, seed=2)
     together = [numbers for kind in KINDS for numbers in early[kind]]
@@ -71,9 +71,9 @@ def test_shoppers_of_a_kind_come_together_and_their_group_keeps_its_number() -> 
 
 
 def test_a_book_without_groups_and_a_stranger_have_none() -> None:
-    keeper, state = GroupKeeper(GroupsSettings()), GroupsState()
+    keeper, state = InterestGroupLearner(GroupsSettings()), GroupsState()
     taught(state, keeper, 5, seed=1)
-    book = GroupBook()
+    book = InterestGroups()
     camper, stranger = shopper("camper", np.random.default_rng(1)), Profile(categories={"tents": 1.0}, events=1)
     assert book.of([camper]).tolist() == [-1]
     book.apply(keeper.view(state))
@@ -82,7 +82,7 @@ def test_a_book_without_groups_and_a_stranger_have_none() -> None:
 
 
 def test_old_choices_fade_and_counts_stay_bounded() -> None:
-    keeper = GroupKeeper(GroupsSettings(groups=1, items=20, fading_choices=40, published_items=5))
+    keeper = InterestGroupLearner(GroupsSettings(groups=1, items=20, fading_choices=40, published_items=5))
     state, random = GroupsState(), np.random.default_rng(4)
     vectors = vectors_of([shopper("camper", random)]).astype("<f4").tobytes()
     for n in range(300):

@@ -9,9 +9,10 @@ import pytest
 from processors.common.topics import BROADCAST_MODELS_TOPIC, DEAD_LETTERS_TOPIC, TRAINING_TOPIC
 from processors.events.record import Record
 from processors.models.examples import RANKER, Examples
-from processors.models.ranker_learner import ModelKeeper, ModelsSettings, ModelState, ModelView
+from processors.models.ranker_learner import ModelView, RankerLearner
 from processors.models.ranker_weights import HEADS, WEIGHT_ROWS, effective, fallback_weights, rows_of_bucket
-from processors.models.serving_weights import ModelBook, decode_model
+from processors.models.serving_weights import ServingWeights, decode_model
+from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import Step
 from processors.planes.models import ModelsPlane
 
@@ -44,7 +45,7 @@ def test_steps_are_those_of_adagrad_one_after_another() -> None:
     random = np.random.default_rng(3)
     rows = random.uniform(-1, 1, (20, 2)).astype(np.float32)
     at_once, one_by_one = ModelState(), ModelState()
-    keeper = ModelKeeper(ModelsSettings(learning_rate=0.3, first_square=0.2))
+    keeper = RankerLearner(ModelsSettings(learning_rate=0.3, first_square=0.2))
     keeper.learn(at_once, examples(rows, head=1, bucket=2))
     for row in rows:
         keeper.learn(one_by_one, examples(row, head=1, bucket=2))
@@ -61,7 +62,7 @@ def test_steps_are_those_of_adagrad_one_after_another() -> None:
         assert state.examples == 20
 
 
-def learn_blocks(state: ModelState, n: int, keeper: ModelKeeper, **what: Any) -> None:
+def learn_blocks(state: ModelState, n: int, keeper: RankerLearner, **what: Any) -> None:
     """``n`` blocks of eight examples, their losses a little uneven, as losses are."""
     loss = what.pop("loss", 1.0)
     for block in range(n):
@@ -73,21 +74,21 @@ SETTINGS = ModelsSettings(boldness=0.1, block_examples=8, window_blocks=64)
 
 
 def test_losses_that_stay_raise_no_alarm() -> None:
-    state, keeper = ModelState(), ModelKeeper(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS)
     learn_blocks(state, 200, keeper)
     assert (state.alarms, state.rollbacks, state.fallback) == (0, 0, False)
     assert (len(state.losses), state.good is not None) == (64, True)
 
 
 def test_losses_that_fall_raise_no_alarm() -> None:
-    state, keeper = ModelState(), ModelKeeper(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS)
     learn_blocks(state, 40, keeper, loss=5.0)
     learn_blocks(state, 40, keeper, loss=1.0)
     assert (state.alarms, state.fallback) == (0, False)
 
 
 def test_when_the_world_changes_steps_grow_again() -> None:
-    state, keeper = ModelState(), ModelKeeper(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS)
     keeper.learn(state, examples(np.ones((400, 2)), loss=1.0))
     before = np.frombuffer(state.squares).max()
     learn_blocks(state, 20, keeper, loss=1.0)
@@ -98,7 +99,7 @@ def test_when_the_world_changes_steps_grow_again() -> None:
 
 
 def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_meanwhile() -> None:
-    state, keeper, book = ModelState(), ModelKeeper(SETTINGS), ModelBook(FEATURES)
+    state, keeper, book = ModelState(), RankerLearner(SETTINGS), ServingWeights(FEATURES)
     learn_blocks(state, 20, keeper, loss=1.0)
     assert state.good is not None
     good = np.frombuffer(state.good.weights)
@@ -116,13 +117,13 @@ def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_mean
 
 
 def test_what_is_behind_co_visitation_does_not_rank_even_without_an_alarm() -> None:
-    state, keeper = ModelState(), ModelKeeper(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS)
     learn_blocks(state, 40, keeper, rank=9, plain_rank=3)
     assert (state.fallback, state.alarms) == (True, 0)
 
 
 def test_features_may_come_and_go() -> None:
-    state, keeper = ModelState(), ModelKeeper(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS)
     keeper.learn(state, examples([[0.5, -0.5]]))
     before = weights(state)[0, 0]
     more = msgspec.structs.replace(
@@ -149,7 +150,7 @@ class Models:
 
 
 def test_a_change_is_published_once_per_micro_batch() -> None:
-    models, book = Models(), ModelBook(FEATURES)
+    models, book = Models(), ServingWeights(FEATURES)
     value = msgspec.msgpack.encode(examples([[-1.0, 1.0]], bucket=1))
     step = models.take(value, value)
     (output,) = step.outputs
@@ -165,7 +166,7 @@ def test_a_change_is_published_once_per_micro_batch() -> None:
 
 
 def test_a_model_that_is_withdrawn_is_forgotten() -> None:
-    book = ModelBook(FEATURES)
+    book = ServingWeights(FEATURES)
     fresh = book.serving
     (output,) = Models().take(msgspec.msgpack.encode(examples([[-1.0, 1.0]]))).outputs
     book.apply(RANKER, decode_model(output.value))

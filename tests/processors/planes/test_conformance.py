@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_index import CampaignView
-from processors.ads.ledger import CampaignState
+from processors.ads.campaign_view import CampaignView
+from processors.ads.ledger import Ledger
 from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignal
 from processors.common.hashing import partition_of
@@ -26,14 +26,13 @@ from processors.events.record import Record, SourceRecord
 from processors.items.index import ItemIndex
 from processors.items.state import ItemSettings, ItemState
 from processors.items.view import decode_view
-from processors.models.examples import examples_of
-from processors.models.ranker_learner import ModelsSettings, ModelState
-from processors.models.ranker_weights import Answers
+from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import Output, Plane, ReadStates, Step
 from processors.planes.campaigns import CampaignsPlane
 from processors.planes.items import ItemsPlane
 from processors.planes.models import ModelsPlane
 from processors.planes.users import UsersPlane, UsersSettings
+from processors.ranking.training import Answers, examples_of
 from processors.users.profile import Profile, ProfileSettings
 from tests.processors.conformance import Case, check_plane
 
@@ -98,7 +97,7 @@ def users_case() -> Case[Profile]:
             index.apply(item_id, decode_view(value))
         plane = UsersPlane(USERS, index, PARTITIONS)
         for cid in ("c", "d"):
-            plane.desk.book.apply(cid, CampaignView(CAMPAIGN, left=9.0, left_today=9.0))
+            plane.ads.campaigns.apply(cid, CampaignView(CAMPAIGN, left=9.0, left_today=9.0))
         indexes[id(plane)] = index
         return plane
 
@@ -113,15 +112,15 @@ def users_case() -> Case[Profile]:
             index.attributes.category,
             index.attributes.tie,
         )
-        learned = plane.book.learned.tobytes() if isinstance(plane, UsersPlane) else b""
-        ads = list(plane.desk.book.views.items()) if isinstance(plane, UsersPlane) else []
+        learned = plane.read.weights.learned.tobytes() if isinstance(plane, UsersPlane) else b""
+        ads = list(plane.ads.campaigns.views.items()) if isinstance(plane, UsersPlane) else []
         return msgspec.msgpack.encode([index.ids, index.views, learned, ads, *(column.tobytes() for column in columns)])
 
     broadcasts = _broadcasts()
     return Case(make, event_batches(), largest_state=3300, read_model=model)
 
 
-def campaigns_case() -> Case[CampaignState]:
+def campaigns_case() -> Case[Ledger]:
     """Campaigns that come, change, go and are refused, and signals of all kinds."""
     random, batches = np.random.default_rng(3), []
     value = msgspec.json.encode(msgspec.to_builtins(CAMPAIGN))

@@ -26,7 +26,7 @@ from processors.items.signals import ItemSignals
 from processors.items.view import ItemView
 from processors.planes.base import Output, Step
 from processors.planes.users import UsersPlane, UsersSettings
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.users.profile import Profile, ProfileSettings
 
 NOW = 1_700_000_000_000

@@ -14,12 +14,11 @@ from processors.events.reader import RecordReader
 from processors.events.repair import IntakeSettings
 from processors.items.regions import EVERYWHERE, NOWHERE, PlaceSets
 from processors.items.view import Listing
-from processors.models.serving_weights import ModelBook
 from processors.ranking.eligibility import Unknown
-from processors.ranking.pipeline import Ranker
-from processors.ranking.rule_index import RuleBook
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.rule_index import RuleIndex
 from processors.ranking.rules import Items, Rule
-from processors.ranking.slate import RankingSettings
+from processors.ranking.settings import RankingSettings
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from tests.processors.worlds import NOW, World, profile, view
 
@@ -27,17 +26,17 @@ ITEMS = ("lamp", "tent", "wine")
 
 
 def shown(
-    user: Profile, limits: Mapping[str, Listing], unknown: Unknown = "hide", rules: RuleBook | None = None
+    user: Profile, limits: Mapping[str, Listing], unknown: Unknown = "hide", rules: RuleIndex | None = None
 ) -> list[set[str]]:
     """What each placement shows a user, of three items of which some are limited and everything else is alike."""
     settings = RankingSettings(unknown_limits=unknown, exploration=1.0)
     return [{item.item_id for item in part[0]} for part in world(user, limits, settings, rules).slates()]
 
 
-def world(user: Profile, limits: Mapping[str, Listing], settings: RankingSettings, rules: RuleBook | None) -> World:
+def world(user: Profile, limits: Mapping[str, Listing], settings: RankingSettings, rules: RuleIndex | None) -> World:
     views = {item: view(9000.0, seen=(NOW - DAY_MS, NOW)) for item in ITEMS}
     views |= {item: msgspec.structs.replace(views[item], listing=listing) for item, listing in limits.items()}
-    return World(views, [user], settings, rules or RuleBook())
+    return World(views, [user], settings, rules or RuleIndex())
 
 
 def user(age: int | None = None, context: dict[str, str] | None = None) -> Profile:
@@ -90,7 +89,7 @@ def test_an_item_for_some_regions_is_shown_to_those_known_to_be_there(
     ],
 )
 def test_no_rule_of_the_shop_overrides_a_limit(rule: Rule) -> None:
-    rules = RuleBook()
+    rules = RuleIndex()
     rules.apply("rule", rule)
     limits = {"wine": Listing(min_age=18)}
     assert all("wine" not in part for part in shown(user(12), limits, rules=rules))
@@ -100,8 +99,8 @@ def test_no_rule_of_the_shop_overrides_a_limit(rule: Rule) -> None:
 def test_why_not_names_the_limit() -> None:
     settings = RankingSettings()
     made = world(user(12), {"wine": Listing(min_age=18)}, settings, None)
-    ranker = Ranker(settings)
-    answers = ranker.why_not(made.users[0], "wine", made.index(), ModelBook(ranker.features), RuleBook(), NOW)
+    ranker = RankingPipeline(settings)
+    answers = ranker.why_not(made.users[0], "wine", made.read(ranker.features), NOW)
     assert [answer.stage for answer in answers] == ["limit", "limit"]
 
 
@@ -165,7 +164,7 @@ def test_an_age_that_cannot_be_is_left_out(given_age: object, age: int | None, r
 
 
 def test_an_allow_list_of_items_that_may_not_be_shown_is_an_empty_one() -> None:
-    rules = RuleBook()
+    rules = RuleIndex()
     rules.apply("wine-only", Rule("only", Items(ids=("wine",)), ignored_when_empty=True))
     limits = {"wine": Listing(min_age=18)}
     assert shown(user(20), limits, rules=rules) == [{"wine"}, {"wine"}]

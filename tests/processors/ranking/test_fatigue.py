@@ -10,12 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.time import DAY_MS
-from processors.models.serving_weights import ModelBook
-from processors.ranking.pipeline import Ranker
+from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rules import Items, Rule
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.users.profile import Profile
-from processors.users.unclicked_impressions import Showings
+from processors.users.unclicked_impressions import UnclickedImpressions
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
 SHOP = {f"item {n}": view(float(n), category="tools") for n in range(9)}
@@ -25,7 +24,7 @@ PLACEMENTS = (Placement("home", size=9), Placement("discover", only_new=True, si
 def shown(times: int, item: str = "item 8", ago_ms: int = 0) -> Profile:
     """Somebody who was shown an item so many times."""
     user = profile("bolt")
-    user.shown = Showings([item], [times], [NOW - ago_ms])
+    user.shown = UnclickedImpressions([item], [times], [NOW - ago_ms])
     return user
 
 
@@ -105,9 +104,8 @@ def test_a_boost_adds_to_what_is_left() -> None:
 
 def said(user: Profile, size: int, item: str = "item 8") -> list[str]:
     settings = RankingSettings(placements=(Placement("home", size=size),), exploration=0.0)
-    ranker, there = Ranker(settings), World(SHOP, [user], settings)
-    book = ModelBook(ranker.features)
-    return [part.text for part in ranker.why_not(user, item, there.index(), book, there.rules, NOW)]
+    ranker, there = RankingPipeline(settings), World(SHOP, [user], settings)
+    return [part.text for part in ranker.why_not(user, item, there.read(ranker.features), NOW)]
 
 
 def test_why_not_says_so_where_fatigue_moved_the_item_down() -> None:
@@ -129,7 +127,7 @@ def test_slates_are_those_of_scores_less_the_loss(seed: int, random: Any) -> Non
     for user in tired.users:
         items = random.sample(sorted(tired.known()), min(5, len(tired.known())))
         ages = [random.randrange(0, 3 * DAY_MS) for _ in items]
-        user.shown = Showings(items, [random.randrange(1, 20) for _ in items], [NOW - age for age in ages])
+        user.shown = UnclickedImpressions(items, [random.randrange(1, 20) for _ in items], [NOW - age for age in ages])
     alone = [replace(tired, users=[user]).slates() for user in tired.users]
     found = tired.slates()
     assert found == [[slates[n][0] for slates in alone] for n in range(2)]
@@ -146,7 +144,7 @@ def test_slates_are_those_of_scores_less_the_loss(seed: int, random: Any) -> Non
             assert [item.score for item in now] == sorted((item.score for item in now), reverse=True)
 
 
-def _loss(showings: Showings, item: str) -> float:
+def _loss(showings: UnclickedImpressions, item: str) -> float:
     if item not in showings.ids:
         return 0.0
     at = showings.ids.index(item)

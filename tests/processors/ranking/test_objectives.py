@@ -14,7 +14,7 @@ from processors.items.signals import Touch
 from processors.items.state import ItemKeeper, ItemSettings, ItemState
 from processors.items.view import ItemView, Listing
 from processors.ranking.objectives import Objectives, purchase_values
-from processors.ranking.slate import RankingSettings
+from processors.ranking.settings import RankingSettings
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
 ITEMS = ("lamp", "mat", "stove", "tent")

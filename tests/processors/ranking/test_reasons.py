@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.items.index import ItemIndex
 from processors.models.context_popularity import ContextView
 from processors.ranking.reasons import CONTEXT, KINDS, Locale, Reason, reason_of
-from processors.ranking.slate import RankingSettings, SlateItem
+from processors.ranking.settings import RankingSettings
+from processors.ranking.slate import SlateItem
 from processors.users.context import FIELDS
 from processors.users.profile import Profile
 from tests.processors.catalogues import likeness, random_views, visitor
@@ -51,7 +51,7 @@ def check_true(world: World, user: Profile, item: SlateItem) -> str:
 def check_unlinked(world: World, user: Profile, item: str, reason: Reason) -> None:
     """Make sure of a reason that names none of the user's own items."""
     if reason.kind == "people_like_you":
-        (number,) = world.index().groups.of([user])
+        (number,) = world.read().groups.of([user])
         assert item in world.groups[number].items[: world.settings.sources.group_items]
     elif reason.kind == "popular_in_context":
         assert reason.context is not None
@@ -160,9 +160,9 @@ def test_every_kind_has_a_text_in_every_locale() -> None:
 
 @pytest.mark.parametrize("locale", ["en", "zh"])
 def test_every_kind_of_context_has_words_of_its_own(locale: Locale) -> None:
-    index = ItemIndex()
-    index.contexts.apply({f"{field}:here": ContextView(("tent",), (1.0,)) for field in FIELDS})
-    reasons = [reason_of(CONTEXT, number, 0, locale, index) for number in range(len(FIELDS))]
+    read = World({}, []).read()
+    read.contexts.apply({f"{field}:here": ContextView(("tent",), (1.0,)) for field in FIELDS})
+    reasons = [reason_of(CONTEXT, number, 0, locale, read) for number in range(len(FIELDS))]
     assert {reason.context for reason in reasons} == {f"{field}:here" for field in FIELDS}
     assert all("here" in (reason.text or "") for reason in reasons)
     assert len({reason.text for reason in reasons}) == len(FIELDS) - 1, "a region is a place like a country"

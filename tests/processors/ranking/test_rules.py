@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from processors.common.topics import BROADCAST_RULES_TOPIC, DEAD_LETTERS_TOPIC, RULES_TOPIC
 from processors.events.record import Record
-from processors.models.ranker_learner import ModelsSettings, ModelState
+from processors.models.state import ModelsSettings, ModelState
 from processors.planes.models import ModelsPlane
-from processors.ranking.rule_index import RuleBook, decode_rule
+from processors.ranking.rule_index import RuleIndex, decode_rule
 from processors.ranking.rules import MAX_RULES, Items, Rule, conflicts, read_rule
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.ranking.sources import SourceSettings
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
@@ -155,7 +155,7 @@ def test_a_rule_can_be_withdrawn() -> None:
 
 
 def test_more_rules_than_there_may_be_are_refused() -> None:
-    book = RuleBook()
+    book = RuleIndex()
     for n in range(MAX_RULES + 3):
         book.apply(f"{n}", Rule("boost", Items(ids=("tent",)), factor=1.1))
     assert (len(book), book.refused) == (MAX_RULES, 3)

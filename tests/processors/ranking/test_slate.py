@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from processors.events.event import Event
 from processors.ranking.candidates import MAX_ROWS
 from processors.ranking.reasons import Reason
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from tests.processors.worlds import World, profile, random_world, touched, view
 

@@ -15,29 +15,27 @@ from processors.models.ranker_weights import (
     HEADS,
     PAUSES,
     WEIGHT_ROWS,
-    ask,
     buckets_of,
     carried_over,
     effective,
     fallback_weights,
     rows_of_bucket,
-    scores_of,
 )
-from processors.models.serving_weights import ModelBook
 from processors.ranking.candidates import Candidates, Gatherer
 from processors.ranking.features import feature_names, features_of
-from processors.ranking.pipeline import Ranker
-from processors.ranking.rule_index import RuleBook
-from processors.ranking.slate import RankingSettings
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.scoring import scores_of
+from processors.ranking.settings import RankingSettings
+from processors.ranking.training import listwise_loss
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
 seeds = st.integers(0, 2**32)
 
 
 def scene(world: World) -> tuple[Candidates, Features]:
-    index, gatherer = world.index(), Gatherer(world.settings.sources)
-    candidates = gatherer.gather(world.users, [NOW] * len(world.users), index)
-    return candidates, features_of(candidates, index)
+    read, gatherer = world.read(), Gatherer(world.settings.sources)
+    candidates = gatherer.gather(world.users, [NOW] * len(world.users), read)
+    return candidates, features_of(candidates, read.items)
 
 
 def some_choice(candidates: Candidates, random: np.random.Generator) -> Ints:
@@ -60,10 +58,10 @@ def test_the_gradient_is_the_slope_of_the_loss(seed: int) -> None:
 
     def loss(moved: Floats) -> float:
         scores = scores_of(moved, candidates, features)
-        return float(ask(scores, scores, scores, candidates, features, listed, chosen).losses.sum())
+        return float(listwise_loss(scores, scores, scores, candidates, features, listed, chosen).losses.sum())
 
     scores = scores_of(weights, candidates, features)
-    answers = ask(scores, scores, scores, candidates, features, listed, chosen)
+    answers = listwise_loss(scores, scores, scores, candidates, features, listed, chosen)
     direction, step = random.normal(0, 1, len(features)), 1e-5
     slope = (loss(weights + step * direction) - loss(weights - step * direction)) / (2 * step)
     assert answers.gradients.sum(axis=0) @ direction == pytest.approx(slope, rel=1e-4, abs=1e-6)
@@ -76,7 +74,7 @@ def test_places_are_counted_among_what_is_listed(seed: int) -> None:
     candidates, features = scene(random_world(seed))
     scores = random.integers(0, 5, len(candidates)).astype(np.float64)
     listed, chosen = random.random(len(candidates)) < 0.8, some_choice(candidates, random)
-    found = ask(scores, -scores, scores, candidates, features, listed, chosen)
+    found = listwise_loss(scores, -scores, scores, candidates, features, listed, chosen)
     for row in range(len(candidates.visitors)):
         of_user = np.flatnonzero((candidates.rows == row) & listed)
         at = [c for c in of_user if candidates.slots[c] == chosen[row]]
@@ -166,8 +164,8 @@ def test_scores_are_the_same_however_many_users_of_a_bucket_stand_together(seed:
     alone = scores_of(weights, candidates, features)
     for stretch in (0, 1000):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("processors.models.ranker_weights._FEW", 0)
-            patch.setattr("processors.models.ranker_weights._STRETCH", stretch)
+            patch.setattr("processors.ranking.scoring._FEW", 0)
+            patch.setattr("processors.ranking.scoring._STRETCH", stretch)
             assert scores_of(weights, candidates, features).tolist() == alone.tolist()
 
 
@@ -209,10 +207,9 @@ def test_gradients_do_not_depend_on_where_items_came_to_lie(seed: int, shuffle: 
     chosen = [str(random.choice(sorted(world.known()) or ["none"])) for _ in world.users]
 
     def taught(world: World) -> bytes:
-        ranker = Ranker(world.settings)
+        ranker = RankingPipeline(world.settings)
         now = [NOW] * len(world.users)
-        return msgspec.msgpack.encode(
-            ranker.lessons(world.users, now, chosen, world.index(), ModelBook(ranker.features), RuleBook(), NOW)[1]
-        )
+        _, examples = ranker.lessons(world.users, now, chosen, world.read(ranker.features), NOW)
+        return msgspec.msgpack.encode(examples)
 
     assert taught(world) == taught(other)

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.models.serving_weights import ModelBook
-from processors.ranking.pipeline import Ranker
+from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rules import Items, Rule
-from processors.ranking.slate import Placement, RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.ranking.sources import SourceSettings
 from processors.ranking.why_not import WhyNot
 from streams.driver import TopologyDriver
@@ -20,9 +19,8 @@ SETTINGS = RankingSettings(
 
 
 def asked(world: World, item: str, user: int = 0) -> list[WhyNot]:
-    ranker, index = Ranker(world.settings), world.index()
-    book = ModelBook(ranker.features)
-    return ranker.why_not(world.users[user], item, index, book, world.rules, NOW)
+    ranker = RankingPipeline(world.settings)
+    return ranker.why_not(world.users[user], item, world.read(ranker.features), NOW)
 
 
 def stages(item: str, *, rule: Rule | None = None, settings: RankingSettings = SETTINGS) -> list[str]:

@@ -14,7 +14,7 @@ from processors.common.decay import growth
 from processors.common.hashing import FINGERPRINT_BYTES, FingerprintRing, fingerprint
 from processors.common.time import DAY_MS
 from processors.events.event import ACTION_WEIGHTS, Event
-from processors.users.category_visits import Habit
+from processors.users.category_visits import CategoryVisits
 from processors.users.profile import Learned, Profile, ProfileKeeper, ProfileSettings
 
 NOW = 1_700_000_000_000
@@ -343,7 +343,10 @@ def test_a_visit_to_a_category_is_a_session_that_had_it() -> None:
     someone.does("c", NOW + DAY_MS, category="lamps")
     someone.does("a", NOW + 2 * DAY_MS, category="tents")
     someone.does("a", NOW + 5, category="tents")
-    assert someone.profile.habits == {"tents": Habit(NOW + 2 * DAY_MS, 2), "lamps": Habit(NOW + DAY_MS, 1)}
+    assert someone.profile.habits == {
+        "tents": CategoryVisits(NOW + 2 * DAY_MS, 2),
+        "lamps": CategoryVisits(NOW + DAY_MS, 1),
+    }
     assert someone.profile.sessions == 3
 
 
@@ -352,7 +355,7 @@ def test_an_event_that_comes_late_is_no_visit_more() -> None:
     someone.does("a", NOW, category="tents")
     someone.does("b", NOW + 2 * DAY_MS, category="lamps")
     someone.does("a", NOW + DAY_MS, category="tents")
-    assert someone.profile.habits["tents"] == Habit(NOW + DAY_MS, 1)
+    assert someone.profile.habits["tents"] == CategoryVisits(NOW + DAY_MS, 1)
 
 
 def test_a_habit_goes_with_its_category() -> None:
@@ -369,4 +372,4 @@ def test_a_profile_from_before_there_were_habits_learns_them() -> None:
     profile = msgspec.msgpack.decode(msgspec.msgpack.encode(older), type=Profile)
     assert (list(profile.categories), profile.habits) == (["tents"], {})
     someone.keeper.learn(profile, event("next", "tent", NOW + DAY_MS, category="tents"))
-    assert profile.habits == {"tents": Habit(NOW + DAY_MS, 1)}
+    assert profile.habits == {"tents": CategoryVisits(NOW + DAY_MS, 1)}

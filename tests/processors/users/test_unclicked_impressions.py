@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from processors.events.event import Event
 from processors.events.impression import Impression
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
-from processors.users.unclicked_impressions import Showings
+from processors.users.unclicked_impressions import UnclickedImpressions
 
 NOW = 1_700_000_000_000
 
@@ -49,8 +49,8 @@ def test_an_impression_changes_nothing_else_of_the_profile() -> None:
     before = msgspec.structs.replace(user.profile)
     user.sees("lamp", at=NOW + 10**9)
     assert user.shown() == {"lamp": (1, NOW + 10**9)}
-    user.profile.shown = Showings()
-    before.shown = Showings()
+    user.profile.shown = UnclickedImpressions()
+    before.shown = UnclickedImpressions()
     assert user.profile == before
 
 
@@ -132,6 +132,6 @@ def test_profiles_that_were_stored_before_still_read() -> None:
     user = User()
     user.touches("tent")
     fields = list(msgspec.structs.astuple(user.profile))
-    assert Profile.__struct_fields__[fields.index(Showings())] == "shown"
+    assert Profile.__struct_fields__[fields.index(UnclickedImpressions())] == "shown"
     without = fields[: Profile.__struct_fields__.index("shown")]
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(without), type=Profile) == user.profile

@@ -13,9 +13,11 @@ from processors.items import similar_items, similarity_index
 from processors.items.attributes import PRICE_STEP
 from processors.items.index import ItemIndex
 from processors.items.view import ItemView
+from processors.models.serving_weights import ServingWeights
+from processors.ranking.read_models import ReadModels
 from processors.ranking.sources import ALL, Block, Source, SourceSettings, Visitors
 from processors.ranking.sources.fresh import Fresh
-from processors.ranking.sources.similar import ContentNeighbourhood
+from processors.ranking.sources.similar import Similar
 from tests.processors.catalogues import DAY, index_of, likeness, listed, random_views, visitor
 from tests.processors.conformance import check_source, proposals
 from tests.processors.worlds import NOW, profile, random_world, view
@@ -30,13 +32,13 @@ WEEK = SourceSettings().fresh_age_ms
 def test_every_source_conforms_in_a_world_of_visits(source: type[Source], seed: int) -> None:
     world = random_world(seed)
 
-    def index(backwards: bool) -> ItemIndex:
-        index = index_of(world.views, backwards)
-        index.groups.apply(world.groups)
-        index.contexts.apply(world.contexts)
-        return index
+    def read(backwards: bool) -> ReadModels:
+        read = reading(index_of(world.views, backwards))
+        read.groups.apply(world.groups)
+        read.contexts.apply(world.contexts)
+        return read
 
-    check_source(source, world.settings.sources, index, world.users, NOW)
+    check_source(source, world.settings.sources, read, world.users, NOW)
 
 
 @pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
@@ -45,7 +47,7 @@ def test_every_source_conforms_in_a_world_of_visits(source: type[Source], seed: 
 def test_every_source_conforms_with_a_catalogue(source: type[Source], seed: int) -> None:
     views = random_views(seed)
     users = [visitor(seed + n, views) for n in range(seed % 4)]
-    check_source(source, SourceSettings(), lambda backwards: index_of(views, backwards), users, NOW)
+    check_source(source, SourceSettings(), lambda backwards: reading(index_of(views, backwards)), users, NOW)
 
 
 @pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
@@ -64,7 +66,7 @@ class Own:
     def __init__(self, settings: SourceSettings) -> None:
         self.asked = 0
 
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         return Block(visitors.rows, visitors.slots, (self.value(visitors),), visitors.slots)
 
     def value(self, visitors: Visitors) -> np.ndarray:
@@ -72,9 +74,9 @@ class Own:
 
 
 class Changing(Own):
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
-        index.popularity.visits[visitors.slots] += 1
-        return super().propose(visitors, index)
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+        read.items.popularity.visits[visitors.slots] += 1
+        return super().propose(visitors, read)
 
 
 class Counting(Own):
@@ -108,20 +110,24 @@ class Undeclared(Own):
 
 
 class Strange(Own):
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
-        block = super().propose(visitors, index)
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+        block = super().propose(visitors, read)
         return Block(block.rows, block.slots, block.values, block.slots[::-1])
 
 
 class Beyond(Own):
-    def propose(self, visitors: Visitors, index: ItemIndex) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
         return Block(visitors.rows + 2, visitors.slots, (self.value(visitors),))
+
+
+def reading(index: ItemIndex) -> ReadModels:
+    return ReadModels(index, ServingWeights(()))
 
 
 def check_own(source: type[Own]) -> None:
     views = {name: listed("tents") for name in ("a", "b", "c")}
     users = [profile("a", "b"), profile("c")]
-    check_source(source, SourceSettings(), lambda backwards: index_of(views, backwards), users, NOW)
+    check_source(source, SourceSettings(), lambda backwards: reading(index_of(views, backwards)), users, NOW)
 
 
 def test_a_source_that_keeps_its_promises_conforms() -> None:
@@ -149,7 +155,7 @@ def test_a_source_that_breaks_a_promise_does_not_conform(source: type[Own], said
 
 def propose(source: Source, index: ItemIndex, *items: str, now: int = NOW) -> list[tuple[object, ...]]:
     user = profile(*items)
-    return proposals(source.propose(Visitors.of([user], [now], index), index), index)
+    return proposals(source.propose(Visitors.of([user], [now], index), reading(index)), index)
 
 
 def names(found: list[tuple[object, ...]]) -> set[str]:
@@ -161,7 +167,7 @@ def names(found: list[tuple[object, ...]]) -> set[str]:
 def test_content_neighbours_are_the_most_alike_of_the_category(seed: int, k: int) -> None:
     views = random_views(seed)
     index = index_of(views)
-    source = ContentNeighbourhood(SourceSettings(content_neighbours=k, content_items=1))
+    source = Similar(SourceSettings(content_neighbours=k, content_items=1))
     for item, published in views.items():
         expected = []
         for other, candidate in views.items():
@@ -181,7 +187,7 @@ def test_content_neighbours_are_the_most_alike_of_the_category(seed: int, k: int
 
 def test_the_more_recent_item_weighs_more() -> None:
     views = {"a": listed("tents"), "b": listed("tents"), "c": listed("tents")}
-    source = ContentNeighbourhood(SourceSettings(position_decay=0.5))
+    source = Similar(SourceSettings(position_decay=0.5))
     weights = {link: value for _, other, value, _, link in propose(source, index_of(views), "a", "b") if other == "c"}
     assert weights == {"b": pytest.approx(0.2), "a": pytest.approx(0.1)}
 
@@ -194,7 +200,7 @@ def test_what_is_remembered_follows_every_change_of_facts(change: str) -> None:
         "far": listed("tents", "Berg", 90.0, ["heavy"], [0, 1, 0]),
         "lamp": listed("lamps", "Alm", 10.0, ["light"], [1, 0, 0]),
     }
-    index, source = index_of(views), ContentNeighbourhood(SourceSettings(content_neighbours=1))
+    index, source = index_of(views), Similar(SourceSettings(content_neighbours=1))
     before = propose(source, index, "tent")
     item, published = {
         "price": ("near", listed("tents", "Alm", 900.0, ["light"], [1, 0.1, 0])),
@@ -208,21 +214,21 @@ def test_what_is_remembered_follows_every_change_of_facts(change: str) -> None:
     index.apply(item, published)
     after = propose(source, index, "tent")
     assert before != after
-    assert after == propose(ContentNeighbourhood(SourceSettings(content_neighbours=1)), index, "tent")
+    assert after == propose(Similar(SourceSettings(content_neighbours=1)), index, "tent")
 
 
 @settings(deadline=None)
 @given(seeds, st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2**32)), max_size=20))
 def test_what_is_remembered_changes_nothing_but_the_time(seed: int, changes: list[tuple[int, int]]) -> None:
     views = random_views(seed)
-    index, source = index_of(views), ContentNeighbourhood(SourceSettings())
+    index, source = index_of(views), Similar(SourceSettings())
     users = [visitor(n, views) for n in range(4)]
     for n, change in changes:
         others = list(random_views(change, most=3).values())
         index.apply(f"item {n}", others[0] if others else None)
         visitors = Visitors.of(users, [NOW] * len(users), index)
-        fresh = ContentNeighbourhood(SourceSettings()).propose(visitors, index)
-        assert proposals(source.propose(visitors, index), index) == proposals(fresh, index)
+        fresh = Similar(SourceSettings()).propose(visitors, reading(index))
+        assert proposals(source.propose(visitors, reading(index)), index) == proposals(fresh, index)
 
 
 def test_memory_for_neighbours_is_bounded_and_what_was_pushed_out_is_found_again(
@@ -230,17 +236,17 @@ def test_memory_for_neighbours_is_bounded_and_what_was_pushed_out_is_found_again
 ) -> None:
     monkeypatch.setattr(similar_items, "REMEMBERED", 3)
     views = {f"item {n}": listed("tents", price=float(n)) for n in range(9)}
-    index, source = index_of(views), ContentNeighbourhood(SourceSettings(content_neighbours=2, content_items=8))
+    index, source = index_of(views), Similar(SourceSettings(content_neighbours=2, content_items=8))
     for _ in range(2):
         for n in range(9):
             asked = [f"item {(n + other) % 9}" for other in range(5)]
-            expected = ContentNeighbourhood(SourceSettings(content_neighbours=2, content_items=8))
+            expected = Similar(SourceSettings(content_neighbours=2, content_items=8))
             assert propose(source, index, *asked) == propose(expected, index, *asked)
             index.apply("item 3", listed("tents", price=float(n)))
 
 
 def test_a_source_can_be_asked_about_another_index() -> None:
-    source = ContentNeighbourhood(SourceSettings())
+    source = Similar(SourceSettings())
     one = index_of({"a": listed("tents"), "b": listed("tents")})
     other = index_of({"a": listed("tents"), "c": listed("tents")})
     assert [names(propose(source, index, "a")) for index in (one, other, one)] == [{"b"}, {"c"}, {"b"}]
@@ -249,7 +255,7 @@ def test_a_source_can_be_asked_about_another_index() -> None:
 def test_without_a_catalogue_there_is_nothing_and_nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(similar_items.SimilarItems, "of", None)
     index = index_of({"a": view(1.0, category="tents", price=3.0), "b": view(1.0, category="tents", price=3.0)})
-    assert propose(ContentNeighbourhood(SourceSettings()), index, "a") == []
+    assert propose(Similar(SourceSettings()), index, "a") == []
     assert (len(index.attributes.tags), len(index.attributes.embedding)) == (0, 0)
 
 
@@ -259,7 +265,7 @@ def test_items_of_other_categories_and_unavailable_ones_are_no_neighbours() -> N
         "b": listed("lamps", embedding=[1, 0, 0]),
         "c": listed("tents", embedding=[1, 0, 0], available=False),
     }
-    assert propose(ContentNeighbourhood(SourceSettings()), index_of(views), "a") == []
+    assert propose(Similar(SourceSettings()), index_of(views), "a") == []
 
 
 def test_items_without_a_category_find_each_other_by_their_embeddings() -> None:
@@ -269,7 +275,7 @@ def test_items_without_a_category_find_each_other_by_their_embeddings() -> None:
         "c": listed(embedding=[-1, 0, 0]),
         "d": listed(),
     }
-    found = propose(ContentNeighbourhood(SourceSettings()), index_of(views), "a")
+    found = propose(Similar(SourceSettings()), index_of(views), "a")
     assert [(item, content, round(float(str(cosine)), 3)) for _, item, content, cosine, _ in found] == [
         ("b", 0.0, 0.707)
     ]
@@ -277,7 +283,7 @@ def test_items_without_a_category_find_each_other_by_their_embeddings() -> None:
 
 def test_an_unavailable_item_still_leads_to_those_alike() -> None:
     views = {"a": listed("tents", available=False), "b": listed("tents")}
-    assert names(propose(ContentNeighbourhood(SourceSettings()), index_of(views), "a")) == {"b"}
+    assert names(propose(Similar(SourceSettings()), index_of(views), "a")) == {"b"}
 
 
 def large_category(n: int, size: int) -> dict[str, ItemView]:
@@ -299,7 +305,7 @@ def test_in_a_large_category_the_likely_ones_are_compared_wherever_they_lie(monk
     monkeypatch.setattr(similarity_index, "_PER_BUCKET", 20)
     views = large_category(600, 16)
     users = [profile(f"item {n}", f"item {n + 1}") for n in range(0, 100, 2)]
-    check_source(ContentNeighbourhood, SourceSettings(), lambda backwards: index_of(views, backwards, 16), users, NOW)
+    check_source(Similar, SourceSettings(), lambda backwards: reading(index_of(views, backwards, 16)), users, NOW)
     index = index_of(views, size=16)
     shelf = similarity_index.SimilarityIndex(index.attributes, 1)
     pools = [shelf.pool(index.attributes, index.slot(name)) for name in views]
@@ -382,7 +388,7 @@ def test_a_date_that_is_corrected_counts() -> None:
     assert propose(Fresh(SourceSettings()), index, "tent") == []
 
 
-@pytest.mark.parametrize("source", [ContentNeighbourhood, Fresh])
+@pytest.mark.parametrize("source", [Similar, Fresh])
 def test_a_withdrawn_item_is_proposed_by_nobody(source: Callable[[SourceSettings], Source]) -> None:
     index = index_of({"tent": listed("tents"), "new": listed("tents", since=NOW - DAY)})
     made = source(SourceSettings())

@@ -1,0 +1,65 @@
+"""What is published of a campaign: itself, and what it may spend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import mean
+
+import msgspec
+
+from processors.ads.campaign import Campaign
+
+
+class CampaignView(msgspec.Struct, array_like=True, frozen=True):
+    """What is published of a campaign.
+
+    Parameters
+    ----------
+    rate
+        Share of the decisions that it may take part in.
+    left, left_today, day_ends_ms
+        What may still be spent of the budget, and of the day's until the day is over.
+    spent
+        In all.
+    over
+        Delivered beyond the budget, and not billed.
+    spent_today, planned, day_budget
+        Of the day: what was spent, what the plan was when this was published, and what may be.
+    calibration, conversion
+        What predicted probabilities of a click, and of a purchase after it, are multiplied with.
+    """
+
+    campaign: Campaign
+    rate: float = 1.0
+    left: float = 0.0
+    left_today: float = 0.0
+    day_ends_ms: int = 0
+    spent: float = 0.0
+    calibration: float = 1.0
+    conversion: float = 1.0
+    spent_today: float = 0.0
+    planned: float = 0.0
+    day_budget: float = 0.0
+    over: float = 0.0
+
+
+def pacing_error(views: Iterable[CampaignView]) -> float:
+    """Mean distance of what was spent today from the plan, relative to the day's budget; of campaigns paced evenly.
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Creative
+    >>> campaign = Campaign("shop", (Creative("a", "A tent", "https://shop.example/tent"),), 2.0, 100.0)
+    >>> pacing_error([CampaignView(campaign, left=50.0, spent_today=12.0, planned=10.0, day_budget=20.0)])
+    0.1
+    """
+    paced = [view for view in views if view.campaign.pacing == "even" and view.day_budget > 0.0]
+    return mean(abs(view.spent_today - view.planned) / view.day_budget for view in paced) if paced else 0.0
+
+
+def decode_campaign_view(value: bytes | None) -> CampaignView | None:
+    """View of a broadcast record's value; a tombstone gives :obj:`None`."""
+    return None if value is None else _DECODER.decode(value)
+
+
+_DECODER = msgspec.msgpack.Decoder(CampaignView)

@@ -1,0 +1,56 @@
+"""A moment at which an ad could be shown."""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.events.record import Origin
+from processors.users.profile import Profile
+
+
+class Opportunity(msgspec.Struct, frozen=True):
+    """A moment at which an ad could be shown.
+
+    Parameters
+    ----------
+    decision_id
+        What the decision is going to be called; chance is drawn from it.
+    user_id, profile
+        Who is there, the event of the moment folded in.
+    at_ms
+        When, milliseconds since the epoch.
+    placement
+        Where on the page.
+    places
+        The values of :data:`processors.ads.campaign_index.PLACES` that are known.
+    floor
+        The least price for one showing, in the currency of the ads.
+    request_id
+        Of who asked, if somebody did.
+    contextual
+        Whether the user has not agreed to be known: only the moment decides, and the profile is an empty one.
+    late
+        Whether it was over when it was asked for.
+    """
+
+    decision_id: str
+    user_id: str
+    profile: Profile
+    at_ms: int
+    placement: str
+    places: dict[str, str]
+    floor: float = 0.0
+    request_id: str | None = None
+    contextual: bool = False
+    late: bool = False
+
+
+def decision_id_of(origin: Origin) -> str:
+    """The id of the decision that a record asks for.
+
+    Examples
+    --------
+    >>> decision_id_of(Origin("events.browse.v1", 3, 1208, 0))
+    'events.browse.v1/3/1208/ad'
+    """
+    return f"{origin.topic}/{origin.partition}/{origin.offset}/ad"

@@ -1,0 +1,141 @@
+"""What comes of decisions: an ad is seen, clicked, bought from, dismissed, and charged once.
+
+The decision is found again by the id that the app sends back or, without one, by the item that the ad promoted, the
+latest first (:mod:`processors.ads.attribution`). Money is charged once per decision, when what the campaign pays for
+happens.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.ads.attribution import credited, number_of
+from processors.ads.settings import AdSettings
+from processors.ads.signals import CampaignSignals
+from processors.events.event import DISMISSED, REFUNDED, Event
+from processors.events.impression import Impression
+from processors.models.click_model import ClickExample, unpacked
+from processors.users.ad_history import Decision
+from processors.users.profile import Profile
+
+
+class AdStep(msgspec.Struct):
+    """What one step gathers.
+
+    Parameters
+    ----------
+    signals
+        For the campaigns plane.
+    examples, purchases
+        For the models of clicks, and of purchases after clicks.
+    delays
+        Between what was seen or clicked and the ``click`` or ``purchase`` that it is credited with, in milliseconds.
+    costs
+        By campaign, what the decisions are going to cost.
+    """
+
+    signals: CampaignSignals
+    examples: list[ClickExample] = msgspec.field(default_factory=list)
+    purchases: list[ClickExample] = msgspec.field(default_factory=list)
+    delays: list[tuple[str, int]] = msgspec.field(default_factory=list)
+    costs: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+class AdTracking:
+    """Finds the decision behind what users see and do, and takes over what it means for campaign and user.
+
+    Parameters
+    ----------
+    settings
+        Of the ads.
+    """
+
+    def __init__(self, settings: AdSettings) -> None:
+        self.settings = settings
+        self._credit_ms = max(settings.click_credit_ms, settings.view_credit_ms, settings.purchase_credit_ms)
+
+    def seen(self, profile: Profile, impression: Impression, step: AdStep) -> None:
+        """Take over that an ad was seen, if the impression names its decision."""
+        if impression.decision_id and self.settings.impressions == "explicit":
+            # Only this decision is judged by the impression's time: others may be seen in time though it is late.
+            decision = profile.ads.find(number_of(impression.decision_id))
+            if decision is not None and impression.time_ms < decision.unseen_until(self.settings.click_credit_ms):
+                self.see(decision, impression.time_ms, step)
+
+    def react(self, profile: Profile, event: Event, step: AdStep) -> None:
+        """Take over what an event says of ads that the user was shown."""
+        self.expire(profile, event.time_ms)
+        decision = credited(profile.ads, event, self.settings)
+        if decision is None:
+            return
+        if event.action == REFUNDED:
+            self._refund(decision, event.time_ms, step)
+            return
+        self.see(decision, event.time_ms, step)
+        if event.action == DISMISSED:
+            step.signals.of(decision.cid, event.time_ms).dismissed += 1
+            self._rest(profile, decision, event.time_ms)
+        elif event.kind == "browse":
+            return
+        elif event.kind == "purchase":
+            if not decision.converted:
+                self._convert(decision, event.time_ms, step)
+                self._rest(profile, decision, event.time_ms)
+        elif not decision.clicked_ms:
+            self._click(decision, event.time_ms, step)
+
+    def _click(self, decision: Decision, at_ms: int, step: AdStep) -> None:
+        decision.clicked_ms = at_ms
+        signal = step.signals.of(decision.cid, at_ms)
+        signal.clicks += 1
+        signal.expected_purchases += decision.expected_purchase
+        step.delays.append(("click", at_ms - decision.seen_ms))
+        step.examples.append(ClickExample(unpacked(decision.features), clicked=True))
+        step.purchases.append(ClickExample(unpacked(decision.features), clicked=False))
+        self._charge(decision, "cpc", at_ms, step)
+
+    def _convert(self, decision: Decision, at_ms: int, step: AdStep) -> None:
+        decision.converted = True
+        signal = step.signals.of(decision.cid, at_ms)
+        signal.conversions += 1
+        signal.bought += decision.clicked_ms > 0
+        step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
+        if decision.clicked_ms:
+            step.purchases.append(ClickExample(unpacked(decision.features), clicked=True))
+        self._charge(decision, "cpa", at_ms, step)
+
+    @staticmethod
+    def _refund(decision: Decision, at_ms: int, step: AdStep) -> None:
+        if decision.converted:
+            decision.converted = False
+            signal = step.signals.of(decision.cid, at_ms)
+            signal.returned += 1
+            signal.returned_bought += decision.clicked_ms > 0
+            if decision.model == "cpa" and decision.billed:
+                decision.billed = False
+                signal.refunded += decision.price
+
+    def see(self, decision: Decision, at_ms: int, step: AdStep) -> None:
+        """Take over that an ad was seen, once: it counts as shown, and is charged if its campaign pays for that."""
+        if decision.seen_ms:
+            return
+        decision.seen_ms = max(at_ms, decision.at_ms)
+        signal = step.signals.of(decision.cid, at_ms)
+        signal.shown += 1
+        signal.expected += decision.expected_click
+        step.examples.append(ClickExample(unpacked(decision.features), clicked=False))
+        self._charge(decision, "cpm", at_ms, step)
+
+    def _charge(self, decision: Decision, event: str, at_ms: int, step: AdStep) -> None:
+        if decision.model == event and not decision.billed:
+            decision.billed = True
+            step.signals.of(decision.cid, at_ms).charged += decision.price
+
+    def _rest(self, profile: Profile, decision: Decision, at_ms: int) -> None:
+        if decision.cool_down_ms:
+            profile.ads.rest(decision.cid, at_ms + decision.cool_down_ms)
+
+    def expire(self, profile: Profile, now_ms: int) -> None:
+        """Let go of the user's decisions that nothing can come of any more, in place."""
+        if profile.ads.decisions:
+            profile.ads.expire(now_ms, self._credit_ms, self.settings.click_credit_ms, self.settings.refund_ms)

@@ -1,0 +1,41 @@
+"""What the models plane keeps of everything that is learned, and the settings of learning."""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.models.click_model import ClickModelSettings, ClickState
+from processors.models.context_popularity import ContextsSettings, ContextsState
+from processors.models.exploration_rate import ShareState
+from processors.models.exposure import Exposure
+from processors.models.interest_groups import GroupsSettings, GroupsState
+from processors.models.ranker_learner import RankerSettings, RankerState
+
+
+class ModelsSettings(RankerSettings, frozen=True, forbid_unknown_fields=True):
+    """How models learn and are watched. Those of the ranker stand at the top.
+
+    Parameters
+    ----------
+    groups
+        Of the interest groups.
+    contexts
+        Of what is chosen in which context.
+    clicks
+        Of the clicks on ads, and of purchases after them.
+    """
+
+    groups: GroupsSettings = GroupsSettings()
+    contexts: ContextsSettings = ContextsSettings()
+    clicks: ClickModelSettings = ClickModelSettings()
+
+
+class ModelState(RankerState, array_like=True):
+    """The state of the ranker, and after it of what else learns from the same messages."""
+
+    groups: GroupsState = msgspec.field(default_factory=GroupsState)
+    share: ShareState = msgspec.field(default_factory=ShareState)
+    contexts: ContextsState = msgspec.field(default_factory=ContextsState)
+    exposure: dict[str, Exposure] = msgspec.field(default_factory=dict)
+    clicks: ClickState = msgspec.field(default_factory=ClickState)
+    purchases: ClickState = msgspec.field(default_factory=ClickState)
