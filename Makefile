@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml
 demo: setup ## start an embedded broker, a worker and simulated shoppers, and watch (ARGS="--seconds 60")
 	$(BIN)/nearstream demo $(ARGS)
 
-test: setup ## run all tests with coverage (ARGS="-k name", ARGS=tests/test_broker.py, ...)
+test: setup ## run all tests with coverage (ARGS="-k name", ARGS=tests/streams/broker/test_broker.py, ...)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --cov --cov-report=term $(ARGS)
 
 lint: setup ## check format, lint, types and the import contracts

@@ -29,9 +29,9 @@ from processors.ranking.scoring import scores_of
 from processors.ranking.sources import ALL
 from processors.ranking.training import Answers, listwise_loss
 from processors.users.profile import Profile
-from streams.driver import TopologyDriver
-from streams.eventfile import FileEvent, read_events
-from streams.settings import Settings
+from streams.datasets.event_files import FileEvent, read_events
+from streams.engine.driver import TopologyDriver
+from streams.settings.sections import Settings
 
 DEPTH = 20
 

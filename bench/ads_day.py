@@ -33,8 +33,8 @@ from processors.ads.ledger import Ledger
 from processors.common.time import DAY_MS
 from processors.common.topics import AD_DECISIONS_TOPIC, changelog_topic
 from streams.broker.process import free_port
-from streams.clients import client_arguments, stop_client
-from streams.settings import Settings
+from streams.kafka.clients import client_arguments, stop_client
+from streams.settings.sections import Settings
 
 _BEGINS_MS = 1_700_006_400_000
 """A midnight, UTC."""

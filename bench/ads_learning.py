@@ -18,8 +18,8 @@ from processors.ads.settings import AdSettings
 from processors.common.time import DAY_MS
 from processors.common.topics import AD_DECISIONS_TOPIC, CAMPAIGNS_TOPIC
 from processors.planes.users import UsersSettings
-from streams.driver import TopologyDriver
-from streams.settings import Settings, TopicSettings
+from streams.engine.driver import TopologyDriver
+from streams.settings.sections import Settings, TopicSettings
 
 _BEGINS_MS = 1_700_006_400_000
 _CATEGORIES = ("tents", "lamps", "boats", "books", "shoes", "bikes")

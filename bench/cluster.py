@@ -17,10 +17,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from processors.common.errors import NearstreamError
 from streams.broker import KAFKA_VERSION, ApacheKafka
 from streams.broker.process import free_port
-from streams.clients import client_arguments, stop_client
-from streams.settings import Settings, load_settings
-from streams.topics import ensure_topics
-from streams.topology import topic_specs
+from streams.engine.topology import topic_specs
+from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.topics import ensure_topics
+from streams.settings.sections import Settings, load_settings
 
 
 @dataclass(frozen=True)

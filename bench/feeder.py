@@ -21,10 +21,10 @@ from aiokafka import AIOKafkaProducer
 from bench.load import LoadEvent, append, simulate, simulated
 from bench.worker_process import BenchmarkFailed
 from processors.common.hashing import partition_of
-from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess
-from streams.clients import client_arguments
-from streams.settings import Settings, load_settings
+from streams.kafka.clients import client_arguments
+from streams.kafka.errors import file_tail
+from streams.settings.sections import Settings, load_settings
 
 
 class Feed(msgspec.Struct, kw_only=True):

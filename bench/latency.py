@@ -29,9 +29,9 @@ from bench.worker_process import Figures, WorkerProcess
 from processors.common.topics import AD_DECISIONS_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.events.event import EVENT_TOPICS
 from streams.broker.process import ChildProcess
-from streams.clients import stop_client
-from streams.metrics import STEPS
-from streams.settings import Settings
+from streams.kafka.clients import stop_client
+from streams.settings.sections import Settings
+from streams.worker.metrics import STEPS
 
 _PLACEMENT = "home"
 _QUIET_S = 2.0

@@ -14,9 +14,9 @@ from processors.common.hashing import partition_of
 from processors.common.topics import CAMPAIGNS_TOPIC
 from processors.events.event import EVENT_TOPICS, ITEM_TOPICS
 from processors.simulator import SimulatedEvent, Simulator, build_catalogue
-from streams.clients import client_arguments
-from streams.eventfile import read_events
-from streams.settings import Settings
+from streams.datasets.event_files import read_events
+from streams.kafka.clients import client_arguments
+from streams.settings.sections import Settings
 
 SEED = 7
 START_MS = 1_700_000_000_000

@@ -18,11 +18,11 @@ from bench.machine import Sampler
 from bench.recommendations import count_slates
 from bench.worker_process import BenchmarkFailed
 from processors.events.event import EVENT_TOPICS
-from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess
-from streams.settings import Settings
-from streams.topics import ensure_topics
-from streams.topology import TopicSpec
+from streams.engine.topology import TopicSpec
+from streams.kafka.errors import file_tail
+from streams.kafka.topics import ensure_topics
+from streams.settings.sections import Settings
 
 _CHANGELOGS = ("idiomatic-items-changelog", "idiomatic-profiles-changelog")
 _TIMEOUT_S = 900.0

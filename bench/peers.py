@@ -15,9 +15,9 @@ import msgspec
 from bench.peer_models import PEERS, Peer
 from processors.evaluation.prequential import Prequential
 from processors.events.event import ITEM_TOPICS
-from streams.evaluate import System
-from streams.eventfile import FileEvent, read_events
-from streams.settings import Settings
+from streams.datasets.event_files import FileEvent, read_events
+from streams.evaluation.prequential import System
+from streams.settings.sections import Settings
 
 
 class PeerFigures(msgspec.Struct):

@@ -14,8 +14,8 @@ from bench.load import LoadEvent, load_of
 from processors.ranking.candidates import Gatherer
 from processors.ranking.pipeline import RankingPipeline
 from processors.users.profile import Profile
-from streams.driver import TopologyDriver
-from streams.settings import Settings
+from streams.engine.driver import TopologyDriver
+from streams.settings.sections import Settings
 
 _BATCH = 500
 _STEP_MS = 1000

@@ -13,8 +13,8 @@ from bench.cluster import log_ends
 from bench.worker_process import BenchmarkFailed
 from processors.common.topics import RECOMMENDATIONS_TOPIC
 from processors.ranking.messages import CausedBy
-from streams.clients import client_arguments, stop_client
-from streams.settings import Settings
+from streams.kafka.clients import client_arguments, stop_client
+from streams.settings.sections import Settings
 
 
 class Answer(msgspec.Struct):

@@ -29,14 +29,14 @@ from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from state.position import Position
 from state.rocks import RocksStore
 from state.store import ChangelogRecord, MemoryStore
-from streams.publisher import Publisher
-from streams.restore import restore
-from streams.settings import Settings
-from streams.stores import Stores
-from streams.topology import build_topology
+from streams.engine.topology import build_topology
+from streams.kafka.publisher import Publisher
+from streams.settings.sections import Settings
+from streams.worker.restore import restore
+from streams.worker.stores import Stores
 
 CHUNK_RECORDS = 10_000
-"""As many as :mod:`streams.restore` hands to the store at once, at most."""
+"""As many as :mod:`streams.worker.restore` hands to the store at once, at most."""
 
 _PUBLISHED_AT_ONCE = 2_000
 

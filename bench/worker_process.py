@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from processors.common.errors import NearstreamError
 from processors.common.topics import SIGNALS_TOPIC
 from processors.events.event import EVENT_TOPICS
-from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess, is_listening
+from streams.kafka.errors import file_tail
 
 _COMMAND = (sys.executable, "-m", "streams.cli", "worker")
 _QUIET_S = 0.5

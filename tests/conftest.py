@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from streams.allotment import settle
 from streams.broker import ApacheKafka, BrokerUnavailable, answers, missing_tools
+from streams.worker.process_tuning import settle
 
 settle()
 

@@ -28,9 +28,9 @@ from processors.common.topics import (
 from processors.users.ad_history import Model
 from state.position import Position
 from state.store import MARKER_KEY, POSITION_KEY, ChangelogRecord, MemoryStore, PartitionStore
-from streams.driver import TopologyDriver
-from streams.partition import LINK_HEADER, SourceBatch
-from streams.settings import Settings
+from streams.engine.driver import TopologyDriver
+from streams.engine.partition import LINK_HEADER, SourceBatch
+from streams.settings.sections import Settings
 from tests.support import read_topic
 
 

@@ -22,9 +22,9 @@ from aiokafka.record.util import calc_crc32c
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from streams.settings import KafkaSettings, Settings, TopicSettings, WorkerSettings
-from streams.topics import ensure_topics
-from streams.topology import topic_specs
+from streams.engine.topology import topic_specs
+from streams.kafka.topics import ensure_topics
+from streams.settings.sections import KafkaSettings, Settings, TopicSettings, WorkerSettings
 
 Headers = tuple[tuple[str, bytes], ...]
 SourceRecord = tuple[bytes | None, bytes | None, Headers]

@@ -20,10 +20,10 @@ import yaml
 from processors.ads.no_bid import NoBid
 from processors.evaluation.live_quality import Choices, Observations, Shown
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
-from streams.metrics import STEPS, Metrics
-from streams.rule_watch import STATES
-from streams.settings import Settings, WorkerSettings, load_settings
-from streams.topology import build_topology
+from streams.engine.topology import build_topology
+from streams.settings.sections import Settings, WorkerSettings, load_settings
+from streams.worker.metrics import STEPS, Metrics
+from streams.worker.rule_warnings import STATES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROMETHEUS = CHECKOUT / "dashboards" / "prometheus"

@@ -14,7 +14,7 @@ from processors.items.state import ItemSettings, ItemState
 from processors.items.view import Attributes
 from processors.planes.items import ItemsPlane
 from processors.ranking.messages import Recommendation
-from streams.eventfile import COLUMNS, EVENT_TYPES
+from streams.datasets.event_files import COLUMNS, EVENT_TYPES
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from streams.broker.errors import BrokerUnavailable, tail
+from streams.kafka.errors import BrokerUnavailable, tail
 
 # Kafka logs through slf4j, whose binding its published pom leaves to the distribution.
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">

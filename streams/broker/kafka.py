@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.broker.errors import BrokerUnavailable, tail
 from streams.broker.jars import cached_jars, ensure_jars
 from streams.broker.local import LocalBroker
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
+from streams.kafka.errors import BrokerUnavailable, tail
 
 KAFKA_VERSION = "4.1.0"
 _JAVA_NEEDED = 17

@@ -12,8 +12,8 @@ from typing import Self
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from streams.broker.errors import BrokerUnavailable, file_tail
 from streams.broker.process import LOOPBACK, ChildProcess, TemporaryDirectory, free_port, is_listening
+from streams.kafka.errors import BrokerUnavailable, file_tail
 
 
 def answers(bootstrap: str, timeout: float = 5.0) -> bool:

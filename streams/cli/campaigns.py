@@ -11,7 +11,7 @@ from streams.cli.common import JsonOption, print_json, settings_of
 
 if TYPE_CHECKING:
     from processors.ads.campaign_view import CampaignView
-    from streams.settings import Settings
+    from streams.settings.sections import Settings
 
 _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns load spring.toml            a table per campaign
@@ -48,8 +48,8 @@ def load(
     as_json: JsonOption = False,
 ) -> None:
     """Publish the campaigns of a file; all are checked before any is sent."""
-    from streams.campaigns import publish, read_file
     from streams.cli.connections import producing
+    from streams.operations.campaigns import publish, read_file
 
     settings = settings_of(context)
     campaigns = read_file(file, settings.users.ads.currency)
@@ -64,7 +64,7 @@ def load(
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show the campaigns that workers know, with what they have spent."""
-    from streams.campaigns import status_of
+    from streams.operations.campaigns import status_of
 
     settings = settings_of(context)
     found = [status_of(cid, view) for cid, view in _known(settings).items()]
@@ -94,8 +94,8 @@ def pause(
     off: Annotated[bool, typer.Option("--off", help="Let it run again.")] = False,
 ) -> None:
     """Let a campaign rest."""
-    from streams.campaigns import publish, with_pause
     from streams.cli.connections import producing
+    from streams.operations.campaigns import publish, with_pause
 
     settings = settings_of(context)
     view = _one(settings, cid)
@@ -120,8 +120,8 @@ def withdraw(context: typer.Context, cid: Annotated[str, typer.Argument(help="Ca
 
 
 def _known(settings: Settings) -> dict[str, CampaignView]:
-    from streams.campaigns import known_campaigns
     from streams.cli.connections import consuming
+    from streams.operations.campaigns import known_campaigns
 
     with consuming(settings) as consumer:
         return known_campaigns(consumer, settings)

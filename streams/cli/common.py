@@ -13,7 +13,7 @@ from processors.common.errors import ConfigurationError, NearstreamError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from streams.settings import Settings
+    from streams.settings.sections import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, for machines.")]
 
@@ -91,7 +91,7 @@ def settings_of(context: typer.Context) -> Settings:
     """
     import msgspec
 
-    from streams.settings import broker_addresses, load_settings
+    from streams.settings.sections import broker_addresses, load_settings
 
     options = options_of(context)
     settings = load_settings(options.settings_file)

@@ -8,8 +8,8 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
-from streams.administration import plain_errors, tool_arguments
-from streams.settings import Settings
+from streams.kafka.admin import plain_errors, tool_arguments
+from streams.settings.sections import Settings
 
 _LONGEST_WAIT_MS = 30_000
 

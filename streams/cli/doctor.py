@@ -12,7 +12,7 @@ from streams.cli.common import JsonOption, print_json, settings_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from streams.cli.checks import Check
+    from streams.cli.doctor_checks import Check
 
 EXAMPLES = """[bold]Examples[/bold]
   nearstream doctor                              with the settings of a worker
@@ -42,7 +42,7 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def _checks(context: typer.Context) -> Iterator[Check]:
-    from streams.cli.checks import Check, run_checks
+    from streams.cli.doctor_checks import Check, run_checks
 
     try:
         settings = settings_of(context)

@@ -12,7 +12,7 @@ from streams.cli.common import JsonOption, print_json, settings_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from streams.settings import Settings
+    from streams.settings.sections import Settings
 
 LEGEND = """HR@10, HR@20  how often the event's item was in the first 10, 20 of the list
 MRR@20        mean of 1/rank; 0 for an item that was not among the first 20
@@ -65,9 +65,9 @@ def evaluate(
 
 
 def _run(file: Path, settings: Settings, lists: Path | None, html: Path | None, limit: int | None) -> dict[str, Any]:
-    from streams.cli.replaying import progress_bar
-    from streams.evaluate import evaluate_events
-    from streams.eventfile import count_events, read_events
+    from streams.cli.replayer import progress_bar
+    from streams.datasets.event_files import count_events, read_events
+    from streams.evaluation.prequential import evaluate_events
 
     total = count_events(file)
     with progress_bar(visible=True) as progress:
@@ -76,7 +76,7 @@ def _run(file: Path, settings: Settings, lists: Path | None, html: Path | None, 
 
 
 def figures_table(name: str, result: dict[str, Any]) -> Table:
-    """The figures of :func:`streams.evaluate.evaluate_events` for a person to read."""
+    """The figures of :func:`streams.evaluation.prequential.evaluate_events` for a person to read."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

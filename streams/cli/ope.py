@@ -12,8 +12,8 @@ from streams.cli.common import JsonOption, print_json, settings_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from streams.ope_logs import Log, Watch
-    from streams.settings import Settings
+    from streams.datasets.open_bandit import Log, Watch
+    from streams.settings.sections import Settings
 
 LEGEND = """estimate    mean reward per row (clicks per showing) with its 95 % interval
 replay      rows that rejection sampling accepts as the policy's own
@@ -67,8 +67,8 @@ def ope(
 ) -> None:
     """Off-policy evaluation: what other choices of ads would have earned."""
     from processors.evaluation.off_policy import OpeSettings
-    from streams.cli.replaying import progress_bar
-    from streams.ope import DEFAULT, check_names, evaluate_policies
+    from streams.cli.replayer import progress_bar
+    from streams.evaluation.off_policy import DEFAULT, check_names, evaluate_policies
 
     names = tuple(dict.fromkeys(policy or DEFAULT))
     try:
@@ -114,21 +114,21 @@ def _check(log: str, outcomes: Path | None, campaign: str | None) -> None:
 def _read(log: str, outcomes: Path | None, campaign: str | None, settings: Settings, watch: Watch) -> Log:
     if log == "-":
         from streams.cli.connections import consuming
-        from streams.ope_decisions import read_topics
+        from streams.datasets.decision_log import read_topics
 
         with consuming(settings) as consumer:
             return read_topics(consumer, settings, campaign, watch)
     if outcomes is not None:
-        from streams.ope_decisions import read_decisions
+        from streams.datasets.decision_log import read_decisions
 
         return read_decisions(Path(log), outcomes, campaign, watch)
-    from streams.ope_logs import read_open_bandit
+    from streams.datasets.open_bandit import read_open_bandit
 
     return read_open_bandit(Path(log), watch)
 
 
 def estimates_table(name: str, result: dict[str, Any]) -> Table:
-    """The estimates of :func:`streams.ope.evaluate_policies` for a person to read."""
+    """The estimates of :func:`streams.evaluation.off_policy.evaluate_policies` for a person to read."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

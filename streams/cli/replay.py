@@ -42,7 +42,7 @@ def replay(
     run. Workers drop the ids they know, the last 128 of each user (setting
     users.profile.event_ids). To have a file counted once more, give --new-ids.
     """
-    from streams.cli.replaying import Replay, progress_bar
+    from streams.cli.replayer import Replay, progress_bar
 
     settings = settings_of(context)
     run = Replay(settings, file, speed=speed, limit=limit, now=now, new_ids=new_ids)

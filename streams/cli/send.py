@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from kafka import KafkaProducer
 
-    from streams.cli.outgoing import Outgoing, Refused
-    from streams.settings import Settings
+    from streams.cli.event_preparation import Outgoing, Refused
+    from streams.settings.sections import Settings
 
 EXAMPLES = """[bold]Examples[/bold]
   nearstream send click --user u1 --item tent-1 --category camping --price 129
@@ -26,7 +26,7 @@ EXAMPLES = """[bold]Examples[/bold]
 """
 
 TYPES = "browse, view, rate, click, cart, fav, purchase, impression or request"
-"""The keys of :data:`streams.eventfile.EVENT_TYPES`, written out so that help need not load that."""
+"""The keys of :data:`streams.datasets.event_files.EVENT_TYPES`, written out so that help need not load that."""
 
 
 def send(
@@ -58,7 +58,7 @@ def send(
     Event id and time are filled in, and the user is the key.
     A line of input that is refused is not sent, and the exit code is then 1.
     """
-    from streams.cli.outgoing import Preparer, event_fields
+    from streams.cli.event_preparation import Preparer, event_fields
 
     settings = settings_of(context)
     preparer = Preparer(settings.users.intake, _topic(kind), raw)
@@ -74,7 +74,7 @@ def send(
 
 
 def _topic(kind: str | None) -> str | None:
-    from streams.eventfile import EVENT_TYPES
+    from streams.datasets.event_files import EVENT_TYPES
 
     if kind is not None and kind not in EVENT_TYPES:
         raise typer.BadParameter(f"{kind!r}, expected {TYPES}", param_hint="TYPE")
@@ -94,9 +94,9 @@ def _send_all(settings: Settings, prepared: Iterator[Outgoing | Refused], as_jso
     """Send each as it comes; the number refused."""
     from functools import cache
 
-    from streams.administration import partition_counts
     from streams.cli.connections import producing
-    from streams.cli.outgoing import Outgoing
+    from streams.cli.event_preparation import Outgoing
+    from streams.kafka.admin import partition_counts
 
     @cache
     def partitions(topic: str) -> int:

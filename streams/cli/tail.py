@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from kafka import KafkaConsumer
 
-    from streams.settings import Settings
+    from streams.settings.sections import Settings
 
 EXAMPLES = """[bold]Examples[/bold]
   nearstream tail recommendations.v1 --user u1          one user's, as they come
@@ -59,7 +59,7 @@ def tail(
 
 def _partitions(settings: Settings, topic: str, user: str | None) -> list[int]:
     from processors.common.hashing import partition_of
-    from streams.administration import partition_counts
+    from streams.kafka.admin import partition_counts
 
     count = partition_counts(settings.kafka, [topic])[topic]
     return list(range(count)) if user is None else [partition_of(user, count)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from streams.topics import TopicState
+    from streams.kafka.topics import TopicState
 
 EXAMPLES = """[bold]Examples[/bold]
   nearstream topics             what there is, and what is missing or wrong
@@ -31,7 +31,7 @@ def topics(
     There are at most as many records as offsets: each transaction takes one of
     them for its marker, and compaction empties some.
     """
-    from streams.topics import describe_topics, ensure_topics
+    from streams.kafka.topics import describe_topics, ensure_topics
 
     settings = settings_of(context)
     created = ensure_topics(settings).created if create else ()

@@ -10,7 +10,7 @@ from kafka.structs import OffsetAndMetadata
 
 from processors.common.errors import NearstreamError
 from streams.cli.connections import producing
-from streams.settings import Settings
+from streams.settings.sections import Settings
 
 _TIMEOUT_S = 20.0
 

@@ -25,7 +25,7 @@ def why(
 ) -> None:
     """Say what a decision or a recommendation rested on."""
     from streams.cli.connections import consuming
-    from streams.explained import find, told
+    from streams.operations.why import find, told
 
     settings = settings_of(context)
     with consuming(settings) as consumer:

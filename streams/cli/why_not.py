@@ -25,7 +25,7 @@ def why_not(
 ) -> None:
     """Say why an item is not in a user's slates: which stage removed it."""
     from streams.cli.connections import consuming
-    from streams.why import why_not as answer
+    from streams.operations.why_not import why_not as answer
 
     settings = settings_of(context)
     with consuming(settings) as consumer:

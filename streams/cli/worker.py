@@ -28,8 +28,8 @@ def worker(
     """
     import logging
 
-    from streams.logs import set_up_logging
-    from streams.service import run_worker
+    from streams.worker.logs import set_up_logging
+    from streams.worker.process import run_worker
 
     set_up_logging(logging.DEBUG if verbose else logging.INFO)
     run_worker(settings_of(context))

@@ -15,9 +15,9 @@ import msgspec
 
 from processors.common.errors import NearstreamError
 from streams.broker import ApacheKafka, LocalBroker, Tansu
-from streams.broker.errors import file_tail
 from streams.broker.process import ChildProcess, free_port
-from streams.settings import PREFIX, KafkaSettings, Settings
+from streams.kafka.errors import file_tail
+from streams.settings.sections import PREFIX, KafkaSettings, Settings
 
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 5.0
@@ -53,11 +53,11 @@ def demo_worker_settings(settings: Settings, directory: Path) -> Settings:
 
 
 def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Environment in which :func:`streams.settings.load_settings` gives these settings.
+    """Environment in which :func:`streams.settings.sections.load_settings` gives these settings.
 
     Examples
     --------
-    >>> from streams.settings import load_settings
+    >>> from streams.settings.sections import load_settings
     >>> settings = Settings(kafka=KafkaSettings(brokers="a:1", sasl_password='say "7"'))
     >>> variables = environment(settings, {"PATH": "/bin", "NEARSTREAM_TOPICS__PARTITIONS": "9"})
     >>> variables["NEARSTREAM_KAFKA__BROKERS"], variables["PATH"], load_settings(environment=variables) == settings

@@ -33,8 +33,8 @@ from streams.demo.show import LiveShow, PlainShow, say_how_to_connect, step
 from streams.demo.snapshot import Setting
 from streams.demo.summary import Summary, summarize
 from streams.demo.watch import Watch
-from streams.settings import Settings
-from streams.topics import ensure_topics
+from streams.kafka.topics import ensure_topics
+from streams.settings.sections import Settings
 
 _SHOPPERS_PER_EVENT_S = 5
 """An eighth of them is in the shop: each acts once in six tenths of a second, which a person can follow."""

@@ -14,13 +14,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from processors.common.topics import AD_DECISIONS_TOPIC, RECOMMENDATIONS_TOPIC
-from streams.clients import client_arguments
 from streams.demo.ads import respond
 from streams.demo.feed import Feed
 from streams.demo.show import Show
 from streams.demo.watch import Watch, follow
-from streams.restore import manual_consumer
-from streams.settings import Settings
+from streams.kafka.clients import client_arguments
+from streams.settings.sections import Settings
+from streams.worker.restore import manual_consumer
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a demo: Ctrl-C, a supervisor, a closed terminal."""

@@ -24,8 +24,8 @@ from processors.common.errors import NearstreamError
 from processors.ranking.messages import Recommendation
 from streams.cli.bench import app
 from streams.cli.common import GlobalOptions
-from streams.driver import TopologyDriver
-from streams.settings import Settings, TopicSettings, WorkerSettings
+from streams.engine.driver import TopologyDriver
+from streams.settings.sections import Settings, TopicSettings, WorkerSettings
 from tests.support import delete_topics, fresh_settings
 
 EVENTS = 300

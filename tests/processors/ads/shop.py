@@ -11,8 +11,8 @@ from processors.ads.campaign_view import CampaignView
 from processors.ads.settings import AdSettings
 from processors.planes.users import UsersSettings
 from processors.users.profile import Profile
-from streams.driver import TopologyDriver
-from streams.settings import Settings, TopicSettings, WorkerSettings
+from streams.engine.driver import TopologyDriver
+from streams.settings.sections import Settings, TopicSettings, WorkerSettings
 
 NOW = 1_700_000_000_000
 """A Tuesday, 22:13 UTC."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.evaluation.live_quality import Choices, LiveQuality, Observations, Shown
-from streams.driver import TopologyDriver
+from streams.engine.driver import TopologyDriver
 
 AT = 1_700_000_000_000
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from processors.events.event import Context, Event
 from processors.models.context_popularity import ChosenIn, ContextLearner, ContextsSettings, ContextsState, chosen_in
-from streams.driver import TopologyDriver
-from streams.settings import Settings
+from streams.engine.driver import TopologyDriver
+from streams.settings.sections import Settings
 
 NOW = 1_700_000_000_000
 SMALL = ContextsSettings(contexts=2, items=4, published_items=2, fewest_choices=2, fading_choices=8)

@@ -21,8 +21,8 @@ from processors.models.exposure import (
 from processors.planes.users import UsersSettings
 from processors.ranking.rules import Items, Rule, conflicts, read_rule
 from processors.ranking.settings import Placement, RankingSettings
-from streams.driver import TopologyDriver
-from streams.settings import Settings
+from streams.engine.driver import TopologyDriver
+from streams.settings.sections import Settings
 
 NOW = 1_700_000_000_000
 

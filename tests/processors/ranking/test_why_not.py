@@ -9,7 +9,7 @@ from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import Placement, RankingSettings
 from processors.ranking.sources import SourceSettings
 from processors.ranking.why_not import WhyNot
-from streams.driver import TopologyDriver
+from streams.engine.driver import TopologyDriver
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
 SHOP = {f"item {n}": view(float(n), category="tools") for n in range(9)}

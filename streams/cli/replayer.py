@@ -1,0 +1,215 @@
+"""Replaying an event file into Kafka at a chosen speed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from processors.common.hashing import partition_of
+from processors.events.event import EVENT_TOPICS
+from streams.cli.connections import producing
+from streams.datasets.event_files import FileEvent, count_events, read_events
+from streams.kafka.admin import partition_counts
+from streams.settings.sections import Settings
+
+_IN_FLIGHT = 20_000
+_REPORT_EVERY = 500
+_LINGER_MS = 20
+_BATCH_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When events are sent, and by how much their times are shifted.
+
+    Parameters
+    ----------
+    first_ms
+        Time of the stream's first event.
+    speed
+        Times as fast as it happened; 0 is flat out.
+    shift_ms
+        Added to the time of each event.
+
+    Examples
+    --------
+    >>> Pace(first_ms=1_000, speed=60).due_s(61_000)
+    1.0
+    """
+
+    first_ms: int
+    speed: float = 0.0
+    shift_ms: int = 0
+
+    def due_s(self, time_ms: int) -> float:
+        """Seconds after the start at which an event is to be sent."""
+        return (time_ms - self.first_ms) / 1000 / self.speed if self.speed else 0.0
+
+
+def pace_of(first_ms: int, last_ms: int, speed: float, now_ms: int | None) -> Pace:
+    """Pace of a stream; with ``now_ms`` the times end at the moment the last event is sent.
+
+    Slower than it happened, the stream starts now instead: no event may be ahead of the clock.
+
+    Examples
+    --------
+    >>> pace_of(0, 3_600_000, speed=60, now_ms=10_000_000).shift_ms
+    6460000
+    >>> pace_of(0, 3_600_000, speed=0, now_ms=10_000_000).shift_ms
+    6400000
+    """
+    if now_ms is None:
+        return Pace(first_ms, speed)
+    takes_ms = (last_ms - first_ms) / speed if speed else 0.0
+    starts_ms = now_ms if 0 < speed < 1 else now_ms + takes_ms - (last_ms - first_ms)
+    return Pace(first_ms, speed, round(starts_ms) - first_ms)
+
+
+def rewritten(event: FileEvent, shift_ms: int = 0, suffix: str = "") -> FileEvent:
+    """The event at another time, with something behind its id (what is no id stays, for a worker to refuse).
+
+    Examples
+    --------
+    >>> event = FileEvent("events.click.v1", b"u", b'{"event_id":"clicks:2","user_id":"u","timestamp":5}', 5)
+    >>> rewritten(event, 10, ":b7").value
+    b'{"event_id":"clicks:2:b7","user_id":"u","timestamp":15}'
+    """
+    if not shift_ms and not suffix:
+        return event
+    fields = _decode(event.value)
+    if shift_ms:
+        fields["timestamp"] = event.time_ms + shift_ms
+    if suffix and isinstance(known := fields.get("event_id"), str | int) and known != "":
+        fields["event_id"] = f"{known}{suffix}"
+    return FileEvent(event.topic, event.key, _encode(fields), event.time_ms + shift_ms)
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Figures of a replay that is done: every event is on all replicas.
+
+    Parameters
+    ----------
+    id_suffix
+        What the ids of the file have behind them in this run; empty if they are as in every run.
+    """
+
+    file: str
+    events: int
+    seconds: float
+    events_per_s: float
+    shift_ms: int
+    id_suffix: str
+
+
+class Replay:
+    """An event file on its way to Kafka.
+
+    Parameters
+    ----------
+    speed, limit, now, new_ids
+        As the options of ``nearstream replay``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        file: Path,
+        *,
+        speed: float = 0.0,
+        limit: int | None = None,
+        now: bool = False,
+        new_ids: bool = False,
+    ) -> None:
+        self._settings, self._file, self._limit = settings, file, limit
+        self._speed, self._now = speed, now
+        self._suffix = f":{uuid4().hex[:8]}" if new_ids else ""
+
+    def total(self) -> int:
+        """How many events there will be, nearly."""
+        lines = count_events(self._file)
+        return min(lines, self._limit or lines)
+
+    def run(self, progress: Callable[[int], object] | None = None) -> Replayed:
+        """Send everything, and return when the brokers have acknowledged all of it.
+
+        Parameters
+        ----------
+        progress
+            Called now and then with the number of events sent.
+
+        Raises
+        ------
+        EventFileError
+            If the file cannot be read to its end. What came before is sent.
+        TopicMissing, BrokerUnavailable
+            If Kafka does not take it.
+        """
+        counts = partition_counts(self._settings.kafka, list(EVENT_TOPICS))
+        pace = self._pace()
+        sent, started = 0, time.monotonic()
+        with producing(self._settings, linger_ms=_LINGER_MS, batch_size=_BATCH_BYTES) as producer:
+            unacknowledged: deque[Any] = deque()
+            for sent, event in enumerate(self._paced(pace, started), 1):
+                partition = partition_of(event.key.decode(), counts[event.topic])
+                unacknowledged.append(producer.send(event.topic, event.value, event.key, partition=partition))
+                if len(unacknowledged) > _IN_FLIGHT:
+                    unacknowledged.popleft().get()
+                if progress is not None and sent % _REPORT_EVERY == 0:
+                    progress(sent)
+            for future in unacknowledged:
+                future.get()
+        seconds = time.monotonic() - started
+        if progress is not None:
+            progress(sent)
+        rate = round(sent / max(seconds, 1e-9), 1)
+        return Replayed(str(self._file), sent, round(seconds, 3), rate, pace.shift_ms, self._suffix)
+
+    def _pace(self) -> Pace:
+        if not self._now:
+            first = next(read_events(self._file, 1), None)
+            return pace_of(first.time_ms if first else 0, 0, self._speed, None)
+        times = [event.time_ms for event in read_events(self._file, self._limit)] or [0]
+        return pace_of(times[0], max(times), self._speed, time.time_ns() // 1_000_000)
+
+    def _paced(self, pace: Pace, started: float) -> Iterator[FileEvent]:
+        for event in read_events(self._file, self._limit):
+            if pace.speed:
+                wait = started + pace.due_s(event.time_ms) - time.monotonic()
+                if wait > 0:
+                    time.sleep(wait)
+            yield rewritten(event, pace.shift_ms, self._suffix)
+
+
+class _RateColumn(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        """Events a second."""
+        return Text(f"{task.finished_speed or task.speed or 0:,.0f}/s")
+
+
+def progress_bar(*, visible: bool) -> Progress:
+    """Progress on standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not (visible and console.is_terminal),
+    )
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode

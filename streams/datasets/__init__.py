@@ -1,0 +1,1 @@
+"""Files of events and logs of decisions, from here and elsewhere."""

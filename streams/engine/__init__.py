@@ -1,0 +1,1 @@
+"""The planes wired together, one partition's exactly-once step, and the driver that runs it all in memory."""

@@ -1,0 +1,1 @@
+"""Talking to Kafka: clients, topics, publishing, and the transport that hands Faust whole fetches."""

@@ -1,0 +1,170 @@
+"""Talking to the brokers about themselves, with errors said in plain words."""
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from difflib import SequenceMatcher
+from typing import Any
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import AuthorizationError, KafkaError, for_code
+
+from processors.common.errors import NearstreamError
+from streams.engine.topology import topic_specs
+from streams.kafka.clients import client_arguments
+from streams.kafka.errors import BrokerUnavailable
+from streams.settings.sections import KafkaSettings, Settings, broker_addresses
+
+BOOTSTRAP_TIMEOUT_MS = 10_000
+"""How long brokers may take to answer at all before they count as unreachable."""
+
+_UNKNOWN_TOPIC = 3
+_CONNECT_TIMEOUT_S = 5.0
+_ALIKE = 0.65
+
+
+class TopicMissing(NearstreamError):
+    """A topic that is needed is not there.
+
+    Examples
+    --------
+    >>> print(TopicMissing("events.click.v1"))
+    topic events.click.v1 is missing: `nearstream topics --create` creates it, and so does a worker
+    >>> print(TopicMissing("clicks"))
+    topic clicks is not there, and is none of Nearstream's: did you mean events.click.v1? `nearstream topics` lists them
+    """
+
+    def __init__(self, topic: str) -> None:
+        names = [spec.name for spec in topic_specs(Settings())]
+        if topic in names:
+            what = "is missing: `nearstream topics --create` creates it, and so does a worker"
+        else:
+            near = " or ".join(_near(topic, names))
+            meant = f"did you mean {near}? " if near else ""
+            what = f"is not there, and is none of Nearstream's: {meant}`nearstream topics` lists them"
+        super().__init__(f"topic {topic} {what}")
+        self.topic = topic
+
+
+def _near(name: str, names: Sequence[str]) -> list[str]:
+    """Names that are like a name as a whole or in a part of it, the nearest first.
+
+    Examples
+    --------
+    >>> topics = ["events.click.v1", "dead-letters.v1"]
+    >>> _near("dead_letter", topics), _near("click", topics), _near("nosuch.v1", topics)
+    (['dead-letters.v1'], ['events.click.v1'], [])
+    """
+    stem = name.removesuffix(".v1")
+
+    def likeness(known: str) -> float:
+        forms = (known, known.removesuffix(".v1"), *known.split(".")[:-1])
+        return float(stem in known) or max(SequenceMatcher(None, stem, form).ratio() for form in forms)
+
+    return [known for known in sorted(names, key=likeness, reverse=True)[:2] if likeness(known) >= _ALIKE]
+
+
+@contextmanager
+def administration(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
+    """Admin client of kafka-python that is closed in the end.
+
+    Raises
+    ------
+    BrokerUnavailable
+        For every error of the brokers or on the way to them.
+    """
+    with plain_errors(kafka), closing(KafkaAdminClient(**tool_arguments(kafka))) as admin:
+        yield admin
+
+
+def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments for the clients of tools, which give up soon when nobody answers, at once when nobody listens.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``kafka.brokers`` names no addresses.
+    BrokerUnavailable
+        If nothing listens at any of them.
+
+    Examples
+    --------
+    >>> tool_arguments(KafkaSettings(brokers="kafka:port"))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    processors.common.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, ...
+    """
+    _require_listener(kafka, broker_addresses(kafka.brokers))
+    return {**client_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
+
+
+def _require_listener(kafka: KafkaSettings, addresses: Sequence[tuple[str, int]]) -> None:
+    # kafka-python tries again until its timeout, and leaves a socket open for each attempt.
+    why = "no addresses"
+    for address in addresses:
+        try:
+            socket.create_connection(address, _CONNECT_TIMEOUT_S).close()
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+        else:
+            return
+    raise _unanswered(kafka, why)
+
+
+def _unanswered(kafka: KafkaSettings, why: object) -> BrokerUnavailable:
+    return BrokerUnavailable(
+        f"Kafka at {kafka.brokers} does not answer: {why}. Is it running? kafka.brokers (or --brokers) says where it "
+        "is, kafka.security_protocol and kafka.sasl_* how to connect"
+    )
+
+
+@contextmanager
+def plain_errors(kafka: KafkaSettings) -> Iterator[None]:
+    """Turn kafka-python's errors into :class:`streams.broker.BrokerUnavailable` that says what to do next.
+
+    Examples
+    --------
+    >>> with plain_errors(KafkaSettings()):
+    ...     raise KafkaError("out of order")
+    Traceback (most recent call last):
+    ...
+    streams.kafka.errors.BrokerUnavailable: Kafka at 127.0.0.1:9092 answered with an error: KafkaError: out of order
+    """
+    at = f"Kafka at {kafka.brokers}"
+    try:
+        yield
+    except AuthorizationError as error:
+        raise BrokerUnavailable(f"{at} does not allow this ({error}): give the user the right to it") from error
+    except KafkaError as error:
+        if not error.retriable:
+            raise BrokerUnavailable(f"{at} answered with an error: {error}") from error
+        raise _unanswered(kafka, error) from error
+
+
+def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:
+    """Metadata of those topics that are there, in the order of the names."""
+    metadata = {}
+    for topic in admin.describe_topics(list(names)):
+        if topic["error_code"] == 0 or topic["partitions"]:
+            metadata[topic["name"]] = topic
+        elif topic["error_code"] != _UNKNOWN_TOPIC:
+            raise for_code(topic["error_code"])(topic["name"])
+    return {name: metadata[name] for name in names if name in metadata}
+
+
+def partition_counts(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
+    """Number of partitions of each topic.
+
+    Raises
+    ------
+    TopicMissing
+        If one is not there.
+    BrokerUnavailable
+        If the brokers cannot be reached.
+    """
+    with administration(kafka) as admin:
+        metadata = existing_topics(admin, topics)
+    for name in topics:
+        if name not in metadata:
+            raise TopicMissing(name)
+    return {name: len(metadata[name]["partitions"]) for name in topics}

@@ -1,0 +1,88 @@
+"""Arguments that make a Kafka client of either library reach the brokers of the settings."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from typing import Any, Protocol
+
+from aiokafka.errors import KafkaError
+
+from processors.common.errors import ConfigurationError
+from streams.settings.sections import KafkaSettings
+
+
+def bootstrap_servers(kafka: KafkaSettings) -> list[str]:
+    """Brokers as a list.
+
+    Examples
+    --------
+    >>> bootstrap_servers(KafkaSettings(brokers="a:1, b:2"))
+    ['a:1', 'b:2']
+    """
+    return [broker.strip() for broker in kafka.brokers.split(",") if broker.strip()]
+
+
+def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
+    """TLS context of the settings, :obj:`None` for plain text.
+
+    Raises
+    ------
+    ConfigurationError
+        If a certificate or key cannot be read.
+    """
+    if not kafka.security_protocol.endswith("SSL"):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=kafka.ssl_cafile)
+        if kafka.ssl_certfile:
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+    except (OSError, ssl.SSLError) as error:
+        names = "kafka.ssl_cafile, kafka.ssl_certfile or kafka.ssl_keyfile"
+        raise ConfigurationError(f"{names}: cannot be loaded: {error}") from error
+    return context
+
+
+def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    """Keyword arguments that kafka-python's and aiokafka's clients share.
+
+    Examples
+    --------
+    >>> client_arguments(KafkaSettings())
+    {'bootstrap_servers': ['127.0.0.1:9092'], 'security_protocol': 'PLAINTEXT'}
+    """
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": bootstrap_servers(kafka),
+        "security_protocol": kafka.security_protocol,
+    }
+    context = ssl_context(kafka)
+    if context is not None:
+        arguments["ssl_context"] = context
+    if kafka.security_protocol.startswith("SASL"):
+        arguments["sasl_mechanism"] = kafka.sasl_mechanism
+        arguments["sasl_plain_username"] = kafka.sasl_username
+        arguments["sasl_plain_password"] = kafka.sasl_password
+    return arguments
+
+
+class Stoppable(Protocol):
+    """A client of aiokafka."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+
+async def stop_client(client: Stoppable) -> None:
+    """Stop a client of aiokafka whatever state it is in.
+
+    A consumer that was just trying something again passes the cancellation of its own retries on to whoever stops it,
+    who would then look cancelled instead of failed. So does one that was only just started, and it leaves its
+    connections open: a task that is cancelled before its first step never gets to handle that.
+    """
+    await asyncio.sleep(0)
+    try:
+        with suppress(KafkaError):
+            await client.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise

@@ -1,0 +1,146 @@
+"""Publishing a micro-batch: everything it changes in one Kafka transaction, as whole batches per partition."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    ProducerFenced,
+)
+from aiokafka.producer import sender
+
+from processors.common.errors import FencedError
+from processors.planes.base import Output
+from streams.kafka.clients import client_arguments, stop_client
+from streams.settings.sections import Settings
+
+logger = logging.getLogger(__name__)
+
+_BATCH_BYTES = 900_000
+"""Below a broker's default limit for a batch, where no topic has a lower one; a larger record travels alone."""
+
+_STOP_S = 10.0
+
+# A transaction begun while the broker still writes the markers of the last one is put off by this long and tried again.
+# The markers take about 2 ms; aiokafka waits 20.
+sender.BACKOFF_OVERRIDE = 0.003
+
+_FENCED = (ProducerFenced, InvalidProducerEpoch)
+
+
+class Appended(NamedTuple):
+    """Where a batch of outputs ended up: the offset after its last record, and its append time (milliseconds)."""
+
+    end: int
+    time_ms: int | None
+
+
+class Publisher:
+    """Publishes for one partition of one plane.
+
+    Parameters
+    ----------
+    settings
+        Brokers and guarantee.
+    name
+        Of plane and partition, such as ``users-3``. Under ``exactly_once`` the transactional id is made of it, so
+        that starting a publisher fences every earlier one of the same name, wherever it runs.
+
+    Raises
+    ------
+    FencedError
+        From :meth:`publish`, once another publisher of the name has started.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.name = name
+        self.transactional = settings.worker.processing_guarantee == "exactly_once"
+        identity: dict[str, Any] = {"enable_idempotence": False}
+        if self.transactional:
+            identity = {
+                "transactional_id": f"{settings.kafka.group}-{name}",
+                "transaction_timeout_ms": 60_000,
+            }
+        self._producer = AIOKafkaProducer(
+            **client_arguments(settings.kafka),
+            **identity,
+            client_id=f"nearstream-{name}",
+            acks="all",
+            max_batch_size=min(_BATCH_BYTES, settings.topics.max_message_bytes),
+            max_request_size=settings.topics.max_message_bytes + 65_536,
+            retry_backoff_ms=20,
+        )
+
+    async def start(self) -> None:
+        """Connect and, under ``exactly_once``, fence and abort whoever had this name before."""
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        """Disconnect. A transaction that is still open is aborted by the broker."""
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await stop_client(self._producer)
+        except TimeoutError:
+            # A client whose requests are stuck waits for them for ever.
+            logger.warning("%s: the producer did not stop in %.0f s; leaving it behind", self.name, _STOP_S)
+            await self._producer.client.close()
+
+    async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
+        """Append outputs, all or none under ``exactly_once``, and wait until the brokers have acknowledged them.
+
+        Without transactions the log that the last output goes to is appended to when all others are acknowledged: put
+        there what says that the rest is done.
+
+        Returns
+        -------
+        dict
+            Per topic and partition, where its outputs ended.
+
+        Raises
+        ------
+        FencedError
+            If another publisher of this name has taken over; nothing was published.
+        """
+        per_log: dict[tuple[str, int], list[Output]] = {}
+        log = None
+        for output in outputs:
+            log = output.topic, output.partition
+            per_log.setdefault(log, []).append(output)
+        if not self.transactional:
+            last = {} if log is None else {log: per_log.pop(log)}
+            return await self._send(per_log) | await self._send(last)
+        try:
+            await self._producer.begin_transaction()
+            appended = await self._send(per_log)
+            await self._producer.commit_transaction()
+        except _FENCED as error:
+            raise FencedError(f"{self.name}: another worker has taken over") from error
+        return appended
+
+    async def _send(self, per_log: dict[tuple[str, int], list[Output]]) -> dict[tuple[str, int], Appended]:
+        ends = await asyncio.gather(*(self._send_log(*log, records) for log, records in per_log.items()))
+        return dict(zip(per_log, ends, strict=True))
+
+    async def _send_log(self, topic: str, partition: int, outputs: list[Output]) -> Appended:
+        pending = []
+        batch = self._producer.create_batch()
+        for output in outputs:
+            record = {
+                "timestamp": None,
+                "key": output.key,
+                "value": output.value,
+                "headers": list(output.headers),
+            }
+            if batch.append(**record) is None:
+                pending.append((await self._producer.send_batch(batch, topic, partition=partition), batch))
+                batch = self._producer.create_batch()
+                batch.append(**record)
+        pending.append((await self._producer.send_batch(batch, topic, partition=partition), batch))
+        *_, last = [(await sent, batch.record_count()) for sent, batch in pending]
+        metadata, count = last
+        return Appended(metadata.offset + count, metadata.timestamp)

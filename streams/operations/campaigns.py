@@ -1,0 +1,139 @@
+"""Campaigns on the topics of a running system: read from files, published, looked at, paused."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from processors.ads.campaign import read_campaign
+from processors.ads.campaign_view import CampaignView, decode_campaign_view
+from processors.common.errors import NearstreamError
+from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
+from streams.operations.why_not import everything
+from streams.settings.sections import Settings
+
+_MAX_FILE_BYTES = 64 * 2**20
+
+
+class CampaignStatus(msgspec.Struct, frozen=True):
+    """A campaign as an operator looks at it. Money in ``currency``."""
+
+    cid: str
+    advertiser: str
+    model: str
+    bid: float
+    spent: float
+    over: float
+    budget: float
+    left_today: float
+    currency: str
+    rate: float
+    pacing: str
+    paused: bool
+
+
+def read_file(path: Path, currency: str) -> dict[str, bytes]:
+    """Campaigns of a file by id, as JSON: TOML with a table per campaign, or JSON lines with a ``cid``.
+
+    Raises
+    ------
+    NearstreamError
+        If the file, or a campaign in it, makes no sense; the message names the campaign and the field.
+    """
+    if path.stat().st_size > _MAX_FILE_BYTES:
+        raise NearstreamError(f"{path}: {path.stat().st_size} bytes, expected at most {_MAX_FILE_BYTES}")
+    found: dict[str, bytes] = {}
+    for where, cid, fields in _tables(path) if path.suffix == ".toml" else _lines(path):
+        raw = msgspec.json.encode(fields)
+        try:
+            campaign = read_campaign(raw)
+        except ValueError as error:
+            raise NearstreamError(f"{where}: {error}") from error
+        if campaign.currency != currency:
+            raise NearstreamError(f"{where}: currency: {campaign.currency}, expected {currency} (users.ads.currency)")
+        if cid in found:
+            raise NearstreamError(f"{where}: {cid!r} is in the file twice")
+        found[cid] = raw
+    if not found:
+        raise NearstreamError(f"{path}: no campaign in it")
+    return found
+
+
+def _tables(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    try:
+        tables = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise NearstreamError(f"{path}: {error}") from error
+    for cid, fields in tables.items():
+        if not 0 < len(cid) <= 256:
+            raise NearstreamError(f"{path}: [{cid[:60]}]: an id of {len(cid)} characters, expected 1 to 256")
+        if not isinstance(fields, dict):
+            raise NearstreamError(f"{path}: {cid} is no table, expected one per campaign, such as [spring-tents]")
+        yield f"{path}: [{cid}]", cid, fields
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{path} line {number}"
+        try:
+            fields = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise NearstreamError(f"{where}: {error}") from error
+        cid = fields.pop("cid", None)
+        if not isinstance(cid, str) or not 0 < len(cid) <= 256:
+            raise NearstreamError(f"{where}: cid: {cid!r}, expected a text of 1 to 256 characters")
+        yield where, cid, fields
+
+
+def publish(producer: KafkaProducer, settings: Settings, campaigns: dict[str, bytes]) -> None:
+    """Put campaigns on their topic, each on its partition."""
+    for cid, raw in campaigns.items():
+        partition = partition_of(cid, settings.topics.partitions)
+        producer.send(CAMPAIGNS_TOPIC, key=cid.encode(), value=raw, partition=partition).get()
+
+
+def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, CampaignView]:
+    """What workers know of campaigns, by id."""
+    partitions = [TopicPartition(BROADCAST_CAMPAIGNS_TOPIC, p) for p in range(settings.topics.partitions)]
+    found: dict[str, CampaignView] = {}
+    for record in everything(consumer, partitions):
+        if record.key is None or record.key.startswith(b"\x00"):
+            continue
+        view = decode_campaign_view(record.value)
+        if view is None:
+            found.pop(record.key.decode(), None)
+        else:
+            found[record.key.decode()] = view
+    return dict(sorted(found.items()))
+
+
+def status_of(cid: str, view: CampaignView) -> CampaignStatus:
+    """What an operator looks at."""
+    campaign = view.campaign
+    return CampaignStatus(
+        cid,
+        campaign.advertiser,
+        campaign.model,
+        campaign.bid,
+        view.spent,
+        view.over,
+        campaign.budget,
+        view.left_today,
+        campaign.currency,
+        view.rate,
+        campaign.pacing,
+        campaign.paused,
+    )
+
+
+def with_pause(view: CampaignView, paused: bool) -> bytes:
+    """The campaign's record, resting or not."""
+    return msgspec.json.encode(msgspec.structs.replace(view.campaign, paused=paused))

@@ -1,0 +1,46 @@
+"""The Faust app that the workers run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faust
+from faust.types.transports import TransportT
+
+from streams.kafka.clients import bootstrap_servers
+from streams.kafka.faust_transport import BatchTransport
+from streams.settings.sections import Settings
+
+
+class FaustApp(faust.App):
+    """Faust app on the micro-batching transport.
+
+    Faust's own producer, web server, leader topic and tables are off: nothing here uses them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        kafka = settings.kafka
+        self.nearstream_settings = settings
+        super().__init__(
+            kafka.group,
+            broker=";".join(f"kafka://{broker}" for broker in bootstrap_servers(kafka)),
+            env_prefix="NEARSTREAM_FAUST_",
+            web_enabled=False,
+            store="memory://",
+            datadir=str(Path(settings.worker.state_dir) / "faust"),
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=64,
+            broker_session_timeout=float(kafka.session_timeout_s),
+            broker_request_timeout=max(60.0, float(kafka.session_timeout_s)),
+            broker_commit_interval=2.0,
+            # The runners notice a stall themselves, and say it on /healthz.
+            stream_processing_timeout=86_400.0,
+            broker_commit_livelock_soft_timeout=86_400.0,
+            autodiscover=False,
+        )
+        self.boot_strategy.enable_kafka_producer = False
+
+    def _new_transport(self) -> TransportT:
+        return BatchTransport(self.conf.broker_consumer, self)

@@ -1,0 +1,72 @@
+"""Logging of the processes: one line an entry, and no entry that repeats itself without end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from time import monotonic
+
+QUIET = {
+    "aiokafka": logging.ERROR,
+    "aiokafka.consumer.group_coordinator": logging.CRITICAL,
+    "kafka": logging.CRITICAL,
+    "faust": logging.WARNING,
+    "mode": logging.WARNING,
+    "streams.worker.faust_app": logging.WARNING,
+    "streams.kafka.faust_transport": logging.WARNING,
+}
+"""What other libraries log of their own doings; a worker's log is about partitions and events.
+
+Faust logs in the name of the module that subclasses its app and its transport.
+"""
+
+REPEAT_AFTER_S = 30.0
+_MOST_KINDS = 500
+
+
+class RepeatFilter(logging.Filter):
+    """Lets an entry through if none like it (same logger, same template) came within a while, and counts the rest.
+
+    Parameters
+    ----------
+    own
+        Prefixes of loggers that are let through always.
+    after_s
+        Seconds until the next one like it is let through, with how many were left out.
+    clock
+        Monotonic seconds.
+    """
+
+    def __init__(
+        self, own: tuple[str, ...], after_s: float = REPEAT_AFTER_S, clock: Callable[[], float] = monotonic
+    ) -> None:
+        super().__init__()
+        self._own, self._after_s, self._clock = own, after_s, clock
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the entry is to be written."""
+        if record.name.startswith(self._own):
+            return True
+        kind, now = (record.name, str(record.msg)[:80]), self._clock()
+        since, left_out = self._seen.get(kind, (now - 2 * self._after_s, 0))
+        if now - since < self._after_s:
+            self._seen[kind] = since, left_out + 1
+            return False
+        if len(self._seen) >= _MOST_KINDS:
+            self._seen.clear()
+        self._seen[kind] = now, 0
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} more like it left out)", None
+        return True
+
+
+def set_up_logging(level: int = logging.INFO) -> None:
+    """Log to standard error, one line an entry, in local time as the platform does."""
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
+    if level > logging.DEBUG:
+        for name, quiet in QUIET.items():
+            logging.getLogger(name).setLevel(quiet)
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(RepeatFilter(own=("streams", "processors", "state")))

@@ -1,0 +1,94 @@
+"""Running a worker as a process: topics, signals, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from aiokafka.errors import KafkaError
+
+from processors.common.errors import ConfigurationError
+from streams.kafka.errors import BrokerUnavailable
+from streams.kafka.topics import TIMESTAMP_TYPE, TopicReport, ensure_topics
+from streams.settings.sections import Settings
+from streams.worker.topic_identity import check_lineage
+from streams.worker.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_STOP_WITHIN_S = 8.0
+
+
+def run_worker(settings: Settings) -> None:
+    """Create what topics are missing and run a worker until SIGINT or SIGTERM.
+
+    Raises
+    ------
+    NearstreamError
+        If brokers, topics or state cannot be used: topics whose records carry the time of their making, too.
+    Exception
+        Whatever ended the worker early. The process should end with a code other than 0, so that its supervisor
+        starts it anew.
+    """
+    _check_topics(ensure_topics(settings))
+    check_lineage(settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        try:
+            runner.run(_run(settings))
+        except KafkaError as error:
+            raise BrokerUnavailable(f"Kafka at {settings.kafka.brokers} failed: {error!r}") from error
+
+
+def _check_topics(report: TopicReport) -> None:
+    """Say how topics differ from what they should be, and refuse those whose times are not append times."""
+    for difference in report.differences:
+        logger.warning("%s", difference)
+    wrong = [difference.topic for difference in report.differences if difference.what == TIMESTAMP_TYPE]
+    if wrong:
+        raise ConfigurationError(
+            f"topics: {', '.join(wrong)}: {TIMESTAMP_TYPE} must be LogAppendTime, the time that events are judged by: "
+            "change it with kafka-configs.sh --alter --add-config, or delete the topic if its records may go"
+        )
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+
+    def ask() -> None:
+        if stop.is_set():
+            os._exit(1)  # asked twice: whoever asks has no time
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    await Worker(settings, stopping=lambda: _end_in_time(0 if stop.is_set() else 1)).run(stop)
+
+
+def _end_in_time(exit_code: int) -> None:
+    """End the process a while from now, however its parts are doing.
+
+    Clients of Kafka take a minute to stop when the brokers are gone, and Faust waits for them in the event loop.
+    Nothing is lost by ending hard: that is what the order of commits is for.
+    """
+
+    def end() -> None:
+        logger.warning("not stopped within %.0f s; ending anyway: what was not committed is done again", _STOP_WITHIN_S)
+        logging.shutdown()
+        os._exit(exit_code)
+
+    timer = threading.Timer(_STOP_WITHIN_S, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not on Windows
+        return None
+    return uvloop.new_event_loop

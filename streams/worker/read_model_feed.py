@@ -1,0 +1,111 @@
+"""Feeding the read models: every worker reads the whole broadcast topics and follows them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from time import time
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from processors.common.topics import BROADCAST_TOPICS
+from processors.planes.base import Output
+from streams.engine.topology import Topology
+from streams.kafka.clients import stop_client
+from streams.kafka.publisher import Publisher
+from streams.settings.sections import Settings
+from streams.worker.compute_thread import Compute
+from streams.worker.restore import manual_consumer
+
+logger = logging.getLogger(__name__)
+
+_MARKER_KEY = b"\x00marker"
+_CHUNK_RECORDS = 1000
+
+
+class BroadcastReader:
+    """Keeps the read models current.
+
+    Parameters
+    ----------
+    settings
+        Brokers.
+    topology
+        Its read models. Only this reader writes to them.
+    compute
+        Where it does that, between two steps of the planes.
+
+    Attributes
+    ----------
+    complete : asyncio.Event
+        Set once everything that had been broadcast before the start has been read.
+    changed_at : float
+        Seconds since the epoch when something was last read.
+    applied : int
+        Views read so far.
+    """
+
+    def __init__(self, settings: Settings, topology: Topology, compute: Compute) -> None:
+        self._settings, self._topology, self._compute = settings, topology, compute
+        self.complete = asyncio.Event()
+        self.changed_at = time()
+        self.applied = 0
+
+    async def run(self) -> None:
+        """Read the topics from their beginnings and follow them until cancelled."""
+        consumer = manual_consumer(self._settings)
+        numbers = range(self._settings.topics.partitions)
+        partitions = [TopicPartition(topic, number) for topic in BROADCAST_TOPICS for number in numbers]
+        consumer.assign(partitions)
+        await consumer.start()
+        try:
+            ends = await self._mark(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            while True:
+                await self._read(consumer)
+                if not self.complete.is_set():
+                    reached = [await consumer.position(tp) >= ends[tp] for tp in partitions]
+                    if all(reached):
+                        self.complete.set()
+                        logger.info("read models complete: %d items", len(self._topology.index))
+        finally:
+            await stop_client(consumer)
+
+    async def _mark(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Append a marker to each partition; what is read up to it is complete.
+
+        A tombstone, so that compaction removes it. Needed because not every broker reports end offsets rightly.
+        """
+        publisher = Publisher(_without_transactions(self._settings), "read-model")
+        await publisher.start()
+        try:
+            appended = await publisher.publish(
+                Output(topic, partition, _MARKER_KEY, None) for topic, partition in partitions
+            )
+        finally:
+            await publisher.stop()
+        return {TopicPartition(*log): end.end for log, end in appended.items()}
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        fetched = await consumer.getmany(timeout_ms=200, max_records=_CHUNK_RECORDS)
+        views = [
+            record
+            for records in fetched.values()
+            for record in records
+            if record.key is not None and record.key != _MARKER_KEY
+        ]
+        if views:
+            await self._compute.run(self._apply, views)
+            self.applied += len(views)
+            self.changed_at = time()
+
+    def _apply(self, views: Sequence[ConsumerRecord]) -> None:
+        for view in views:
+            self._topology.broadcast(view.topic, view.key, view.value)
+
+
+def _without_transactions(settings: Settings) -> Settings:
+    worker = msgspec.structs.replace(settings.worker, processing_guarantee="at_least_once")
+    return msgspec.structs.replace(settings, worker=worker)

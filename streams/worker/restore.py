@@ -1,0 +1,113 @@
+"""Bringing a partition store up to its changelog."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, TypeVar
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from processors.common.errors import StateError
+from processors.common.topics import changelog_topic
+from processors.planes.base import Output, Plane
+from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
+from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.publisher import Publisher
+from streams.settings.sections import Settings
+
+State = TypeVar("State", bound=msgspec.Struct)
+
+logger = logging.getLogger(__name__)
+
+_CHUNK_RECORDS = 10_000
+
+
+def manual_consumer(settings: Settings) -> AIOKafkaConsumer:
+    """A consumer outside the group, for topics that are read by everybody who needs them, committed records only."""
+    exactly_once = settings.worker.processing_guarantee == "exactly_once"
+    return AIOKafkaConsumer(
+        **client_arguments(settings.kafka),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=settings.kafka.fetch_max_wait_ms,
+        max_partition_fetch_bytes=4 * 2**20,
+        isolation_level="read_committed" if exactly_once else "read_uncommitted",
+    )
+
+
+async def restore(
+    settings: Settings,
+    plane: Plane[State],
+    partition: int,
+    store: PartitionStore[State],
+    publisher: Publisher,
+    progress: Callable[[], None] = lambda: None,
+) -> int:
+    """Read the changelog into the store, from where the store stands to a marker set now.
+
+    The publisher must have been started: everything its predecessor had in flight is aborted by then, so nothing
+    that counts can be appended behind the marker.
+
+    Parameters
+    ----------
+    progress
+        Called whenever a part has been read.
+
+    Returns
+    -------
+    int
+        Changelog records read.
+
+    Raises
+    ------
+    StateError
+        If the store knows of more than the changelog holds: the topic was deleted or cut.
+    """
+    topic = changelog_topic(plane.name)
+    appended = await publisher.publish([Output(topic, partition, MARKER_KEY, publisher.name.encode())])
+    end = appended[topic, partition].end
+    tp = TopicPartition(topic, partition)
+    consumer = manual_consumer(settings)
+    consumer.assign([tp])
+    await consumer.start()
+    try:
+        begin = store.changelog_offset()
+        if begin >= end:
+            raise StateError(
+                f"{topic}[{partition}] ends at {end}, but the local store has read it up to {begin}: the topic was "
+                f"recreated; delete {settings.worker.state_dir} to follow it, or restore the topic"
+            )
+        consumer.seek(tp, max(begin, (await consumer.beginning_offsets([tp]))[tp]))
+        return await _read_until(consumer, tp, end, store, progress)
+    finally:
+        await stop_client(consumer)
+
+
+async def _read_until(
+    consumer: AIOKafkaConsumer,
+    tp: TopicPartition,
+    end: int,
+    store: PartitionStore[Any],
+    progress: Callable[[], None],
+) -> int:
+    read, told = 0, monotonic()
+    while (position := await consumer.position(tp)) < end:
+        found = await consumer.getmany(tp, timeout_ms=1000, max_records=_CHUNK_RECORDS)
+        records = found.get(tp, [])
+        if records:
+            await asyncio.to_thread(
+                store.restore,
+                [ChangelogRecord(record.key, record.value) for record in records],
+                records[-1].offset + 1,
+            )
+            read += len(records)
+            progress()
+        if monotonic() - told > 5.0:
+            told = monotonic()
+            logger.info("restoring %s[%s]: %d records, at offset %d of %d", *tp, read, position, end)
+    return read

@@ -1,0 +1,128 @@
+"""Whether the local stores were made from the topics that the brokers have now.
+
+Offsets alone don't tell: a topic that was deleted, created anew and filled again may be longer than what a store has
+read of the old one, and restoring would mix the two, or take new events for repeated ones. Ids do tell, but they are
+noted in the state directory. For one that is new the ends of the topics are all there is to go by.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from processors.common.errors import ConfigurationError, StateError
+from processors.common.topics import SIGNALS_TOPIC, changelog_topic
+from streams.engine.topology import build_topology
+from streams.kafka.admin import administration, existing_topics
+from streams.settings.sections import Settings
+
+_FILE = "changelogs.json"
+_NONE = UUID(int=0)
+
+
+def state_directory(settings: Settings) -> Path:
+    """Directory of the stores, made if it does not exist.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be made.
+    """
+    directory = Path(settings.worker.state_dir)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"worker.state_dir: {directory} cannot be made: {error.strerror}") from error
+    return directory
+
+
+def check_lineage(settings: Settings) -> None:
+    """Compare the ids of changelogs and source topics with those that the state directory is made from, and note them.
+
+    Raises
+    ------
+    StateError
+        If one is another topic of the same name: the stores of the directory are of no use with it.
+    BrokerUnavailable
+        If the brokers cannot be reached.
+    """
+    compare_lineage(state_directory(settings), topic_ids(settings), changelogs(settings))
+
+
+def check_source_end(settings: Settings, topic: str, partition: int, offset: int, end: int) -> None:
+    """Make sure that a source topic is not shorter than what has been applied of it.
+
+    Raises
+    ------
+    StateError
+        If it is.
+    """
+    if offset > end:
+        raise StateError(
+            f"{topic}[{partition}] ends at {end}, but it has been applied up to {offset}: the topic was recreated or "
+            f"cut, and what is new on it would be taken for repeated. {_source_advice(settings.worker.state_dir)}"
+        )
+
+
+def _source_advice(directory: Path | str) -> str:
+    return (
+        f"Restore the topic, or start anew: delete {directory} of every worker, the changelog topics and "
+        f"{SIGNALS_TOPIC}"
+    )
+
+
+def compare_lineage(directory: Path, found: dict[str, str], changelogs: Collection[str], *, note: bool = True) -> None:
+    """Compare ids with those noted in a state directory, and note what is new, if wanted.
+
+    Parameters
+    ----------
+    directory
+        Where they are noted.
+    found
+        Ids by topic, as the brokers have them.
+    changelogs
+        Which of the topics are changelogs; the others are what planes read.
+
+    Raises
+    ------
+    StateError
+        If one has changed.
+    """
+    file = directory / _FILE
+    noted = msgspec.json.decode(file.read_bytes(), type=dict[str, str]) if file.exists() else {}
+    for topic, topic_id in found.items():
+        if noted.get(topic, topic_id) != topic_id:
+            follow = f"Delete {directory} to follow it, or name another worker.state_dir"
+            raise StateError(
+                f"{topic} is not the topic that {directory} was made from: it was recreated, or these are other "
+                f"brokers. {follow if topic in changelogs else _source_advice(directory)}"
+            )
+    if note and noted | found != noted:
+        # Workers of one machine may share the directory, and none may see half a file.
+        written = file.with_suffix(f".{os.getpid()}")
+        written.write_bytes(msgspec.json.encode(noted | found))
+        written.replace(file)
+
+
+def changelogs(settings: Settings) -> list[str]:
+    """Changelog topics of all planes."""
+    return [changelog_topic(plane.name) for plane in build_topology(settings).planes]
+
+
+def topic_ids(settings: Settings) -> dict[str, str]:
+    """Ids of changelogs and source topics, by topic; those of brokers that give none are left out.
+
+    Raises
+    ------
+    BrokerUnavailable
+        If the brokers cannot be reached.
+    """
+    sources = [topic for plane in build_topology(settings).planes for topic in plane.source_topics]
+    with administration(settings.kafka) as admin:
+        metadata = existing_topics(admin, [*changelogs(settings), *sources])
+    ids = {name: topic.get("topic_id") for name, topic in metadata.items()}
+    return {name: str(topic_id) for name, topic_id in ids.items() if topic_id and topic_id != _NONE}

@@ -1,0 +1,221 @@
+"""The worker: a Faust app whose agents hand micro-batches to one runner per partition.
+
+A record's way: Faust's consumer (:mod:`streams.kafka.faust_transport`) fetches it as part of a batch → the plane's
+agent gives the batch to the partition's :class:`streams.worker.runner.PartitionRunner` → the runner folds it in
+(:mod:`streams.engine.partition`) and publishes what came of it (:mod:`streams.kafka.publisher`) → the read model hears
+of changed items (:mod:`streams.worker.read_model_feed`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any, cast
+
+from faust.types import TP
+
+from processors.planes.base import Plane
+from streams.engine.topology import Topology, build_topology
+from streams.kafka.faust_transport import BatchSchema
+from streams.settings.sections import Settings
+from streams.worker.broker_probe import BrokerContact
+from streams.worker.compute_thread import Compute
+from streams.worker.consumer_control import SourceControl
+from streams.worker.faust_app import FaustApp
+from streams.worker.health import Health
+from streams.worker.http import serve
+from streams.worker.metrics import Metrics
+from streams.worker.read_model_feed import BroadcastReader
+from streams.worker.runner import PartitionRunner
+from streams.worker.stores import Stores
+from streams.worker.topic_identity import state_directory
+
+logger = logging.getLogger(__name__)
+
+CAMPAIGNS_EVERY = 4
+"""Intervals of broadcasts that campaigns wait: each time is a transaction, and once a second is enough for them."""
+
+
+class Worker:
+    """One worker process.
+
+    Parameters
+    ----------
+    settings
+        All settings. Topics must exist (:func:`streams.kafka.topics.ensure_topics`).
+    topology
+        By default the production wiring.
+    stopping
+        Called as it begins to stop, for whatever reason.
+    """
+
+    def __init__(
+        self, settings: Settings, topology: Topology | None = None, stopping: Callable[[], object] = lambda: None
+    ) -> None:
+        self.settings = settings
+        self._stopping = stopping
+        self.topology = topology or build_topology(settings)
+        self.metrics = Metrics()
+        self._compute = Compute()
+        self.reader = BroadcastReader(settings, self.topology, self._compute)
+        self.contact = BrokerContact(settings)
+        self.runners: dict[tuple[str, int], PartitionRunner] = {}
+        self.web_port = 0
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._ending: set[asyncio.Task[Any]] = set()
+        self._failed: asyncio.Future[None] | None = None
+        self.app = FaustApp(settings)
+        self._source = SourceControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
+        self._stores = Stores(settings)
+        self.health = Health(self)
+        for signal, handler in (
+            (self.app.on_partitions_assigned, self._on_assigned),
+            (self.app.on_partitions_revoked, self._on_revoked),
+        ):
+            cast(Any, signal).connect(handler, weak=False)
+        for plane in self.topology.planes:
+            self._add_agent(plane)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set.
+
+        Raises
+        ------
+        Exception
+            Whatever a step, the brokers or the state raised: the process must end without acknowledging. What was
+            not committed is done again by whoever takes the partitions over.
+        """
+        failed = self._failed = asyncio.get_running_loop().create_future()
+        worker = self.settings.worker
+        state_directory(self.settings)
+        health = self.health
+        async with serve(
+            worker.web_host,
+            worker.web_port,
+            self.metrics.registry,
+            health.unhealthy,
+            health.unready,
+            self._refresh,
+        ) as self.web_port:
+            logger.info("metrics and health on http://%s:%d", worker.web_host, self.web_port)
+            parts = [
+                self._guard(self.reader.run(), "read model"),
+                self._guard(self.contact.run(), "contact"),
+                self._guard(health.watch(), "watchdog"),
+                self._guard(self._run_faust(), "faust"),
+            ]
+            waiting = asyncio.create_task(stop.wait())
+            try:
+                await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._stopping()
+                await self._stop_runners(list(self._tasks))
+                await self.app.stop()
+                await self._end([waiting, *parts])
+                self._compute.close()
+        if failed.done():
+            failed.result()
+
+    async def _refresh(self) -> None:
+        async with self._compute.turn():  # it looks at read models
+            self.health.refresh()
+
+    async def _run_faust(self) -> None:
+        await self.app.start()
+        await self.app.wait_until_stopped()
+        reason = self.app.crash_reason
+        if reason is not None:
+            raise reason
+
+    def _guard(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a part of the worker; if it fails, the worker fails."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            if task in self._ending:
+                self._ending.discard(task)
+                return
+            error = RuntimeError(f"{name} was cancelled by nobody") if task.cancelled() else task.exception()
+            if error is not None and self._failed is not None and not self._failed.done():
+                logger.error("%s failed: %s", name, error)
+                self._failed.set_exception(error)
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(done)
+        return task
+
+    async def _end(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        tasks = [task for task in tasks if not task.done()]
+        self._ending.update(tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # ---------------------------------------------------------------- agents and assignment
+
+    def _add_agent(self, plane: Plane[Any]) -> None:
+        topic = self.app.topic(*plane.source_topics, schema=BatchSchema(), internal=False)
+
+        async def hand_over(stream: Any) -> None:
+            async for event in stream.noack().events():
+                runner = self.runners.get((plane.name, event.message.partition))
+                if runner is not None:
+                    runner.deliver(event.value, partial(self._acknowledge, event.message))
+
+        self.app.agent(topic, name=f"nearstream.{plane.name}", concurrency=1)(hand_over)
+
+    def _acknowledge(self, message: Any) -> None:
+        consumer = self.app.consumer
+        if message.generation_id == self.app.consumer_generation_id:
+            consumer.ack(message)
+
+    async def _on_assigned(self, _: Any, assigned: set[TP], **_kwargs: Any) -> None:
+        await self._stop_runners(list(self._tasks))
+        worker = self.settings.worker
+        for plane in self.topology.planes:
+            partitions = {tp.partition for tp in assigned if tp.topic in plane.source_topics}
+            interval = worker.commit_interval_ms if plane.name == "users" else worker.broadcast_interval_ms
+            if plane.name == "campaigns":
+                interval *= CAMPAIGNS_EVERY
+            for partition in sorted(partitions):
+                name = plane.name, partition
+                self.runners[name] = runner = PartitionRunner(
+                    self.settings, plane, partition, self._source, interval, self.metrics, self._stores, self._compute
+                )
+                self._tasks[name] = self._guard(runner.run(self.reader.complete), f"{plane.name}-{partition}")
+        self.health.joined()
+
+    async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
+        self.health.left()
+        await self._stop_runners(list(self._tasks))
+
+    async def _stop_runners(self, names: list[tuple[str, int]]) -> None:
+        """Stop runners wherever they are. A transaction cut short here is aborted, and its batch done again."""
+        stopped = [self._tasks.pop(name) for name in names]
+        for name in names:
+            self.runners.pop(name, None)
+        await self._end(stopped)
+
+    # ---------------------------------------------------------------- the consumer, as runners see it
+
+    async def _seek(self, topic: str, partition: int, offset: int) -> None:
+        await self.app.consumer.seek_wait({TP(topic, partition): offset})
+
+    async def _beginning(self, topic: str, partition: int) -> int:
+        tp = TP(topic, partition)
+        offsets = await self.app.consumer.earliest_offsets(tp)
+        return int(next(iter(offsets.values())))
+
+    async def _end_of_log(self, topic: str, partition: int) -> int:
+        tp = TP(topic, partition)
+        offsets = await self.app.consumer.highwaters(tp)
+        return int(next(iter(offsets.values())))
+
+    def _pause(self, topic: str, partition: int) -> None:
+        self.app.consumer.pause_partitions({TP(topic, partition)})
+
+    def _resume(self, topic: str, partition: int) -> None:
+        tp = TP(topic, partition)
+        if tp in self.app.consumer.assignment():
+            self.app.consumer.resume_partitions({tp})

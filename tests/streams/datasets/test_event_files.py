@@ -1,0 +1,265 @@
+"""Event files: what is read from them, and what is said about those that cannot be read."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from processors.events.event import EVENT_TOPICS
+from processors.events.reader import RecordReader
+from processors.events.record import Refusal
+from streams.datasets.event_files import EventFileError, FileEvent, count_events, read_events
+
+HEADER = "user_id,item_id,event_type,timestamp,price,category"
+
+
+def written(folder: Path, name: str, *lines: str) -> Path:
+    path = folder / name
+    raw = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return path
+
+
+def test_an_impression_of_several_items_is_an_event_of_its_own_topic(tmp_path: Path) -> None:
+    one = '{"type": "impression", "user_id": "u", "items": ["a", "b"], "timestamp": 5}'
+    path = written(tmp_path, "shop.jsonl", one, one.replace('"items": ["a", "b"]', '"item_id": "a"'))
+    listed, single = read_events(path)
+    assert (listed.topic, listed.key, single.topic) == ("events.impression.v1", b"u", "events.impression.v1")
+    assert json.loads(listed.value) == {"user_id": "u", "items": ["a", "b"], "timestamp": 5, "event_id": "shop:1"}
+    with pytest.raises(EventFileError, match="line 1: item_id: missing, expected a non-empty text"):
+        list(read_events(written(tmp_path, "bad.jsonl", one.replace("items", "things"))))
+
+
+def values(path: Path) -> list[dict[str, object]]:
+    return [json.loads(event.value) for event in read_events(path)]
+
+
+def test_a_row_becomes_a_native_event(tmp_path: Path) -> None:
+    path = written(tmp_path, "shop.csv", HEADER, "u1,i1,view,1396314141.719,9.5,tents")
+    value = (
+        b'{"event_id":"shop:2","user_id":"u1","item_id":"i1","timestamp":1396314141719,'
+        b'"action":"view","price":9.5,"category":"tents"}'
+    )
+    assert list(read_events(path)) == [FileEvent("events.browse.v1", b"u1", value, 1396314141719)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "topic"),
+    [
+        ("view", "events.browse.v1"),
+        ("rate", "events.browse.v1"),
+        ("click", "events.click.v1"),
+        ("cart", "events.click.v1"),
+        ("fav", "events.click.v1"),
+        ("purchase", "events.purchase.v1"),
+    ],
+)
+def test_the_type_decides_the_topic_and_is_kept_as_action(tmp_path: Path, kind: str, topic: str) -> None:
+    (event,) = read_events(written(tmp_path, "shop.csv", HEADER, f"u,i,{kind},1,,"))
+    assert (event.topic, json.loads(event.value)["action"]) == (topic, kind)
+
+
+def test_empty_price_and_category_are_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path, "shop.csv", HEADER, "u,i,view,1,,")
+    assert values(path) == [{"event_id": "shop:2", "user_id": "u", "item_id": "i", "timestamp": 1000, "action": "view"}]
+
+
+def test_a_rating_is_no_price(tmp_path: Path) -> None:
+    path = written(tmp_path, "films.csv", HEADER, "u,i,rate,1,5,drama")
+    assert values(path)[0].keys() == {"event_id", "user_id", "item_id", "timestamp", "action", "category"}
+
+
+def test_two_readings_give_the_same_ids(tmp_path: Path) -> None:
+    path = written(tmp_path, "shop.csv", HEADER, "u,i,view,1,,", "u,i,view,1,,")
+    assert [value["event_id"] for value in values(path) + values(path)] == ["shop:2", "shop:3", "shop:2", "shop:3"]
+
+
+def test_columns_may_come_in_any_order_without_the_optional_ones(tmp_path: Path) -> None:
+    path = written(tmp_path, "shop.csv", "timestamp,event_type,user_id,item_id", "2,cart,u,i")
+    assert values(path) == [{"event_id": "shop:2", "user_id": "u", "item_id": "i", "timestamp": 2000, "action": "cart"}]
+
+
+def test_a_byte_order_mark_is_not_part_of_the_header(tmp_path: Path) -> None:
+    assert len(values(written(tmp_path, "shop.csv", "\ufeff" + HEADER, "u,i,view,1,,"))) == 1
+
+
+def test_gzip_gives_the_same_events(tmp_path: Path) -> None:
+    lines = HEADER, "u,i,view,1,2,c", "v,j,cart,2,,"
+    plain, packed = written(tmp_path, "shop.csv", *lines), written(tmp_path, "shop.csv.gz", *lines)
+    assert list(read_events(packed)) == list(read_events(plain))
+
+
+def test_events_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "shop.csv", HEADER, "u,i,view,9,,", "u,i,view,3,,", "u,i,view,6,,")
+    assert [event.time_ms for event in read_events(path)] == [9000, 3000, 6000]
+
+
+def test_the_limit_ends_the_reading(tmp_path: Path) -> None:
+    path = written(tmp_path, "shop.csv", HEADER, *["u,i,view,1,,"] * 5)
+    assert len(list(read_events(path, limit=3))) == 3
+
+
+@pytest.mark.parametrize("name", ["topic", "event_type", "type"])
+def test_a_json_line_may_say_where_it_goes_in_three_ways(tmp_path: Path, name: str) -> None:
+    said = "events.purchase.v1" if name == "topic" else "purchase"
+    line = json.dumps({name: said, "user_id": "u", "item_id": "i", "timestamp": 5})
+    (event,) = read_events(written(tmp_path, "shop.jsonl", line))
+    assert event.topic == "events.purchase.v1"
+
+
+def test_a_json_line_keeps_its_fields(tmp_path: Path) -> None:
+    fields = {"event_id": "e7", "user_id": "u", "item_id": "i", "timestamp": 5, "brand": "Fornello", "shelf": [1]}
+    path = written(tmp_path, "shop.jsonl", json.dumps({**fields, "topic": "events.click.v1"}))
+    assert values(path) == [fields]
+
+
+def test_a_json_line_without_id_gets_one_of_file_and_line(tmp_path: Path) -> None:
+    line = '{"type": "cart", "user_id": "u", "item_id": "i", "timestamp": 5}'
+    path = written(tmp_path, "shop.jsonl.gz", "", line)
+    assert values(path) == [{"event_id": "shop:2", "user_id": "u", "item_id": "i", "timestamp": 5, "action": "cart"}]
+
+
+def test_a_json_time_may_be_iso(tmp_path: Path) -> None:
+    line = '{"type": "view", "user_id": "u", "item_id": "i", "timestamp": "2023-11-14T22:13:20.123Z"}'
+    (event,) = read_events(written(tmp_path, "shop.jsonl", line))
+    assert event.time_ms == 1_700_000_000_123
+
+
+def test_a_number_as_user_is_a_key_of_digits(tmp_path: Path) -> None:
+    line = '{"type": "view", "user_id": 42, "item_id": "i", "timestamp": 5}'
+    (event,) = read_events(written(tmp_path, "shop.jsonl", line))
+    assert event.key == b"42"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            "u,i,wink,1,,",
+            "event_type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression, request",
+        ),
+        (",i,view,1,,", "user_id: '', expected a non-empty id"),
+        ("u,,view,1,,", "item_id: '', expected a non-empty id"),
+        ("u,i,view,soon,,", "timestamp: 'soon', expected seconds since 1970"),
+        ("u,i,view,nan,,", "timestamp: 'nan', expected seconds since 1970"),
+        ("u,i,view,1396314141719,,", "timestamp: '1396314141719', expected seconds since 1970, not milliseconds"),
+        ("u,i,view,1,cheap,", "price: 'cheap', expected a finite number or nothing"),
+        ("u,i,view,1,inf,", "price: 'inf', expected a finite number or nothing"),
+        ("u,i,view,1", "line: '4 columns', expected 6 as in the header"),
+        ('u,"i"x,view,1,,', "',' expected after '\"'"),
+    ],
+)
+def test_a_bad_row_is_named_with_file_line_and_expectation(tmp_path: Path, row: str, message: str) -> None:
+    path = written(tmp_path, "shop.csv", HEADER, "u,i,view,1,,", row)
+    with pytest.raises(EventFileError) as caught:
+        list(read_events(path))
+    assert str(caught.value) == f"{path}, line 3: {message}"
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("user_id,item_id,timestamp", "header: 'user_id,item_id,timestamp', expected a column event_type"),
+        (f"{HEADER},colour", "column: 'colour', expected the columns " + HEADER),
+    ],
+)
+def test_a_bad_header_is_named(tmp_path: Path, header: str, message: str) -> None:
+    path = written(tmp_path, "shop.csv", header)
+    with pytest.raises(EventFileError) as caught:
+        list(read_events(path))
+    assert str(caught.value) == f"{path}, line 1: {message}"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[1]", "line: [1], expected a JSON object"),
+        (
+            '{"user_id": "u"}',
+            "event_type: missing, expected one of browse, view, rate, click, cart, fav, purchase, impression, request",
+        ),
+        (
+            '{"type": "wink"}',
+            "type: 'wink', expected one of browse, view, rate, click, cart, fav, purchase, impression, request",
+        ),
+        ('{"topic": "other"}', "topic: 'other', expected one of events.browse.v1, events.click.v1, events.purchase.v1"),
+        ('{"type": "view", "item_id": "i"}', "user_id: missing, expected a non-empty text"),
+        ('{"type": "view", "item_id": true}', "item_id: True, expected a non-empty text"),
+        ('{"type": "view", "item_id": "i", "user_id": "u"}', "timestamp: missing, expected ISO-8601 or milliseconds"),
+        (
+            '{"type": "view", "item_id": "i", "user_id": "u", "timestamp": "soon"}',
+            "timestamp: 'soon', expected ISO-8601",
+        ),
+        ("{", "Input data was truncated"),
+    ],
+)
+def test_a_bad_json_line_is_named_with_file_line_and_expectation(tmp_path: Path, line: str, message: str) -> None:
+    good = '{"type": "view", "user_id": "u", "item_id": "i", "timestamp": 5}'
+    path = written(tmp_path, "shop.jsonl", good, line)
+    with pytest.raises(EventFileError) as caught:
+        list(read_events(path))
+    assert str(caught.value).startswith(f"{path}, line 2: {message}")
+
+
+def test_bytes_that_are_no_text_are_named_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_bytes(f"{HEADER}\nu,i,view,1,,\nu,".encode() + b"\xff,view,1,,\n")
+    with pytest.raises(EventFileError) as caught:
+        list(read_events(path))
+    assert str(caught.value) == f"{path}, line 3: byte 2 is not UTF-8"
+
+
+def test_the_events_before_a_bad_line_are_given(tmp_path: Path) -> None:
+    events = read_events(written(tmp_path, "shop.csv", HEADER, "u,i,view,1,,", "broken"))
+    assert next(events).key == b"u"
+
+
+def test_a_cut_gzip_file_says_so(tmp_path: Path) -> None:
+    path = written(tmp_path, "shop.csv.gz", HEADER, *(f"u{n},i{n * 7919},view,{n},," for n in range(5000)))
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(EventFileError, match="is not a whole gzip file"):
+        list(read_events(path))
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(EventFileError) as caught:
+        count_events(tmp_path / "none.csv")
+    assert str(caught.value) == f"{tmp_path / 'none.csv'}: No such file or directory"
+
+
+def test_an_unknown_format_says_which_are_known(tmp_path: Path) -> None:
+    with pytest.raises(EventFileError, match=r"ends with \.csv, \.csv\.gz, \.jsonl, \.jsonl\.gz"):
+        list(read_events(written(tmp_path, "shop.parquet")))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "count"),
+    [
+        ("a.csv", f"{HEADER}\nu,i,view,1,,\nu,i,view,1,,\n", 2),
+        ("b.csv", f"{HEADER}\nu,i,view,1,,\nu,i,view,1,,", 2),
+        ("c.csv", f"{HEADER}\n", 0),
+        ("d.csv", "", 0),
+        ("e.jsonl", "{}\n{}\n{}", 3),
+    ],
+)
+def test_events_are_counted_without_being_read(tmp_path: Path, name: str, text: str, count: int) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert count_events(path) == count
+
+
+@pytest.mark.parametrize(("name", "events"), [("yoochoose", 83_845), ("taobao", 84_440), ("ml100k", 100_000)])
+def test_every_event_of_the_real_streams_is_read_and_counted(shared_data: Path, name: str, events: int) -> None:
+    path = shared_data / f"{name}.csv.gz"
+    assert (sum(1 for _ in read_events(path)), count_events(path)) == (events, events)
+
+
+@pytest.mark.parametrize("name", ["yoochoose", "taobao", "ml100k"])
+def test_real_events_need_no_repair_but_that_they_are_late(shared_data: Path, name: str) -> None:
+    intake, at_ms = RecordReader(), 1_700_000_000_000
+    outcomes = set()
+    for event in read_events(shared_data / f"{name}.csv.gz", limit=10_000):
+        read = intake.read(event.value, EVENT_TOPICS[event.topic], at_ms)
+        outcomes.add(read.reason if isinstance(read, Refusal) else read.repairs)
+    assert outcomes == {("timestamp:late",)}

@@ -1,0 +1,114 @@
+"""Campaigns from files to a running worker, and what an operator sees of them."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from processors.common.errors import NearstreamError
+from processors.common.hashing import partition_of
+from streams.cli import app
+from streams.operations.campaigns import read_file
+from tests.processors.ads.shop import campaign
+from tests.support import WorkerProcess, event, fresh_settings, produce_batch, read_topic
+
+TABLE = """
+["spring/tents"]
+advertiser = "Aster"
+bid = 4.0
+budget = 500.0
+starts_at = 2024-01-01T00:00:00Z
+[["spring/tents".creatives]]
+crid = "a"
+title = "Tents for spring"
+landing_url = "https://shop.example/tents"
+"""
+
+
+def test_a_table_and_a_line_say_the_same(tmp_path: Path) -> None:
+    table, lines = tmp_path / "a.toml", tmp_path / "a.jsonl"
+    table.write_text(TABLE)
+    (cid, raw), *_ = read_file(table, "EUR").items()
+    lines.write_text(json.dumps({"cid": cid, **json.loads(raw)}) + "\n\n")
+    assert read_file(lines, "EUR") == {"spring/tents": raw}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.toml", "", "no campaign in it"),
+        ("a.toml", "x = 1", "x is no table"),
+        ("a.toml", "x = ", "a.toml: "),
+        ("a.toml", TABLE.replace("500.0", "-1"), "[spring/tents]: value: "),
+        ("a.toml", 'currency = "USD"\n', "currency is no table"),
+        ("a.jsonl", "{", "line 1: "),
+        ("a.jsonl", json.dumps(campaign()), "line 1: cid: None"),
+        ("a.jsonl", json.dumps({"cid": "c", **campaign(currency="USD")}), "expected EUR (users.ads.currency)"),
+        ("a.jsonl", "\n".join([json.dumps({"cid": "c", **campaign()})] * 2), "line 2: 'c' is in the file twice"),
+    ],
+)
+def test_a_file_that_makes_no_sense_says_where(tmp_path: Path, name: str, text: str, said: str) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    with pytest.raises(NearstreamError) as caught:
+        read_file(file, "EUR")
+    assert said in str(caught.value)
+
+
+def wait_for(kafka: str, topic: str, seconds: float = 30) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while not (found := [record for log in read_topic(kafka, topic) for record in log]):
+        assert time.monotonic() < deadline, f"nothing on {topic}"
+        time.sleep(0.3)
+    fields: dict[str, Any] = json.loads(found[-1].value)
+    return fields
+
+
+@pytest.mark.kafka
+def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: Path) -> None:
+    settings = fresh_settings(kafka, tmp_path / "state")
+    file = tmp_path / "spring.toml"
+    file.write_text(TABLE)
+
+    def run(*args: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, ["--brokers", kafka, "campaigns", *args])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    def listed(wanted: str, seconds: float = 30) -> str:
+        deadline = time.monotonic() + seconds
+        while wanted not in (shown := run("list")):
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.3)
+        return shown
+
+    with WorkerProcess(settings, tmp_path / "worker.log") as worker:
+        worker.wait_ready()
+        assert "no campaign is known" in run("list")
+        assert "loaded 1: spring/tents" in run("load", str(file))
+        assert "500.00" in listed("spring/tents")
+        assert json.loads(run("list", "--json"))["budget"] == 500.0
+        run("pause", "spring/tents")
+        listed("paused")
+        run("pause", "spring/tents", "--off")
+        listed("0.100")
+        assert "there are: spring/tents" in run("pause", "nothing", code=1)
+        at = int(time.time() * 1000)
+        shown = event("w1", "ada", "tent", at, context={"placement": "top"})
+        partition = partition_of("ada", settings.topics.partitions)
+        produce_batch(kafka, "events.browse.v1", partition, [(b"ada", shown, ())])
+        produce_batch(kafka, "events.browse.v1", partition, [(b"ada", shown.replace(b"ew1", b"ew2"), ())])
+        decision = wait_for(kafka, "ad-decisions.v1")
+        why = CliRunner().invoke(app, ["--brokers", kafka, "why", decision["decision_id"]])
+        assert "ada at top" in why.output
+        slate = wait_for(kafka, "recommendations.v1")
+        why = CliRunner().invoke(app, ["--brokers", kafka, "why", slate["recommendation_id"], "--json"])
+        assert json.loads(why.output) == slate
+        for unknown in ("nonsense", "events.browse.v1/0/999999/ad"):
+            assert CliRunner().invoke(app, ["--brokers", kafka, "why", unknown]).exit_code == 1
+        run("withdraw", "spring/tents")
+        listed("no campaign is known")
+        assert worker.stop() == 0

@@ -1,0 +1,44 @@
+"""A logged decision in words."""
+
+from streams.operations.why import told
+from tests.processors.ads.shop import Shop, campaign
+
+
+def words(**rival: object) -> list[str]:
+    shop = Shop(log_losers=1.0, floor=0.1)
+    shop.put("c", campaign())
+    shop.put("rival", campaign(**rival))
+    shop.ask("ada")
+    return list(told(shop.read("decision-log.v1")[-1]))
+
+
+def test_who_won_and_why_the_others_did_not() -> None:
+    head, shown, *others = words(bid=500.0)
+    assert head == "ada at top, 2023-11-14T22:13:21.000Z"
+    assert shown.startswith("shown: c with a, for 0.5 (cpm)")
+    assert [line.split() for line in others] == [
+        ["c", "worth", "1.000000", "a", "showing,", "won"],
+        ["rival", "worth", "0.500000", "a", "showing,", "another", "one", "is", "worth", "more"],
+    ]
+
+
+def test_why_a_campaign_had_no_part() -> None:
+    assert words(paused=True)[-1].endswith("paused, not begun or over")
+    assert words(bid=1.0)[-1].endswith("what it is worth is below the floor")
+
+
+def test_that_nothing_is_shown() -> None:
+    shop = Shop()
+    shop.put("c", campaign(target={"devices": ["tablet"]}))
+    shop.ask("ada", device="phone")
+    lines = list(told(shop.read("decision-log.v1")[-1]))
+    assert lines[1] == "nothing shown: the user or the moment is not what it is for"
+
+
+def test_that_others_are_not_logged() -> None:
+    shop = Shop(log_losers=0.0)
+    for n in range(3):
+        shop.put(f"c{n}", campaign())
+    shop.ask("ada")
+    lines = list(told(shop.read("decision-log.v1")[-1]))
+    assert lines[-1].endswith("3 campaigns could have taken part; this decision is not among those logged in full")

@@ -1,0 +1,50 @@
+"""What Prometheus gets to know of campaigns."""
+
+import pytest
+
+from processors.ads.ad_server import AdServer
+from processors.ads.campaign import Campaign, Creative
+from processors.ads.campaign_view import CampaignView
+from processors.ads.settings import AdSettings
+from processors.models.interest_groups import InterestGroups
+from streams.worker.ad_metrics import refresh_ads
+from streams.worker.metrics import Metrics
+
+TENT = Creative("a", "A tent", "https://shop.example/")
+
+
+@pytest.fixture
+def ads() -> AdServer:
+    ads = AdServer(AdSettings(max_campaigns=3), InterestGroups(), 1)
+    ads.campaigns.apply("big", CampaignView(Campaign("shop", (TENT,), 2.0, 100.0), left=60.0, spent=40.0))
+    ads.campaigns.apply("done", CampaignView(Campaign("shop", (TENT,), 2.0, 10.0, model="cpc"), spent=10.0))
+    ads.campaigns.apply("rest", CampaignView(Campaign("shop", (TENT,), 2.0, 100.0, paused=True), left=100.0))
+    ads.campaigns.apply("zero", CampaignView(Campaign("shop", (TENT,), 2.0, 100.0), left=100.0))
+    return ads
+
+
+def test_campaigns_are_counted_by_state_and_money_by_model(ads: AdServer) -> None:
+    metrics = Metrics()
+    refresh_ads(metrics, ads, named=1)
+    value = metrics.registry.get_sample_value
+    states = {state: value("nearstream_campaigns", {"state": state}) for state in ("running", "paused", "spent")}
+    assert states == {"running": 1.0, "paused": 1.0, "spent": 1.0}
+    assert value("nearstream_campaigns", {"state": "left_out"}) == 1.0
+    assert value("nearstream_campaign_spent", {"model": "cpm"}) == 40.0
+    assert value("nearstream_campaign_budget", {"model": "cpc"}) == 10.0
+
+
+def test_ids_are_in_metrics_of_those_that_spent_most_and_no_longer_than_that(ads: AdServer) -> None:
+    metrics = Metrics()
+    refresh_ads(metrics, ads, named=1)
+    assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "big"}) == 0.4
+    refresh_ads(metrics, ads, named=0)
+    assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "big"}) is None
+
+
+def test_a_model_without_campaigns_leaves_no_series(ads: AdServer) -> None:
+    metrics = Metrics()
+    refresh_ads(metrics, ads, named=0)
+    ads.campaigns.apply("done", None)
+    refresh_ads(metrics, ads, named=0)
+    assert metrics.registry.get_sample_value("nearstream_campaign_spent", {"model": "cpc"}) is None
