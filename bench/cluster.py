@@ -20,7 +20,8 @@ from streams.broker.process import free_port
 from streams.engine.topology import topic_specs
 from streams.kafka.clients import client_arguments, stop_client
 from streams.kafka.topics import ensure_topics
-from streams.settings.sections import Settings, load_settings
+from streams.settings.loading import load_settings
+from streams.settings.sections import Settings
 
 
 @dataclass(frozen=True)

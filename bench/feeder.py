@@ -24,7 +24,8 @@ from processors.common.hashing import partition_of
 from streams.broker.process import ChildProcess
 from streams.kafka.clients import client_arguments
 from streams.kafka.errors import file_tail
-from streams.settings.sections import Settings, load_settings
+from streams.settings.loading import load_settings
+from streams.settings.sections import Settings
 
 
 class Feed(msgspec.Struct, kw_only=True):

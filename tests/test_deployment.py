@@ -21,7 +21,8 @@ from processors.ads.no_bid import NoBid
 from processors.evaluation.live_quality import Choices, Observations, Shown
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.engine.topology import build_topology
-from streams.settings.sections import Settings, WorkerSettings, load_settings
+from streams.settings.loading import load_settings
+from streams.settings.sections import Settings, WorkerSettings
 from streams.worker.metrics import STEPS, Metrics
 from streams.worker.rule_warnings import STATES
 

@@ -98,5 +98,5 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-PLACE_FIELDS = ("country", "region", "city")
+REGION_FIELDS = ("country", "region", "city")
 """What of a user's context a region can be the name of."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from processors.common.bounds import MAX_MS
 from processors.items.catalogue_fields import MAX_TAGS
-from processors.items.regions import EVERYWHERE, PlaceSets
+from processors.items.regions import EVERYWHERE, RegionSets
 from processors.items.top_k import Slots, TopSlots
 from processors.items.view import ItemView, Listing
 
@@ -88,7 +88,7 @@ class AttributeColumns:
         Years, 0 for everybody.
     regions : int32 array of the same shape
         Number of the set of regions that it may be shown in.
-    places : PlaceSets
+    region_sets : RegionSets
         Those sets.
     limited : set of int
         Slots of the items that not everybody may be shown.
@@ -132,7 +132,7 @@ class AttributeColumns:
         self.category, self.brand, self.supplier = (np.zeros(0, np.int32) for _ in range(3))
         self.tie = np.zeros(0)
         self.min_age, self.regions = np.zeros(0, np.int16), np.zeros(0, np.int32)
-        self.places, self.limited = PlaceSets(), set[int]()
+        self.region_sets, self.limited = RegionSets(), set[int]()
         self.tag_count = np.zeros(0, np.uint8)
         self.margin, self.since, self.purchases = np.zeros(0), np.zeros(0), np.zeros(0)
         self.log_price, self.price_step = np.zeros(0), np.zeros(0)
@@ -209,8 +209,8 @@ class AttributeColumns:
 
     def _limit(self, slot: int, listing: Listing) -> None:
         self.min_age[slot] = listing.min_age or 0
-        self.places.give_back(int(self.regions[slot]))
-        self.regions[slot] = self.places.take(listing.regions)
+        self.region_sets.give_back(int(self.regions[slot]))
+        self.regions[slot] = self.region_sets.take(listing.regions)
         if self.min_age[slot] or self.regions[slot]:
             self.limited.add(slot)
         else:
@@ -259,7 +259,7 @@ class AttributeColumns:
 
     def _forget_rest(self, slot: int) -> None:
         self.supplier[slot] = self.min_age[slot] = 0
-        self.places.give_back(int(self.regions[slot]))
+        self.region_sets.give_back(int(self.regions[slot]))
         self.regions[slot] = EVERYWHERE
         self.limited.discard(slot)
         self.margin[slot] = np.nan

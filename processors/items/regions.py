@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from processors.events.event import PLACE_FIELDS
+from processors.events.event import REGION_FIELDS
 
 EVERYWHERE, NOWHERE = 0, 1
 """Number of no limit at all, and that of sets beyond the bound: what cannot be checked is not shown."""
@@ -16,7 +16,7 @@ EVERYWHERE, NOWHERE = 0, 1
 MAX_SETS = 4096
 
 
-class PlaceSets:
+class RegionSets:
     """Numbers for sets of regions, for as long as some item has them; upper and lower case are alike.
 
     Below the bound, which sets there are follows from what items have now, not from what they had: workers that heard
@@ -24,7 +24,7 @@ class PlaceSets:
 
     Examples
     --------
-    >>> sets = PlaceSets()
+    >>> sets = RegionSets()
     >>> alps = sets.take(["DE", "at"])
     >>> alps, sets.take(["AT", "DE"]), sets.take([])
     (2, 2, 0)
@@ -83,7 +83,7 @@ class PlaceSets:
         rows: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
         found = []
         for context in contexts:
-            places = frozenset(context[field].casefold() for field in PLACE_FIELDS if field in context)
+            places = frozenset(context[field].casefold() for field in REGION_FIELDS if field in context)
             if places not in rows:
                 rows[places] = self._row(places, unknown)
             found.append(rows[places])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from processors.events.event import PLACE_FIELDS, Context
+from processors.events.event import REGION_FIELDS, Context
 
 FIELDS = ("country", "region", "device", "channel", "page")
 """Circumstances that are counted."""
@@ -40,10 +40,10 @@ def remember(known: dict[str, str], context: Context | None, channel: str | None
     {'device': 'phone', 'country': 'FR'}
     """
     if context is not None:
-        for at, name in enumerate(PLACE_FIELDS):
+        for at, name in enumerate(REGION_FIELDS):
             value = getattr(context, name)
             if value and known.get(name) != value:
-                for narrower in PLACE_FIELDS[at:]:
+                for narrower in REGION_FIELDS[at:]:
                     known.pop(narrower, None)
                 if len(value) <= _VALUE_CHARACTERS:  # cut, it could pass for another place that limits speak of
                     known[name] = value

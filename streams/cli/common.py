@@ -91,7 +91,8 @@ def settings_of(context: typer.Context) -> Settings:
     """
     import msgspec
 
-    from streams.settings.sections import broker_addresses, load_settings
+    from streams.settings.loading import load_settings
+    from streams.settings.sections import broker_addresses
 
     options = options_of(context)
     settings = load_settings(options.settings_file)

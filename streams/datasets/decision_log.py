@@ -17,7 +17,7 @@ from processors.evaluation.feedback import Feedback
 from processors.events.event import DISMISSED
 from streams.datasets.event_files import FieldError, count_events, opened, take_topic
 from streams.datasets.open_bandit import Log, Watch, unwatched
-from streams.operations.why_not import everything
+from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
 
 
@@ -206,7 +206,7 @@ def _records(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     count = settings.topics.partitions
     for partition in watch(range(count), count, topic):
-        for record in everything(consumer, [TopicPartition(topic, partition)]):
+        for record in read_all(consumer, [TopicPartition(topic, partition)]):
             try:
                 fields = msgspec.json.decode(record.value or b"null")
             except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -53,11 +53,11 @@ def demo_worker_settings(settings: Settings, directory: Path) -> Settings:
 
 
 def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Environment in which :func:`streams.settings.sections.load_settings` gives these settings.
+    """Environment in which :func:`streams.settings.loading.load_settings` gives these settings.
 
     Examples
     --------
-    >>> from streams.settings.sections import load_settings
+    >>> from streams.settings.loading import load_settings
     >>> settings = Settings(kafka=KafkaSettings(brokers="a:1", sasl_password='say "7"'))
     >>> variables = environment(settings, {"PATH": "/bin", "NEARSTREAM_TOPICS__PARTITIONS": "9"})
     >>> variables["NEARSTREAM_KAFKA__BROKERS"], variables["PATH"], load_settings(environment=variables) == settings

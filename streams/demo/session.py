@@ -19,8 +19,8 @@ from streams.demo.feed import Feed
 from streams.demo.show import Show
 from streams.demo.watch import Watch, follow
 from streams.kafka.clients import client_arguments
+from streams.kafka.consumer import manual_consumer
 from streams.settings.sections import Settings
-from streams.worker.restore import manual_consumer
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a demo: Ctrl-C, a supervisor, a closed terminal."""

@@ -15,7 +15,7 @@ from processors.ads.campaign_view import CampaignView, decode_campaign_view
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
-from streams.operations.why_not import everything
+from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
 
 _MAX_FILE_BYTES = 64 * 2**20
@@ -104,7 +104,7 @@ def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, Ca
     """What workers know of campaigns, by id."""
     partitions = [TopicPartition(BROADCAST_CAMPAIGNS_TOPIC, p) for p in range(settings.topics.partitions)]
     found: dict[str, CampaignView] = {}
-    for record in everything(consumer, partitions):
+    for record in read_all(consumer, partitions):
         if record.key is None or record.key.startswith(b"\x00"):
             continue
         view = decode_campaign_view(record.value)

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, TopicPartition
 from processors.ads.no_bid import NoBid
 from processors.common.errors import NearstreamError
 from processors.common.topics import DECISION_LOG_TOPIC, RECOMMENDATIONS_TOPIC
-from streams.operations.why_not import everything
+from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
 
 _AD = "/ad"
@@ -35,7 +35,7 @@ def find(settings: Settings, consumer: KafkaConsumer, name: str) -> dict[str, An
     )
     # A forwarded event is answered where its user is at home, which the id does not say.
     for partition in [int(parts[1]), *(p for p in range(settings.topics.partitions) if p != int(parts[1]))]:
-        for record in everything(consumer, [TopicPartition(topic, partition)]):
+        for record in read_all(consumer, [TopicPartition(topic, partition)]):
             if record.value is not None and name.encode() in record.value:
                 fields: dict[str, Any] = msgspec.json.decode(record.value)
                 if fields.get(field) == name:

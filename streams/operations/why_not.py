@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.consumer.fetcher import ConsumerRecord
 
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
@@ -14,10 +13,8 @@ from processors.ranking.why_not import WhyNot
 from processors.users.profile import Profile
 from state.store import ChangelogRecord, MemoryStore
 from streams.engine.topology import build_topology
+from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
-
-_POLL_MS = 500
-_PATIENCE_S = 60.0
 
 
 def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -> list[WhyNot]:
@@ -38,35 +35,14 @@ def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -
     """
     topology = build_topology(settings)
     partitions = range(settings.topics.partitions)
-    for record in everything(consumer, [TopicPartition(topic, p) for topic in BROADCAST_TOPICS for p in partitions]):
+    for record in read_all(consumer, [TopicPartition(topic, p) for topic in BROADCAST_TOPICS for p in partitions]):
         if record.key is not None and not record.key.startswith(b"\x00"):
             topology.broadcast(record.topic, record.key, record.value)
     store: MemoryStore[Profile] = MemoryStore(Profile)
     home = TopicPartition(changelog_topic("users"), partition_of(user, settings.topics.partitions))
-    records = everything(consumer, [home])
+    records = read_all(consumer, [home])
     store.restore([ChangelogRecord(record.key, record.value) for record in records], len(records))
     (profile,) = store.read([user])
     if profile is None:
         raise NearstreamError(f"user {user!r} is not known: no event of theirs has been applied")
     return topology.users.why_not(profile, item, int(time.time() * 1000))
-
-
-def everything(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[ConsumerRecord]:
-    """Everything committed on some partitions up to now.
-
-    Raises
-    ------
-    NearstreamError
-        If it cannot be read in time.
-    """
-    consumer.assign(partitions)
-    consumer.seek_to_beginning(*partitions)
-    ends = consumer.end_offsets(partitions)
-    found: list[ConsumerRecord] = []
-    deadline = time.monotonic() + _PATIENCE_S
-    while any(consumer.position(tp) < ends[tp] for tp in partitions):
-        if time.monotonic() > deadline:
-            raise NearstreamError(f"{partitions[0].topic} and others could not be read within {_PATIENCE_S:.0f} s")
-        for records in consumer.poll(_POLL_MS).values():
-            found.extend(records)
-    return found

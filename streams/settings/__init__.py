@@ -1,1 +1,6 @@
 """What can be set, and from where it is read."""
+
+from streams.settings.loading import load_settings
+from streams.settings.sections import Settings
+
+__all__ = ["Settings", "load_settings"]

@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 
 from processors.common.topics import BROADCAST_ITEMS_TOPIC
 from streams.kafka.clients import stop_client
+from streams.kafka.consumer import manual_consumer
 from streams.settings.sections import Settings
-from streams.worker.restore import manual_consumer
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from processors.common.topics import BROADCAST_TOPICS
 from processors.planes.base import Output
 from streams.engine.topology import Topology
 from streams.kafka.clients import stop_client
+from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
 from streams.settings.sections import Settings
 from streams.worker.compute_thread import Compute
-from streams.worker.restore import manual_consumer
 
 logger = logging.getLogger(__name__)
 

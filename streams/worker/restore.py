@@ -15,7 +15,8 @@ from processors.common.errors import StateError
 from processors.common.topics import changelog_topic
 from processors.planes.base import Output, Plane
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
-from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.clients import stop_client
+from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
 from streams.settings.sections import Settings
 
@@ -24,20 +25,6 @@ State = TypeVar("State", bound=msgspec.Struct)
 logger = logging.getLogger(__name__)
 
 _CHUNK_RECORDS = 10_000
-
-
-def manual_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """A consumer outside the group, for topics that are read by everybody who needs them, committed records only."""
-    exactly_once = settings.worker.processing_guarantee == "exactly_once"
-    return AIOKafkaConsumer(
-        **client_arguments(settings.kafka),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=settings.kafka.fetch_max_wait_ms,
-        max_partition_fetch_bytes=4 * 2**20,
-        isolation_level="read_committed" if exactly_once else "read_uncommitted",
-    )
 
 
 async def restore(

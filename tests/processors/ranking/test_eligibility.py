@@ -12,7 +12,7 @@ from processors.common.time import DAY_MS
 from processors.events.event import Event
 from processors.events.reader import RecordReader
 from processors.events.repair import IntakeSettings
-from processors.items.regions import EVERYWHERE, NOWHERE, PlaceSets
+from processors.items.regions import EVERYWHERE, NOWHERE, RegionSets
 from processors.items.view import Listing
 from processors.ranking.eligibility import Unknown
 from processors.ranking.pipeline import RankingPipeline
@@ -117,7 +117,7 @@ def test_a_limit_ends_when_the_catalogue_lifts_it() -> None:
 
 @given(st.lists(st.lists(st.sampled_from(["DE", "de", "AT", "FR", "Tyrol"]), max_size=3), max_size=20))
 def test_sets_of_regions_stay_bounded_and_what_cannot_be_checked_is_not_shown(regions: list[list[str]]) -> None:
-    sets = PlaceSets(limit=2)
+    sets = RegionSets(limit=2)
     numbers = [sets.take(names) for names in regions]
     assert len(sets) <= 4
     for names, number in zip(regions, numbers, strict=True):
@@ -176,7 +176,7 @@ def test_an_allow_list_of_items_that_may_not_be_shown_is_an_empty_one() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sets(st.sampled_from("abcd"), max_size=3)), max_size=40))
 def test_sets_of_regions_follow_from_what_items_have_now(changes: list[tuple[int, set[str]]]) -> None:
-    sets = PlaceSets(limit=6)
+    sets = RegionSets(limit=6)
     taken: dict[int, int] = {}
     now: dict[int, set[str]] = {}
     for item, regions in changes:

@@ -10,7 +10,8 @@ import pytest
 from processors.common.errors import ConfigurationError
 from processors.ranking.settings import Placement
 from streams.engine.driver import TopologyDriver
-from streams.settings.sections import KafkaSettings, Settings, load_settings
+from streams.settings.loading import load_settings
+from streams.settings.sections import KafkaSettings, Settings
 from tests.support import event
 
 NOW = 1_700_000_000_000

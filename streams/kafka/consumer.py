@@ -1,0 +1,51 @@
+"""Consumers that read whole partitions, without a group."""
+
+from __future__ import annotations
+
+import time
+
+from aiokafka import AIOKafkaConsumer
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from processors.common.errors import NearstreamError
+from streams.kafka.clients import client_arguments
+from streams.settings.sections import Settings
+
+_POLL_MS = 500
+_PATIENCE_S = 60.0
+
+
+def manual_consumer(settings: Settings) -> AIOKafkaConsumer:
+    """A consumer outside the group, for topics that are read by everybody who needs them, committed records only."""
+    exactly_once = settings.worker.processing_guarantee == "exactly_once"
+    return AIOKafkaConsumer(
+        **client_arguments(settings.kafka),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=settings.kafka.fetch_max_wait_ms,
+        max_partition_fetch_bytes=4 * 2**20,
+        isolation_level="read_committed" if exactly_once else "read_uncommitted",
+    )
+
+
+def read_all(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[ConsumerRecord]:
+    """Everything committed on some partitions up to now.
+
+    Raises
+    ------
+    NearstreamError
+        If it cannot be read in time.
+    """
+    consumer.assign(partitions)
+    consumer.seek_to_beginning(*partitions)
+    ends = consumer.end_offsets(partitions)
+    found: list[ConsumerRecord] = []
+    deadline = time.monotonic() + _PATIENCE_S
+    while any(consumer.position(tp) < ends[tp] for tp in partitions):
+        if time.monotonic() > deadline:
+            raise NearstreamError(f"{partitions[0].topic} and others could not be read within {_PATIENCE_S:.0f} s")
+        for records in consumer.poll(_POLL_MS).values():
+            found.extend(records)
+    return found
