@@ -20,8 +20,9 @@ from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.events.event import ITEM_TOPICS
 from processors.models.ranker_weights import BUCKETS, HEADS, WEIGHT_ROWS, buckets_of, fallback_weights, rows_of_bucket
 from processors.models.state import ModelsSettings
-from processors.ranking.candidates import Candidates, Gatherer
+from processors.ranking.candidates import Candidates
 from processors.ranking.features import features_of
+from processors.ranking.gathering import Gatherer
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.reasons import holds

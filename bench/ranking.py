@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from bench.load import LoadEvent, load_of
-from processors.ranking.candidates import Gatherer
+from processors.ranking.gathering import Gatherer
 from processors.ranking.pipeline import RankingPipeline
 from processors.users.profile import Profile
 from streams.engine.driver import TopologyDriver

@@ -54,8 +54,8 @@ from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import SlateItem
-from processors.ranking.training import choices_of
-from processors.ranking.why_not import WhyNot
+from processors.ranking.training import Training, choices_of
+from processors.ranking.why_not import WhyNot, why_not
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 
 
@@ -140,13 +140,14 @@ class UsersPlane:
     ) -> None:
         self._ingest = Ingest(settings.intake, partitions, max_message_bytes)
         self._keeper = ProfileKeeper(settings.profile)
-        self._ranker = RankingPipeline(settings.ranking)
+        self._ranking = RankingPipeline(settings.ranking)
+        self._training = Training(self._ranking)
         self._placements = settings.ranking.placements
         fitting = (
             max_message_bytes - LINK_BYTES - INTERESTS_BYTES - TOLD_BYTES - EXPOSURE_BYTES - CLICK_BYTES
-        ) // example_bytes(self._ranker.features)
+        ) // example_bytes(self._ranking.features)
         self._lessons = max(0, min(settings.ranking.training_examples, fitting))
-        self.read = ReadModels(index, ServingWeights(self._ranker.features))
+        self.read = ReadModels(index, ServingWeights(self._ranking.features))
         self.ads = AdServer(settings.ads, self.read.groups, partitions)
         self._partitions = partitions
         self._max_bytes = max_message_bytes
@@ -218,12 +219,12 @@ class UsersPlane:
     def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
         """Slates as they would be published at a moment: per placement, per user. For evaluation and questions."""
         moments = [now_ms] * len(profiles)
-        slates = self._ranker.rank(profiles, moments, self.read, now_ms)
+        slates = self._ranking.rank(profiles, moments, self.read, now_ms)
         return [[part.items(row, self.read) for row in range(len(profiles))] for part in slates]
 
     def why_not(self, profile: Profile, item: str, now_ms: int) -> list[WhyNot]:
         """What became of an item on its way into a user's slates, per placement."""
-        return self._ranker.why_not(profile, item, self.read, now_ms)
+        return why_not(self._ranking, profile, item, self.read, now_ms)
 
     def _lessons_of(
         self, events: Sequence[Event], profiles: dict[str, Profile], at_ms: int, step: UsersStep
@@ -242,7 +243,7 @@ class UsersPlane:
         moments = [event.time_ms for event in first.values()]
         chosen = [event.item_id for event in first.values()]
         asked = [profiles[user] for user in first]
-        answers, examples = self._ranker.lessons(asked, moments, chosen, self.read, at_ms)
+        answers, examples = self._training.lessons(asked, moments, chosen, self.read, at_ms)
         step.quality.choices.extend(choices_of(answers, asked))
         examples.interests = interests_of(asked, list(first.values()))
         known, items = [profile.context for profile in asked], [profile.item_ids for profile in asked]
@@ -254,7 +255,7 @@ class UsersPlane:
         if examples is None and not ads.examples and not ads.purchases:
             return
         # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
-        examples = examples or Examples(RANKER, self._ranker.features, b"", b"", b"", b"", b"", b"")
+        examples = examples or Examples(RANKER, self._ranking.features, b"", b"", b"", b"", b"", b"")
         examples.clicks = tuple(ads.examples[:MAX_EXAMPLES])
         examples.purchases = tuple(ads.purchases[: MAX_EXAMPLES - len(examples.clicks)])
         told, all_of_them = len(examples.clicks) + len(examples.purchases), len(ads.examples) + len(ads.purchases)
@@ -291,7 +292,7 @@ class UsersPlane:
             return
         profiles, now = [step.states[user] for user in causes], stamp(at_ms)
         moments = [profile.last_seen for profile in profiles]
-        slates = self._ranker.rank(profiles, moments, self.read, at_ms)
+        slates = self._ranking.rank(profiles, moments, self.read, at_ms)
         for placement, part in zip(self._placements, slates, strict=True):
             step.quality.shown.append(part.sample(placement.name, self.read.items))
             if part.ignored:

@@ -1,4 +1,7 @@
-"""Limits of age and region: what the catalogue says who may be shown an item stands above every rule of the shop."""
+"""Which candidates may be shown: what is available, within limits of age and region, not seen yet, and as rules allow.
+
+What the catalogue says who may be shown an item stands above every rule of the shop.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import numpy as np
 from processors.common.arrays import Flags
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
+from processors.ranking.frame import SLATES, SLATES_AND_TRIALS, Frame, Stage
+from processors.ranking.rule_effects import effects_of
 
 Unknown = Literal["hide", "show"]
 """What becomes of limited items for users whose age or place is not known."""
@@ -37,3 +42,76 @@ def _age(known: int | None, unknown: Unknown) -> int:
 
 
 _OLDEST = 1000
+
+
+class Availability(Stage):
+    """Remove what the catalogue says is not available."""
+
+    name = "availability"
+    purposes = SLATES_AND_TRIALS
+    shared = True
+    removes = "the catalogue says that it is not available"
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.kept = frame.kept & frame.read.items.attributes.available[frame.candidates.slots]
+        return frame
+
+
+class Limits(Stage):
+    """Remove what the catalogue does not let users of this age, or at this place, see.
+
+    Parameters
+    ----------
+    unknown
+        What becomes of limited items for users whose age or region is not known.
+    """
+
+    name = "limits"
+    purposes = SLATES_AND_TRIALS
+    shared = True
+    removes = "its limits of age or region do not let this user see it"
+
+    def __init__(self, unknown: Unknown) -> None:
+        self._unknown: Unknown = unknown
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.kept = frame.kept & within_limits(frame.candidates, frame.read.items, self._unknown)
+        return frame
+
+
+class AlreadyTouched(Stage):
+    """Remove what the user has touched, at placements that show only what is new."""
+
+    name = "touched"
+    removes = "the user has touched it, and the placement shows only what is new"
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        if frame.only_new:
+            frame.kept = frame.kept & ~frame.candidates.touched
+        return frame
+
+
+class ApplyRules(Stage):
+    """Find what the rules make of the candidates, and remove what they do not want shown."""
+
+    name = "rules"
+    purposes = SLATES
+    removes = "a rule removes it"
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        read = frame.read
+        frame.effects = effects_of(read.rules, frame.candidates, frame.placement, frame.at_ms, read.items, frame.kept)
+        if frame.effects.removed_by is not None:
+            frame.kept = frame.kept & (frame.effects.removed_by < 0)
+        return frame
+
+    def why(self, before: Frame, after: Frame, number: int) -> str | None:
+        """See :class:`processors.ranking.frame.Stage`."""
+        removed_by = after.effects.removed_by
+        if removed_by is None or not before.kept[number] or removed_by[number] < 0:
+            return None
+        return f"rule {after.effects.names[removed_by[number]]} removes it"

@@ -20,6 +20,10 @@ import numpy as np
 from processors.common.arrays import Flags, Floats, Hashes, Ints, run_begins, run_lengths
 from processors.common.hashing import FINGERPRINT_BYTES
 from processors.common.random import STEP, uniform
+from processors.common.time import DAY_MS
+from processors.models.exploration_rate import PARTS
+from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
+from processors.ranking.selection import position_in_slate
 from processors.users.profile import Profile
 
 
@@ -121,3 +125,46 @@ def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Hashes) -> 
     winners = winners[run_begins(of_user[winners])]
     total = np.add.reduceat(odds, begins)
     return at[winners], odds[winners] / total
+
+
+class Explore(Stage):
+    """Give one position of some slates to a new item.
+
+    Parameters
+    ----------
+    share
+        Share of the slates that explore, at most; the bandit's arm says which part of it is used.
+    new_item_days
+        How long an item is new after it was first seen.
+    """
+
+    name = "explore"
+    purposes = SLATES_AND_TRIALS
+
+    def __init__(self, share: float, new_item_days: float) -> None:
+        self._share, self._new_ms = share, int(new_item_days * DAY_MS)
+
+    def could(self, frame: Frame) -> bool:
+        """Tell whether any slate of the frame might explore: a new item is among the candidates that are kept."""
+        return bool(self._share and (frame.kept & self._are_new(frame)).any())
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        seeds = frame.once("seeds", lambda: seeds_of(frame.profiles))
+        draw = Draw(self._share * PARTS[frame.read.weights.arm], seeds + np.uint64(frame.number))
+        new = frame.kept & self._are_new(frame)
+        explored = explore(frame.numbers, frame.filled, frame.offered, frame.candidates.rows, new, frame.ties, draw)
+        frame.numbers, frame.propensities = explored.numbers, explored.propensities
+        return frame
+
+    def why(self, before: Frame, after: Frame, number: int) -> str | None:
+        """See :class:`processors.ranking.frame.Stage`."""
+        if position_in_slate(before, number) is None or position_in_slate(after, number) is not None:
+            return None
+        return "its position went to a new item, which is shown so that it becomes known"
+
+    def _are_new(self, frame: Frame) -> Flags:
+        candidates = frame.candidates
+        since = candidates.visitors.now_ms[candidates.rows] - self._new_ms
+        new: Flags = frame.read.items.attributes.since[candidates.slots] > since
+        return new

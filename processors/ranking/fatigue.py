@@ -21,13 +21,15 @@ import numpy as np
 from processors.common.arrays import Floats, Ints
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
+from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
+from processors.ranking.selection import position_of
 
 LEVEL = 10.0
 """UnclickedImpressions after which the loss levels off: it is never more than so many times the strength."""
 
 
 @dataclass(frozen=True)
-class Tired:
+class Fatigued:
     """Candidates that were shown too often.
 
     Attributes
@@ -57,18 +59,18 @@ class Tired:
 
         Examples
         --------
-        >>> tired = Tired(np.array([4]), np.array([7]), np.array([1.5]))
-        >>> tired.of(4), tired.of(5)
+        >>> fatigued = Fatigued(np.array([4]), np.array([7]), np.array([1.5]))
+        >>> fatigued.of(4), fatigued.of(5)
         ((7, 1.5), (0, 0.0))
         """
         at = np.flatnonzero(self.numbers == number)
         return (int(self.times[at[0]]), float(self.losses[at[0]])) if len(at) else (0, 0.0)
 
 
-_RESTED = Tired(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+_RESTED = Fatigued(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
-class Fatigue:
+class Fatigue(Stage):
     """Finds what users are tired of, for many users at once.
 
     Parameters
@@ -81,11 +83,31 @@ class Fatigue:
         Time since an item was last shown after which it loses half as much.
     """
 
+    name = "fatigue"
+    purposes = SLATES_AND_TRIALS
+
     def __init__(self, strength: float, after: int, half_life_ms: int) -> None:
         self._strength, self._after, self._half_life_ms = strength, after, half_life_ms
 
-    def of(self, candidates: Candidates, index: ItemIndex) -> Tired:
-        """What the candidates of a pass lose.
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.scores = self._of(frame).applied_to(frame.scores)
+        return frame
+
+    def note(self, frame: Frame, number: int) -> str | None:
+        """See :class:`processors.ranking.frame.Stage`."""
+        times, loss = self._of(frame).of(number)
+        rivals = frame.scores[frame.kept]
+        position, rested = (position_of(score, rivals) for score in (frame.scores[number], frame.scores[number] + loss))
+        if rested == position:
+            return None
+        return f"shown {times} times without a reaction, or it would be at position {rested}"
+
+    def _of(self, frame: Frame) -> Fatigued:
+        return frame.once("fatigue", lambda: self.of(frame.candidates, frame.read.items))
+
+    def of(self, candidates: Candidates, index: ItemIndex) -> Fatigued:
+        """Find what the candidates of some users lose.
 
         Complexity: nothing but a look at each profile if nobody was shown anything too often, else a lookup for each
         such item.
@@ -110,7 +132,7 @@ class Fatigue:
         found = np.flatnonzero((slots >= 0) & (known[numbers] == wanted))
         counts = np.array(times, np.int64)[found]
         ages = np.maximum(candidates.visitors.now_ms[of_row[found]] - np.array(shown_at, np.int64)[found], 0)
-        return Tired(numbers[found], counts, self._losses(counts, ages))
+        return Fatigued(numbers[found], counts, self._losses(counts, ages))
 
     def _losses(self, times: Ints, ages_ms: Ints) -> Floats:
         grown = -np.expm1((self._after - times) / LEVEL) * LEVEL

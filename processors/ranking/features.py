@@ -14,6 +14,7 @@ from processors.common.arrays import Features, Floats, Ints
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
+from processors.ranking.frame import Frame, Stage
 from processors.ranking.sources.base import Visitors
 
 _PAUSE_MS = HOUR_MS // 2
@@ -101,6 +102,18 @@ def features_of(candidates: Candidates, index: ItemIndex) -> Features:
     for row, column in enumerate(after, len(before) + len(own)):
         features[row] = column
     return features
+
+
+class Describe(Stage):
+    """Find the features of every candidate."""
+
+    name = "describe"
+    shared = True
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.features = features_of(frame.candidates, frame.read.items)
+        return frame
 
 
 def own_rows(features: int) -> range:

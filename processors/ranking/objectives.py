@@ -16,6 +16,7 @@ from processors.common.time import DAY_MS
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
 from processors.ranking.features import nearness
+from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
 
 _PRIOR_VISITS = 20.0
 """Visits at the mean rate that an item's own are added to: an item with two visits has no rate to speak of."""
@@ -78,3 +79,24 @@ def purchase_values(slots: Ints, index: ItemIndex) -> Floats:
     mean = bought / visits
     rate = (index.attributes.purchases[slots] + _PRIOR_VISITS * mean) / (index.popularity.visits[slots] + _PRIOR_VISITS)
     return np.clip(np.log(rate / mean), -_FURTHEST, _FURTHEST)
+
+
+class WeighObjectives(Stage):
+    """Weigh the learned score against the other ends of the shop.
+
+    Parameters
+    ----------
+    objectives
+        The ends and their weights.
+    """
+
+    name = "objectives"
+    purposes = SLATES_AND_TRIALS
+
+    def __init__(self, objectives: Objectives) -> None:
+        self._objectives = objectives
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.scores = self._objectives.applied_to(frame.scores, frame.candidates, frame.read.items)
+        return frame

@@ -14,7 +14,9 @@ import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
 from processors.items.index import ItemIndex
+from processors.models.ranker_weights import buckets_of
 from processors.ranking.candidates import RULES, Candidates
+from processors.ranking.frame import SLATES, Frame, Stage
 from processors.ranking.read_models import ReadModels
 
 Locale = Literal["en", "zh"]
@@ -257,3 +259,46 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModel
     field, _, value = (context or "").partition(":")
     text = _CONTEXT_TEXTS.get(field, kind.texts)[locale].format(item=item, category=category, context=value)
     return Reason(kind.name, item, text, category, context)
+
+
+class TrueReasons(Stage):
+    """Find what is true of each candidate, and remove those of which nothing is that could be said."""
+
+    name = "reasons"
+    shared = True
+    removes = "nothing that could be said for it is true"
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.true = holds(frame.candidates)
+        frame.kept = frame.kept & np.logical_or.reduce(frame.true)
+        return frame
+
+
+class Explain(Stage):
+    """Find the reason for each position: what contributed most to the score, among what is true.
+
+    Parameters
+    ----------
+    features
+        Names of the features.
+    """
+
+    name = "explain"
+    purposes = SLATES
+
+    def __init__(self, features: tuple[str, ...]) -> None:
+        self._explainer = Explainer(features)
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        candidates, flat = frame.candidates, np.flatnonzero(frame.filled)
+        picked = frame.numbers.ravel()[flat]
+        buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
+        weighted = frame.features[:, picked] * frame.weights[buckets[candidates.rows[picked]]].T
+        explained = self._explainer.explain(candidates, picked, weighted, frame.true, frame.read.items)
+        kinds = np.full(frame.numbers.size, -1, np.int64)
+        because = kinds.copy()
+        kinds[flat], because[flat] = explained.kinds, explained.links
+        frame.kinds, frame.because = kinds.reshape(frame.numbers.shape), because.reshape(frame.numbers.shape)
+        return frame

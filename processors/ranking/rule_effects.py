@@ -19,19 +19,39 @@ from processors.ranking.rules import Items, Rule
 
 @dataclass(frozen=True)
 class Pin:
-    """An item that belongs at a place of the slate, the first being 0."""
+    """An item that belongs at a position of the slate, the first being 0, and the rule that says so."""
 
     slot: int
-    place: int
+    position: int
+    rule: str
 
 
 @dataclass(frozen=True)
 class Cap:
-    """So many items of each label, at most; ``labels`` gives the label of each slot, 0 for none, which is free."""
+    """A bound on the items of one label in a slate.
+
+    Attributes
+    ----------
+    labels
+        The label of each slot, such as the number of its category; 0 for none, which is not bounded.
+    at_most
+        Items of each label, at most.
+    within
+        Which candidates it is about; all without it.
+    rule, per
+        The rule that says so, and what its labels are: ``category`` or ``brand``.
+    """
 
     labels: npt.NDArray[np.int32]
     at_most: int
     within: Flags | None = None
+    rule: str = ""
+    per: str = "category"
+
+    def labels_of(self, numbers: Ints, slots: Ints) -> Ints:
+        """Return the bounded label of each of some candidates, 0 for those that are not bounded."""
+        labels = self.labels[slots[numbers]].astype(np.int64)
+        return labels if self.within is None else np.where(self.within[numbers], labels, 0)
 
 
 @dataclass(frozen=True)
@@ -59,14 +79,8 @@ class RuleEffects:
     names: tuple[str, ...] = ()
     ignored: Counter[str] = field(default_factory=Counter)
 
-    def applied_to(self, scores: Floats) -> Floats:
-        """Scores with the offsets, and without what was removed."""
-        if self.removed_by is None or self.offsets is None:
-            return scores
-        return np.where(self.removed_by < 0, scores + self.offsets, -np.inf)
 
-
-_NOTHING = RuleEffects()
+NO_EFFECTS = RuleEffects()
 
 
 class _Judgement:
@@ -98,11 +112,12 @@ class _Judgement:
             elif rule.kind == "pin" and rule.position is not None:
                 slot = self._index.slot(rule.items.ids[0])
                 if slot >= 0:
-                    pins.append(Pin(slot, rule.position - 1))
+                    pins.append(Pin(slot, rule.position - 1, name))
             elif rule.kind == "cap" and rule.at_most is not None:
                 attributes = self._index.attributes
                 labels = attributes.category if rule.per == "category" else attributes.brand
-                caps.append(Cap(labels, rule.at_most, None if rule.items == Items() else matching))
+                within = None if rule.items == Items() else matching
+                caps.append(Cap(labels, rule.at_most, within, name, rule.per or "category"))
             elif rule.kind == "boost" and rule.factor is not None:
                 self._offsets += np.where(matching, np.log(rule.factor), 0.0)
             elif rule.kind == "exposure" and name in self._exposure:
@@ -153,5 +168,5 @@ def effects_of(
         (name, rule) for name, rule in rules.in_force(now_ms) if not rule.placements or placement in rule.placements
     ]
     if not in_force:
-        return _NOTHING
+        return NO_EFFECTS
     return _Judgement(candidates, now_ms, index, rules.exposure, showable).of(in_force)

@@ -8,6 +8,7 @@ from processors.common.arrays import Features, Floats, run_begins
 from processors.models.ranker_weights import buckets_of
 from processors.ranking.candidates import Candidates
 from processors.ranking.features import own_rows, silent_rows
+from processors.ranking.frame import SLATES, SLATES_AND_TRIALS, Frame, Stage
 
 NEVER = -np.inf
 
@@ -62,6 +63,39 @@ def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Fl
     return scores
 
 
-def with_ties(scores: Floats, ties: Floats) -> Floats:
-    """Scores in which equals differ by a hash of their item's id."""
-    return scores + ties * _TIE
+class Score(Stage):
+    """Score the candidates by the weights of the frame."""
+
+    name = "score"
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.scores = frame.once(
+            ("scores", frame.scored_by), lambda: scores_of(frame.weights, frame.candidates, frame.features)
+        )
+        return frame
+
+
+class BreakTies(Stage):
+    """Let equal scores differ by a hash of the item's id, so that the order is the same in every process."""
+
+    name = "ties"
+    purposes = SLATES_AND_TRIALS
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        frame.scores = frame.scores + frame.ties * _TIE
+        return frame
+
+
+class AddRuleOffsets(Stage):
+    """Add what rules push items up or down by: boosts, and offsets that keep exposure within its bounds."""
+
+    name = "rule_offsets"
+    purposes = SLATES
+
+    def apply(self, frame: Frame) -> Frame:
+        """See :class:`processors.ranking.frame.Stage`."""
+        if frame.effects.offsets is not None:
+            frame.scores = frame.scores + frame.effects.offsets
+        return frame

@@ -1,9 +1,4 @@
-"""Slates: what users are shown at the placements of an app, as arrays, and as messages.
-
-The way of a slate: sources propose (:mod:`processors.ranking.candidates`), each candidate gets its features
-(:mod:`processors.ranking.features`), the learned ranker scores them (:mod:`processors.models.ranker_weights`), the best
-are taken (:mod:`processors.ranking.pipeline`), and each is explained (:mod:`processors.ranking.reasons`).
-"""
+"""Slates: what users are shown at the placements of an app, as arrays, and as messages."""
 
 from __future__ import annotations
 
@@ -17,6 +12,7 @@ import numpy as np
 from processors.common.arrays import Floats, Ints
 from processors.evaluation.live_quality import Shown
 from processors.items.index import ItemIndex
+from processors.ranking.frame import Frame
 from processors.ranking.read_models import ReadModels
 from processors.ranking.reasons import CATEGORY, KINDS, Locale, Reason, reason_of
 
@@ -54,6 +50,7 @@ class Slates:
     propensities: Floats
     locale: Locale
     ignored: Counter[str]
+    removed: Counter[str] = field(default_factory=Counter)
     _reasons: dict[int, tuple[tuple[Reason, ...], str]] = field(default_factory=dict, init=False, repr=False)
     _made: list[list[list[Any]]] = field(default_factory=list, init=False, repr=False)
 
@@ -90,6 +87,25 @@ class Slates:
         return tuple(self._made)
 
 
+def slates_of(frame: Frame, locale: Locale) -> Slates:
+    """Return the slates of a frame that has been through all stages."""
+    shape, flat = frame.numbers.shape, np.flatnonzero(frame.filled)
+    picked = frame.numbers.ravel()[flat]
+    slots, scores = np.full(frame.numbers.size, -1, np.int64), np.zeros(frame.numbers.size)
+    slots[flat] = frame.candidates.slots[picked]
+    scores[flat] = np.round(frame.offered[picked], 6)
+    return Slates(
+        slots.reshape(shape),
+        scores.reshape(shape),
+        frame.kinds,
+        frame.because,
+        np.round(frame.propensities, 6),
+        locale,
+        frame.effects.ignored,
+        frame.removed,
+    )
+
+
 def joined(parts: list[Slates], order: Ints) -> Slates:
     """Slates of several passes as one, its rows in the order given."""
     return Slates(
@@ -100,6 +116,7 @@ def joined(parts: list[Slates], order: Ints) -> Slates:
         propensities=np.concatenate([part.propensities for part in parts])[order],
         locale=parts[0].locale,
         ignored=sum((part.ignored for part in parts), Counter()),
+        removed=sum((part.removed for part in parts), Counter()),
     )
 
 

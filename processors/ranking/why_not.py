@@ -1,17 +1,18 @@
-"""Why an item is not in a slate: the first stage on its way that did not let it pass."""
+"""Why an item is not in a slate: the stage of the ranking that took it out."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
-from processors.common.arrays import Flags, Floats, Ints
-from processors.items.index import ItemIndex
-from processors.ranking.candidates import Candidates
-from processors.ranking.fatigue import Tired
-from processors.ranking.rule_effects import RuleEffects
+from processors.ranking.frame import Frame, Stage
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.read_models import ReadModels
+from processors.ranking.selection import position_in_slate
+from processors.users.profile import Profile
+
+Trace = list[tuple[Stage, Frame, Frame]]
+"""The stages that a frame went through, with the frame as each found it and as each left it."""
 
 
 class WhyNot(msgspec.Struct, frozen=True):
@@ -19,9 +20,11 @@ class WhyNot(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
+    placement
+        Its name.
     stage
-        ``unknown``, ``unavailable``, ``not_proposed``, ``limit``, ``touched``, ``rule``, ``rank``, ``spread`` or
-        ``shown``.
+        Name of the stage that took the item out (:attr:`processors.ranking.frame.Stage.name`); ``unknown`` if there is
+        no such item, ``shown`` if it is in the slate.
     text
         The same for people.
     """
@@ -31,74 +34,59 @@ class WhyNot(msgspec.Struct, frozen=True):
     text: str
 
 
-@dataclass(frozen=True)
-class Way:
-    """What is known of one user's candidates and slate.
+def why_not(pipeline: RankingPipeline, profile: Profile, item: str, read: ReadModels, at_ms: int) -> list[WhyNot]:
+    """Find what becomes of an item on its way into a user's slates, per placement.
 
-    Attributes
-    ----------
-    at
-        Number of the item among the candidates; empty if it is none.
-    shown
-        Which candidates anything true can be said of.
-    allowed
-        Which their limits of age and region allow to be shown.
-    scores
-        By the weights of the placement, and less what fatigue takes.
-    places
-        Where the item stands in the slate, from 0; empty if it does not.
-    tired
-        What candidates have lost in ``scores`` because they were shown too often.
-    """
-
-    candidates: Candidates
-    at: Ints
-    shown: Flags
-    allowed: Flags
-    scores: Floats
-    verdict: RuleEffects
-    places: Ints
-    tired: Tired
-
-
-def what_became(way: Way, placement: str, only_new: bool, index: ItemIndex, slot: int) -> WhyNot:
-    """The stage that ended the item's way, or where it stands.
+    Runs the very stages that rank, for this user alone, and asks them.
 
     Parameters
     ----------
-    only_new
-        Whether the placement leaves out what the user has touched.
-    slot
-        The item's, -1 if it is not known.
+    pipeline
+        The ranking.
+    profile, item
+        The user, and the item's id; it need not be known.
+    read
+        The read models.
+    at_ms
+        The moment the slates would be for, milliseconds since the epoch.
     """
+    slot = read.items.slot(item)
+    placements = pipeline.settings.placements
     if slot < 0:
-        return WhyNot(placement, "unknown", "no event and no row of the catalogue has named it, or it was withdrawn")
-    if len(way.places):
-        return WhyNot(placement, "shown", f"it is in the slate, at place {int(way.places[0]) + 1}")
-    if not index.attributes.available[slot]:
-        return WhyNot(placement, "unavailable", "the catalogue says that it is not available")
-    if not len(way.at) or not way.shown[way.at[0]]:
-        return WhyNot(placement, "not_proposed", "no source proposes it for this user")
-    number = int(way.at[0])
-    if not way.allowed[number]:
-        return WhyNot(placement, "limit", "its limits of age or region do not let this user see it")
-    if only_new and way.candidates.touched[number]:
-        return WhyNot(placement, "touched", "the user has touched it, and the placement shows only what is new")
-    removed_by = way.verdict.removed_by
-    if removed_by is not None and removed_by[number] >= 0:
-        return WhyNot(placement, "rule", f"rule {way.verdict.names[removed_by[number]]} removes it")
-    scores = way.verdict.applied_to(way.scores)
-    rivals = way.shown & way.allowed & np.isfinite(scores) & index.attributes.available[way.candidates.slots]
-    if only_new:
-        rivals &= ~way.candidates.touched
-    place, of = _place(scores[rivals], scores[number]), int(np.count_nonzero(rivals))
-    text = f"its score puts it at place {place} of {of} candidates: others rank higher"
-    times, loss = way.tired.of(number)
-    rested = _place(scores[rivals], scores[number] + loss)
-    if rested < place:
-        text += f"; shown {times} times without a reaction, or it would be at place {rested}"
-    return WhyNot(placement, "rank", text)
+        text = "no event and no row of the catalogue has named it, or it was withdrawn"
+        return [WhyNot(placement.name, "unknown", text) for placement in placements]
+    frame = pipeline.begin([profile], [at_ms], read, at_ms)
+    shared = _traced(pipeline, frame, shared=True)
+    found = np.flatnonzero(frame.candidates.slots == slot)
+    number = int(found[0]) if len(found) else -1
+    answers = []
+    for at, placement in enumerate(placements):
+        part = pipeline.placed(frame, at)
+        trace = shared + _traced(pipeline, part, shared=False)
+        answers.append(WhyNot(placement.name, *_answer(trace, part, number)))
+    return answers
 
 
-def _place(rivals: Floats, score: float) -> int:
-    return int(np.count_nonzero(rivals > score)) + 1
+def _traced(pipeline: RankingPipeline, frame: Frame, *, shared: bool) -> Trace:
+    """Run the stages one by one, and keep what the frame was before and after each."""
+    trace: Trace = []
+    for stage in pipeline.stages_for("slate", shared=shared):
+        before = frame.copied()
+        pipeline.run([stage], frame)
+        trace.append((stage, before, frame.copied()))
+    return trace
+
+
+def _answer(trace: Trace, frame: Frame, number: int) -> tuple[str, str]:
+    """Return the name of the stage that ended the item's way, and what it says."""
+    if number >= 0:
+        position = position_in_slate(frame, number)
+        if position is not None:
+            return "shown", f"it is in the slate, at position {position + 1}"
+    # Later stages may bring back what an earlier one left out (a pin, a new item), so the last one to drop it counts.
+    for stage, before, after in reversed(trace if number >= 0 else trace[:1]):
+        text = stage.why(before, after, number)
+        if text is not None:
+            notes = [stage.note(frame, number) for stage, _, _ in trace] if stage.removes is None else []
+            return stage.name, "; ".join([text, *(note for note in notes if note is not None)])
+    raise AssertionError(f"no stage says why candidate {number} is not in the slate")

@@ -19,6 +19,7 @@ from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rule_index import RuleIndex
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import RankingSettings
+from processors.ranking.why_not import why_not
 from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
 from tests.processors.worlds import NOW, World, profile, view
 
@@ -100,8 +101,8 @@ def test_why_not_names_the_limit() -> None:
     settings = RankingSettings()
     made = world(user(12), {"wine": Listing(min_age=18)}, settings, None)
     ranker = RankingPipeline(settings)
-    answers = ranker.why_not(made.users[0], "wine", made.read(ranker.features), NOW)
-    assert [answer.stage for answer in answers] == ["limit", "limit"]
+    answers = why_not(ranker, made.users[0], "wine", made.read(ranker.features), NOW)
+    assert [answer.stage for answer in answers] == ["limits", "limits"]
 
 
 def test_a_limit_ends_when_the_catalogue_lifts_it() -> None:

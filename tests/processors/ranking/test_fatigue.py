@@ -13,6 +13,7 @@ from processors.common.time import DAY_MS
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import Placement, RankingSettings
+from processors.ranking.why_not import why_not
 from processors.users.profile import Profile
 from processors.users.unclicked_impressions import UnclickedImpressions
 from tests.processors.worlds import NOW, World, profile, random_world, view
@@ -105,15 +106,15 @@ def test_a_boost_adds_to_what_is_left() -> None:
 def said(user: Profile, size: int, item: str = "item 8") -> list[str]:
     settings = RankingSettings(placements=(Placement("home", size=size),), exploration=0.0)
     ranker, there = RankingPipeline(settings), World(SHOP, [user], settings)
-    return [part.text for part in ranker.why_not(user, item, there.read(ranker.features), NOW)]
+    return [part.text for part in why_not(ranker, user, item, there.read(ranker.features), NOW)]
 
 
 def test_why_not_says_so_where_fatigue_moved_the_item_down() -> None:
     (text,) = said(shown(10), size=1)
     at = place(shown(10))[0] + 1
     assert text == (
-        f"its score puts it at place {at} of 9 candidates: others rank higher; "
-        "shown 10 times without a reaction, or it would be at place 1"
+        f"its score puts it at position {at} of 9 candidates: others rank higher; "
+        "shown 10 times without a reaction, or it would be at position 1"
     )
     assert "reaction" not in said(shown(10), size=1, item="item 0")[0]
     assert "reaction" not in said(shown(10, item="item 0"), size=1, item="item 0")[0]

@@ -21,12 +21,13 @@ from processors.models.ranker_weights import (
     fallback_weights,
     rows_of_bucket,
 )
-from processors.ranking.candidates import Candidates, Gatherer
+from processors.ranking.candidates import Candidates
 from processors.ranking.features import feature_names, features_of
+from processors.ranking.gathering import Gatherer
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.scoring import scores_of
 from processors.ranking.settings import RankingSettings
-from processors.ranking.training import listwise_loss
+from processors.ranking.training import Training, listwise_loss
 from tests.processors.worlds import NOW, World, profile, random_world, touched, view
 
 seeds = st.integers(0, 2**32)
@@ -209,7 +210,7 @@ def test_gradients_do_not_depend_on_where_items_came_to_lie(seed: int, shuffle: 
     def taught(world: World) -> bytes:
         ranker = RankingPipeline(world.settings)
         now = [NOW] * len(world.users)
-        _, examples = ranker.lessons(world.users, now, chosen, world.read(ranker.features), NOW)
+        _, examples = Training(ranker).lessons(world.users, now, chosen, world.read(ranker.features), NOW)
         return msgspec.msgpack.encode(examples)
 
     assert taught(world) == taught(other)

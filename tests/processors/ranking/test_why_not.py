@@ -8,7 +8,7 @@ from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import Placement, RankingSettings
 from processors.ranking.sources import SourceSettings
-from processors.ranking.why_not import WhyNot
+from processors.ranking.why_not import WhyNot, why_not
 from streams.engine.driver import TopologyDriver
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
@@ -20,7 +20,7 @@ SETTINGS = RankingSettings(
 
 def asked(world: World, item: str, user: int = 0) -> list[WhyNot]:
     ranker = RankingPipeline(world.settings)
-    return ranker.why_not(world.users[user], item, world.read(ranker.features), NOW)
+    return why_not(ranker, world.users[user], item, world.read(ranker.features), NOW)
 
 
 def stages(item: str, *, rule: Rule | None = None, settings: RankingSettings = SETTINGS) -> list[str]:
@@ -34,7 +34,7 @@ def test_every_stage_is_named() -> None:
     assert stages("nowhere") == ["unknown", "unknown"]
     assert stages("item 8") == ["shown", "touched"]
     assert stages("item 0") == ["rank", "rank"]
-    assert stages("item 7", rule=Rule("exclude", Items(ids=("item 7",)))) == ["rule", "rule"]
+    assert stages("item 7", rule=Rule("exclude", Items(ids=("item 7",)))) == ["rules", "rules"]
 
 
 def test_what_nobody_proposes_is_named() -> None:
@@ -44,12 +44,12 @@ def test_what_nobody_proposes_is_named() -> None:
         sources=SourceSettings(popular_items=2, off=("fresh", "popular")),
         exploration=0.0,
     )
-    assert [part.stage for part in asked(world, "item 0")] == ["not_proposed", "not_proposed"]
+    assert [part.stage for part in asked(world, "item 0")] == ["gather", "gather"]
 
 
 def test_the_text_names_rule_place_and_number() -> None:
     world = World(SHOP, [profile("item 8")], SETTINGS)
-    assert asked(world, "item 0")[1].text == "its score puts it at place 8 of 8 candidates: others rank higher"
+    assert asked(world, "item 0")[1].text == "its score puts it at position 8 of 8 candidates: others rank higher"
     world.rules.apply("no-zero", Rule("exclude", Items(ids=("item 0",))))
     assert asked(world, "item 0")[0].text == "rule no-zero removes it"
 
@@ -65,7 +65,7 @@ def test_what_is_said_to_be_shown_is_shown(seed: int) -> None:
                 slate = [place.item_id for place in slates[placement][user]]
                 assert (part.stage == "shown") == (item in slate)
                 if part.stage == "shown":
-                    assert part.text == f"it is in the slate, at place {slate.index(item) + 1}"
+                    assert part.text == f"it is in the slate, at position {slate.index(item) + 1}"
 
 
 def test_the_driver_answers() -> None:
@@ -76,3 +76,107 @@ def test_the_driver_answers() -> None:
     assert [part.stage for part in driver.why_not("u", "lamp")] == ["unknown", "unknown"]
     with pytest.raises(AttributeError):
         driver.why_not("u", "tent")[0].stage = "x"  # type: ignore[misc]
+
+
+TOOLS = {f"{kind} {n}": view(10.0 - n, category=kind) for kind in ("saw", "axe") for n in range(6)}
+
+
+def told(world: World, item: str) -> tuple[str, str]:
+    answer = asked(world, item)[0]
+    return answer.stage, answer.text
+
+
+def shop(*, size: int = 3, diversity: float = 0.0, exploration: float = 0.0, **rules: Rule) -> World:
+    world = World(
+        TOOLS,
+        [profile()],
+        RankingSettings(
+            placements=(Placement("home", size=size),), exploration=exploration, diversity=diversity, new_item_days=1e4
+        ),
+    )
+    for name, rule in rules.items():
+        world.rules.apply(name, rule)
+    return world
+
+
+def category_of(world: World, item: str) -> str | None:
+    return world.views[item].category if item in world.views else None
+
+
+def slate(world: World) -> list[str]:
+    return [item.item_id for item in world.slates()[0][0]]
+
+
+def test_a_cap_that_keeps_an_item_out_is_named_and_not_its_rank() -> None:
+    capped = shop(cap=Rule("cap", at_most=1, per="category"))
+    plain = slate(shop())
+    out = next(item for item in plain if item not in slate(capped))
+    assert told(capped, out) == (
+        "spread",
+        "rule cap shows at most 1 of a category, and others of its category are shown",
+    )
+
+
+def test_diversity_that_keeps_an_item_out_is_named() -> None:
+    only_saws = {name: published for name, published in TOOLS.items() if name.startswith("saw")}
+    world = shop(diversity=1.0)
+    world.views = {**only_saws, "axe 5": TOOLS["axe 5"]}
+    assert "axe 5" in slate(world)
+    assert "saw 2" not in slate(world)
+    assert told(world, "saw 2") == (
+        "spread",
+        "others of its category are shown, and diversity has categories take turns",
+    )
+    assert told(world, "saw 5")[0] == "spread"
+
+
+def test_an_item_that_rank_alone_keeps_out_is_told_its_position_although_there_are_caps() -> None:
+    world = shop(cap=Rule("cap", at_most=2, per="category"), size=2)
+    assert told(world, "saw 5")[0] == "rank"
+
+
+def test_a_slate_that_caps_leave_short_names_the_cap_even_for_the_last() -> None:
+    world = shop(cap=Rule("cap", at_most=1, per="category"), size=12)
+    assert len(slate(world)) == 2
+    assert told(world, "saw 5") == (
+        "spread",
+        "rule cap shows at most 1 of a category, and others of its category are shown",
+    )
+
+
+def test_a_pin_that_pushes_an_item_out_is_named() -> None:
+    last = slate(shop())[-1]
+    world = shop(pin=Rule("pin", Items(ids=("axe 5",)), position=1))
+    assert slate(world)[0] == "axe 5"
+    assert told(world, last) == ("pins", "it stood at the end of the slate, and what is pinned by pin pushed it out")
+
+
+def test_a_new_item_that_takes_the_position_is_named() -> None:
+    world = shop(exploration=1.0)
+    shown, best = slate(world), slate(shop())
+    (gone,) = set(best) - set(shown)
+    assert told(world, gone) == ("explore", "its position went to a new item, which is shown so that it becomes known")
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 2**32), st.integers(1, 3), st.sampled_from([0.0, 0.4]))
+def test_what_is_said_of_a_cap_can_be_recomputed(seed: int, at_most: int, diversity: float) -> None:
+    world = random_world(seed)
+    world.settings = RankingSettings(
+        placements=(Placement("home", size=4),), exploration=0.0, diversity=diversity, sources=world.settings.sources
+    )
+    without = world.slates()[0]
+    world.rules.apply("cap", Rule("cap", at_most=at_most, per="category"))
+    capped = world.slates()[0]
+    for user in range(len(world.users)):
+        shown = {item.item_id for item in capped[user]}
+        for item in sorted(world.known())[:12]:
+            (part,) = asked(world, item, user)
+            assert (part.stage == "shown") == (item in shown)
+            if part.text.startswith("rule cap shows"):
+                assert item in {other.item_id for other in without[user]}, "without the cap it would be shown"
+                category = category_of(world, item)
+                assert len([other for other in shown if category_of(world, other) == category]) == at_most
+            if part.stage == "rank":
+                scores = [other.score for other in capped[user]]
+                assert len(scores) == 4, "rank is no answer where positions are free"

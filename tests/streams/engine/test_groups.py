@@ -3,7 +3,7 @@
 from typing import Any
 
 from processors.planes.users import UsersSettings
-from processors.ranking.candidates import Gatherer
+from processors.ranking.gathering import Gatherer
 from processors.ranking.settings import RankingSettings
 from processors.ranking.sources import SourceSettings
 from streams.engine.driver import TopologyDriver
