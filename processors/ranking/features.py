@@ -15,6 +15,7 @@ from processors.common.time import DAY_MS, HOUR_MS
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
 from processors.ranking.frame import Frame, Stage
+from processors.ranking.sources import ALL
 from processors.ranking.sources.base import Visitors
 
 _PAUSE_MS = HOUR_MS // 2
@@ -74,6 +75,25 @@ TASTE_FEATURES = (
 item's category, the same for users who come back after a pause; share of its brand, the same only if it is of the last
 item's category; how near its price is to those of the user's items; whether the user ever touched it, however long
 ago."""
+
+
+_BASELINE = {
+    "trend_day": 0.5,
+    "trend_day_root": 1.0,
+    "own": 1.0,
+    "own_position": 2.0,
+    "own_count": 0.5,
+    "category_share": 0.5,
+}
+
+
+def baseline_weights() -> dict[str, float]:
+    """Return the weights of features before anything was learned: the order of co-visitation.
+
+    Slates are ranked by them, too, while what was learned is worse. Features that are not named weigh nothing. Those of
+    the sources stand with each source.
+    """
+    return {**{name: weight for source in ALL for name, weight in source.baseline.items()}, **_BASELINE}
 
 
 def feature_names(columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from processors.items.index import ItemIndex
 from processors.ranking.candidates import RULES, Candidates, Proposal
 from processors.ranking.frame import Frame, Stage
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources import ALL, Source, SourceSettings, Visitors
+from processors.ranking.sources import ALL, Source, SourceSettings, Visitors, with_settings
 from processors.ranking.sources.base import for_everybody
 from processors.users.profile import Profile
 
@@ -45,7 +45,9 @@ class Gatherer:
                 raise ConfigurationError(
                     f"users.ranking.sources.off: no source {name!r}, expected some of {', '.join(names)}"
                 )
-        self.sources: list[Source] = [source(settings) for source in ALL if source.name not in settings.off]
+        self.sources: list[Source] = [
+            with_settings(source, settings) for source in ALL if source.name not in settings.off
+        ]
         self.columns = tuple(name for source in self.sources for name in source.columns)
 
     def gather(

@@ -7,7 +7,6 @@ together" needs a co-visitation with an item the user really touched, "trending"
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -18,114 +17,31 @@ from processors.models.ranker_weights import buckets_of
 from processors.ranking.candidates import RULES, Candidates
 from processors.ranking.frame import SLATES, Frame, Stage
 from processors.ranking.read_models import ReadModels
-
-Locale = Literal["en", "zh"]
+from processors.ranking.sources import ALL, ReasonKind
+from processors.ranking.sources.base import VIEWED_BEFORE, Locale
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of reason.
+    """A kind of reason, and the source that must have proposed the item."""
 
-    Attributes
-    ----------
-    name
-        In the messages.
-    source
-        Source that must have proposed the item.
-    column
-        Value of that source which must be positive, and by which the strongest of the user's items is named; without
-        one, having been proposed is enough.
-    features
-        Prefixes of the features that speak for it.
-    texts
-        Per locale; ``{item}`` is the user's own item, ``{category}`` the category.
-    linked
-        Whether something of the user's led to it.
-    links_items
-        Whether that is an item; else it is a context, by its number in the read model.
-    """
-
-    name: str
     source: str
-    column: str | None
-    features: tuple[str, ...]
-    texts: dict[Locale, str]
-    linked: bool = False
-    links_items: bool = True
+    kind: ReasonKind
 
 
-KINDS = (
-    Kind(
-        "viewed_together", "together", "together", ("together",),
-        {"en": "Often viewed together with {item}", "zh": "常与 {item} 一起浏览"}, linked=True,
-    ),
-    Kind(
-        "viewed_next", "together", "next", ("next",),
-        {"en": "Often viewed right after {item}", "zh": "浏览 {item} 之后常看"}, linked=True,
-    ),
-    Kind(
-        "related", "related", "related", ("related",),
-        {"en": "Related to {item}", "zh": "与 {item} 相关"}, linked=True,
-    ),
-    Kind(
-        "similar", "content", "content", ("content",),
-        {"en": "Similar to {item}", "zh": "与 {item} 相似"}, linked=True,
-    ),
-    Kind(
-        "alike", "content", "embedding", ("embedding",),
-        {"en": "In the manner of {item}", "zh": "与 {item} 风格相近"}, linked=True,
-    ),
-    Kind(
-        "viewed_before", "recent", None, ("own", "recent", "touched"),
-        {"en": "You looked at this before", "zh": "您之前看过"},
-    ),
-    Kind(
-        "popular_in_category", "category", None, ("trend_in_category", "category_", "brand_in_category"),
-        {"en": "Popular in {category}", "zh": "{category} 中的热门"}, linked=True,
-    ),
-    Kind(
-        "people_like_you", "group", None, ("group",),
-        {"en": "People with your interests like this", "zh": "与您兴趣相近的人喜欢"},
-    ),
-    Kind(
-        "popular_in_context", "context", "context", ("context",),
-        {"en": "Popular with visitors like you", "zh": "与您情况相近的访客喜欢"}, linked=True, links_items=False,
-    ),
-    Kind(
-        "new", "fresh", None, ("fresh", "item_fresh"),
-        {"en": "New", "zh": "新品上架"},
-    ),
-    Kind(
-        "trending", "trending", None, ("trend_hour", "trend_day", "trend_week", "item_lately"),
-        {"en": "Popular right now", "zh": "当前热门"},
-    ),
-    Kind(
-        "popular", "popular", None, ("visits",),
-        {"en": "Popular with everybody", "zh": "大家都在看"},
-    ),
-    Kind(
-        "featured", RULES, None, (),
-        {"en": "Chosen by the shop", "zh": "店家精选"},
-    ),
-)  # fmt: skip
+_FEATURED = ReasonKind("featured", (), {"en": "Chosen by the shop", "zh": "店家精选"}, order=130)
+"""Said of what only rules want shown."""
+
+KINDS = tuple(
+    sorted(
+        (*(Kind(source.name, kind) for source in ALL for kind in source.reasons), Kind(RULES, _FEATURED)),
+        key=lambda entry: entry.kind.order,
+    )
+)
 """All kinds. Of equal contributions, the earlier kind is named."""
 
-
-CATEGORY = next(number for number, kind in enumerate(KINDS) if kind.name == "popular_in_category")
-"""Number of the kind that names a category instead of an item."""
-
-
-CONTEXT = next(number for number, kind in enumerate(KINDS) if kind.name == "popular_in_context")
-"""Number of the kind that names a context, such as a country or a device, instead of an item."""
-
-_CONTEXT_TEXTS: dict[str, dict[Locale, str]] = {
-    "country": {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"},
-    "region": {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"},
-    "device": {"en": "Popular with visitors on {context}", "zh": "使用 {context} 的访客喜欢"},
-    "channel": {"en": "Popular with visitors who come by {context}", "zh": "通过 {context} 来的访客喜欢"},
-    "page": {"en": "Popular with visitors of {context}", "zh": "浏览 {context} 的访客喜欢"},
-}
-"""What is said of each kind of context that there is (:data:`processors.users.context.FIELDS`)."""
+CATEGORY = tuple(number for number, entry in enumerate(KINDS) if entry.kind.links == "category")
+"""Numbers of the kinds that name a category."""
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -164,10 +80,10 @@ def holds(candidates: Candidates) -> Flags:
     """Which kinds are true of which candidates, shape (kinds, candidates)."""
     n = len(candidates)
     found = np.zeros((len(KINDS), n), np.bool_)
-    for row, kind in enumerate(KINDS):
-        if kind.source in candidates.blocks:
-            found[row] = candidates.values[kind.column] > 0.0 if kind.column else candidates.proposed[kind.source]
-        if kind.name == "viewed_before":
+    for row, (source, kind) in enumerate((entry.source, entry.kind) for entry in KINDS):
+        if source in candidates.blocks:
+            found[row] = candidates.values[kind.column] > 0.0 if kind.column else candidates.proposed[source]
+        if kind.name == VIEWED_BEFORE:
             found[row] |= candidates.touched
     return found
 
@@ -182,7 +98,9 @@ class Explainer:
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._speaking = [[row for row, name in enumerate(names) if name.startswith(kind.features)] for kind in KINDS]
+        self._speaking = [
+            [row for row, name in enumerate(names) if name.startswith(entry.kind.features)] for entry in KINDS
+        ]
 
     def explain(
         self,
@@ -212,21 +130,21 @@ class Explainer:
             said = weighted[rows].sum(axis=0)
             says[number] = np.where(true[number, picked], said, -np.inf)
         kinds = np.argmax(says, axis=0)
-        for number, kind in enumerate(KINDS):
-            if kind.linked and kind.source in candidates.blocks:
+        for number, entry in enumerate(KINDS):
+            if entry.kind.links in ("item", "context") and entry.source in candidates.blocks:
                 of_kind = np.flatnonzero(kinds == number)
-                links[of_kind] = _strongest_link(candidates, picked[of_kind], kind, index)
+                links[of_kind] = _strongest_link(candidates, picked[of_kind], entry, index)
         return Explained(kinds, links)
 
 
-def _strongest_link(candidates: Candidates, picked: Ints, kind: Kind, index: ItemIndex) -> Ints:
+def _strongest_link(candidates: Candidates, picked: Ints, entry: Kind, index: ItemIndex) -> Ints:
     """Slot of the user's item that contributed most to each picked candidate, by the kind's source."""
     if not len(picked):
         return picked
-    proposal = candidates.blocks[kind.source]
-    links = proposal.block.links if kind.links_items else proposal.block.contexts
+    kind, proposal = entry.kind, candidates.blocks[entry.source]
+    links = proposal.block.links if kind.links == "item" else proposal.block.contexts
     if links is None:
-        raise ValueError(f"source {kind.source} names no items, but reasons of kind {kind.name} need them")
+        raise ValueError(f"source {entry.source} names no {kind.links}s, but reasons of kind {kind.name} need them")
     begins = candidates.starts[picked]
     lengths = candidates.starts[picked + 1] - begins
     owner = np.repeat(np.arange(len(picked)), lengths)
@@ -236,7 +154,7 @@ def _strongest_link(candidates: Candidates, picked: Ints, kind: Kind, index: Ite
     owner, pairs = owner[of_source], pairs[of_source]
     linked = links[pairs]
     values = proposal.column(kind.column)[pairs] if kind.column else np.zeros(len(pairs))
-    order = np.lexsort((index.attributes.tie[linked] if kind.links_items else linked, values, owner))
+    order = np.lexsort((index.attributes.tie[linked] if kind.links == "item" else linked, values, owner))
     last = np.flatnonzero(np.diff(owner[order], append=len(picked)))
     found: Ints = linked[order[last]]
     return found
@@ -252,12 +170,12 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModel
     slot
         The item it is a reason for.
     """
-    kind = KINDS[number]
-    item = read.items.ids[link] if link >= 0 and kind.links_items and number != CATEGORY else None
-    context = read.contexts.names[link] if number == CONTEXT else None
-    category = read.items.category_name(slot) if number == CATEGORY else None
+    kind = KINDS[number].kind
+    item = read.items.ids[link] if kind.links == "item" and link >= 0 else None
+    context = read.contexts.names[link] if kind.links == "context" else None
+    category = read.items.category_name(slot) if kind.links == "category" else None
     field, _, value = (context or "").partition(":")
-    text = _CONTEXT_TEXTS.get(field, kind.texts)[locale].format(item=item, category=category, context=value)
+    text = kind.field_texts.get(field, kind.texts)[locale].format(item=item, category=category, context=value)
     return Reason(kind.name, item, text, category, context)
 
 

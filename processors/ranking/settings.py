@@ -9,8 +9,8 @@ from processors.common.bounds import HalfLife, ItemDays, Natural, Places, Rate, 
 from processors.common.time import DAY_MS
 from processors.ranking.eligibility import Unknown
 from processors.ranking.objectives import Objectives
-from processors.ranking.reasons import Locale
 from processors.ranking.sources import SourceSettings
+from processors.ranking.sources.base import Locale
 
 
 class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

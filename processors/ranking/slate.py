@@ -14,7 +14,8 @@ from processors.evaluation.live_quality import Shown
 from processors.items.index import ItemIndex
 from processors.ranking.frame import Frame
 from processors.ranking.read_models import ReadModels
-from processors.ranking.reasons import CATEGORY, KINDS, Locale, Reason, reason_of
+from processors.ranking.reasons import CATEGORY, KINDS, Reason, reason_of
+from processors.ranking.sources.base import Locale
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -81,7 +82,8 @@ class Slates:
     def _lists(self, index: ItemIndex) -> tuple[list[list[Any]], ...]:
         """Slots, scores, codes that tell reasons apart, and propensities, made once for all rows."""
         if not self._made:
-            about = np.where(self.kinds == CATEGORY, index.attributes.category[np.maximum(self.slots, 0)], self.because)
+            of_category = np.isin(self.kinds, CATEGORY)
+            about = np.where(of_category, index.attributes.category[np.maximum(self.slots, 0)], self.because)
             columns = self.slots, self.scores, about * len(KINDS) + self.kinds, self.propensities
             self._made.extend(column.tolist() for column in columns)
         return tuple(self._made)
@@ -123,4 +125,4 @@ def joined(parts: list[Slates], order: Ints) -> Slates:
 _SAMPLED = 16
 """Slates of a step that the figures of quality look at, at most."""
 
-_SOURCES = tuple(kind.column or kind.source for kind in KINDS)
+_SOURCES = tuple(entry.kind.column or entry.source for entry in KINDS)

@@ -14,7 +14,7 @@ from processors.events.record import SourceRecord
 from processors.items.index import ItemIndex
 from processors.planes.base import Plane, Step
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources import Block, Source, SourceSettings, Visitors
+from processors.ranking.sources import Block, Source, SourceSettings, Visitors, with_settings
 from processors.users.profile import Profile
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -140,22 +140,24 @@ def check_source(
     model = models.items
     visitors = Visitors.of(users, [now] * len(users), model)
     given = _visitors(visitors), index_bytes(model)
-    asked = source(settings)
+    asked = with_settings(source, settings)
     block = asked.propose(visitors, models)
     assert (_visitors(visitors), index_bytes(model)) == given, "the source changed the visitors or the index"
     _check_block(asked, block, visitors, model)
 
     found = proposals(block, model)
     assert proposals(asked.propose(visitors, models), model) == found, "asked again, the source says something else"
-    assert proposals(source(settings).propose(visitors, models), model) == found, "another one says something else"
+    assert proposals(with_settings(source, settings).propose(visitors, models), model) == found, (
+        "another one says something else"
+    )
 
     other = read(True)
-    elsewhere = source(settings).propose(Visitors.of(users, [now] * len(users), other.items), other)
+    elsewhere = with_settings(source, settings).propose(Visitors.of(users, [now] * len(users), other.items), other)
     assert proposals(elsewhere, other.items) == found, "the proposals depend on where items lie"
 
     apart = []
     for row, user in enumerate(users):
-        alone = source(settings).propose(Visitors.of([user], [now], model), models)
+        alone = with_settings(source, settings).propose(Visitors.of([user], [now], model), models)
         apart += [(row, *rest) for _, *rest in proposals(alone, model)]
     assert sorted(apart, key=repr) == found, "the proposals for a user depend on who else is asked for"
 

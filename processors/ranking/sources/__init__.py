@@ -1,10 +1,17 @@
 """Where candidates come from: one file a source, all of one shape (:class:`processors.ranking.sources.base.Source`).
 
-To add one, write its file and name it in :data:`ALL`; everything else (merging, features, reasons, the conformance
-suite, the ablation) follows.
+To add one, write its file and name it in :data:`ALL`; everything else (settings, merging, features, baseline weights,
+reasons, the conformance suite, the ablation) follows.
 """
 
-from processors.ranking.sources.base import Block, Source, SourceSettings, Visitors
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+import msgspec
+
+from processors.ranking.sources.base import Block, ReasonKind, Source, Visitors
 from processors.ranking.sources.category_popular import CategoryPopular
 from processors.ranking.sources.covisitation import Covisitation
 from processors.ranking.sources.fresh import Fresh
@@ -29,4 +36,43 @@ ALL: tuple[type[Source], ...] = (
 )
 """All sources. The order decides nothing but that of the columns."""
 
-__all__ = ["ALL", "Block", "Source", "SourceSettings", "Visitors"]
+
+def _settings_of(sources: tuple[type[Source], ...]) -> Iterator[tuple[str, Any, Any]]:
+    """Give name, type and default of each setting of the sources, each once."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for source in sources:
+        kinds = get_type_hints(source.settings, include_extras=True)
+        for name, default in zip(source.settings.__struct_fields__, source.settings.__struct_defaults__, strict=True):
+            if found.setdefault(name, (kinds[name], default)) != (kinds[name], default):
+                raise TypeError(f"setting {name} of source {source.name}: another source declares it differently")
+    for name, (kind, default) in found.items():
+        yield name, kind, default
+
+
+_OfSources: Any = msgspec.defstruct("_OfSources", [*_settings_of(ALL)], frozen=True, forbid_unknown_fields=True)
+
+
+class SourceSettings(_OfSources, frozen=True, forbid_unknown_fields=True):  # type: ignore[misc,call-arg]  # put together above
+    """The settings of all sources side by side; what each means stands with its source.
+
+    Parameters
+    ----------
+    off
+        Names of sources that are left out; an empty list has them all.
+    """
+
+    off: tuple[str, ...] = ("group",)
+
+
+def with_settings(source: type[Source], settings: SourceSettings) -> Source:
+    """Make a source with its own part of the settings.
+
+    Examples
+    --------
+    >>> with_settings(Trending, SourceSettings(popular_items=3)).name
+    'trending'
+    """
+    return source(source.settings(**{name: getattr(settings, name) for name in source.settings.__struct_fields__}))
+
+
+__all__ = ["ALL", "Block", "ReasonKind", "Source", "SourceSettings", "Visitors", "with_settings"]

@@ -2,78 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain, repeat
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
-from processors.common.bounds import Age, Listed, Newest, Reach, Share
 from processors.events.event import ACTION_NUMBERS
 from processors.items.index import ItemIndex
 from processors.ranking.read_models import ReadModels
 from processors.users.profile import Profile
 
+VIEWED_BEFORE = "viewed_before"
+"""The kind that also holds for what the user touched so long ago that no source proposes it."""
 
-class SourceSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far the sources reach.
+Locale = Literal["en", "zh"]
+"""Languages that reasons have texts in."""
 
-    Parameters
+
+@dataclass(frozen=True)
+class ReasonKind:
+    """A kind of reason for an item to be in a slate: a claim, which must be true where it is made.
+
+    Attributes
     ----------
-    off
-        Names of sources that are left out; an empty list has them all.
-    recent_items
-        Recent items whose neighbours are candidates.
-    last_items, earlier_neighbours
-        How many of them ask for all published neighbours, and how many neighbours the ones before get.
-    next_items
-        The last items of them that ask "what came next".
-    position_decay, long_position_decay
-        Weight of an item relative to the one visited after it: when the last few items are to count, and when the whole
-        history is.
-    popular_items
-        Popular items that are candidates for everybody, trending ones and all-time ones.
-    category_items
-        Popular items of each of the user's last three categories.
-    first_hop, second_hop
-        Neighbours of the last item, and neighbours of each of those, that a walk of two steps may take.
-    content_items
-        Last items that ask the catalogue for what is alike.
-    content_neighbours
-        Items alike that each of them gets.
-    fresh_items
-        New items of each of the categories of the user's last three items.
-    fresh_age_ms
-        How long an item counts as new.
-    group_items
-        Top items of the user's interest group.
-    context_items
-        Top items of each of the user's circumstances, such as country and device.
-    context_history
-        Recent items beyond which a user is known well enough without them.
+    name
+        In the messages.
+    features
+        Prefixes of the features that speak for it.
+    texts
+        Per locale; ``{item}`` is the user's own item, ``{category}`` the category, ``{context}`` the context.
+    order
+        Of equal contributions, the kind with the lowest is named. No two kinds have the same.
+    column
+        Value of the source which must be positive, and by which the strongest of the user's items is named; without
+        one, having been proposed is enough.
+    links
+        What the text names: the user's ``item`` that led to it, a ``category``, a ``context``, or nothing.
+    field_texts
+        Texts for a context of one field, such as a country, instead of ``texts``.
     """
 
-    off: tuple[str, ...] = ("group",)
-    recent_items: Reach = 30
-    last_items: Reach = 3
-    earlier_neighbours: Reach = 40
-    next_items: Reach = 3
-    position_decay: Share = 0.8
-    long_position_decay: Share = 0.95
-    popular_items: Listed = 60
-    category_items: Listed = 32
-    first_hop: Reach = 12
-    second_hop: Reach = 16
-    content_items: Reach = 3
-    content_neighbours: Listed = 20
-    fresh_items: Newest = 8
-    fresh_age_ms: Age = 604_800_000
-    group_items: Listed = 20
-    context_items: Listed = 20
-    context_history: Reach = 3
+    name: str
+    features: tuple[str, ...]
+    texts: Mapping[Locale, str]
+    order: int
+    column: str | None = None
+    links: Literal["item", "category", "context"] | None = None
+    field_texts: Mapping[str, Mapping[Locale, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,7 +147,7 @@ def for_everybody(slots: Ints, users: int) -> Block:
 
 
 class Source(Protocol):
-    """Proposes items for many users at once.
+    """Proposes items for many users at once, and carries all that belongs to it.
 
     A source reads the visitors and the read models and changes neither; the same ones give the same block, in any
     process.
@@ -178,12 +157,21 @@ class Source(Protocol):
     """As in the messages and settings."""
 
     columns: tuple[str, ...]
-    """Names of its values; each becomes a feature of the ranker."""
+    """Names of its values; each becomes a feature of the ranker, and its square root another."""
 
-    def __init__(self, settings: SourceSettings) -> None: ...
+    settings: type[msgspec.Struct]
+    """Settings that it reads, under ``users.ranking.sources``. Sources that share one declare it alike."""
+
+    baseline: Mapping[str, float]
+    """Weights of its features before anything was learned; those left out weigh nothing."""
+
+    reasons: tuple[ReasonKind, ...]
+    """What can be said of an item that it proposes. Without any, none of its items could be shown."""
+
+    def __init__(self, settings: Any) -> None: ...
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:
-        """Pairs for all visitors, without a loop over them where it can be helped."""
+        """Propose pairs for all visitors, without a loop over them where it can be helped."""
         ...
 
 

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
+from processors.common.bounds import Listed
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, SourceSettings, Visitors
+from processors.ranking.sources.base import Block, ReasonKind, Visitors
 
 _LAST_ITEMS = 3
+
+
+class CategoryPopularSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many items a category gives.
+
+    Parameters
+    ----------
+    category_items
+        Popular items of each of the user's last three categories.
+    """
+
+    category_items: Listed = 32
 
 
 class CategoryPopular:
@@ -15,8 +31,16 @@ class CategoryPopular:
 
     name = "category"
     columns: tuple[str, ...] = ()
+    settings: type[msgspec.Struct] = CategoryPopularSettings
+    baseline: Mapping[str, float] = {}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind(
+            "popular_in_category", ("trend_in_category", "category_", "brand_in_category"),
+            {"en": "Popular in {category}", "zh": "{category} 中的热门"}, order=70, links="category",
+        ),
+    )  # fmt: skip
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: CategoryPopularSettings) -> None:
         self._items = settings.category_items
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:

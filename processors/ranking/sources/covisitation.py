@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
 from processors.common.arrays import Flags
+from processors.common.bounds import Reach, Share
 from processors.items.index import ItemIndex
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, SourceSettings, Visitors
+from processors.ranking.sources.base import Block, ReasonKind, Visitors
+
+
+class CovisitationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far co-visitation reaches.
+
+    Parameters
+    ----------
+    recent_items
+        Recent items whose neighbours are candidates.
+    last_items, earlier_neighbours
+        How many of them ask for all published neighbours, and how many neighbours the ones before get.
+    next_items
+        The last items of them that ask "what came next".
+    position_decay, long_position_decay
+        Weight of an item relative to the one visited after it: when the last few items are to count, and when the whole
+        history is.
+    """
+
+    recent_items: Reach = 30
+    last_items: Reach = 3
+    earlier_neighbours: Reach = 40
+    next_items: Reach = 3
+    position_decay: Share = 0.8
+    long_position_decay: Share = 0.95
 
 
 class Covisitation:
@@ -21,8 +49,22 @@ class Covisitation:
 
     name = "together"
     columns: tuple[str, ...] = ("together", "together_long", "next", "together_last", "next_last")
+    settings: type[msgspec.Struct] = CovisitationSettings
+    baseline: Mapping[str, float] = {"together": 2.0, "together_root": 2.0, "next": 1.0, "next_root": 1.0}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind(
+            "viewed_together", ("together",),
+            {"en": "Often viewed together with {item}", "zh": "常与 {item} 一起浏览"},
+            order=10, column="together", links="item",
+        ),
+        ReasonKind(
+            "viewed_next", ("next",),
+            {"en": "Often viewed right after {item}", "zh": "浏览 {item} 之后常看"},
+            order=20, column="next", links="item",
+        ),
+    )  # fmt: skip
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: CovisitationSettings) -> None:
         self._settings = settings
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:

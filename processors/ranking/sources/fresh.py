@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
+from processors.common.bounds import Age, Newest, Share
 from processors.items.index import ItemIndex
 from processors.items.similarity import content, cosine_in_pairs, shared_in_pairs
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, SourceSettings, Visitors
+from processors.ranking.sources.base import Block, ReasonKind, Visitors
 
 _LAST_ITEMS = 3
+
+
+class FreshSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What counts as new, and how much of it is proposed.
+
+    Parameters
+    ----------
+    fresh_items
+        New items of each of the categories of the user's last three items.
+    fresh_age_ms
+        How long an item counts as new, in milliseconds.
+    position_decay
+        Weight of an item relative to the one visited after it.
+    """
+
+    fresh_items: Newest = 8
+    fresh_age_ms: Age = 604_800_000
+    position_decay: Share = 0.8
 
 
 class Fresh:
@@ -25,8 +47,13 @@ class Fresh:
 
     name = "fresh"
     columns: tuple[str, ...] = ("fresh", "fresh_alike")
+    settings: type[msgspec.Struct] = FreshSettings
+    baseline: Mapping[str, float] = {}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind("new", ("fresh", "item_fresh"), {"en": "New", "zh": "新品上架"}, order=100),
+    )
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: FreshSettings) -> None:
         self._items, self._age_ms = settings.fresh_items, settings.fresh_age_ms
         self._decay = settings.position_decay
 

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
+from processors.common.bounds import Listed
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, SourceSettings, Visitors
+from processors.ranking.sources.base import Block, ReasonKind, Visitors
+
+
+class InterestGroupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many items a group gives.
+
+    Parameters
+    ----------
+    group_items
+        Top items of the user's interest group.
+    """
+
+    group_items: Listed = 20
 
 
 class InterestGroup:
@@ -13,8 +29,16 @@ class InterestGroup:
 
     name = "group"
     columns: tuple[str, ...] = ("group",)
+    settings: type[msgspec.Struct] = InterestGroupSettings
+    baseline: Mapping[str, float] = {}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind(
+            "people_like_you", ("group",),
+            {"en": "People with your interests like this", "zh": "与您兴趣相近的人喜欢"}, order=80,
+        ),
+    )  # fmt: skip
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: InterestGroupSettings) -> None:
         self._items = settings.group_items
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:

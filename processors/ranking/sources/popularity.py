@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
+from processors.common.bounds import Listed
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, SourceSettings, Visitors, for_everybody
+from processors.ranking.sources.base import Block, ReasonKind, Visitors, for_everybody
+
+
+class PopularSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many popular items everybody gets.
+
+    Parameters
+    ----------
+    popular_items
+        Popular items that are candidates for everybody: so many trending ones and as many of all time.
+    """
+
+    popular_items: Listed = 60
 
 
 class Trending:
@@ -13,8 +29,16 @@ class Trending:
 
     name = "trending"
     columns: tuple[str, ...] = ()
+    settings: type[msgspec.Struct] = PopularSettings
+    baseline: Mapping[str, float] = {}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind(
+            "trending", ("trend_hour", "trend_day", "trend_week", "item_lately"),
+            {"en": "Popular right now", "zh": "当前热门"}, order=110,
+        ),
+    )  # fmt: skip
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: PopularSettings) -> None:
         self._items = settings.popular_items
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:
@@ -29,8 +53,13 @@ class EverPopular:
 
     name = "popular"
     columns: tuple[str, ...] = ()
+    settings: type[msgspec.Struct] = PopularSettings
+    baseline: Mapping[str, float] = {}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind("popular", ("visits",), {"en": "Popular with everybody", "zh": "大家都在看"}, order=120),
+    )
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: PopularSettings) -> None:
         self._items = settings.popular_items
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
+from processors.common.bounds import Reach
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, SourceSettings, Visitors
+from processors.ranking.sources.base import Block, ReasonKind, Visitors
+
+
+class SecondHopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the walk goes.
+
+    Parameters
+    ----------
+    first_hop, second_hop
+        Neighbours of the last item, and neighbours of each of those, that a walk of two steps may take.
+    """
+
+    first_hop: Reach = 12
+    second_hop: Reach = 16
 
 
 class SecondHop:
@@ -22,8 +39,16 @@ class SecondHop:
 
     name = "related"
     columns: tuple[str, ...] = ("related",)
+    settings: type[msgspec.Struct] = SecondHopSettings
+    baseline: Mapping[str, float] = {"related": 1.0}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind(
+            "related", ("related",), {"en": "Related to {item}", "zh": "与 {item} 相关"},
+            order=30, column="related", links="item",
+        ),
+    )  # fmt: skip
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: SecondHopSettings) -> None:
         self._first, self._second = settings.first_hop, settings.second_hop
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:

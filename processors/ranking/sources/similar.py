@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import numpy as np
 
+from processors.common.bounds import Listed, Reach, Share
 from processors.items.similar_items import SimilarItems
 from processors.items.similarity import price_nearness
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, SourceSettings, Visitors
+from processors.ranking.sources.base import Block, ReasonKind, Visitors
+
+
+class SimilarSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far similarity reaches.
+
+    Parameters
+    ----------
+    content_items
+        Last items that ask the catalogue for what is similar.
+    content_neighbours
+        Similar items that each of them gets.
+    position_decay
+        Weight of an item relative to the one visited after it.
+    """
+
+    content_items: Reach = 3
+    content_neighbours: Listed = 20
+    position_decay: Share = 0.8
 
 
 class Similar:
@@ -19,8 +41,20 @@ class Similar:
 
     name = "content"
     columns: tuple[str, ...] = ("content", "embedding")
+    settings: type[msgspec.Struct] = SimilarSettings
+    baseline: Mapping[str, float] = {"content": 0.5, "embedding": 0.5}
+    reasons: tuple[ReasonKind, ...] = (
+        ReasonKind(
+            "similar", ("content",), {"en": "Similar to {item}", "zh": "与 {item} 相似"},
+            order=40, column="content", links="item",
+        ),
+        ReasonKind(
+            "alike", ("embedding",), {"en": "In the manner of {item}", "zh": "与 {item} 风格相近"},
+            order=50, column="embedding", links="item",
+        ),
+    )  # fmt: skip
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: SimilarSettings) -> None:
         self._items, self._decay = settings.content_items, settings.position_decay
         self._neighbours = SimilarItems(settings.content_neighbours)
 

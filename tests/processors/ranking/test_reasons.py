@@ -1,13 +1,16 @@
 """Reasons are true: what they say is recomputed here from the views and the profile, without the ranker."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.models.context_popularity import ContextView
-from processors.ranking.reasons import CONTEXT, KINDS, Locale, Reason, reason_of
+from processors.ranking.reasons import KINDS, Reason, reason_of
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import SlateItem
+from processors.ranking.sources.base import Locale
 from processors.users.context import FIELDS
 from processors.users.profile import Profile
 from tests.processors.catalogues import likeness, random_views, visitor
@@ -120,7 +123,7 @@ def test_every_kind_of_reason_is_given() -> None:
         for slates in world.slates():
             for user, slate in zip(world.users, slates, strict=True):
                 found |= {check_true(world, user, item) for item in slate}
-    assert found == {kind.name for kind in KINDS} - {"featured"}
+    assert found == {entry.kind.name for entry in KINDS} - {"featured"}
 
 
 SHOP = {
@@ -152,17 +155,24 @@ def test_a_reason_names_the_item_or_the_category_behind_it() -> None:
 
 
 def test_every_kind_has_a_text_in_every_locale() -> None:
-    for kind in KINDS:
-        for text in kind.texts.values():
-            assert text.format(item="tent", category="camping", context="DE") != ""
-        assert set(kind.texts) == {"en", "zh"}
+    for kind in (entry.kind for entry in KINDS):
+        for texts in (kind.texts, *kind.field_texts.values()):
+            assert set(texts) == set(get_args(Locale))
+            assert all(text.format(item="tent", category="camping", context="DE") for text in texts.values())
+
+
+def test_kinds_come_in_their_order_each_under_a_name_and_a_number_of_its_own() -> None:
+    assert len({entry.kind.order for entry in KINDS}) == len({entry.kind.name for entry in KINDS}) == len(KINDS)
+    assert [entry.kind.name for entry in KINDS][:2] == ["viewed_together", "viewed_next"]
+    assert KINDS[-1].kind.name == "featured"
 
 
 @pytest.mark.parametrize("locale", ["en", "zh"])
 def test_every_kind_of_context_has_words_of_its_own(locale: Locale) -> None:
     read = World({}, []).read()
+    (context,) = (number for number, entry in enumerate(KINDS) if entry.kind.links == "context")
     read.contexts.apply({f"{field}:here": ContextView(("tent",), (1.0,)) for field in FIELDS})
-    reasons = [reason_of(CONTEXT, number, 0, locale, read) for number in range(len(FIELDS))]
+    reasons = [reason_of(context, number, 0, locale, read) for number in range(len(FIELDS))]
     assert {reason.context for reason in reasons} == {f"{field}:here" for field in FIELDS}
     assert all("here" in (reason.text or "") for reason in reasons)
     assert len({reason.text for reason in reasons}) == len(FIELDS) - 1, "a region is a place like a country"

@@ -1,6 +1,8 @@
-"""All sources conform, a source that breaks a promise is found out, and the catalogue's sources find what they say."""
+"""All sources conform, one that breaks a promise or lacks a part does not, and the catalogue's find what they say."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, get_args
 
 import msgspec
 import numpy as np
@@ -15,8 +17,19 @@ from processors.items.index import ItemIndex
 from processors.items.view import ItemView
 from processors.models.serving_weights import ServingWeights
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources import ALL, Block, Source, SourceSettings, Visitors
+from processors.ranking.sources import (
+    ALL,
+    Block,
+    ReasonKind,
+    Source,
+    SourceSettings,
+    Visitors,
+    _settings_of,
+    with_settings,
+)
+from processors.ranking.sources.base import Locale
 from processors.ranking.sources.fresh import Fresh
+from processors.ranking.sources.popularity import Trending
 from processors.ranking.sources.similar import Similar
 from tests.processors.catalogues import DAY, index_of, likeness, listed, random_views, visitor
 from tests.processors.conformance import check_source, proposals
@@ -50,11 +63,97 @@ def test_every_source_conforms_with_a_catalogue(source: type[Source], seed: int)
     check_source(source, SourceSettings(), lambda backwards: reading(index_of(views, backwards)), users, NOW)
 
 
+def check_parts(source: type[Source], others: Sequence[type[Source]]) -> None:
+    """Make sure that a source carries all that belongs to it, and nothing that is another's."""
+    assert source.name, "a source without a name"
+    assert source.name not in {other.name for other in others}, "another source has the name"
+    columns = {column for other in others for column in other.columns}
+    assert not set(source.columns) & columns, "another source has one of the columns"
+    features = {name for column in source.columns for name in (column, f"{column}_root")}
+    assert set(source.baseline) <= features, "a baseline weight of a feature that is not the source's"
+    assert source.reasons, "a source without a reason: none of its items could be shown"
+    names = {kind.name for other in others for kind in other.reasons}
+    orders = {kind.order for other in others for kind in other.reasons}
+    for kind in source.reasons:
+        assert kind.name not in names, "another source gives the same kind of reason"
+        assert kind.order not in orders, "another kind of reason has the same order"
+        assert kind.column is None or kind.column in source.columns, "a reason by a column that is not the source's"
+        assert set(kind.texts) == set(get_args(Locale)), "a reason without a text in some language"
+        assert kind.links is None or any("{" + kind.links + "}" in text for text in texts_of(kind)), (
+            "a reason that names something, and no text that does"
+        )
+        assert kind.features, "a reason that no feature speaks for"
+    declared = set(source.settings.__struct_fields__)
+    assert declared <= set(SourceSettings.__struct_fields__), "a setting that cannot be set"
+    documented = inspect.getdoc(source.settings) or ""
+    assert all(name in documented for name in declared), "a setting that nobody explains"
+
+
+def texts_of(kind: ReasonKind) -> list[str]:
+    return [text for texts in (kind.texts, *kind.field_texts.values()) for text in texts.values()]
+
+
 @pytest.mark.parametrize("source", ALL, ids=lambda source: source.name)
-def test_every_source_has_a_name_and_columns_of_its_own(source: type[Source]) -> None:
-    others = [other for other in ALL if other is not source]
-    assert source.name not in {other.name for other in others}
-    assert not set(source.columns) & {column for other in others for column in other.columns}
+def test_every_source_carries_all_its_parts(source: type[Source]) -> None:
+    check_parts(source, [other for other in ALL if other is not source])
+
+
+def test_every_setting_is_some_sources() -> None:
+    declared = {name for source in ALL for name in source.settings.__struct_fields__}
+    assert set(SourceSettings.__struct_fields__) == {"off", *declared}
+
+
+def test_a_setting_that_two_sources_declare_differently_is_refused() -> None:
+    class Other(msgspec.Struct, frozen=True):
+        popular_items: int = 3
+
+    class Another(Trending):
+        settings: type[msgspec.Struct] = Other
+
+    with pytest.raises(TypeError, match="setting popular_items of source trending: another source declares it"):
+        list(_settings_of((Trending, Another)))
+
+
+def test_a_source_gets_its_own_settings_and_no_others() -> None:
+    class Greedy(Trending):
+        def __init__(self, settings: Any) -> None:
+            self.taken = settings.first_hop
+
+    with pytest.raises(AttributeError, match="first_hop"):
+        with_settings(Greedy, SourceSettings())
+
+
+class OwnSettings(msgspec.Struct, frozen=True):
+    """Nothing to set."""
+
+
+def kind(**changes: Any) -> ReasonKind:
+    texts = {"en": "Yours, like {item}", "zh": "{item}"}
+    return ReasonKind(**{"name": "yours", "features": ("own",), "texts": texts, "order": 1, "column": "own", **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"reasons": ()}, "a source without a reason"),
+        ({"name": "trending"}, "another source has the name"),
+        ({"columns": ("together",)}, "another source has one of the columns"),
+        ({"baseline": {"visits": 1.0}}, "a feature that is not the source's"),
+        ({"reasons": (kind(name="new"),)}, "another source gives the same kind"),
+        ({"reasons": (kind(order=10),)}, "another kind of reason has the same order"),
+        ({"reasons": (kind(column="together"),)}, "a column that is not the source's"),
+        ({"reasons": (kind(texts={"en": "Yours"}),)}, "without a text in some language"),
+        ({"reasons": (kind(links="category"),)}, "no text that does"),
+        ({"reasons": (kind(features=()),)}, "no feature speaks for"),
+        ({"settings": msgspec.defstruct("Strange", [("depth", int, 3)])}, "a setting that cannot be set"),
+        ({"settings": msgspec.defstruct("Silent", [("first_hop", int, 3)])}, "a setting that nobody explains"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_source_with_a_part_missing_or_wrong_does_not_conform(changes: dict[str, Any], said: str) -> None:
+    check_parts(Own, ALL)
+    with pytest.raises(AssertionError, match=said):
+        check_parts(type("Broken", (Own,), changes), ALL)
 
 
 class Own:
@@ -62,8 +161,11 @@ class Own:
 
     name = "own"
     columns: tuple[str, ...] = ("own",)
+    settings: type[msgspec.Struct] = OwnSettings
+    baseline: Mapping[str, float] = {"own_root": 1.0}
+    reasons: tuple[ReasonKind, ...] = (kind(links="item"),)
 
-    def __init__(self, settings: SourceSettings) -> None:
+    def __init__(self, settings: OwnSettings) -> None:
         self.asked = 0
 
     def propose(self, visitors: Visitors, read: ReadModels) -> Block:
