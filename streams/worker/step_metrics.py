@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from processors.planes.users import UsersStep
+from processors.planes.users_step import UsersStep
 from streams.engine.partition import Prepared
 from streams.kafka.publisher import Appended
 from streams.worker.metrics import STEPS, Metrics

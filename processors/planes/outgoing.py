@@ -1,0 +1,142 @@
+"""What the users plane publishes: slates and ad decisions to apps, signals to the items and campaigns planes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from processors.ads.messages import AdDecision, LoggedDecision
+from processors.ads.no_bid import NoBid
+from processors.ads.opportunity import Opportunity
+from processors.ads.signals import CampaignSignals
+from processors.common.time import stamp
+from processors.common.topics import (
+    AD_DECISIONS_TOPIC,
+    CAMPAIGN_SIGNALS_TOPIC,
+    DECISION_LOG_TOPIC,
+    RECOMMENDATIONS_TOPIC,
+    RULES_TOPIC,
+    SIGNALS_TOPIC,
+)
+from processors.events.event import Event
+from processors.events.record import Origin
+from processors.items.signals import SignalGatherer
+from processors.planes.base import Output
+from processors.planes.chain import LINK_BYTES
+from processors.planes.users_step import UsersStep
+from processors.ranking.messages import CausedBy, Recommendation
+from processors.ranking.read_models import ReadModels
+from processors.ranking.settings import Placement
+from processors.ranking.slate import Slates
+
+
+class Outgoing:
+    """Turns what a step found into records to publish.
+
+    Parameters
+    ----------
+    placements
+        In the order of the settings.
+    partitions
+        Partitions of every topic.
+    max_message_bytes
+        What the topic of item signals takes in one message.
+    """
+
+    def __init__(self, placements: Sequence[Placement], partitions: int, max_message_bytes: int) -> None:
+        self._placements, self._partitions, self._max_bytes = placements, partitions, max_message_bytes
+        self._json = msgspec.json.Encoder().encode
+        self._pack = msgspec.msgpack.Encoder().encode
+
+    def recommendations(
+        self,
+        step: UsersStep,
+        causes: Mapping[str, tuple[Event, Origin]],
+        slates: Sequence[Slates],
+        read: ReadModels,
+        at_ms: int,
+        partition: int,
+    ) -> None:
+        """Add a recommendation per user and placement to the step, and what the slates show of their quality.
+
+        Parameters
+        ----------
+        step
+            Takes the outputs and figures.
+        causes
+            The event that each user's slates answer, in the order of the rows of the slates.
+        slates
+            Per placement.
+        read
+            The read models that the slates rest on.
+        at_ms
+            When they are made, milliseconds since the epoch.
+        partition
+            The users' partition.
+        """
+        for placement, part in zip(self._placements, slates, strict=True):
+            step.quality.shown.append(part.sample(placement.name, read.items))
+            step.removed += part.removed
+            if part.ignored:
+                step.outcomes[RULES_TOPIC, "ignored"] += part.ignored.total()
+        now, version = stamp(at_ms), read.weights.version
+        for row, (user, (event, origin)) in enumerate(causes.items()):
+            cause = CausedBy(event.event_id, origin.topic, origin.partition, origin.offset)
+            key, identity = user.encode(), f"{origin.topic}/{origin.partition}/{origin.offset}/"
+            # The first placement goes out last: a compacted topic keeps the last message of a user.
+            for placement, part in zip(reversed(self._placements), reversed(slates), strict=True):
+                message = Recommendation(
+                    recommendation_id=identity + placement.name,
+                    user_id=user,
+                    placement=placement.name,
+                    generated_at=now,
+                    caused_by=cause,
+                    model_version=version,
+                    items=part.items(row, read),
+                )
+                step.outputs.append(Output(RECOMMENDATIONS_TOPIC, partition, key, self._json(message)))
+
+    def decisions(
+        self,
+        step: UsersStep,
+        opportunities: Sequence[Opportunity],
+        decided: Sequence[tuple[AdDecision, LoggedDecision]],
+        partition: int,
+        publish: bool,
+    ) -> None:
+        """Add the ad decisions and their log to the step, and count how they came out.
+
+        Where there is no campaign at all nobody waits for ads, and nothing is published but answers to requests.
+        """
+        for opportunity, (decision, logged) in zip(opportunities, decided, strict=True):
+            step.decisions["filled" if decision.nbr is None else NoBid(decision.nbr).name.lower()] += 1
+            if publish and (opportunity.request_id is not None or decision.nbr != NoBid.NO_CAMPAIGN):
+                key = opportunity.user_id.encode()
+                step.outputs.append(Output(AD_DECISIONS_TOPIC, partition, key, self._json(decision)))
+                log_key = None if opportunity.contextual else key
+                step.outputs.append(Output(DECISION_LOG_TOPIC, partition, log_key, self._json(logged)))
+
+    def campaign_signals(self, step: UsersStep, signals: CampaignSignals, to_all: bool) -> None:
+        """Add the signals for the campaigns plane to the step.
+
+        Parameters
+        ----------
+        to_all
+            Whether every partition gets a message, empty or not: whom an opportunity concerns is known to the read
+            model alone, and the chain, which is state, must not depend on it.
+        """
+        messages = signals.messages()
+        for receiver in range(self._partitions) if to_all else sorted(messages):
+            packed = self._pack(messages.get(receiver, []))
+            step.outputs.append(Output(CAMPAIGN_SIGNALS_TOPIC, receiver, None, packed, chained=True))
+
+    def item_signals(self, step: UsersStep, gatherer: SignalGatherer) -> None:
+        """Add the signals for the items plane to the step, cut to what a message may hold."""
+        for receiver, signals in gatherer.messages().items():
+            packed = self._pack(signals)
+            if len(packed) > self._max_bytes - LINK_BYTES:
+                signals, left_out = signals.cut(self._max_bytes - LINK_BYTES)
+                packed = self._pack(signals)
+                step.outcomes[SIGNALS_TOPIC, "left_out"] += left_out
+            step.outputs.append(Output(SIGNALS_TOPIC, receiver, None, packed, chained=True))
