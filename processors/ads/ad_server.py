@@ -13,9 +13,10 @@ from typing import Protocol
 import msgspec
 
 from processors.ads.attribution import number_of
+from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.decision import AuctionResult
-from processors.ads.messages import AdDecision, LoggedDecision, message_of
+from processors.ads.messages import AdDecision, LoggedDecision, messages_of
 from processors.ads.opportunity import Opportunity, decision_id_of
 from processors.ads.pipeline import AdPipeline
 from processors.ads.settings import AdSettings
@@ -30,15 +31,15 @@ from processors.users.ad_history import Decision
 from processors.users.context import remember
 from processors.users.profile import Profile
 
-TARGET = "target"
-"""The purpose without which only the moment decides."""
+TARGETING_PURPOSE = "target"
+"""The purpose that a user must agree to; without it only the moment decides."""
 
 
-class Decides(Protocol):
+class Decider(Protocol):
     """Finds an ad for each opportunity."""
 
     def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
-        """One decision for each, in their order."""
+        """Decide for each, and return the decisions in their order."""
         ...
 
 
@@ -48,20 +49,20 @@ class AdServer:
     Parameters
     ----------
     settings
-        Of the ads.
+        Settings of the ads.
     groups
         The read model of interest groups, each of which is a segment.
     partitions
-        Of every topic.
+        Number of partitions of every topic.
 
     Attributes
     ----------
     campaigns, clicks, purchases
         The read models of campaigns, of clicks and of purchases after clicks, to be updated between steps.
     tracking
-        What comes of decisions.
+        Finds the decision behind impressions, clicks and purchases.
     decider
-        Who decides; a replay of what was decided puts its own here, since decisions are part of the profiles.
+        What decides; a replay of what was decided puts its own here, since decisions are part of the profiles.
     """
 
     def __init__(self, settings: AdSettings, groups: InterestGroups, partitions: int) -> None:
@@ -69,15 +70,18 @@ class AdServer:
         self.campaigns = CampaignIndex(settings.max_campaigns)
         self.clicks, self.purchases = ClickModel(), ClickModel(first_logit=PURCHASE_LOGIT)
         self._groups, self._partitions = groups, partitions
-        self.decider: Decides = AdPipeline(settings, self.campaigns, self.clicks, self.purchases)
+        self.decider: Decider = AdPipeline(settings, self.campaigns, self.clicks, self.purchases)
         self.tracking = AdTracking(settings)
 
     def begin(self) -> AdStep:
-        """A step's signals and examples, to be filled."""
+        """Make an empty collection of what a step gathers: signals, examples, costs."""
         return AdStep(CampaignSignals(self._partitions))
 
     def opportunity(self, event: Event, origin: Origin, profile: Profile) -> Opportunity | None:
-        """The opportunity that an event is, if it is one: its kind is among the settings', and it names a placement."""
+        """Return the opportunity that an event is; :obj:`None` if it is none.
+
+        It is one if its kind is among the settings', it names a placement, it takes nothing back and is not late.
+        """
         placement = event.context.placement if event.context is not None else None
         if event.kind not in self.settings.on or not placement or event.action in TAKES_BACK:
             return None
@@ -85,7 +89,7 @@ class AdServer:
         return None if found.late else found
 
     def requested(self, request: AdRequest, origin: Origin, profile: Profile) -> Opportunity:
-        """The opportunity that a request for an ad is."""
+        """Return the opportunity that a request for an ad is; the higher of its floor and the placement's counts."""
         if self.agreed(request):
             self.tracking.expire(profile, request.time_ms)
         found = self._opportunity(request, origin, profile, request.placement)
@@ -93,32 +97,32 @@ class AdServer:
         return msgspec.structs.replace(found, request_id=request.request_id, floor=floor)
 
     def agreed(self, asked: Event | AdRequest) -> bool:
-        """Whether the user may be known when an ad is chosen."""
+        """Tell whether the user of an event or a request may be known when an ad is chosen."""
         if asked.purposes is None:
             return self.settings.consent == "assumed"
-        return TARGET in asked.purposes
+        return TARGETING_PURPOSE in asked.purposes
 
     def decide(self, opportunities: Sequence[Opportunity], step: AdStep) -> list[tuple[AdDecision, LoggedDecision]]:
         """Decide for each opportunity, in order, and note it in the profiles.
 
         A user's second opportunity is decided for after the first: it must know of it.
         """
-        self._find_segments(opportunities)
-        told: dict[int, tuple[AdDecision, LoggedDecision]] = {}
+        self._add_segments(opportunities)
+        messages: dict[int, tuple[AdDecision, LoggedDecision]] = {}
         waiting = list(enumerate(opportunities))
         while waiting:
             turn: dict[str, tuple[int, Opportunity]] = {}
             for entry in waiting:
                 turn.setdefault(entry[1].user_id, entry)
-            taken = {at for at, _ in turn.values()}
+            taken = {number for number, _ in turn.values()}
             waiting = [entry for entry in waiting if entry[0] not in taken]
             asked = [found for _, found in turn.values()]
-            outcomes = self.decider.decide(asked)
-            self._count_able(asked, outcomes, step)
-            for (at, found), decided in zip(turn.values(), outcomes, strict=True):
+            decisions = self.decider.decide(asked)
+            self._count_opportunities(asked, decisions, step)
+            for (number, found), decided in zip(turn.values(), decisions, strict=True):
                 self._note(found, decided, step)
-                told[at] = message_of(found, decided, self.settings.currency, self.settings.expires_ms)
-        return [told[at] for at in range(len(opportunities))]
+                messages[number] = messages_of(found, decided, self.settings.currency, self.settings.expires_ms)
+        return [messages[number] for number in range(len(opportunities))]
 
     def _opportunity(self, asked: Event | AdRequest, origin: Origin, profile: Profile, placement: str) -> Opportunity:
         known = profile if self.agreed(asked) else Profile()
@@ -128,29 +132,30 @@ class AdServer:
             profile=known,
             at_ms=asked.time_ms,
             placement=placement,
-            places=self._places(asked, known, placement),
+            dimensions=_dimensions_of(asked, known, placement),
             floor=self.settings.floors.get(placement, self.settings.floor),
             contextual=known is not profile,
             late=origin.time_ms - asked.time_ms > self.settings.late_ms,
         )
 
-    def _find_segments(self, opportunities: Sequence[Opportunity]) -> None:
-        """Note each user's interest group among the places."""
+    def _add_segments(self, opportunities: Sequence[Opportunity]) -> None:
+        """Note each user's interest group as the dimension ``segment``."""
         if opportunities and len(self.campaigns):
             groups = self._groups.of([found.profile for found in opportunities]).tolist()
             for found, group in zip(opportunities, groups, strict=True):
                 if group >= 0:
-                    found.places["segment"] = str(group)
+                    found.dimensions["segment"] = str(group)
 
     @staticmethod
-    def _count_able(asked: Sequence[Opportunity], outcomes: Sequence[AuctionResult], step: AdStep) -> None:
-        """Tell the campaigns how many opportunities they could have taken part in."""
+    def _count_opportunities(asked: Sequence[Opportunity], decisions: Sequence[AuctionResult], step: AdStep) -> None:
+        """Add to the campaigns' signals how many opportunities they could have taken part in."""
         at_ms = max(found.at_ms for found in asked)
-        for decided in outcomes:
+        for decided in decisions:
             for cid, count in decided.opportunities.items():
                 step.signals.of(cid, at_ms).opportunities += count
 
     def _note(self, found: Opportunity, decided: AuctionResult, step: AdStep) -> None:
+        """Note a decision in the profile and in the step, if there is an ad."""
         creative, campaign = decided.creative, decided.campaign
         if creative is None or campaign is None:
             return
@@ -158,11 +163,18 @@ class AdServer:
         signal = step.signals.of(decided.cid, found.at_ms)
         signal.decided += 1
         if found.contextual:
-            # Nothing is kept by which a showing could be recognised: it counts, and is charged, as if it were seen.
+            # Nothing is kept by which an impression could be recognised: it counts, and is charged, as if it were seen.
             signal.shown += 1
             signal.charged += decided.price
             return
-        decision = Decision(
+        decision = self._decision(found, decided, campaign, creative)
+        self.tracking.expire(found.profile, found.at_ms)
+        found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)
+        if self.settings.impressions == "inferred":
+            self.tracking.see(decision, found.at_ms, step)
+
+    def _decision(self, found: Opportunity, decided: AuctionResult, campaign: Campaign, creative: Creative) -> Decision:
+        return Decision(
             number=number_of(found.decision_id),
             cid=decided.cid,
             crid=creative.crid,
@@ -177,16 +189,14 @@ class AdServer:
             item_id=creative.item_id,
             features=packed(decided.features),
         )
-        self.tracking.expire(found.profile, found.at_ms)
-        found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)
-        if self.settings.impressions == "inferred":
-            self.tracking.see(decision, found.at_ms, step)
 
-    def _places(self, asked: Event | AdRequest, profile: Profile, placement: str) -> dict[str, str]:
-        places = dict(profile.context)
-        remember(places, asked.context, asked.channel)
-        places.pop("page", None)
-        locale = asked.context.locale if asked.context is not None else None
-        if locale:
-            places["language"] = locale.partition("-")[0].partition("_")[0]
-        return {**places, "placement": placement}
+
+def _dimensions_of(asked: Event | AdRequest, profile: Profile, placement: str) -> dict[str, str]:
+    """Read the targeting dimensions off an event or a request, and off what the profile knows beside."""
+    dimensions = dict(profile.context)
+    remember(dimensions, asked.context, asked.channel)
+    dimensions.pop("page", None)
+    locale = asked.context.locale if asked.context is not None else None
+    if locale:
+        dimensions["language"] = locale.partition("-")[0].partition("_")[0]
+    return {**dimensions, "placement": placement}

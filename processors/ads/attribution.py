@@ -1,4 +1,4 @@
-"""Which ad an event is the doing of: the decision it names or, without one, the last that led to its item."""
+"""Attribution: which ad led to an event. The decision it names or, without one, the last that led to its item."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from processors.events.event import DISMISSED, REFUNDED, Event
 from processors.users.ad_history import AdHistory, Decision
 
 _SKEW_MS = 300_000
-"""How far the clocks of a user's devices may differ."""
+"""How far the clocks of a user's devices may differ, milliseconds."""
 
 
 def number_of(decision_id: str) -> int:
-    """The number under which profiles keep a decision."""
+    """Return the number under which profiles keep a decision."""
     return int.from_bytes(fingerprint(decision_id), "little", signed=False)
 
 
-def credited(ads: AdHistory, event: Event, settings: AdSettings) -> Decision | None:
-    """The decision that gets the credit for an event, if any does.
+def attributed(ads: AdHistory, event: Event, settings: AdSettings) -> Decision | None:
+    """Find the decision that an event is attributed to; :obj:`None` if there is none.
 
-    A refund or a dismissal comes when it comes; clicks and purchases count within the windows of the settings, and not
-    if they happened before there was an ad. A click on a recommendation is none on an ad for the same item.
+    Clicks and purchases count within the windows of the settings, and not if they happened before there was an ad; a
+    refund or a dismissal counts whenever it comes. A click on a recommendation is none on an ad for the same item.
+
+    Parameters
+    ----------
+    ads
+        The decisions that the event's user was shown, as far as they are kept.
     """
     if event.action == REFUNDED and event.kind != "purchase":
         return None
     if event.decision_id:
         found = ads.find(number_of(event.decision_id))
         anytime = event.action in (REFUNDED, DISMISSED)
-        return found if found is not None and (anytime or in_time(found, event, settings)) else None
+        return found if found is not None and (anytime or in_window(found, event, settings)) else None
     led = [decision for decision in reversed(ads.decisions) if decision.item_id == event.item_id]
     if event.action == REFUNDED:
         return next((decision for decision in led if decision.converted), None)
@@ -36,15 +41,15 @@ def credited(ads: AdHistory, event: Event, settings: AdSettings) -> Decision | N
         return next(iter(shown), None)
     if event.kind == "browse" or event.recommendation_id:
         return None
-    timely = [decision for decision in shown if in_time(decision, event, settings)]
+    timely = [decision for decision in shown if in_window(decision, event, settings)]
     if event.kind == "purchase":
         clicked = [decision for decision in timely if decision.clicked_ms]
         return max(clicked, key=lambda decision: decision.clicked_ms) if clicked else next(iter(timely), None)
     return next(iter(timely), None)
 
 
-def in_time(decision: Decision, event: Event, settings: AdSettings) -> bool:
-    """Whether an event happened after the decision, and soon enough."""
+def in_window(decision: Decision, event: Event, settings: AdSettings) -> bool:
+    """Tell whether a click or a purchase happened after the decision, and within the attribution window."""
     at_ms = event.time_ms
     if at_ms < decision.at_ms - _SKEW_MS:
         return False

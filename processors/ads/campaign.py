@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.common.bounds import Id, Ids, Milliseconds, Share
+from processors.ads.audience import Audience
+from processors.common.bounds import Id, Milliseconds
 from processors.common.time import zone_of
 from processors.users.ad_history import MAX_TIMES, Model
 
@@ -24,9 +25,6 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=2048)]
 
 Times = Annotated[int, msgspec.Meta(ge=1, le=MAX_TIMES)]
-Language = Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2,3}$")]
-"""Of ISO 639, without a region: that is a country, and told by another field."""
-
 Hours = Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=23)], ...], msgspec.Meta(max_length=24)]
 Weekdays = tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...]
 
@@ -37,13 +35,13 @@ class Creative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     Parameters
     ----------
     crid
-        Its id, unique within the campaign.
+        The id, unique within the campaign.
     title, image_url, landing_url
-        What is shown, and where it leads; ``https`` or ``http``.
+        What is shown, and where it leads; addresses begin with ``https`` or ``http``.
     item_id, category
         What it promotes.
     weight
-        How often it is preferred before anything is known of it, relative to the others.
+        How often it is preferred as long as the click model knows nothing of it, relative to the campaign's others.
     """
 
     crid: Id
@@ -55,71 +53,6 @@ class Creative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     weight: Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)] = 1.0
 
 
-class Interest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A category or brand that takes at least such a share of a user's interests."""
-
-    name: Id
-    at_least: Share = 0.1
-
-
-class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """People and moments: those that every field given agrees to. A list agrees to each of its entries.
-
-    Parameters
-    ----------
-    segments
-        Interest groups, by their number or top category.
-    interests
-        Categories or brands with the least share that they must have.
-    countries, regions, cities, devices, channels, languages, placements
-        Of the moment's context, upper and lower case alike.
-    visitors
-        ``new`` in the first session, ``returning`` after it.
-    seen_within_days, events_at_least, spent_at_least
-        Recency, frequency and monetary value.
-    viewed_categories, viewed_items
-        Among the recent items: retargeting.
-    """
-
-    segments: Ids = ()
-    interests: Annotated[tuple[Interest, ...], msgspec.Meta(max_length=100)] = ()
-    countries: Ids = ()
-    regions: Ids = ()
-    cities: Ids = ()
-    devices: Ids = ()
-    channels: Ids = ()
-    languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=1000)] = ()
-    placements: Ids = ()
-    visitors: Literal["new", "returning"] | None = None
-    seen_within_days: Annotated[float, msgspec.Meta(gt=0.0, le=3650.0)] | None = None
-    events_at_least: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
-    spent_at_least: Annotated[float, msgspec.Meta(gt=0.0, le=1e12)] | None = None
-    viewed_categories: Ids = ()
-    viewed_items: Ids = ()
-
-    @property
-    def looks_at_people(self) -> bool:
-        """Whether it looks at more than the moment."""
-        return bool(self.segments) or self.looks_at_history
-
-    @property
-    def looks_at_history(self) -> bool:
-        """Whether it looks at what a user did."""
-        return any(getattr(self, field) != getattr(_ANYBODY, field) for field in _OF_HISTORY)
-
-
-_ANYBODY = Audience()
-_OF_HISTORY = (
-    "interests",
-    "visitors",
-    "seen_within_days",
-    "events_at_least",
-    "spent_at_least",
-    "viewed_categories",
-    "viewed_items",
-)
-
-
 class Dayparts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Hours at which ads are shown.
 
@@ -128,9 +61,9 @@ class Dayparts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     hours, days
         When; an empty list means all.
     timezone
-        The campaign's; its days, of the daily budget too, begin at midnight there.
+        The campaign's time zone; its days, and with them the daily budget, begin at midnight there.
     of
-        Whose time it is: the ``campaign``'s, or the ``user``'s as far as events tell the user's time zone.
+        Whose time counts: the ``campaign``'s, or the ``user``'s as far as events say the user's time zone.
     """
 
     hours: Hours = ()
@@ -145,9 +78,9 @@ class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     Parameters
     ----------
     advertiser_per_hour, advertiser_per_day, advertiser_total
-        How often this one may still be shown when all campaigns of the advertiser are counted.
+        The most impressions to one user of all campaigns of the advertiser together; beyond that this one is not shown.
     cool_down_ms
-        How long it rests after a purchase that it led to, or a dismissal.
+        Milliseconds that it is not shown after a purchase that it led to, or a dismissal.
     """
 
     per_hour: Times | None = None
@@ -160,7 +93,7 @@ class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 
     @property
     def counts_advertiser(self) -> bool:
-        """Whether showings of the advertiser's other campaigns count."""
+        """Whether impressions of the advertiser's other campaigns count."""
         return (self.advertiser_per_hour, self.advertiser_per_day, self.advertiser_total) != (None, None, None)
 
 
@@ -172,22 +105,22 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     advertiser
         Who pays.
     currency
-        ISO 4217, of the budgets and the bid.
+        ISO 4217 code of the budgets and the bid.
     budget, budget_daily
         What may be spent in all, and per day of the campaign's time zone.
     bid, model
         What it pays at most for a thousand impressions, a click, or a purchase.
     bidfloor
-        Least that one showing of it brings: below that it is not shown, and it pays that at least. Higher floors of
-        the request or the placement count.
+        The least price of one impression: if it is worth less the campaign is not shown, and it never pays less. A
+        higher floor of the request or the placement counts instead.
     pacing
         ``even`` spreads the budget over the traffic to come, ``asap`` spends as it can.
     target, exclude
-        Who is meant, and who is not; an empty exclusion excludes nobody.
+        Who the campaign is for, and who it is not for; an empty exclusion excludes nobody.
     exclude_purchasers
-        Whether who bought an item that it promotes is left out.
+        Whether users who bought an item that it promotes are left out.
     paused
-        Whether it rests.
+        Whether it is shown to nobody for now.
     """
 
     advertiser: Id
@@ -211,12 +144,12 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     @property
     def bid_each(self) -> float:
-        """What it pays at most for one of what it pays for: an impression, a click, a purchase."""
+        """The most that it pays for a single impression, click or purchase, whichever it pays for."""
         return self.bid / 1000.0 if self.model == "cpm" else self.bid
 
     @property
     def needs_user(self) -> bool:
-        """Whether it has to know the user: to tell who is meant, to count showings, or to recognise what it pays for.
+        """Whether the user must be known: to match the audience, count impressions, or recognise what is paid for.
 
         Examples
         --------
@@ -225,17 +158,11 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         >>> campaign.needs_user, msgspec.structs.replace(campaign, frequency=Frequency(per_day=3)).needs_user
         (False, True)
         """
-        looks = self.target.looks_at_people or self.exclude.looks_at_people or self.exclude_purchasers
-        return looks or self.model != "cpm" or self.frequency != Frequency()
-
-    @property
-    def looks_beyond_places(self) -> bool:
-        """Whether it looks at what users did, or at the hour."""
-        looks = self.target.looks_at_history or self.exclude.looks_at_history or self.exclude_purchasers
-        return looks or bool(self.dayparts.hours or self.dayparts.days)
+        matches = self.target.uses_profile or self.exclude.uses_profile or self.exclude_purchasers
+        return matches or self.model != "cpm" or self.frequency != Frequency()
 
     def runs_at(self, now_ms: int) -> bool:
-        """Whether a moment is between start and end, and it is not paused.
+        """Tell whether it is neither paused nor outside its dates at a moment, in milliseconds since the epoch.
 
         Examples
         --------
@@ -251,12 +178,12 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 def read_campaign(raw: bytes) -> Campaign:
-    """The campaign that a record's value holds.
+    """Decode and check the value of a record of ``catalog.campaigns.v1``.
 
     Raises
     ------
     ValueError
-        If it is none. The message names the field, and says what was expected.
+        If it is no valid campaign. The message names the field, and says what was expected.
 
     Examples
     --------
@@ -283,6 +210,13 @@ _decode = msgspec.json.Decoder(Campaign).decode
 
 def _problems(campaign: Campaign) -> Iterator[str]:
     yield from _budget_problems(campaign)
+    yield from _date_problems(campaign)
+    yield from _creative_problems(campaign.creatives)
+    if zone_of(campaign.dayparts.timezone) is None:
+        yield f"dayparts.timezone: {campaign.dayparts.timezone[:60]!r}, expected a name such as Europe/Berlin"
+
+
+def _date_problems(campaign: Campaign) -> Iterator[str]:
     for name in ("starts_at", "ends_at"):
         moment = getattr(campaign, name)
         if moment is not None and moment.tzinfo is None:
@@ -291,17 +225,18 @@ def _problems(campaign: Campaign) -> Iterator[str]:
             yield f"{name}: {moment.isoformat()}, expected a year from {_YEARS.start} to {_YEARS.stop - 1}"
     if campaign.starts_at is not None and campaign.ends_at is not None and campaign.starts_at >= campaign.ends_at:
         yield f"ends_at: {campaign.ends_at.isoformat()}, expected after starts_at"
-    ids = [creative.crid for creative in campaign.creatives]
-    twice = sorted({crid for crid in ids if ids.count(crid) > 1})
-    if twice:
-        yield f"creatives: two are called {twice[0]!r}, expected each crid once"
-    for at, creative in enumerate(campaign.creatives):
+
+
+def _creative_problems(creatives: tuple[Creative, ...]) -> Iterator[str]:
+    ids = [creative.crid for creative in creatives]
+    repeated = sorted({crid for crid in ids if ids.count(crid) > 1})
+    if repeated:
+        yield f"creatives: two are called {repeated[0]!r}, expected each crid once"
+    for number, creative in enumerate(creatives):
         for field in ("landing_url", "image_url"):
             url = getattr(creative, field)
             if url is not None and not url.startswith(("https://", "http://")):
-                yield f"creatives[{at}].{field}: {url[:60]!r}, expected to begin with https:// or http://"
-    if zone_of(campaign.dayparts.timezone) is None:
-        yield f"dayparts.timezone: {campaign.dayparts.timezone[:60]!r}, expected a name such as Europe/Berlin"
+                yield f"creatives[{number}].{field}: {url[:60]!r}, expected to begin with https:// or http://"
 
 
 def _budget_problems(campaign: Campaign) -> Iterator[str]:

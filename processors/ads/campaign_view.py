@@ -11,22 +11,23 @@ from processors.ads.campaign import Campaign
 
 
 class CampaignView(msgspec.Struct, array_like=True, frozen=True):
-    """What is published of a campaign.
+    """What is published of a campaign. Money is in its currency.
 
     Parameters
     ----------
     rate
-        Share of the decisions that it may take part in.
+        Share of the opportunities that it may take part in; the others are left to campaigns that pacing lets through.
     left, left_today, day_ends_ms
-        What may still be spent of the budget, and of the day's until the day is over.
+        What may still be spent in all, what today, and when today is over, milliseconds since the epoch.
     spent
-        In all.
+        What was spent in all.
     over
-        Delivered beyond the budget, and not billed.
+        What was delivered beyond the budget, and not billed.
     spent_today, planned, day_budget
-        Of the day: what was spent, what the plan was when this was published, and what may be.
+        What was spent today, what was planned to be spent by the time that this was published, and what may be spent
+        today.
     calibration, conversion
-        What predicted probabilities of a click, and of a purchase after it, are multiplied with.
+        Factors for the predicted probabilities of a click, and of a purchase after it.
     """
 
     campaign: Campaign
@@ -44,7 +45,9 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
 
 
 def pacing_error(views: Iterable[CampaignView]) -> float:
-    """Mean distance of what was spent today from the plan, relative to the day's budget; of campaigns paced evenly.
+    """Average the distance of what was spent today from the plan, as a share of the day's budget.
+
+    Only campaigns that are paced evenly count; 0 if there is none.
 
     Examples
     --------
@@ -58,7 +61,7 @@ def pacing_error(views: Iterable[CampaignView]) -> float:
 
 
 def decode_campaign_view(value: bytes | None) -> CampaignView | None:
-    """View of a broadcast record's value; a tombstone gives :obj:`None`."""
+    """Decode the value of a broadcast record; a tombstone gives :obj:`None`."""
     return None if value is None else _DECODER.decode(value)
 
 

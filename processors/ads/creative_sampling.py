@@ -16,7 +16,7 @@ from processors.common.arrays import Floats, Hashes, Ints
 from processors.common.random import normal
 
 DRAWS = 32
-"""CreativeDraws that shares are counted from."""
+"""Draws that the shares of creatives are counted from."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class CreativeDraws:
     Parameters
     ----------
     firsts, lengths
-        Where each group begins in the flat arrays, and how many creatives it has.
+        Where each group begins in the flat arrays, and how many creatives it has; shape (groups,).
     mean, spread
-        Of each creative: its score, and how uncertain that is.
+        The score of each creative, and how uncertain the score is: its standard deviation. Shape (creatives,).
     keys
-        Of each creative: what its chance is drawn from.
+        What the chance of each creative is drawn from; shape (creatives,).
     chosen
-        Of each group: which of its creatives was drawn, from 0 on.
+        Which creative of each group was drawn, from 0 on; shape (groups,).
     """
 
     firsts: Ints
@@ -57,14 +57,14 @@ class CreativeDraws:
         return cls(firsts, lengths, mean, spread, keys, _first_best(drawn, firsts, lengths)[0])
 
     def members(self, groups: Ints) -> Ints:
-        """Where the creatives of some groups are in the flat arrays, one group's after the other's."""
+        """Find the creatives of some groups in the flat arrays, one group's after the other's."""
         lengths = self.lengths[groups]
         begins = np.cumsum(lengths) - lengths
         found: Ints = np.arange(int(lengths.sum())) + np.repeat(self.firsts[groups] - begins, lengths)
         return found
 
     def shares(self, groups: Ints) -> tuple[Ints, Floats]:
-        """Of some groups, the share of :data:`DRAWS` draws that choose each of their creatives.
+        """Count which share of :data:`DRAWS` draws choose each creative of some groups.
 
         All draws are alike, and any of them could have been the one that counted: given the draws, the shares are
         exactly the probabilities of what was shown.
@@ -94,9 +94,9 @@ class CreativeDraws:
 
 
 def _first_best(drawn: Floats, firsts: Ints, lengths: Ints) -> Ints:
-    """In each row and group the place of the largest, the first of equals; shape (rows, groups)."""
-    owner = np.repeat(np.arange(len(firsts)), lengths)
-    places = np.arange(drawn.shape[1]) - firsts[owner]
-    best = drawn == np.maximum.reduceat(drawn, firsts, axis=1)[:, owner]
-    found: Ints = np.minimum.reduceat(np.where(best, places, drawn.shape[1]), firsts, axis=1)
+    """Find the largest of each row and group, the first of equals, counted within the group; shape (rows, groups)."""
+    groups = np.repeat(np.arange(len(firsts)), lengths)
+    numbers = np.arange(drawn.shape[1]) - firsts[groups]
+    best = drawn == np.maximum.reduceat(drawn, firsts, axis=1)[:, groups]
+    found: Ints = np.minimum.reduceat(np.where(best, numbers, drawn.shape[1]), firsts, axis=1)
     return found

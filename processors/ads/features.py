@@ -1,13 +1,13 @@
-"""What the click model knows of a showing: facts of the moment, of the ad, and of how the ad suits the user.
+"""What the click model knows of an impression: facts of the moment, of the ad, and of how the ad suits the user.
 
 Three groups of pairs, each a feature of its own. Every fact of the moment with the campaign: who and where it is for.
 A few of them with the creative, if the campaign has several; of a single one the campaign says all, and twice the
 weights would learn twice as fast. And the circumstances with how the ad suits the user, whatever the campaign, so that
 a new one begins with what all others taught.
 
-How an ad suits a user is told by the category it promotes: the share it takes of the user's interests, the share of
-the user's sessions that had it, how long ago the last of them was; and by how often the campaign was shown to the user
-within a day. All are logarithms in steps, since twice as much means the same at every size.
+How an ad suits a user follows from the category it promotes: the share it takes of the user's interests, the share of
+the user's sessions that had it, how long ago the last of them was; and from fatigue: how often the campaign was shown
+to the user within a day. All but the last are logarithms in steps, since twice as much means the same at every size.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from processors.ads.campaign_index import Columns
+from processors.ads.campaign_columns import Columns
 from processors.ads.opportunity import Opportunity
 from processors.common.arrays import Floats, Hashes, Ints
 from processors.common.hashing import hashed
 from processors.common.time import HOUR_MS
 from processors.models.click_model import paired
 
-_TIRED = 8
+_MAX_FATIGUE = 8
+"""Impressions within a day from which on more make no difference."""
+
 _CAMPAIGN, _CREATIVE, _SUITS = 0, 1, range(2, 6)
 _ANY, _PLACEMENT, _LIKES = 0, 1, 6
 _MOMENT, _CIRCUMSTANCES = range(8), range(6)
@@ -33,34 +34,35 @@ _PAIRS = (
     *((moment, _CREATIVE) for moment in (_ANY, _PLACEMENT, _LIKES)),
     *((moment, ad) for moment in _CIRCUMSTANCES for ad in _SUITS),
 )
-"""Numbers of facts of the moment and of the ad that are features together."""
+"""Pairs of a fact of the moment and a fact of the ad, by their numbers, that are features."""
 
 _OF_MOMENT, _OF_AD = np.array(_PAIRS, np.int64).T
 
 
 def features_of(
-    opportunities: Sequence[Opportunity], rows: Ints, numbers: Ints, creatives: Ints, columns: Columns
+    opportunities: Sequence[Opportunity], rows: Ints, campaigns: Ints, creatives: Ints, columns: Columns
 ) -> Ints:
-    """Numbers of the click model's features, shape (pairs, features).
+    """Compute the click model's features of pairs of an opportunity and a creative, shape (pairs, features).
+
+    Complexity: linear in pairs, in opportunities times categories promoted, and in what is kept of each user.
 
     Parameters
     ----------
-    rows, numbers, creatives
-        Of each pair: which opportunity, campaign and creative. Shape (pairs,).
-
-    Complexity: linear in pairs, in opportunities times categories promoted, and in what is kept of each user.
+    rows, campaigns, creatives
+        The opportunity, campaign and creative of each pair, shape (pairs,). Creatives are numbered among those of all
+        campaigns.
     """
     moments = np.array([_moment(found) for found in opportunities], np.uint64)[rows]
-    several = np.diff(columns.creatives.begins)[numbers] > 1
+    several = np.diff(columns.creatives.begins)[campaigns] > 1
     ads = np.empty((len(rows), 6), np.uint64)
-    ads[:, 0] = columns.campaign_keys[numbers]
+    ads[:, 0] = columns.campaign_keys[campaigns]
     ads[:, 1] = np.where(several, columns.creatives.keys[creatives], _ALONE)
-    ads[:, 2:] = _suits(opportunities, rows, numbers, creatives, columns)
+    ads[:, 2:] = _suits(opportunities, rows, campaigns, creatives, columns)
     return paired(moments[:, _OF_MOMENT], ads[:, _OF_AD])
 
 
 def share_step(shares: Floats) -> Ints:
-    """How much of a user's interests a category takes, by its logarithm: 0 for nothing, 8 for all, one less for half.
+    """Grade the share of interests that a category takes: 0 for nothing, 8 for all, one less for half.
 
     Examples
     --------
@@ -71,7 +73,7 @@ def share_step(shares: Floats) -> Ints:
 
 
 def habit_step(shares: Floats) -> Ints:
-    """How many of a user's sessions had a category: 0 for none, 17 for all, two less for half of them.
+    """Grade the share of sessions that had a category: 0 for none, 17 for all, two less for half of them.
 
     Examples
     --------
@@ -82,7 +84,7 @@ def habit_step(shares: Floats) -> Ints:
 
 
 def recency_step(hours: Floats) -> Ints:
-    """How long ago a user last cared for a category: 0 for never (infinite), 1 within the hour, 13 for half a year.
+    """Grade the hours since a category was last visited: 0 for never (infinite), 1 within the hour, 13 for half a year.
 
     Examples
     --------
@@ -100,16 +102,16 @@ def _steps(shares: Floats, most: int, per_half: float) -> Ints:
 
 
 def _moment(found: Opportunity) -> list[int]:
-    """Hashed facts of a moment: the first is always there, then the circumstances, then what the user likes."""
-    profile, places = found.profile, found.places
+    """Hash the facts of a moment: the first is always there, then the circumstances, then what the user likes."""
+    profile, dimensions = found.profile, found.dimensions
     heaviest = max(profile.categories, key=lambda name: (profile.categories[name], name), default="")
     last = profile.item_ids[-1] if profile.item_ids else ""
     texts = (
         "any",
         f"placement:{found.placement}",
-        f"device:{places.get('device', '')}",
-        f"country:{places.get('country', '')}",
-        f"segment:{places.get('segment', '')}",
+        f"device:{dimensions.get('device', '')}",
+        f"country:{dimensions.get('country', '')}",
+        f"segment:{dimensions.get('segment', '')}",
         f"returns:{profile.sessions > 1}",
         f"likes:{heaviest}",
         f"last:{last}",
@@ -118,50 +120,52 @@ def _moment(found: Opportunity) -> list[int]:
 
 
 def _suits(
-    opportunities: Sequence[Opportunity], rows: Ints, numbers: Ints, creatives: Ints, columns: Columns
+    opportunities: Sequence[Opportunity], rows: Ints, campaigns: Ints, creatives: Ints, columns: Columns
 ) -> Hashes:
-    """Hashed facts of how each pair's ad suits its user, shape (pairs, 4)."""
+    """Hash the facts of how each pair's ad suits its user, shape (pairs, 4)."""
     category = columns.creatives.category[creatives]
     shares, visits, hours = _known_of(opportunities, columns.creatives.categories)
-    facts = [_TIRES[_tired(opportunities, columns)[rows, numbers]]]
-    for names, steps in ((_FITS, share_step(shares)), (_VISITS, habit_step(visits)), (_AGES, recency_step(hours))):
+    facts = [_FATIGUE[_fatigue(opportunities, columns)[rows, campaigns]]]
+    for hashes, steps in ((_FITS, share_step(shares)), (_VISITS, habit_step(visits)), (_AGES, recency_step(hours))):
         # An ad of no category is a step of its own, the last.
-        facts.append(names[np.where(category >= 0, steps[rows, category], -1)])
+        facts.append(hashes[np.where(category >= 0, steps[rows, category], -1)])
     return np.stack(facts, axis=1)
 
 
 def _known_of(opportunities: Sequence[Opportunity], categories: Sequence[str]) -> tuple[Floats, Floats, Floats]:
-    """Of users and categories: share of interests, share of sessions, hours since. Shape (users, categories + 1)."""
+    """Look up share of interests, share of sessions and hours since, each of shape (opportunities, categories + 1)."""
     shape = (len(opportunities), len(categories) + 1)
     shares, visits, hours = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
-    places = {name: number for number, name in enumerate(categories)}
+    columns = {name: column for column, name in enumerate(categories)}
     for row, found in enumerate(opportunities):
         profile = found.profile
         # A category counts as one even if a brand is called the same, as in `share_of`.
         for weights in (profile.brands, profile.categories):
             total = sum(weights.values()) or 1.0
-            for name in places.keys() & weights.keys():
-                shares[row, places[name]] = weights[name] / total
-        for name in places.keys() & profile.habits.keys():
+            for name in columns.keys() & weights.keys():
+                shares[row, columns[name]] = weights[name] / total
+        for name in columns.keys() & profile.habits.keys():
             habit = profile.habits[name]
-            visits[row, places[name]] = habit.visits / max(profile.sessions, habit.visits)
-            hours[row, places[name]] = max(0.0, (found.at_ms - habit.last_ms) / HOUR_MS)
+            visits[row, columns[name]] = habit.visits / max(profile.sessions, habit.visits)
+            hours[row, columns[name]] = max(0.0, (found.at_ms - habit.last_ms) / HOUR_MS)
     return shares, visits, hours
 
 
-def _tired(opportunities: Sequence[Opportunity], columns: Columns) -> Ints:
-    """How often each campaign was shown to each user within a day, up to 8."""
-    tired = np.zeros((len(opportunities), len(columns.cids)), np.int64)
+def _fatigue(opportunities: Sequence[Opportunity], columns: Columns) -> Ints:
+    """Count how often each campaign was shown to each user within a day, up to 8; shape (opportunities, campaigns)."""
+    counts = np.zeros((len(opportunities), len(columns.cids)), np.int64)
     for row, found in enumerate(opportunities):
-        for cid in columns.places.keys() & found.profile.ads.shown.keys():
-            tired[row, columns.places[cid]] = min(len(found.profile.ads.shown[cid].times), _TIRED)
-    return tired
+        shown = found.profile.ads.shown
+        for cid in columns.rows.keys() & shown.keys():
+            counts[row, columns.rows[cid]] = min(len(shown[cid].times), _MAX_FATIGUE)
+    return counts
 
 
-def _named(what: str, steps: int) -> npt.NDArray[np.uint64]:
-    return np.array([hashed(f"{what}:{step}") for step in (*range(steps), "none")], np.uint64)
+def _hashed_steps(name: str, steps: int) -> Hashes:
+    return np.array([hashed(f"{name}:{step}") for step in (*range(steps), "none")], np.uint64)
 
 
-_FITS, _VISITS, _AGES = _named("fits", 9), _named("visits", 18), _named("ago", 14)
-_TIRES = _named("tired", _TIRED + 1)
+# These names choose the weights in the learned table: with other names the model would begin anew.
+_FITS, _VISITS, _AGES = _hashed_steps("fits", 9), _hashed_steps("visits", 18), _hashed_steps("ago", 14)
+_FATIGUE = _hashed_steps("tired", _MAX_FATIGUE + 1)
 _ALONE = np.uint64(hashed("alone"))

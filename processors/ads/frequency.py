@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from processors.ads.campaign import Frequency
+from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.users.ad_history import AdHistory
@@ -18,7 +21,7 @@ def capped(history: AdHistory, cid: str, advertiser: str, caps: Frequency, now_m
     cid, advertiser
         The campaign and whose it is.
     caps
-        The campaign's.
+        How often the campaign may be shown.
     now_ms
         The moment of the opportunity, milliseconds since the epoch.
 
@@ -60,3 +63,28 @@ def _capped_by_advertiser(history: AdHistory, advertiser: str, caps: Frequency, 
 
 def _since(times: list[int], begin_ms: int) -> int:
     return sum(1 for time in times if time > begin_ms)
+
+
+def remove_capped(frame: Frame) -> Frame:
+    """Remove campaigns that users were shown often enough, or that are in their cool-down.
+
+    Only campaigns that the user was shown before can be, and those of an advertiser that limits all of its campaigns.
+
+    Complexity: a loop over opportunities and over the campaigns shown to each user.
+    """
+    columns, by_advertiser = frame.columns, np.flatnonzero(frame.columns.capped_by_advertiser).tolist()
+    for row, found in enumerate(frame.opportunities):
+        shown = [columns.rows[cid] for cid in found.profile.ads.shown if cid in columns.rows]
+        for campaign in sorted({*shown, *by_advertiser}) if shown else ():
+            if frame.removed[row, campaign] or not columns.capped[campaign]:
+                continue
+            advertised = columns.views[campaign].campaign
+            code = capped(
+                found.profile.ads, columns.cids[campaign], advertised.advertiser, advertised.frequency, found.at_ms
+            )
+            if code is not None:
+                frame.removed[row, campaign] = code
+    return frame
+
+
+FREQUENCY = Stage("frequency", remove_capped, gives=(NoBid.DAILY_USER_CAP, NoBid.FREQUENCY_CAP, NoBid.COOL_DOWN))

@@ -1,8 +1,9 @@
 """What a campaign has spent and how fast it may spend: its ledger, its pacing, its calibration.
 
-Even pacing follows the traffic, not the clock. Of each hour of the day the campaign learns how many opportunities it
-has; the plan is to have spent, at any moment, the part of the day's budget that the traffic so far is of the day's. The
-share of opportunities it takes part in goes down by a tenth when it is ahead of the plan, and up when it is behind.
+Even pacing follows the traffic, not the clock. The ledger learns how many opportunities the campaign has in each hour
+of the day; the plan is to have spent, at any moment, the same part of the day's budget as has come of the day's
+traffic. The share of opportunities that it takes part in goes down by a tenth when it is ahead of the plan, and up when
+it is behind.
 
 Money is counted once: what users planes charge comes over a chain without gaps or repetitions. What is charged beyond
 the budget, because decisions were on their way when it ran out, is not billed and counted as over-delivered.
@@ -29,7 +30,7 @@ _LEAST_RATE = 0.001
 _STEP = 0.1
 _ADJUST_MS = 1_000
 _MEMORY = 0.7
-"""What a day that is over counts against the one before it."""
+"""Weight of the days before, of 1, when a day is over and its traffic is learned."""
 
 _PRIOR_CLICKS = 10.0
 _PRIOR_BOUGHT = 1.0
@@ -40,9 +41,9 @@ _FORGET_BOUGHT = 1_000.0
 class Ledger(msgspec.Struct, array_like=True):
     """One campaign's state. Money in its currency, times in milliseconds since the epoch.
 
-    ``day`` is the number of the day in its time zone that ``spent_today`` and ``traffic_today`` (opportunities by
-    hour) are of; ``traffic`` is what an hour of a day has usually had. ``expected`` and ``clicked`` are what the
-    calibration of clicks compares, ``expected_bought`` and ``bought`` that of purchases, all decayed.
+    ``day`` is the ordinal of the running day in the campaign's time zone, with ``spent_today`` and, opportunities by
+    hour, ``traffic_today``; ``traffic`` is what each hour of a day has usually had. The calibration of clicks compares
+    ``expected`` and ``clicked``, that of purchases ``expected_bought`` and ``bought``, all decayed.
     """
 
     campaign: Campaign | None = None
@@ -66,23 +67,23 @@ class Ledger(msgspec.Struct, array_like=True):
     begun_ms: int = 0
 
     def left_of_all(self) -> float:
-        """What may still be spent of the budget."""
+        """Return what may still be spent of the budget."""
         return 0.0 if self.campaign is None else max(self.campaign.budget - self.spent, 0.0)
 
     def left(self) -> float:
-        """What may still be spent today, of the budget and of the day's."""
+        """Return what may still be spent today: of the budget, and of the daily one if there is one."""
         left = self.left_of_all()
         if self.campaign is not None and self.campaign.budget_daily is not None:
             left = min(left, self.campaign.budget_daily - self.spent_today)
         return max(left, 0.0)
 
 
-def _until(traffic: list[float], into_day_ms: int) -> float:
-    """Traffic from midnight up to a moment of the day.
+def _traffic_until(traffic: list[float], into_day_ms: int) -> float:
+    """Sum up the traffic from midnight to a moment of the day, given in milliseconds after midnight.
 
     Examples
     --------
-    >>> _until([4.0] * 24, 90 * 60_000)
+    >>> _traffic_until([4.0] * 24, 90 * 60_000)
     6.0
     """
     hours = min(max(into_day_ms / HOUR_MS, 0.0), float(HOURS))
@@ -113,15 +114,18 @@ class LedgerKeeper:
             state.rate = 1.0
 
     def learn(self, state: Ledger, signal: CampaignSignal) -> None:
-        """Take over what happened, in place."""
+        """Take over what happened to the campaign, in place.
+
+        What is charged beyond what is left is counted as over-delivered and never billed.
+        """
         state.begun_ms = state.begun_ms or signal.at_ms
-        self._turn(state, signal.at_ms)
+        self._begin_day(state, signal.at_ms)
         charged = min(signal.charged, state.left())
         state.over += signal.charged - charged
         state.spent += charged
         state.spent_today += charged
         if signal.refunded:
-            # What was not billed comes off first; and of another day's money today must not be spent.
+            # What was not billed comes off first. spent_today stays: money of another day must not be spent today.
             unbilled = min(state.over, signal.refunded)
             state.over -= unbilled
             state.spent = max(0.0, state.spent - signal.refunded + unbilled)
@@ -141,7 +145,7 @@ class LedgerKeeper:
         self._pace(state, signal.at_ms)
 
     def view(self, state: Ledger) -> CampaignView | None:
-        """What is published of a state; :obj:`None` for a campaign that was withdrawn."""
+        """Return what is published of a state; :obj:`None` for a campaign that was withdrawn."""
         if state.campaign is None:
             return None
         calibration = (state.clicked + _PRIOR_CLICKS) / (state.expected + _PRIOR_CLICKS)
@@ -158,24 +162,24 @@ class LedgerKeeper:
             spent_today=round(state.spent_today, 6),
             planned=round(self.planned(state, state.published_ms), 6),
             over=round(state.over, 6),
-            day_budget=round(self._of_day(state, state.published_ms), 6),
+            day_budget=round(self._day_budget(state, state.published_ms), 6),
         )
 
     def planned(self, state: Ledger, at_ms: int) -> float:
-        """What was to be spent of the day's budget by a moment, as the traffic of days before has it.
+        """Return what is planned to be spent of the day's budget by a moment, by the traffic of the days before.
 
-        The day is that part of it in which the campaign runs.
+        Only the part of the day in which the campaign runs counts.
         """
         if state.campaign is None:
             return 0.0
         traffic, midnight = self._usual_traffic(state), self._midnight(state, at_ms)
-        first, last = self._runs(state, at_ms)
-        begin, now, end = (_until(traffic, moment - midnight) for moment in (first, at_ms, last))
+        first, last = self._running_time(state, at_ms)
+        begin, now, end = (_traffic_until(traffic, moment - midnight) for moment in (first, at_ms, last))
         part = (now - begin) / (end - begin) if end > begin else 1.0
-        return self._of_day(state, at_ms) * min(max(part, 0.0), 1.0)
+        return self._day_budget(state, at_ms) * min(max(part, 0.0), 1.0)
 
-    def _runs(self, state: Ledger, at_ms: int) -> tuple[int, int]:
-        """From when to when the campaign runs on the day of a moment."""
+    def _running_time(self, state: Ledger, at_ms: int) -> tuple[int, int]:
+        """Find from when to when the campaign runs on the day of a moment."""
         midnight, campaign = self._midnight(state, at_ms), state.campaign
         begin, end = max(midnight, min(state.begun_ms, at_ms)), midnight + DAY_MS
         if campaign is not None and campaign.starts_at is not None:
@@ -184,20 +188,23 @@ class LedgerKeeper:
             end = max(min(end, int(campaign.ends_at.timestamp() * 1000)), begin + 1)
         return begin, end
 
-    def _of_day(self, state: Ledger, at_ms: int) -> float:
-        """Budget of the running day: the daily one, or of what is left the part that the day is of the time left."""
+    def _day_budget(self, state: Ledger, at_ms: int) -> float:
+        """Return the budget of the running day: what is left or, if there is an end, the day's share of it by time.
+
+        The daily budget bounds it.
+        """
         campaign = state.campaign
         if campaign is None:
             return 0.0
         left = campaign.budget - state.spent + state.spent_today
         if campaign.ends_at is not None:
-            begin, end = self._runs(state, at_ms)
+            begin, end = self._running_time(state, at_ms)
             left *= (end - begin) / max(campaign.ends_at.timestamp() * 1000 - begin, end - begin)
         return min(left, campaign.budget_daily) if campaign.budget_daily is not None else left
 
     @staticmethod
     def _usual_traffic(state: Ledger) -> list[float]:
-        """Opportunities by hour of the day, as far as they are known; before that, as many in every hour it is for."""
+        """Return opportunities by hour of the day; before any are known, as many in every hour at which it is shown."""
         if state.traffic and sum(state.traffic) > 0.0:
             return state.traffic
         hours = state.campaign.dayparts.hours if state.campaign is not None else ()
@@ -212,8 +219,8 @@ class LedgerKeeper:
         rate = state.rate * (1.0 - _STEP if ahead else 1.0 + _STEP)
         state.rate = min(max(rate, _LEAST_RATE), 1.0)
 
-    def _turn(self, state: Ledger, at_ms: int) -> None:
-        """Begin a new day, and learn from the one that is over how traffic falls on its hours."""
+    def _begin_day(self, state: Ledger, at_ms: int) -> None:
+        """Begin a new day if one is over, and learn from that how traffic falls on the hours of a day."""
         day = self._local(state, at_ms).toordinal()
         if day <= state.day:
             return
@@ -224,7 +231,7 @@ class LedgerKeeper:
         state.day, state.spent_today, state.traffic_today = day, 0.0, [0.0] * HOURS
 
     def _whole_day(self, state: Ledger) -> list[float]:
-        """The day's traffic by hour; what was before a first day's beginning is taken to be as the rest of it."""
+        """Return the day's traffic by hour; the hours before the first day began are taken to be as the rest of it."""
         begun = self._local(state, state.begun_ms)
         if state.traffic or begun.toordinal() != state.day:
             return state.traffic_today
@@ -235,7 +242,7 @@ class LedgerKeeper:
         return int(datetime.combine(self._local(state, at_ms).date(), time(), self._zone(state)).timestamp() * 1000)
 
     def _day_ends(self, state: Ledger) -> int:
-        """When the running day is over in the campaign's time zone; 0 before the first."""
+        """Return when the running day is over in the campaign's time zone; 0 before the first."""
         if not state.day:
             return 0
         midnight = datetime.combine(date.fromordinal(state.day + 1), time(), self._zone(state))

@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from processors.ads.campaign import Audience
+from processors.ads.campaign import Campaign, Creative
 from processors.ads.decision import AuctionResult, Candidate, CreativeShare
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
-from processors.ads.targeting import share_of
+from processors.ads.reasons import AdReason, reasons_of
 from processors.common.time import stamp
-from processors.users.profile import Profile
-
-
-class AdReason(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Why this ad: what of the user or the moment the campaign is for.
-
-    Parameters
-    ----------
-    kind
-        ``viewed_item``, ``viewed_category``, ``interest``, ``segment``, ``place`` or ``best_value``.
-    value
-        The item, category, interest, group or place.
-    text
-        For people.
-    """
-
-    kind: str
-    text: str
-    value: str | None = None
 
 
 class AdDecision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,17 +54,18 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     candidates
-        All campaigns of some decisions, else the one that won.
+        All campaigns if the decision is one of those logged in full, else the one that won.
     able
-        Number of those that could have taken part, held back by pacing or budget or not.
+        Number of campaigns that could have taken part, held back by pacing or budget or not.
     features
-        Hashed, of the click model.
+        Numbers of the click model's features.
     expected_click, expected_purchase
         Probabilities as the models gave them, before the campaign's calibration.
     creatives
-        All of the campaign that won, if it has several: what off-policy evaluation rests on.
+        All creatives of the campaign that won, if it has several: what off-policy evaluation rests on.
     opportunities
-        As of :class:`processors.ads.pipeline.AuctionResult`: what the campaigns were told when this was decided.
+        As in :class:`processors.ads.decision.AuctionResult`: what was added to the campaigns' opportunities with this
+        decision.
     """
 
     decision_id: str
@@ -111,35 +93,60 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     p_conversion: float | None = None
 
 
-def message_of(
+def messages_of(
     found: Opportunity, decided: AuctionResult, currency: str, expires_ms: int
 ) -> tuple[AdDecision, LoggedDecision]:
-    """The messages of a decision. What is logged names the user only if that was agreed to."""
-    at, user = stamp(found.at_ms), "" if found.contextual else found.user_id
-    creative, campaign, nbr = decided.creative, decided.campaign, decided.nbr
+    """Make the two messages of a decision. The logged one names the user only if that was agreed to.
+
+    Parameters
+    ----------
+    currency
+        ISO 4217 code of the price.
+    expires_ms
+        Milliseconds after the opportunity until which the ad may be shown.
+    """
+    creative, campaign = decided.creative, decided.campaign
     if creative is None or campaign is None:
-        code, text = (None, None) if nbr is None else (int(nbr), nbr.text)
-        return (
-            AdDecision(
-                found.decision_id, found.user_id, found.placement, at, found.request_id, nbr=code, nbr_text=text
-            ),
-            LoggedDecision(
-                found.decision_id,
-                user,
-                found.placement,
-                at,
-                decided.candidates,
-                able=decided.able,
-                nbr=code,
-                opportunities=decided.opportunities,
-                request_id=found.request_id,
-            ),
-        )
-    told = AdDecision(
+        return _no_bid(found, decided.nbr), _logged_no_bid(found, decided)
+    expires_at = stamp(found.at_ms + expires_ms)
+    published = _decision(found, decided, campaign, creative, currency, expires_at)
+    return published, _logged_decision(found, decided, campaign, creative)
+
+
+def _no_bid(found: Opportunity, nbr: NoBid | None) -> AdDecision:
+    return AdDecision(
         found.decision_id,
         found.user_id,
         found.placement,
-        at,
+        stamp(found.at_ms),
+        found.request_id,
+        nbr=None if nbr is None else int(nbr),
+        nbr_text=None if nbr is None else nbr.text,
+    )
+
+
+def _logged_no_bid(found: Opportunity, decided: AuctionResult) -> LoggedDecision:
+    return LoggedDecision(
+        found.decision_id,
+        _logged_user(found),
+        found.placement,
+        stamp(found.at_ms),
+        decided.candidates,
+        able=decided.able,
+        nbr=None if decided.nbr is None else int(decided.nbr),
+        opportunities=decided.opportunities,
+        request_id=found.request_id,
+    )
+
+
+def _decision(
+    found: Opportunity, decided: AuctionResult, campaign: Campaign, creative: Creative, currency: str, expires_at: str
+) -> AdDecision:
+    return AdDecision(
+        found.decision_id,
+        found.user_id,
+        found.placement,
+        stamp(found.at_ms),
         found.request_id,
         cid=decided.cid,
         crid=creative.crid,
@@ -153,14 +160,19 @@ def message_of(
         p_click=decided.p_click,
         p_conversion=decided.p_conversion,
         propensity=decided.propensity,
-        expires_at=stamp(found.at_ms + expires_ms),
+        expires_at=expires_at,
         reasons=reasons_of(campaign.target, found),
     )
-    logged = LoggedDecision(
+
+
+def _logged_decision(
+    found: Opportunity, decided: AuctionResult, campaign: Campaign, creative: Creative
+) -> LoggedDecision:
+    return LoggedDecision(
         found.decision_id,
-        user,
+        _logged_user(found),
         found.placement,
-        at,
+        stamp(found.at_ms),
         decided.candidates,
         cid=decided.cid,
         crid=creative.crid,
@@ -180,11 +192,14 @@ def message_of(
         request_id=found.request_id,
         p_conversion=decided.p_conversion,
     )
-    return told, logged
+
+
+def _logged_user(found: Opportunity) -> str:
+    return "" if found.contextual else found.user_id
 
 
 def refusal_of(decision_id: str, request_id: str, user_id: str, at_ms: int, message: str) -> AdDecision:
-    """The answer to a request that makes no sense; the message says why."""
+    """Make the answer to a request that makes no sense; the message says why."""
     return AdDecision(
         decision_id,
         user_id,
@@ -194,30 +209,3 @@ def refusal_of(decision_id: str, request_id: str, user_id: str, at_ms: int, mess
         nbr=NoBid.INVALID_REQUEST.value,
         nbr_text=f"{NoBid.INVALID_REQUEST.text}: {message}",
     )
-
-
-def reasons_of(target: Audience, found: Opportunity) -> tuple[AdReason, ...]:
-    """What of the user or the moment a campaign is for; that it was worth most, if it is for everybody."""
-    profile = found.profile
-    reasons = [*_of_user(target, profile)]
-    for field, place in (("segments", "segment"), ("countries", "country"), ("cities", "city"), ("devices", "device")):
-        if getattr(target, field):
-            value = found.places.get(place, "")
-            kind = "segment" if place == "segment" else "place"
-            reasons.append(AdReason(kind, f"Shown to visitors with {place} {value}", value))
-    return tuple(reasons) or (AdReason("best_value", "The ad that fits best here and now"),)
-
-
-def _of_user(target: Audience, profile: Profile) -> list[AdReason]:
-    reasons = []
-    items = [item for item in target.viewed_items if item in profile.item_ids]
-    if items:
-        last = max(items, key=profile.item_ids.index)
-        reasons.append(AdReason("viewed_item", f"You looked at {last}", last))
-    categories = [name for name in target.viewed_categories if name in profile.categories]
-    if categories:
-        reasons.append(AdReason("viewed_category", f"You looked at {categories[0]}", categories[0]))
-    liked = [interest.name for interest in target.interests if share_of(profile, interest.name) >= interest.at_least]
-    if liked:
-        reasons.append(AdReason("interest", f"You are interested in {liked[0]}", liked[0]))
-    return reasons

@@ -1,4 +1,8 @@
-"""Why there is no ad: reason codes of OpenRTB 2.6 (``nbr``), and our own from 500 on, each with its text."""
+"""Why there is no ad: reason codes of OpenRTB 2.6 (``nbr``), and our own from 500 on, each with its text.
+
+Which stage of the pipeline gives which code is declared by the stage; :func:`processors.ads.pipeline.stage_of` finds
+it. Which of several codes a decision without an ad gets follows from the order of the stages, not from the order here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from enum import IntEnum
 
 
 class NoBid(IntEnum):
-    """Why a campaign, or all of them, did not bid. The order is that of the stages, save for OpenRTB's own."""
+    """Why a campaign did not win, or why a whole decision has no ad."""
 
     INVALID_REQUEST = 2
     DAILY_USER_CAP = 9

@@ -14,19 +14,19 @@ class Opportunity(msgspec.Struct, frozen=True):
     Parameters
     ----------
     decision_id
-        What the decision is going to be called; chance is drawn from it.
+        The id that the decision gets; chance is drawn from it.
     user_id, profile
         Who is there, the event of the moment folded in.
     at_ms
         When, milliseconds since the epoch.
     placement
         Where on the page.
-    places
-        The values of :data:`processors.ads.campaign_index.PLACES` that are known.
+    dimensions
+        The values of :data:`processors.ads.campaign_index.DIMENSIONS` that are known, and the ``time_zone`` if it is.
     floor
-        The least price for one showing, in the currency of the ads.
+        The least price of one impression, in the currency of the ads.
     request_id
-        Of who asked, if somebody did.
+        The id of the request, if an app asked for the ad.
     contextual
         Whether the user has not agreed to be known: only the moment decides, and the profile is an empty one.
     late
@@ -38,7 +38,7 @@ class Opportunity(msgspec.Struct, frozen=True):
     profile: Profile
     at_ms: int
     placement: str
-    places: dict[str, str]
+    dimensions: dict[str, str]
     floor: float = 0.0
     request_id: str | None = None
     contextual: bool = False
@@ -46,7 +46,7 @@ class Opportunity(msgspec.Struct, frozen=True):
 
 
 def decision_id_of(origin: Origin) -> str:
-    """The id of the decision that a record asks for.
+    """Return the id of the decision that a record asks for.
 
     Examples
     --------

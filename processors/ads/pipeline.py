@@ -1,8 +1,13 @@
-"""Which ad is shown, of all that could be: eligibility, caps, pacing, what a showing is worth, an auction, a creative.
+"""Which ad is shown, of all that could be: the stages of a decision, in order.
 
-Each campaign bids what a showing is worth to it: its bid times the probability that what it pays for happens. The
-highest wins and pays what it had to beat, the second value or the floor. Chance (pacing, creatives) is drawn from the
-id of the decision, so a replay decides the same.
+:data:`STAGES` is the only place that knows the order. Filters remove campaigns from opportunities, the campaigns that
+are left bid what an impression is worth to them (the bid times the probability that what they pay for happens), and the
+highest bid wins and pays what it had to beat. Chance (pacing, creatives) is drawn from the id of the decision, so that
+a replay decides the same.
+
+To add a stage, write a function that takes and gives back a :class:`processors.ads.frame.Frame`, declare the codes that
+it gives, and put it into the list: the reason of a decision without an ad, the count of opportunities and the
+conformance tests follow.
 """
 
 from __future__ import annotations
@@ -11,109 +16,120 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from processors.ads.campaign_index import CampaignIndex, Columns
-from processors.ads.creative_sampling import CreativeDraws
-from processors.ads.decision import AuctionResult, Bids, decisions_of
-from processors.ads.features import features_of
-from processors.ads.frequency import capped
+from processors.ads.auction import AUCTION
+from processors.ads.bidding import BID
+from processors.ads.budget import BUDGET
+from processors.ads.campaign_index import CampaignIndex
+from processors.ads.dayparts import DAYPARTS
+from processors.ads.decision import AuctionResult
+from processors.ads.eligibility import CONSENT, LATE, RUNNING
+from processors.ads.frame import Frame
+from processors.ads.frequency import FREQUENCY
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
+from processors.ads.pacing import PACING
+from processors.ads.results import results_of
 from processors.ads.settings import AdSettings
-from processors.ads.targeting import removed_by, without_money
-from processors.common.arrays import Hashes, Ints
-from processors.common.hashing import hashed
-from processors.common.random import uniform
-from processors.models.click_model import ClickModel, sigmoid
+from processors.ads.targeting import EXCLUSION, TARGETING
+from processors.common.arrays import Flags, Ints
+from processors.models.click_model import ClickModel
 
-_IN_FULL = np.uint64(hashed("logged in full"))
+STAGES = (
+    LATE,
+    RUNNING,
+    CONSENT,
+    TARGETING,
+    EXCLUSION,
+    DAYPARTS,
+    FREQUENCY,
+    BUDGET,
+    PACING,
+    BID,
+    AUCTION,
+)
+
+BEFORE_STAGES = {NoBid.INVALID_REQUEST: "request", NoBid.NO_CAMPAIGN: "campaigns"}
+"""Codes that no stage gives, as no frame is made, with a name for what gives them."""
 
 
 class AdPipeline:
-    """Decides for many opportunities at once.
+    """Decide for many opportunities at once.
 
     Parameters
     ----------
     settings
-        Of the ads.
-    book, clicks, purchases
-        The read models of campaigns, of clicks, and of purchases after clicks; the decider only reads them.
+        Settings of the ads.
+    campaigns, clicks, purchases
+        The read models of campaigns, of clicks, and of purchases after clicks; the pipeline only reads them.
     """
 
-    def __init__(self, settings: AdSettings, book: CampaignIndex, clicks: ClickModel, purchases: ClickModel) -> None:
-        self.settings, self.book, self.clicks, self.purchases = settings, book, clicks, purchases
+    def __init__(
+        self, settings: AdSettings, campaigns: CampaignIndex, clicks: ClickModel, purchases: ClickModel
+    ) -> None:
+        self.settings, self.campaigns, self.clicks, self.purchases = settings, campaigns, clicks, purchases
 
     def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
-        """One decision for each opportunity, in their order.
+        """Decide for each opportunity, and return the decisions in their order.
 
-        Deterministic in opportunities and read models; it makes no difference what else is decided for.
+        Deterministic in opportunities and read models. What else is decided for makes no difference beyond the last
+        bit of a sum, save that the first decision counts the opportunities of all (see
+        :class:`processors.ads.decision.AuctionResult`).
 
         Complexity: arrays of shape (opportunities, campaigns), and of the creatives of those that bid.
         """
-        if not len(self.book):
+        if not opportunities or not len(self.campaigns):
             return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
-        columns = self.book.columns
-        removed = removed_by(opportunities, self.book)
-        seeds = np.array([hashed(found.decision_id) for found in opportunities], np.uint64)
-        self._cap(removed, opportunities, columns)
-        without_money(removed, opportunities, self.book)
-        self._pace(removed, seeds, columns)
-        bids = self._bids(opportunities, removed, seeds, columns)
-        floors = np.array([found.floor for found in opportunities], np.float64)
-        in_full = uniform(seeds ^ _IN_FULL) < self.settings.log_losers
-        return decisions_of(bids, removed, floors, in_full, columns)
-
-    def _cap(self, removed: Ints, opportunities: Sequence[Opportunity], columns: Columns) -> None:
-        """Remove campaigns that users were shown often enough: only those shown before can be."""
-        for row, found in enumerate(opportunities):
-            shown = [columns.places[cid] for cid in found.profile.ads.shown if cid in columns.places]
-            by_advertiser = columns.capped_by_advertiser if shown else columns.capped_by_advertiser & False
-            numbers = sorted({*shown, *np.flatnonzero(by_advertiser).tolist()})
-            for number in numbers:
-                if removed[row, number] or not columns.capped[number]:
-                    continue
-                caps, advertiser = columns.views[number].campaign.frequency, columns.views[number].campaign.advertiser
-                code = capped(found.profile.ads, columns.cids[number], advertiser, caps, found.at_ms)
-                if code is not None:
-                    removed[row, number] = code
-
-    def _pace(self, removed: Ints, seeds: Hashes, columns: Columns) -> None:
-        chance = uniform((seeds[:, None] ^ columns.campaign_keys[None, :]).ravel()).reshape(removed.shape)
-        removed[(chance >= columns.rates) & (removed == 0)] = NoBid.PACED
-
-    def _bids(self, opportunities: Sequence[Opportunity], removed: Ints, seeds: Hashes, columns: Columns) -> Bids:
-        """The creative of each pair of opportunity and campaign, by Thompson sampling, and what it is worth."""
-        rows, numbers = np.nonzero(removed == 0)
-        creatives = columns.creatives
-        lengths = creatives.begins[numbers + 1] - creatives.begins[numbers]
-        owner = np.repeat(np.arange(len(rows)), lengths)
-        if not len(owner):
-            return _NO_BIDS
-        firsts = np.cumsum(lengths) - lengths
-        at = creatives.begins[numbers][owner] + np.arange(len(owner)) - firsts[owner]
-        of_row = rows[owner]
-        features = features_of(opportunities, of_row, numbers[owner], at, columns)
-        logits, unsure = self.clicks.logits(features), self.clicks.spread(features)
-        # What is preferred counts as long as nothing is known, and less the more certain the model is.
-        preferred = creatives.weights[at] * np.minimum(unsure / self.clicks.first_spread(features), 1.0)
-        keys, spread = seeds[of_row] ^ creatives.keys[at], unsure * self.settings.exploration
-        draws = CreativeDraws.of(lengths, logits + preferred, spread, keys)
-        picked = firsts + draws.chosen
-        return Bids(
-            rows=rows,
-            numbers=numbers,
-            creatives=at[picked],
-            clicks=sigmoid(logits),
-            expected_click=sigmoid(logits[picked]),
-            expected_purchase=self.purchases.probability(features[picked]),
-            features=features[picked],
-            ties=seeds[rows] ^ columns.campaign_keys[numbers],
-            draws=draws,
-        )
+        frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings)
+        for stage in STAGES:
+            frame = stage.run(frame)
+        return results_of(frame, _COULD_WIN[frame.removed], no_bids_of(frame))
 
 
-_NO_INTS, _NO_FLOATS = np.empty(0, np.int64), np.empty(0)
-_NO_TIES = np.empty(0, np.uint64)
-_NO_DRAWS = CreativeDraws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_TIES, _NO_INTS)
-_NO_BIDS = Bids(
-    _NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_INTS.reshape(0, 1), _NO_TIES, _NO_DRAWS
-)
+def no_bids_of(frame: Frame) -> dict[int, NoBid]:
+    """Say why there is no ad, by row of each opportunity without a winner: the reason of what came furthest."""
+    rows = np.flatnonzero(frame.winners < 0)
+    furthest = _RANKS[frame.removed[rows]].max(axis=1)
+    return {row: REASONS[rank] for row, rank in zip(rows.tolist(), furthest.tolist(), strict=True)}
+
+
+def stage_of(code: NoBid) -> str:
+    """Name the stage that gives a code or, where no stage does, what is wrong before the first: request or campaigns.
+
+    Examples
+    --------
+    >>> stage_of(NoBid.COOL_DOWN), stage_of(NoBid.OUTBID), stage_of(NoBid.NO_CAMPAIGN)
+    ('frequency', 'auction', 'campaigns')
+    """
+    return BEFORE_STAGES.get(code) or next(stage.name for stage in STAGES if code in stage.gives)
+
+
+def _reasons() -> tuple[NoBid, ...]:
+    """Order all codes by how far a campaign came that has one: as the stages, save for the budget."""
+    # The budget is looked at after the caps so that campaigns without money still count their opportunities. As the
+    # reason of a decision it ranks before the caps, which say more of the user who was there.
+    stages = [stage for stage in STAGES if stage is not BUDGET]
+    stages.insert(stages.index(FREQUENCY), BUDGET)
+    return (*BEFORE_STAGES, *(code for stage in stages for code in stage.gives))
+
+
+REASONS = _reasons()
+"""All codes, by how far a campaign came that has one."""
+
+
+def _ranks() -> Ints:
+    ranks = np.zeros(1 + max(NoBid), np.int64)
+    ranks[list(REASONS)] = np.arange(len(REASONS))
+    return ranks
+
+
+def _could_win() -> Flags:
+    found = np.zeros(1 + max(NoBid), np.bool_)
+    found[[0, *(code for stage in STAGES if stage.could_win for code in stage.gives)]] = True
+    return found
+
+
+_RANKS = _ranks()
+"""Position of each code among :data:`REASONS`."""
+
+_COULD_WIN = _could_win()
+"""Whether a campaign with a code, or with 0 for none, could have taken part."""

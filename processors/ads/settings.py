@@ -20,27 +20,28 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     currency
-        Of all campaigns: bids in several could not be compared.
-    floors
-        Least price of one showing by placement; ``floor`` for others.
+        ISO 4217 code of all campaigns' money: bids in several currencies could not be compared.
+    floor, floors
+        Least price of one impression, and the same by placement where it differs.
     consent
         Whether an event or request that says nothing of ``purposes`` comes from somebody who agreed to be known when an
-        ad is chosen, ``assumed`` because the app asked before it sent anything, or does not: ``required``.
+        ad is chosen: ``assumed``, as the app asked before it sent anything, or not, ``required``.
     on
-        Kinds of events that are opportunities, if they name a placement.
+        Kinds of events that are opportunities if they name a placement.
     late_ms
         An event that is older than this when it arrives is no opportunity, and a request gets no ad.
     expires_ms
-        How long a decision holds.
+        How long after a decision its ad may be shown.
     impressions
-        ``explicit`` counts what the app says was seen, ``inferred`` every decision as seen; never both.
+        ``explicit`` counts the impressions that the app sends, ``inferred`` every decision as an impression; never
+        both.
     click_credit_ms, view_credit_ms, purchase_credit_ms
-        How long after it was seen a click counts, after it was seen a purchase without a click, after a click a
-        purchase.
+        Attribution windows: how long after the impression a click counts, after the impression a purchase without a
+        click, and after a click a purchase.
     refund_ms
         How long after that a purchase can be undone by a refund.
     decisions, campaigns
-        Kept of each user.
+        Number of decisions, and of campaigns shown, that are kept of each user.
     max_campaigns
         Campaigns that take part; beyond that those whose ids sort last are left out.
     exploration

@@ -1,4 +1,4 @@
-"""What the users plane tells the campaigns plane: opportunities, showings, clicks, purchases, and what they cost.
+"""What the users plane sends the campaigns plane: opportunities, impressions, clicks, purchases, and their cost.
 
 One message per micro-batch and receiving partition, with one row per campaign.
 """
@@ -19,19 +19,19 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     Parameters
     ----------
     at_ms
-        Latest moment of it, milliseconds since the epoch.
+        The latest moment at which something happened, milliseconds since the epoch.
     opportunities
-        Decisions that it could have taken part in, held back by pacing or not.
+        Decisions that it could have taken part in, held back by pacing or budget or not.
     decided, shown, clicks, conversions, dismissed
-        How many.
+        Numbers of decisions for it, impressions, clicks, purchases and dismissals.
     expected
-        Sum of the click probabilities predicted for those shown.
+        Sum of the click probabilities predicted for the impressions.
     charged, refunded
-        Money.
+        Money, in the currency of the ads.
     returned, returned_bought
         Purchases that were undone, and those of them that came after a click.
     expected_purchases, bought
-        Sum of the probabilities of a purchase predicted for those clicked, and those of them that were bought from.
+        Sum of the purchase probabilities predicted for the clicks, and number of purchases after a click.
     """
 
     cid: Id
@@ -56,7 +56,7 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Raises
         ------
         ValueError
-            If they cannot.
+            If one is negative or not finite; the message names campaign and field.
 
         Examples
         --------
@@ -74,7 +74,12 @@ class CampaignSignal(msgspec.Struct, array_like=True):
 
 
 class CampaignSignals:
-    """Gathers the signals of one micro-batch.
+    """Gather the signals of one micro-batch.
+
+    Parameters
+    ----------
+    partitions
+        Number of partitions of the topic of signals.
 
     Examples
     --------
@@ -90,7 +95,7 @@ class CampaignSignals:
         self._found: dict[str, CampaignSignal] = {}
 
     def of(self, cid: str, at_ms: int) -> CampaignSignal:
-        """The campaign's signal, to be added to."""
+        """Return the campaign's signal, to be added to; ``at_ms`` is when something happened, since the epoch."""
         found = self._found.get(cid)
         if found is None:
             found = self._found[cid] = CampaignSignal(cid, at_ms)
@@ -98,7 +103,7 @@ class CampaignSignals:
         return found
 
     def messages(self) -> dict[int, list[CampaignSignal]]:
-        """Rows per receiving partition, by campaign."""
+        """Group the signals by receiving partition, sorted by campaign id."""
         messages: dict[int, list[CampaignSignal]] = {}
         for cid in sorted(self._found):
             messages.setdefault(partition_of(cid, self._partitions), []).append(self._found[cid])

@@ -2,14 +2,14 @@
 
 The decision is found again by the id that the app sends back or, without one, by the item that the ad promoted, the
 latest first (:mod:`processors.ads.attribution`). Money is charged once per decision, when what the campaign pays for
-happens.
+happens (:meth:`AdTracking._charge`), and given back when a purchase that was paid for is returned.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from processors.ads.attribution import credited, number_of
+from processors.ads.attribution import attributed, number_of
 from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignals
 from processors.events.event import DISMISSED, REFUNDED, Event
@@ -25,13 +25,13 @@ class AdStep(msgspec.Struct):
     Parameters
     ----------
     signals
-        For the campaigns plane.
+        What the campaigns plane is sent.
     examples, purchases
-        For the models of clicks, and of purchases after clicks.
+        What the models of clicks, and of purchases after clicks, are sent.
     delays
-        Between what was seen or clicked and the ``click`` or ``purchase`` that it is credited with, in milliseconds.
+        ``click`` or ``purchase``, and the milliseconds since the impression or click that it is attributed to.
     costs
-        By campaign, what the decisions are going to cost.
+        What the decisions are going to cost by campaign, in the currency of the ads.
     """
 
     signals: CampaignSignals
@@ -47,12 +47,12 @@ class AdTracking:
     Parameters
     ----------
     settings
-        Of the ads.
+        Settings of the ads.
     """
 
     def __init__(self, settings: AdSettings) -> None:
         self.settings = settings
-        self._credit_ms = max(settings.click_credit_ms, settings.view_credit_ms, settings.purchase_credit_ms)
+        self._attribution_ms = max(settings.click_credit_ms, settings.view_credit_ms, settings.purchase_credit_ms)
 
     def seen(self, profile: Profile, impression: Impression, step: AdStep) -> None:
         """Take over that an ad was seen, if the impression names its decision."""
@@ -63,9 +63,9 @@ class AdTracking:
                 self.see(decision, impression.time_ms, step)
 
     def react(self, profile: Profile, event: Event, step: AdStep) -> None:
-        """Take over what an event says of ads that the user was shown."""
+        """Take over what an event means for the ad that it is attributed to, if it is to any."""
         self.expire(profile, event.time_ms)
-        decision = credited(profile.ads, event, self.settings)
+        decision = attributed(profile.ads, event, self.settings)
         if decision is None:
             return
         if event.action == REFUNDED:
@@ -74,13 +74,13 @@ class AdTracking:
         self.see(decision, event.time_ms, step)
         if event.action == DISMISSED:
             step.signals.of(decision.cid, event.time_ms).dismissed += 1
-            self._rest(profile, decision, event.time_ms)
+            self._cool_down(profile, decision, event.time_ms)
         elif event.kind == "browse":
             return
         elif event.kind == "purchase":
             if not decision.converted:
                 self._convert(decision, event.time_ms, step)
-                self._rest(profile, decision, event.time_ms)
+                self._cool_down(profile, decision, event.time_ms)
         elif not decision.clicked_ms:
             self._click(decision, event.time_ms, step)
 
@@ -131,11 +131,11 @@ class AdTracking:
             decision.billed = True
             step.signals.of(decision.cid, at_ms).charged += decision.price
 
-    def _rest(self, profile: Profile, decision: Decision, at_ms: int) -> None:
+    def _cool_down(self, profile: Profile, decision: Decision, at_ms: int) -> None:
         if decision.cool_down_ms:
             profile.ads.rest(decision.cid, at_ms + decision.cool_down_ms)
 
     def expire(self, profile: Profile, now_ms: int) -> None:
-        """Let go of the user's decisions that nothing can come of any more, in place."""
+        """Forget the user's decisions that nothing can be attributed to any more, in place."""
         if profile.ads.decisions:
-            profile.ads.expire(now_ms, self._credit_ms, self.settings.click_credit_ms, self.settings.refund_ms)
+            profile.ads.expire(now_ms, self._attribution_ms, self.settings.click_credit_ms, self.settings.refund_ms)

@@ -1,4 +1,4 @@
-"""Who gets the credit where it is not plain: what came before the ad, late, twice, or from something else."""
+"""Attribution where it is not plain: what came before the ad, late, twice, or from something else."""
 
 import pytest
 

@@ -15,7 +15,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an absurd budget": ({"budget": 1e12}, "`$.budget`"),
     "more a day than in all": ({"budget_daily": 200.0}, "budget_daily: 200.0, expected at most the budget"),
     "a click dearer than all": ({"model": "cpc", "bid": 500}, "bid: 500.0, expected at most the budget"),
-    "a showing dearer than all": ({"bid": 1e6}, "bid: 1000000.0 for a thousand"),
+    "an impression dearer than all": ({"bid": 1e6}, "bid: 1000000.0 for a thousand"),
     "over before it begins": (
         {"starts_at": "2025-01-02T00:00:00Z", "ends_at": "2025-01-01T00:00:00Z"},
         "ends_at: 2025-01-01T00:00:00+00:00, expected after starts_at",

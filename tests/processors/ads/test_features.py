@@ -1,4 +1,4 @@
-"""What the click model is told of a showing."""
+"""What the click model knows of an impression."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from processors.users.profile import Profile
 NOW = 1_700_000_000_000
 
 
-def book(**categories: tuple[str | None, ...]) -> CampaignIndex:
+def campaigns_for(**categories: tuple[str | None, ...]) -> CampaignIndex:
     """A campaign per name, with a creative per category."""
     found = CampaignIndex()
     for cid, promoted in categories.items():
@@ -40,7 +40,7 @@ def moment(profile: Profile, name: str = "d") -> Opportunity:
     return Opportunity(name, "u", profile, NOW, "top", {"device": "phone"})
 
 
-def told(found: CampaignIndex, *profiles: Profile) -> list[set[int]]:
+def features_by_creative(found: CampaignIndex, *profiles: Profile) -> list[set[int]]:
     """Features of every creative, for the first profile and then the next."""
     columns = found.columns
     creatives = np.arange(len(columns.creatives.all))
@@ -60,54 +60,62 @@ USUAL: dict[str, Any] = {"share": 0.25, "last_ms": NOW - DAY_MS, "visits": 4}
 @pytest.mark.parametrize(
     "other", [{"share": 0.05}, {"last_ms": NOW - 9 * DAY_MS}, {"visits": 2}, {"sessions": 32}], ids=str
 )
-def test_how_an_ad_suits_a_user_is_told_by_share_habit_and_recency(other: dict[str, Any]) -> None:
-    tents, books = told(book(a=("tents",), b=("books",)), shopper(**USUAL))
-    tents_then, books_then = told(book(a=("tents",), b=("books",)), shopper(**{**USUAL, **other}))
+def test_how_an_ad_suits_a_user_follows_from_share_habit_and_recency(other: dict[str, Any]) -> None:
+    tents, books = features_by_creative(campaigns_for(a=("tents",), b=("books",)), shopper(**USUAL))
+    tents_then, books_then = features_by_creative(
+        campaigns_for(a=("tents",), b=("books",)), shopper(**{**USUAL, **other})
+    )
     assert (tents == tents_then, books == books_then) == (False, True)
 
 
-def test_a_campaign_that_was_shown_often_today_is_told_from_one_that_was_not() -> None:
+def test_a_campaign_that_was_shown_often_today_differs_from_one_that_was_not() -> None:
     often = shopper(**USUAL)
     often.ads.shown["b"] = Shown("shop", [NOW - 1000, NOW - 500])
-    both = book(a=("tents",), b=("tents",))
-    (a, b), (a_then, b_then) = told(both, shopper(**USUAL)), told(both, often)
+    both = campaigns_for(a=("tents",), b=("tents",))
+    (a, b), (a_then, b_then) = features_by_creative(both, shopper(**USUAL)), features_by_creative(both, often)
     assert (a == a_then, b == b_then) == (True, False)
 
 
 def test_campaigns_that_suit_alike_share_what_they_learn_of_it() -> None:
-    tents, others, books = told(book(a=("tents",), b=("tents",), c=("books",)), shopper(**USUAL))
+    tents, others, books = features_by_creative(
+        campaigns_for(a=("tents",), b=("tents",), c=("books",)), shopper(**USUAL)
+    )
     assert len(tents & others) > len(tents & books) > 0
     assert tents != others
 
 
 def test_a_creative_counts_only_where_there_is_a_choice() -> None:
-    first, second = told(book(a=("tents", "tents")), shopper(**USUAL))
-    (single,) = told(book(a=("tents",)), shopper(**USUAL))
+    first, second = features_by_creative(campaigns_for(a=("tents", "tents")), shopper(**USUAL))
+    (single,) = features_by_creative(campaigns_for(a=("tents",)), shopper(**USUAL))
     assert len(first - second) == len(first - single) == 3
 
 
 def test_an_ad_of_no_category_is_not_taken_for_one_that_nobody_likes() -> None:
-    of_none, of_books = told(book(a=(None, "books")), shopper(**USUAL))
-    of_other_books, _ = told(book(a=("books", "books")), shopper(**USUAL))
+    of_none, of_books = features_by_creative(campaigns_for(a=(None, "books")), shopper(**USUAL))
+    of_other_books, _ = features_by_creative(campaigns_for(a=("books", "books")), shopper(**USUAL))
     assert len(of_none - of_other_books) > len(of_books - of_other_books)
 
 
 def test_it_makes_no_difference_what_else_is_asked_for() -> None:
     shoppers = [shopper(share, NOW - days * DAY_MS, 3) for share, days in ((0.1, 1), (0.9, 40), (0.4, 7))]
-    many = book(a=("tents", "lamps"), b=(None,), c=("books",))
-    assert told(many, *shoppers) == [found for each in shoppers for found in told(many, each)]
+    many = campaigns_for(a=("tents", "lamps"), b=(None,), c=("books",))
+    assert features_by_creative(many, *shoppers) == [
+        found for each in shoppers for found in features_by_creative(many, each)
+    ]
 
 
 def test_the_model_learns_who_comes_back_and_carries_it_to_a_new_campaign() -> None:
     table = ClickModel()
     regular, once = shopper(0.5, NOW - 7 * DAY_MS, 8), shopper(0.5, NOW - 200 * DAY_MS, 1)
     for _ in range(40):
-        for features, clicked in zip(told(book(a=("tents",)), regular, once), (True, False), strict=True):
+        for features, clicked in zip(
+            features_by_creative(campaigns_for(a=("tents",)), regular, once), (True, False), strict=True
+        ):
             expected = float(table.probability(np.array([sorted(features)]))[0])
             table.learn(sorted(features), expected - clicked)
     likely, unlikely = (
         float(table.probability(np.array([sorted(features)]))[0])
-        for features in told(book(new=("tents",)), regular, once)
+        for features in features_by_creative(campaigns_for(new=("tents",)), regular, once)
     )
     assert likely > 5 * unlikely
 

@@ -8,7 +8,7 @@ from tests.processors.ads.shop import Shop, campaign, creative
 
 
 def against(rival: float, **fields: Any) -> Shop:
-    """A campaign, and one that bids so much for a thousand showings."""
+    """A campaign, and one that bids so much for a thousand impressions."""
     shop = Shop()
     shop.put("c", campaign(**fields))
     shop.put("rival", campaign(bid=rival))
@@ -113,7 +113,7 @@ def test_a_purchase_counts_within_its_window(clicked: bool, after_ms: int, count
     assert shop.ledger().conversions == counts
 
 
-def test_without_an_id_the_last_ad_that_led_to_the_item_gets_the_credit() -> None:
+def test_without_an_id_the_last_ad_that_led_to_the_item_gets_the_click() -> None:
     shop = Shop()
     shop.put("c", campaign(creatives=[creative(item_id="tent")]))
     first, second = shop.ask(), shop.ask()
@@ -173,14 +173,13 @@ def test_a_refund_is_taken_from_what_the_user_has_spent() -> None:
     assert (shop.profile("u").spent, shop.profile("u").purchases) == (30.0, 0)
 
 
-def test_what_was_decided_counts_until_the_ledger_tells_what_is_left() -> None:
+def test_what_was_decided_counts_until_the_ledger_publishes_what_is_left() -> None:
     shop = Shop(floor=1.0)
     shop.put("c", campaign(budget=2.5))
-    book = shop.driver.topology.users.ads.campaigns
     view = shop.view()
     for processor in shop.driver.processors["campaigns"]:  # the ledger is silent
         processor.prepare = lambda batches: None  # type: ignore[method-assign]
     outcomes = [shop.ask(f"u{n}").get("nbr") for n in range(4)]
     assert outcomes == [None, None, None, 505]
-    book.apply("c", view)
+    shop.driver.topology.users.ads.campaigns.apply("c", view)
     assert "cid" in shop.ask("late")

@@ -1,10 +1,8 @@
 """What is learned of purchases after clicks, and how predictions are held against what came of them."""
 
-import numpy as np
 import pytest
 
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_index import CampaignIndex
 from processors.ads.campaign_view import CampaignView
 from processors.ads.ledger import Ledger, LedgerKeeper
 from processors.ads.signals import CampaignSignal
@@ -58,16 +56,3 @@ def test_what_is_expected_is_what_the_model_gave_before_calibration() -> None:
     decision = shop.ask()
     shop.see(decision)
     assert shop.ledger().expected == pytest.approx(decision["p_click"] / 2.0)
-
-
-def test_a_book_holds_so_many_campaigns_whatever_their_order() -> None:
-    view = CampaignView(Campaign("shop", (Creative("a", "A", "https://shop.example/"),), 1.0, 100.0))
-    for order in np.random.default_rng(1).permuted(np.tile(np.arange(5), (4, 1)), axis=1).tolist():
-        book = CampaignIndex(most=3)
-        for number in order:
-            book.apply(f"c{number}", view)
-            book.hold(f"c{number}", 1.0)
-        assert (list(book.columns.cids), book.left_out) == (["c0", "c1", "c2"], 2)
-        assert book.exhausted(np.array([[0.0]])).tolist() == [[True, True, True]]
-        book.apply("c4", None)
-        assert book.left_out == 1

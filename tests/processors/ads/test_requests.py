@@ -73,7 +73,7 @@ def test_a_request_knows_where_its_user_was_and_says_where_the_user_is() -> None
         ({"timestamp": "yesterday"}, "bad_timestamp", "timestamp: 'yesterday'"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_told_so(fields: dict[str, Any], reason: str, message: str) -> None:
+def test_a_request_that_makes_no_sense_is_answered_so(fields: dict[str, Any], reason: str, message: str) -> None:
     shop = Shop()
     shop.put("c", campaign())
     answer = shop.request(request_id="r7", **fields)

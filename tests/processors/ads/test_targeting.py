@@ -11,7 +11,7 @@ AT: dict[str, Any] = {"device": "Phone", "country": "DE", "locale": "de-CH"}
 
 
 def answer(**fields: Any) -> Any:
-    """What a user who looked at tents on a phone in Germany is told of a campaign: its id, or why not."""
+    """What a user who looked at tents on a phone in Germany gets of a campaign: its id, or why not."""
     shop = Shop()
     shop.put("c", campaign(**fields))
     shop.send("events.click.v1", "u", item_id="tent", category="tents", channel="mail")
@@ -21,7 +21,7 @@ def answer(**fields: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("target", "meant"),
+    ("target", "shown"),
     [
         ({}, True),
         ({"devices": ["phone"]}, True),
@@ -51,8 +51,8 @@ def answer(**fields: Any) -> Any:
         ({"segments": ["7"]}, False),
     ],
 )
-def test_a_campaign_is_for_those_that_every_field_agrees_to(target: dict[str, Any], meant: bool) -> None:
-    assert answer(target=target) == ("c" if meant else NoBid.NOT_MEANT)
+def test_a_campaign_is_for_those_that_every_field_agrees_to(target: dict[str, Any], shown: bool) -> None:
+    assert answer(target=target) == ("c" if shown else NoBid.NOT_MEANT)
 
 
 @pytest.mark.parametrize(

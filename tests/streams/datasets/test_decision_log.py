@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.campaign_view import CampaignView
-from processors.ads.messages import LoggedDecision, message_of
+from processors.ads.messages import LoggedDecision, messages_of
 from processors.ads.opportunity import Opportunity
 from processors.ads.pipeline import AdPipeline
 from processors.ads.settings import AdSettings
@@ -50,7 +50,7 @@ def learned(seed: int) -> Log:
     for begin in range(0, DECISIONS, BATCH):
         asked = [Opportunity(f"{seed}/{n:04}", "u", profile, n, "top", {}) for n in range(begin, begin + BATCH)]
         for found, decided in zip(asked, decider.decide(asked), strict=True):
-            logged = message_of(found, decided, "EUR", 1000)[1]
+            logged = messages_of(found, decided, "EUR", 1000)[1]
             told.append(logged)
             clicks.learn(logged.features, float(clicks.probability(np.array([logged.features]))[0]))
             if random.random() < RATES[str(logged.crid)]:

@@ -1,0 +1,77 @@
+"""What advertisers say of the people and moments that a campaign is for, or is not for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from processors.common.bounds import Id, Ids, Share
+
+Language = Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2,3}$")]
+"""ISO 639, without a region: that is a country, and targeted by another field."""
+
+
+class Interest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A category or brand that takes at least such a share of a user's interests."""
+
+    name: Id
+    at_least: Share = 0.1
+
+
+class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """People and moments: those that match every field given. A list is matched by any one of its entries.
+
+    Parameters
+    ----------
+    segments
+        Interest groups, by their number or top category.
+    interests
+        Categories or brands, each with the least share that it must have.
+    countries, regions, cities, devices, channels, languages, placements
+        Values of the targeting dimensions, upper and lower case alike.
+    visitors
+        ``new`` in the first session, ``returning`` after it.
+    seen_within_days, events_at_least, spent_at_least
+        Recency, frequency and monetary value.
+    viewed_categories, viewed_items
+        Among the recent items: retargeting.
+    """
+
+    segments: Ids = ()
+    interests: Annotated[tuple[Interest, ...], msgspec.Meta(max_length=100)] = ()
+    countries: Ids = ()
+    regions: Ids = ()
+    cities: Ids = ()
+    devices: Ids = ()
+    channels: Ids = ()
+    languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=1000)] = ()
+    placements: Ids = ()
+    visitors: Literal["new", "returning"] | None = None
+    seen_within_days: Annotated[float, msgspec.Meta(gt=0.0, le=3650.0)] | None = None
+    events_at_least: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
+    spent_at_least: Annotated[float, msgspec.Meta(gt=0.0, le=1e12)] | None = None
+    viewed_categories: Ids = ()
+    viewed_items: Ids = ()
+
+    @property
+    def uses_profile(self) -> bool:
+        """Whether a user's profile is needed to tell who matches: a segment or something that the user did."""
+        return bool(self.segments) or self.uses_history
+
+    @property
+    def uses_history(self) -> bool:
+        """Whether something that a user did is needed to tell who matches."""
+        return any(getattr(self, field) != getattr(_ANYBODY, field) for field in _HISTORY_FIELDS)
+
+
+_ANYBODY = Audience()
+_HISTORY_FIELDS = (
+    "interests",
+    "visitors",
+    "seen_within_days",
+    "events_at_least",
+    "spent_at_least",
+    "viewed_categories",
+    "viewed_items",
+)

@@ -1,0 +1,215 @@
+"""What the stages of the ads pipeline work on, and what a stage is.
+
+A :class:`Frame` holds one micro-batch: its opportunities as rows, all campaigns as columns, and what the stages have
+found out so far. Filters note in :attr:`Frame.removed` why a campaign is out; the bid stage fills :attr:`Frame.bids`
+and :attr:`Frame.worth` for the pairs that are left, the auction fills :attr:`Frame.winners` and :attr:`Frame.beaten`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from processors.ads.campaign_columns import Columns
+from processors.ads.campaign_index import CampaignIndex
+from processors.ads.creative_sampling import CreativeDraws
+from processors.ads.no_bid import NoBid
+from processors.ads.opportunity import Opportunity
+from processors.ads.settings import AdSettings
+from processors.ads.user_facts import UserFacts
+from processors.common.arrays import Flags, Floats, Hashes, Ints
+from processors.common.hashing import hashed
+from processors.models.click_model import ClickModel
+
+
+@dataclass(frozen=True)
+class Bids:
+    """Pairs of an opportunity and a campaign that no filter removed, by opportunity and then campaign.
+
+    Arrays have the shape (bids,) unless said otherwise.
+
+    Attributes
+    ----------
+    opportunities, campaigns
+        Row and column of each pair in the frame; the opportunities ascend.
+    creatives
+        The creative drawn for it, as a number among those of all campaigns.
+    clicks
+        Probability of a click, as the model gives it, of every creative that could have been drawn. Shape as in
+        ``draws``: (creatives of all bids,).
+    expected_click, expected_purchase
+        Probabilities of a click on the drawn creative and of a purchase after it, as the models give them.
+    features
+        Numbers of the click model's features, shape (bids, features).
+    ties
+        Which of two equal bids wins: the lower.
+    draws
+        How the creatives were drawn.
+    """
+
+    opportunities: Ints
+    campaigns: Ints
+    creatives: Ints
+    clicks: Floats
+    expected_click: Floats
+    expected_purchase: Floats
+    features: Ints
+    ties: Hashes
+    draws: CreativeDraws
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What each bid is worth, shape (bids,).
+
+    Attributes
+    ----------
+    p_click, p_purchase
+        Probabilities of a click and of a purchase after it, corrected by the campaign's calibration.
+    odds
+        Probability that what the campaign pays for happens after one impression.
+    values
+        What one impression is worth to the campaign: its bid times the odds.
+    """
+
+    p_click: Floats
+    p_purchase: Floats
+    odds: Floats
+    values: Floats
+
+
+_NO_INTS, _NO_FLOATS, _NO_HASHES = np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64)
+_NO_DRAWS = CreativeDraws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_INTS)
+NO_BIDS = Bids(
+    opportunities=_NO_INTS,
+    campaigns=_NO_INTS,
+    creatives=_NO_INTS,
+    clicks=_NO_FLOATS,
+    expected_click=_NO_FLOATS,
+    expected_purchase=_NO_FLOATS,
+    features=_NO_INTS.reshape(0, 1),
+    ties=_NO_HASHES,
+    draws=_NO_DRAWS,
+)
+NO_WORTH = Worth(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
+
+
+@dataclass
+class Frame:
+    """One micro-batch on its way through the stages.
+
+    Attributes
+    ----------
+    opportunities
+        Rows of the frame.
+    index, columns
+        The campaigns, and the same as columns of the frame.
+    clicks, purchases
+        The read models of clicks, and of purchases after clicks.
+    settings
+        Settings of the ads.
+    facts
+        What the users did.
+    at_ms
+        Moments of the opportunities, milliseconds since the epoch, shape (opportunities, 1).
+    seeds
+        What chance is drawn from: hashes of the decisions' ids, shape (opportunities,).
+    removed
+        A :class:`processors.ads.no_bid.NoBid` where a campaign is out, 0 where it is not; shape (opportunities,
+        campaigns).
+    bids, worth
+        What the campaigns that are left bid.
+    winners
+        Number of the winning bid, -1 where there is none; shape (opportunities,).
+    beaten
+        What each winner had to beat, in the currency of the ads; 0 where there is none. Shape (opportunities,).
+    """
+
+    opportunities: Sequence[Opportunity]
+    index: CampaignIndex
+    columns: Columns
+    clicks: ClickModel
+    purchases: ClickModel
+    settings: AdSettings
+    facts: UserFacts
+    at_ms: Floats
+    seeds: Hashes
+    removed: Ints
+    bids: Bids = field(default=NO_BIDS)
+    worth: Worth = field(default=NO_WORTH)
+    winners: Ints = field(default_factory=lambda: _NO_INTS)
+    beaten: Floats = field(default_factory=lambda: _NO_FLOATS)
+
+    @classmethod
+    def of(
+        cls,
+        opportunities: Sequence[Opportunity],
+        index: CampaignIndex,
+        clicks: ClickModel,
+        purchases: ClickModel,
+        settings: AdSettings,
+    ) -> Frame:
+        """Make the frame of a batch in which nothing is removed yet."""
+        columns = index.columns
+        return cls(
+            opportunities=opportunities,
+            index=index,
+            columns=columns,
+            clicks=clicks,
+            purchases=purchases,
+            settings=settings,
+            facts=UserFacts(opportunities),
+            at_ms=np.array([found.at_ms for found in opportunities], np.float64)[:, None],
+            seeds=np.array([hashed(found.decision_id) for found in opportunities], np.uint64),
+            removed=np.zeros((len(opportunities), len(columns.cids)), np.int64),
+        )
+
+    def remove(self, those: Flags, code: NoBid) -> None:
+        """Remove campaigns; those that an earlier stage removed keep the earlier reason.
+
+        Parameters
+        ----------
+        those
+            Which, shape (opportunities, campaigns) or what broadcasts to it.
+        """
+        self.removed[(self.removed == 0) & those] = code
+
+    def remove_campaign(self, campaign: int, those: Flags, code: NoBid) -> None:
+        """Remove a single campaign from some opportunities, likewise.
+
+        Parameters
+        ----------
+        campaign
+            Its column in the frame.
+        those
+            From which opportunities, shape (opportunities,).
+        """
+        column = self.removed[:, campaign]
+        column[(column == 0) & those] = code
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    Attributes
+    ----------
+    name
+        A name for people, unique among the stages.
+    run
+        Takes a frame and gives back the same frame, changed in place. It must be deterministic, must leave alone what
+        earlier stages removed, and must decide for each opportunity as if it were alone in the batch.
+    gives
+        The codes that it may put into :attr:`Frame.removed`; of several campaigns with different codes, the later one
+        came further. No two stages give the same code.
+    could_win
+        Whether a campaign that it removes could have taken part all the same, so that the moment counts as an
+        opportunity of the campaign: it was held back for the sake of its budget, or beaten by others.
+    """
+
+    name: str
+    run: Callable[[Frame], Frame]
+    gives: tuple[NoBid, ...] = ()
+    could_win: bool = False

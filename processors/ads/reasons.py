@@ -1,0 +1,58 @@
+"""Why a user sees an ad, for people: what of the user or the moment the campaign is for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from processors.ads.audience import Audience
+from processors.ads.opportunity import Opportunity
+from processors.ads.user_facts import share_of
+from processors.users.profile import Profile
+
+_DIMENSIONS = {"segments": "segment", "countries": "country", "cities": "city", "devices": "device"}
+"""Fields of an audience that give a reason, and the targeting dimension of each."""
+
+
+class AdReason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why this ad: what of the user or the moment the campaign is for.
+
+    Parameters
+    ----------
+    kind
+        ``viewed_item``, ``viewed_category``, ``interest``, ``segment``, ``place`` (country, city or device) or
+        ``best_value``.
+    value
+        The item, category, interest, interest group, country, city or device.
+    text
+        For people.
+    """
+
+    kind: str
+    text: str
+    value: str | None = None
+
+
+def reasons_of(target: Audience, found: Opportunity) -> tuple[AdReason, ...]:
+    """Say what of the user or the moment a campaign is for; that it was worth most, if it is for everybody."""
+    reasons = _user_reasons(target, found.profile)
+    for field, dimension in _DIMENSIONS.items():
+        if getattr(target, field):
+            value = found.dimensions.get(dimension, "")
+            kind = "segment" if dimension == "segment" else "place"
+            reasons.append(AdReason(kind, f"Shown to visitors with {dimension} {value}", value))
+    return tuple(reasons) or (AdReason("best_value", "The ad that fits best here and now"),)
+
+
+def _user_reasons(target: Audience, profile: Profile) -> list[AdReason]:
+    reasons = []
+    items = [item for item in target.viewed_items if item in profile.item_ids]
+    if items:
+        last = max(items, key=profile.item_ids.index)
+        reasons.append(AdReason("viewed_item", f"You looked at {last}", last))
+    categories = [name for name in target.viewed_categories if name in profile.categories]
+    if categories:
+        reasons.append(AdReason("viewed_category", f"You looked at {categories[0]}", categories[0]))
+    liked = [interest.name for interest in target.interests if share_of(profile, interest.name) >= interest.at_least]
+    if liked:
+        reasons.append(AdReason("interest", f"You are interested in {liked[0]}", liked[0]))
+    return reasons
