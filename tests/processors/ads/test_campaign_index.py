@@ -1,0 +1,45 @@
+"""The index of campaigns: how many it holds, and who allows which value."""
+
+import msgspec
+import numpy as np
+
+from processors.ads.audience import Audience
+from processors.ads.campaign import Campaign, Creative
+from processors.ads.campaign_index import DIMENSIONS, CampaignIndex
+from processors.ads.campaign_view import CampaignView
+
+CREATIVES = (Creative("a", "A", "https://shop.example/"),)
+
+
+def test_an_index_holds_so_many_campaigns_whatever_their_order() -> None:
+    view = CampaignView(Campaign("shop", CREATIVES, 1.0, 100.0))
+    for order in np.random.default_rng(1).permuted(np.tile(np.arange(5), (4, 1)), axis=1).tolist():
+        index = CampaignIndex(max_campaigns=3)
+        for number in order:
+            index.apply(f"c{number}", view)
+            index.hold(f"c{number}", 1.0)
+        assert (list(index.columns.cids), index.left_out) == (["c0", "c1", "c2"], 2)
+        assert index.exhausted(np.array([[0.0]])).tolist() == [[True, True, True]]
+        index.apply("c4", None)
+        assert index.left_out == 1
+
+
+def test_every_dimension_is_matched_against_a_field_of_its_own() -> None:
+    fields = ("countries", "regions", "cities", "devices", "channels", "languages", "placements", "segments")
+    index = CampaignIndex()
+    for number, field in enumerate(fields):
+        audience = msgspec.structs.replace(Audience(), **{field: ("here",)})
+        index.apply(f"c{number}", CampaignView(Campaign("shop", CREATIVES, 1.0, 1.0, target=audience)))
+    for number, dimension in enumerate(DIMENSIONS):
+        allowing = index.allowing(dimension, "elsewhere").tolist()
+        assert allowing == [other != number for other in range(len(fields))]
+    assert index.allowing_all(("Here",) * len(DIMENSIONS)).all()
+    assert not index.allowing_all((None,) * len(DIMENSIONS)).any()
+
+
+def test_a_change_of_a_campaign_is_seen_at_once() -> None:
+    index = CampaignIndex()
+    for devices, allowed in (("phone", True), ("tablet", False)):
+        target = Audience(devices=(devices,))
+        index.apply("c", CampaignView(Campaign("shop", CREATIVES, 1.0, 1.0, target=target)))
+        assert index.allowing("device", "phone").tolist() == [allowed]
