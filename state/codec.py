@@ -9,7 +9,7 @@ from processors.common.errors import StateFormatError
 State = TypeVar("State", bound=msgspec.Struct)
 
 FORMAT_VERSION = 2
-"""Raised whenever the layout of a stored struct changes; a store or changelog of another version is refused."""
+"""Number of the format. Raise it whenever the layout of a stored struct changes: other versions are refused."""
 
 _PREFIX = bytes([FORMAT_VERSION])
 
@@ -20,7 +20,7 @@ class StateCodec(Generic[State]):
     Parameters
     ----------
     state_type
-        A msgspec struct.
+        The msgspec struct that the states of the plane are.
 
     Examples
     --------
@@ -41,16 +41,16 @@ class StateCodec(Generic[State]):
         self._decode = msgspec.msgpack.Decoder(state_type).decode
 
     def encode(self, state: State) -> bytes:
-        """Bytes of a state."""
+        """Return the bytes of a state: the version byte, then msgpack."""
         return _PREFIX + self._encode(state)
 
     def decode(self, data: bytes) -> State:
-        """State of its bytes.
+        """Return the state that :meth:`encode` made these bytes of.
 
         Raises
         ------
         StateFormatError
-            If they have another format version or cannot be decoded.
+            If the bytes have another format version or cannot be decoded as this struct.
         """
         if data[:1] != _PREFIX:
             found = data[0] if data else "none"

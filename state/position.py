@@ -4,12 +4,15 @@ import msgspec
 
 
 class Position(msgspec.Struct, array_like=True):
-    """What a partition's states are the result of.
+    """How far the states of a partition have come: what they have taken in, and what they have sent.
+
+    It is stored with the states and published on the changelog as the last record of every micro-batch, so that whoever
+    reads the states knows exactly which input they contain.
 
     Parameters
     ----------
     number
-        Of the last micro-batch; rises by one with each.
+        Number of the last micro-batch; it rises by one with each.
     offsets
         Per source topic, the next offset to apply. Everything below is in the states, nothing from there on is.
     received
@@ -17,8 +20,9 @@ class Position(msgspec.Struct, array_like=True):
     sent
         Per ``topic/partition`` of chained messages sent, the number of the last one.
     incarnation
-        Which life of the partition this is: another one after its changelog was deleted, so that receivers don't take
-        its messages, numbered from 1 again, for repetitions. Any number that was not used before; 0 stands for none.
+        Which life of the partition this is. After its changelog was deleted a partition counts its messages from 1
+        again, and with the old incarnation receivers would drop them as repetitions. Any number that was not used
+        before; 0 stands for none.
     """
 
     number: int = 0
@@ -28,7 +32,7 @@ class Position(msgspec.Struct, array_like=True):
     incarnation: int = 0
 
     def copy(self) -> "Position":
-        """An independent copy.
+        """Return an independent copy: a change of one does not reach the other.
 
         Examples
         --------

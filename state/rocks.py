@@ -30,10 +30,10 @@ _LOCKED = ("While lock file", "lock hold by current process")
 _NOT_THE_FILES = ("Permission denied", "Operation not permitted", "Read-only file system", "No space left on device",
                   "Disk quota exceeded", "File too large", "Too many open files", "Input/output error",
                   "Cannot allocate memory")  # fmt: skip
-"""What fails for other reasons than the files themselves, so that making them anew would not help."""
+"""Parts of the messages of failures that are not the files' fault, so that making the store anew would not help."""
 
 _PAGE = 1000
-"""Keys that a scan reads at once."""
+"""How many keys a scan reads at once."""
 
 
 class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,9 +42,9 @@ class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     write_buffer_bytes
-        Of a memtable; there are at most two.
+        Size of a memtable, where writes collect before they go into a file; there are at most two.
     block_cache_bytes
-        Of the cache of uncompressed blocks.
+        Size of the cache of uncompressed blocks, which serves repeated reads.
     """
 
     write_buffer_bytes: Bytes = 16 * 2**20
@@ -52,16 +52,16 @@ class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RocksStore(PartitionStore[State]):
-    """A store in a directory. One process at a time may have it open.
+    """A partition store in a directory of its own, on RocksDB. One process at a time may have it open.
 
     Parameters
     ----------
     path
-        Directory; made if it does not exist.
+        The store's directory; it is made if it does not exist.
     state_type
         Struct that the states decode to.
     settings
-        Memory bounds.
+        How much memory the store may take; by default 16 MiB for a memtable and 16 MiB for the cache.
 
     Raises
     ------
@@ -69,11 +69,11 @@ class RocksStore(PartitionStore[State]):
         If another process has the directory open.
     CorruptStoreError
         If its files are damaged. Reads, writes and closing raise it too: some damage shows only then, and what a
-        compaction finds in the background is told by the next write and by closing.
+        compaction finds in the background is reported by the next write or by closing.
     StateError
-        If the machine refuses: permissions, a full disk.
+        If the machine refuses, for example for want of permissions or disk space.
     StateFormatError
-        If another format version wrote it.
+        If it was written in another format version.
     """
 
     def __init__(self, path: Path, state_type: type[State], settings: RocksSettings | None = None) -> None:
@@ -87,20 +87,24 @@ class RocksStore(PartitionStore[State]):
         try:
             self.position()  # refuses another format version here, not at the first event
         except StateError:
-            with suppress(StateError):  # what was found first is what to tell
+            with suppress(StateError):  # the first failure is the one to report
                 self._release()
             raise
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
-        """Raw keys and values in the order of the keys. What is written meanwhile may be among them or not."""
+        """Yield raw keys and values in the order of the keys.
+
+        What is written while the scan runs may be among them or not.
+        """
         page = self._page(b"")
         while page:
             yield from page
             page = self._page(page[-1][0] + b"\x00")
 
     def _page(self, first: bytes) -> list[tuple[bytes, bytes]]:
-        """The next keys with their values, from ``first`` on; no iterator outlives it, for one holds the lock."""
+        """Read the next keys with their values, from ``first`` on."""
         with _failing(self.path, "read"):
+            # A new iterator for each page: one that lives on holds the lock of the store.
             found = self._db.iter()
             try:
                 found.seek(first)
@@ -114,11 +118,11 @@ class RocksStore(PartitionStore[State]):
                 del found  # or the frame of an error being handled would keep it
 
     def size_bytes(self) -> int:
-        """Bytes of live files and memtables."""
+        """Return the bytes of live files and memtables."""
         return self._sum("rocksdb.live-sst-files-size", "rocksdb.cur-size-all-mem-tables")
 
     def memory_bytes(self) -> int:
-        """Bytes of block cache, memtables, and of what is kept of the tables' indexes."""
+        """Return the bytes of memory taken by block cache, memtables, and what is kept of the tables' indexes."""
         return self._sum(
             "rocksdb.block-cache-usage", "rocksdb.size-all-mem-tables", "rocksdb.estimate-table-readers-mem"
         )
@@ -128,7 +132,7 @@ class RocksStore(PartitionStore[State]):
             return sum(self._db.property_int_value(name) or 0 for name in names)
 
     def close(self) -> None:
-        """Flush and close the files. Whatever it raises, they are let go of.
+        """Flush and close the files; even if this raises, they are closed afterwards.
 
         Raises
         ------
@@ -163,7 +167,7 @@ class RocksStore(PartitionStore[State]):
             self._db.write(_batch(records), _without_log())
 
     def _log_on(self) -> None:
-        """Put restored data into files before anything that is logged can come behind it."""
+        """Flush restored data into files before anything that is logged can be written behind it."""
         if self._unlogged:
             with _failing(self.path, "written"):
                 self._db.flush()
@@ -197,9 +201,21 @@ def destroy(path: Path) -> None:
 
 @contextmanager
 def _failing(path: Path, done: str) -> Iterator[None]:
-    """Say which directory could not be opened, read, written or closed, and whether its files are to blame.
+    """Turn errors of rocksdict into ours, which name the directory and what was done to it.
 
-    Every call of rocksdict belongs within it: rocksdict raises bare exceptions, which nobody outside can tell apart.
+    Make every call of rocksdict within it: rocksdict raises bare exceptions, which callers could not distinguish.
+
+    Parameters
+    ----------
+    path
+        The store's directory.
+    done
+        What the calls do to it, as a participle for the message: ``opened``, ``read``, ``written``, ``closed``.
+
+    Raises
+    ------
+    LockedStoreError, StateError, CorruptStoreError
+        If another process has the directory open; if the machine refuses; for every other failure.
     """
     try:
         yield
@@ -215,9 +231,10 @@ def _failing(path: Path, done: str) -> Iterator[None]:
 
 
 def peek_changelog_offset(path: Path) -> int | None:
-    """How far a store in a directory has read its changelog; it may be another process's, and takes no harm.
+    """Read how far a store in a directory has read its changelog, without opening it for writing.
 
-    :obj:`None` if there is no store, or it cannot be read now. What is not in files yet may be left out.
+    The store may be open in another process, and takes no harm. The answer is :obj:`None` if there is no store, or it
+    cannot be read now. What is not in files yet may be left out.
     """
     if not (path / "CURRENT").is_file():
         return None

@@ -28,14 +28,17 @@ _STATE_PREFIX = b"\x01"
 
 
 class ChangelogRecord(NamedTuple):
-    """A key and its new bytes; :obj:`None` deletes it. The same on the changelog topic and in the store."""
+    """A key and its new bytes, the same on the changelog topic and in the store.
+
+    A value of :obj:`None` is a tombstone: it deletes the key.
+    """
 
     key: bytes
     value: bytes | None
 
 
 class PartitionStore(ABC, Generic[State]):
-    """States of one partition of one plane.
+    """States of one partition of one plane, with the position that they stand at.
 
     Parameters
     ----------
@@ -53,23 +56,29 @@ class PartitionStore(ABC, Generic[State]):
         self._positions = StateCodec(Position)
 
     def read(self, keys: Sequence[str], /) -> list[State | None]:
-        """States of keys, :obj:`None` where there is none. Each call decodes anew: what it returns may be changed."""
+        """Read the states of keys, in their order; :obj:`None` for a key without one.
+
+        Each call decodes anew, so the caller may change what it gets without changing the store.
+        """
         decode = self._codec.decode
         found = self._get([_STATE_PREFIX + key.encode() for key in keys])
         return [None if data is None else decode(data) for data in found]
 
     def position(self) -> Position:
-        """Position that the states stand at; a new store stands at the beginning."""
+        """Read the position that the states stand at; that of a new store is the beginning."""
         (data,) = self._get([POSITION_KEY])
         return Position() if data is None else self._positions.decode(data)
 
     def changelog_offset(self) -> int:
-        """Next offset of the changelog that this store has not seen."""
+        """Read the next offset of the changelog that this store has not seen; 0 for a new store."""
         (data,) = self._get([CHANGELOG_KEY])
         return 0 if data is None else int.from_bytes(data, "big")
 
     def encode(self, states: dict[str, State | None], position: Position) -> list[ChangelogRecord]:
-        """Changelog records of a commit: one per state, then the position."""
+        """Return the changelog records of a commit: one per state, then the position.
+
+        A state of :obj:`None` becomes a tombstone, a record without a value, which deletes its key.
+        """
         encode = self._codec.encode
         records = [
             ChangelogRecord(_STATE_PREFIX + key.encode(), None if state is None else encode(state))
@@ -79,11 +88,28 @@ class PartitionStore(ABC, Generic[State]):
         return records
 
     def commit(self, records: Iterable[ChangelogRecord], changelog_offset: int) -> None:
-        """Write records of the changelog, and that it is known up to ``changelog_offset``, in one atomic write."""
+        """Write records of the changelog and its next offset in one atomic write: all of it or, after a crash, nothing.
+
+        Call it only once the records are committed on the changelog topic, or a crash leaves the store ahead of it.
+
+        Parameters
+        ----------
+        records
+            What :meth:`encode` returned.
+        changelog_offset
+            Offset behind the last of these records on the changelog topic.
+        """
         self._write([*records, ChangelogRecord(CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))])
 
     def restore(self, records: Iterable[ChangelogRecord], changelog_offset: int) -> None:
-        """Bring the store up by records read back from the changelog; markers are passed over.
+        """Bring the store up to date with records read back from the changelog; transaction markers are passed over.
+
+        Parameters
+        ----------
+        records
+            Records of the changelog in its order; the last one of a key counts.
+        changelog_offset
+            Offset behind the last of them.
 
         Raises
         ------
@@ -101,30 +127,30 @@ class PartitionStore(ABC, Generic[State]):
         self._write_restored([*(ChangelogRecord(key, value) for key, value in kept.items()), end])
 
     def _write_restored(self, records: list[ChangelogRecord]) -> None:
-        """Write what can be read again from the changelog, should it be lost: all of it or nothing."""
+        """Write records that can be read again from the changelog should they be lost: all of them or none."""
         self._write(records)
 
     def items(self) -> Iterator[tuple[str, State]]:
-        """All keys with their states, in the order of the keys."""
+        """Yield all keys with their states, in the order of the keys."""
         for key, value in self.scan():
             if key[:1] == _STATE_PREFIX:
                 yield key[1:].decode(), self._codec.decode(value)
 
     @abstractmethod
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
-        """Raw keys and values in the order of the keys."""
+        """Yield raw keys and values in the order of the keys."""
 
     @abstractmethod
     def size_bytes(self) -> int:
-        """Bytes that the store holds, roughly."""
+        """Return roughly how many bytes the store holds."""
 
     @abstractmethod
     def memory_bytes(self) -> int:
-        """Bytes of memory that the store takes, roughly."""
+        """Return roughly how many bytes of memory the store takes."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files and memory; the store must not be used afterwards."""
+        """Release files and memory; the store must not be used afterwards."""
 
     @abstractmethod
     def _get(self, keys: list[bytes]) -> list[bytes | None]: ...
@@ -149,15 +175,15 @@ class MemoryStore(PartitionStore[State]):
         self._data: dict[bytes, bytes] = {}
 
     def scan(self) -> Iterator[tuple[bytes, bytes]]:
-        """Raw keys and values in the order of the keys."""
+        """Yield raw keys and values in the order of the keys."""
         yield from sorted(self._data.items())
 
     def size_bytes(self) -> int:
-        """Bytes of all keys and values."""
+        """Return the bytes of all keys and values."""
         return sum(len(key) + len(value) for key, value in self._data.items())
 
     def memory_bytes(self) -> int:
-        """As many: everything is in memory."""
+        """Return the same as :meth:`size_bytes`: everything is in memory."""
         return self.size_bytes()
 
     def close(self) -> None:

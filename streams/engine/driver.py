@@ -1,4 +1,22 @@
-"""The topology driver: the production wiring of all planes in memory, in one thread, with explicit time.
+"""The topology driver: all planes wired as in a worker, but in memory, in one thread, with time given by the caller.
+
+Use it to test what events lead to, to replay a file (``nearstream evaluate``) and to measure (``bench/``). No broker is
+needed, nothing runs in the background, and the same calls give the same results.
+
+What happens to one micro-batch, from :meth:`TopologyDriver.pipe` with a click of user ``u`` until it returns:
+
+1. The click is appended to an in-memory log of ``events.click.v1``, on the partition of the key ``u``, and waits there.
+2. The users plane takes what waits. Its :class:`~streams.engine.partition.PartitionProcessor` computes the new profile,
+   a recommendation per placement, and signals for the items plane.
+3. The outputs are appended to their topics, the changelog records to the plane's changelog; the processor commits.
+   Recommendations can now be fetched with :meth:`TopologyDriver.read`; signals wait for the items plane.
+4. If the users plane forwarded events to itself, it takes them too, until nothing waits for it.
+5. If ``worker.broadcast_interval_ms`` has passed since the other planes last worked, they take what waits for them. What
+   they broadcast, such as the new neighbours of an item, is applied to the read models at once: the next event is
+   ranked with it. Otherwise it waits for a later call, for :meth:`TopologyDriver.advance` or for
+   :meth:`TopologyDriver.flush`.
+
+A worker does the same with a Kafka transaction around step 3, and with its planes side by side.
 
 Examples
 --------
@@ -53,19 +71,32 @@ MakeStore = Callable[[Plane[Any], int], PartitionStore[Any]]
 class TopologyDriver:
     """Runs every plane in memory.
 
-    Each call of :meth:`pipe` is one micro-batch and returns when nothing is left to do, save that the planes which
-    broadcast wait out their interval (in the time given with the records) as they do in a worker.
+    Each call of :meth:`pipe` is one micro-batch and returns when nothing is left to do. As in a worker, the planes that
+    broadcast work once per interval only, measured in the time that is given with the records.
+
+    Memory grows with the states, and with the records of ``keep`` that are not fetched with :meth:`read`.
 
     Parameters
     ----------
     settings
-        As a worker's. ``worker.broadcast_interval_ms=0`` lets items follow every micro-batch at once.
+        Settings of a worker; by default those without a file and environment. With
+        ``worker.broadcast_interval_ms=0`` all planes follow every micro-batch at once.
     make_store
-        Store of a plane's partition; by default in memory.
+        Makes the store for a plane and partition number; by default stores are in memory.
     keep
-        Topics whose records :meth:`read` gives; by default what apps read. Internal topics can be named too.
+        Topics whose records are kept for :meth:`read`; by default what apps read. Internal topics can be named too.
     publish
-        Whether events are answered with recommendations. Without, :meth:`recommend` gives the same in half the time.
+        Whether events are answered with recommendations. If not, :meth:`recommend` gives the same slates on demand,
+        which halves the time of a replay.
+
+    Attributes
+    ----------
+    now : int
+        The driver's time, in milliseconds since the epoch.
+    topology
+        The planes and their read models.
+    processors
+        The processors of each plane, by its name, one per partition.
     """
 
     def __init__(
@@ -99,14 +130,23 @@ class TopologyDriver:
         headers: tuple[tuple[str, bytes], ...] = (),
         partition: int | None = None,
     ) -> None:
-        """Append one record as its own micro-batch and run.
+        """Append one record as its own micro-batch, and run until nothing is left to do.
 
         Parameters
         ----------
+        topic
+            A topic that apps write to.
+        key, value, headers
+            The record as on the wire; a value of :obj:`None` is a tombstone.
         at
-            Append time, milliseconds since the epoch; must not go back.
+            Append time in milliseconds since the epoch; it must not go back.
         partition
-            By default the one that Kafka's partitioner gives the key, 0 without a key.
+            Number of the partition; by default the one that Kafka's partitioner gives the key, 0 without a key.
+
+        Raises
+        ------
+        NearstreamError
+            If the topic is no input, or the time goes back.
         """
         self.pipe_batch(topic, [(key, value, headers)], at, partition)
 
@@ -117,7 +157,20 @@ class TopologyDriver:
         at: int,
         partition: int | None = None,
     ) -> None:
-        """Append several records, one micro-batch per partition, and run."""
+        """Append several records, one micro-batch per partition, and run until nothing is left to do.
+
+        Parameters
+        ----------
+        topic, at, partition
+            Topic, time and partition of all records, as in :meth:`pipe`.
+        records
+            Key, value and headers of each record.
+
+        Raises
+        ------
+        NearstreamError
+            If the topic is no input, or the time goes back.
+        """
         self._move_time(at)
         if topic not in _INPUTS:
             raise NearstreamError(f"{topic} is not an input: expected one of {', '.join(sorted(_INPUTS))}")
@@ -130,17 +183,17 @@ class TopologyDriver:
         self._run()
 
     def advance(self, at: int) -> None:
-        """Let time pass without a record; the items plane flushes if its interval is over."""
+        """Let time pass without a record; the planes that broadcast work if their interval is over."""
         self._move_time(at)
         self._run()
 
     def flush(self) -> None:
-        """Let the items plane take what waits for it, whatever its interval."""
+        """Have the planes that broadcast take what waits for them now, whatever their interval."""
         self._flushed_at = None
         self._run()
 
     def read(self, topic: str) -> list[Record]:
-        """Records appended to an output topic since the last call, in the order they were appended."""
+        """Return the records appended to a kept topic since the last call, in their order."""
         return list(self._unread.pop(topic, ()))
 
     def assert_empty(self) -> None:
@@ -156,22 +209,26 @@ class TopologyDriver:
             raise AssertionError(f"unread records: {waiting}")
 
     def state(self, plane: str) -> dict[str, Any]:
-        """All states of a plane, by key."""
+        """Return all states of a plane, by key."""
         return {key: state for processor in self.processors[plane] for key, state in processor.store.items()}
 
     def recommend(self, user_id: str) -> list[list[SlateItem]]:
-        """Slates a user would be shown at :attr:`now`, per placement of the settings."""
+        """Return the slates that a user would be shown at :attr:`now`, one per placement of the settings."""
         processor = self.processors["users"][self._partition(user_id.encode())]
         (profile,) = processor.store.read([user_id])
         return [part[0] for part in self.topology.users.recommend([profile or Profile()], self.now)]
 
     def why_not(self, user_id: str, item: str) -> list[WhyNot]:
-        """What became of an item on its way into a user's slates at :attr:`now`, per placement."""
+        """Say, per placement, which stage would keep an item out of a user's slates at :attr:`now`."""
         (profile,) = self.processors["users"][self._partition(user_id.encode())].store.read([user_id])
         return self.topology.users.why_not(profile or Profile(), item, self.now)
 
     def process(self, plane: str, partition: int, batches: Iterable[SourceBatch], at: int) -> None:
-        """Give a partition one micro-batch directly, as a replay of committed batches does."""
+        """Give one partition of a plane a micro-batch directly; the other planes don't run.
+
+        Use it to replay batches with the very offsets that a worker committed. Raises what
+        :meth:`~streams.engine.partition.PartitionProcessor.prepare` raises.
+        """
         self._move_time(at)
         self._process(self.processors[plane][partition], batches)
 
@@ -194,7 +251,7 @@ class TopologyDriver:
                 self._flushed_at = self.now
 
     def _take(self, plane: Plane[Any]) -> bool:
-        """Process what waits for a plane; whether there was anything."""
+        """Process what waits for a plane, and tell whether there was anything."""
         worked = False
         for processor in self.processors[plane.name]:
             waiting = [self._pending.pop((topic, processor.partition), ()) for topic in plane.source_topics]
@@ -217,7 +274,7 @@ class TopologyDriver:
         return self._ends[topic, partition]
 
     def _append(self, outputs: Iterable[Output]) -> None:
-        """Append records to topics; what planes and read models consume goes to them."""
+        """Append records to topics: keep what is to be read, and hand on what planes and read models consume."""
         per_log: dict[tuple[str, int], list[Record]] = {}
         for output in outputs:
             log = output.topic, output.partition

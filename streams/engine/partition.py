@@ -1,8 +1,27 @@
-"""One partition of one plane: fence, gap check and chain around the pure step.
+"""One partition of one plane, and what makes it apply every record exactly once.
 
-Neither Kafka nor a clock is met here. The worker and the topology driver both run exactly this, so what is proved with
-the driver holds for the worker: :meth:`PartitionProcessor.prepare` says what a micro-batch becomes, the caller
-publishes it, and :meth:`PartitionProcessor.commit` makes it the state.
+The life of one micro-batch, for partition 3 of the users plane, whose position says ``events.click.v1: 1200``:
+
+1. The caller has read records from the plane's source topics and hands them over as :class:`SourceBatch` objects, say
+   the offsets 1195 to 1210 of partition 3 of ``events.click.v1``.
+2. :meth:`PartitionProcessor.prepare` checks them against the position. A batch that began at 1201 would have a gap in
+   front of it, and be refused with :class:`~processors.common.errors.DeliveryGap`. This one begins before 1200: its
+   first five records were applied already, in an earlier life of the worker, and are left out (the fence).
+3. If several topics brought records, they become one sequence, ordered by their append times.
+4. Records from another plane carry a link: a number that rises with each message from that sender. One whose number
+   was seen before is dropped. Offsets cannot tell that: a sender that publishes again after a crash appends the same
+   message at a new offset.
+5. The plane's step, a pure function, reads the states that it needs from the store and returns new states and
+   records to publish. Nothing is written yet.
+6. ``prepare`` returns a :class:`Prepared`: the changelog records (each changed state, then the new position with
+   ``events.click.v1: 1211``) and the outputs, those for other planes with a link of their own.
+7. The caller publishes both, in one Kafka transaction if it is a worker. If that fails or the process dies, nothing has
+   changed: the next attempt starts from the old position.
+8. :meth:`PartitionProcessor.commit` writes the changelog records to the store in one atomic write and takes over the
+   new position.
+
+This file knows neither Kafka nor a clock. The worker (:mod:`streams.worker.runner`) and the topology driver
+(:mod:`streams.engine.driver`) both run it, so what a test shows with the driver holds for the worker.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,16 +41,21 @@ from state.store import ChangelogRecord, PartitionStore
 State = TypeVar("State", bound=msgspec.Struct)
 
 LINK_HEADER = "nearstream.link"
+"""Record header that carries the :class:`~processors.planes.chain.Link` of a message between planes."""
 
 
 class SourceBatch(msgspec.Struct, frozen=True):
-    """Records of one topic-partition and the stretch of its log that they are all of.
+    """All records of a topic-partition between two offsets.
 
     Parameters
     ----------
+    topic
+        Name of the source topic. The partition is that of the processor which is given the batch.
     start, end
-        Offsets: every committed record in ``[start, end)`` is among ``records``. What is missing there is a
-        transaction's marker, was aborted or compacted away.
+        Every committed record with an offset in ``[start, end)`` is among ``records``. An offset without a record held
+        a transaction's marker, or its record was aborted or compacted away.
+    records
+        The records, in the order of their offsets.
     """
 
     topic: str
@@ -40,7 +64,7 @@ class SourceBatch(msgspec.Struct, frozen=True):
     records: Sequence[SourceRecord]
 
     def parts(self, records: int) -> Iterator[Self]:
-        """The batch in parts of so many records at most, each with the stretch that it covers.
+        """Yield the batch in parts of at most so many records, each with the offsets that it covers.
 
         Examples
         --------
@@ -57,7 +81,7 @@ class SourceBatch(msgspec.Struct, frozen=True):
             start = end
 
     def size_bytes(self) -> int:
-        """Bytes of keys, values and headers."""
+        """Return the bytes of keys, values and headers."""
         size = sum(len(record.key or b"") + len(record.value or b"") for record in self.records)
         pairs = (pair for record in self.records if record.headers for pair in record.headers)
         return size + sum(len(name) + len(value or b"") for name, value in pairs)
@@ -65,14 +89,20 @@ class SourceBatch(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Prepared(Generic[State]):
-    """What a micro-batch becomes, not yet true.
+    """The result of a micro-batch before it is published: nothing of it is in the store yet.
 
     Parameters
     ----------
+    step
+        What the plane returned, with the counts for the metrics.
+    batch
+        The records that were applied: those given, without repetitions, in the order in which they were applied.
     changelog
-        Records for the changelog and the store: one per changed state, then the position.
+        Records for the changelog topic and the store: one per changed state, then the position.
     outputs
-        Records for other topics.
+        Records for other topics, in the order in which they are to be appended.
+    position
+        Where the partition stands once this is committed.
     """
 
     step: Step[State]
@@ -83,16 +113,48 @@ class Prepared(Generic[State]):
 
 
 class PartitionProcessor(Generic[State]):
-    """Applies each record of the source topics to the states of one partition exactly once.
+    r"""Applies each record of the source topics to the states of one partition exactly once.
+
+    See the module for the steps that a micro-batch goes through.
 
     Parameters
     ----------
     plane
-        What to do with records.
+        Says what records mean: its step turns states and records into new states and outputs.
     partition
-        Of the plane and of every one of its source topics.
+        Number of the partition: of the plane and of each of its source topics.
     store
-        States and position.
+        The states of this partition and the position that they stand at. Only one processor may write to it.
+
+    Attributes
+    ----------
+    position
+        How far the source topics have been applied.
+    repeated : int
+        Records left out because they had been applied before.
+    chain_breaks : int
+        Links whose predecessor never came: a message of another plane was lost. It stays 0 unless somebody deleted
+        records of an internal topic.
+
+    Examples
+    --------
+    >>> from processors.events.record import Record
+    >>> from state.store import MemoryStore
+    >>> from streams.engine.topology import build_topology
+    >>> from streams.settings.sections import Settings
+    >>> plane = build_topology(Settings()).users
+    >>> processor = PartitionProcessor(plane, 3, MemoryStore(plane.state_type))
+    >>> value = b'{"event_id":"e1","user_id":"u","item_id":"tent","timestamp":1700000000000}'
+    >>> click = Record("events.click.v1", 3, 7, 1_700_000_000_000, b"u", value)
+    >>> batch = SourceBatch("events.click.v1", 7, 8, [click])
+    >>> prepared = processor.prepare([batch])
+    >>> [record.key for record in prepared.changelog], processor.store.read(["u"])
+    ([b'\x01u', b'\x00position'], [None])
+    >>> processor.commit(prepared, changelog_offset=2)
+    >>> processor.store.read(["u"])[0].events, processor.position.offsets
+    (1, {'events.click.v1': 8})
+    >>> processor.prepare([batch]) is None, processor.repeated
+    (True, 1)
     """
 
     def __init__(self, plane: Plane[State], partition: int, store: PartitionStore[State]) -> None:
@@ -104,24 +166,42 @@ class PartitionProcessor(Generic[State]):
         self._unpack_link = msgspec.msgpack.Decoder(Link).decode
 
     def start_at(self, topic: str, offset: int) -> None:
-        """Set where a topic begins that the states have seen nothing of, or whose head is gone for good."""
+        """Set where to begin with a topic.
+
+        Call it before the first batch, for a topic that the states have seen nothing of, or whose oldest records were
+        deleted by retention before they could be applied. A position that is further on already stays.
+        """
         self.position.offsets[topic] = max(offset, self.position.offsets.get(topic, 0))
 
     def begin(self, incarnation: int) -> None:
-        """Give a position that is new its incarnation (see :class:`state.position.Position`)."""
+        """Set the incarnation of a partition without any state (see :class:`state.position.Position`).
+
+        A partition that has applied something keeps the incarnation it has.
+        """
         if self.position == Position():
             self.position.incarnation = incarnation
 
     def prepare(self, batches: Iterable[SourceBatch]) -> Prepared[State] | None:
-        """What the batches become; :obj:`None` if there is nothing new in them.
+        """Compute what the batches become, without changing the store.
 
-        Records below the position were applied before and are left out (the fence).
+        Publish what is returned, then call :meth:`commit`. To drop it instead, call neither: the same records can be
+        given again.
+
+        Parameters
+        ----------
+        batches
+            Batches of the plane's source topics, each beginning at the position of its topic or before it.
+
+        Returns
+        -------
+        Prepared or None
+            :obj:`None` if every record was applied before, or there was none.
 
         Raises
         ------
         DeliveryGap
-            If a batch begins beyond the position: something was not delivered. Nothing has changed then, but what
-            came before the gap must be given again.
+            If a batch begins beyond the position: something was not delivered. Nothing has changed then; give all
+            batches again, with what was missing.
         """
         position = self.position.copy()
         records: dict[str, list[SourceRecord]] = {}
@@ -142,12 +222,21 @@ class PartitionProcessor(Generic[State]):
         return Prepared(step, merged, self.store.encode(states, position), outputs, position)
 
     def commit(self, prepared: Prepared[State], changelog_offset: int) -> None:
-        """Make a prepared batch the state, once it is published. One atomic write."""
+        """Make a prepared batch the state, in one atomic write.
+
+        Parameters
+        ----------
+        prepared
+            The result of the last :meth:`prepare`, published completely.
+        changelog_offset
+            Offset on the changelog topic behind the last record of ``prepared.changelog``.
+        """
         self.store.commit(prepared.changelog, changelog_offset)
         self.position = prepared.position
         self.plane.committed(prepared.step)
 
     def _behind_fence(self, batch: SourceBatch, position: Position) -> Sequence[SourceRecord]:
+        """Return the batch's records from the position on, and move the position to its end."""
         expected = position.offsets.get(batch.topic)
         if expected is None:
             expected = batch.start
@@ -161,7 +250,7 @@ class PartitionProcessor(Generic[State]):
         return fresh
 
     def _links(self, record: SourceRecord, position: Position) -> bool:
-        """Whether the record is new to its chain; records that carry no link always are."""
+        """Tell whether the record is new to its chain, and note its number; records that carry no link always are."""
         for name, value in record.headers:
             if name == LINK_HEADER:
                 try:
@@ -179,6 +268,7 @@ class PartitionProcessor(Generic[State]):
         return True
 
     def _chained(self, output: Output, position: Position) -> Output:
+        """Return the output with a link to the message before it, from this partition to the same receiver."""
         receiver = f"{output.topic}/{output.partition}"
         previous = position.sent.get(receiver, 0)
         if previous == position.number:
@@ -192,15 +282,17 @@ class PartitionProcessor(Generic[State]):
 
 
 def _forget_earlier_lives(sender: str, position: Position) -> None:
+    """Drop the numbers of the sender's earlier incarnations: it was made anew and counts from 1 again."""
     name = sender.partition("@")[0]
     for known in [known for known in position.received if known.partition("@")[0] == name]:
         del position.received[known]
 
 
 def _in_order(per_topic: list[list[SourceRecord]]) -> list[SourceRecord]:
-    """Records of several topics as one sequence, oldest first, each topic's own order kept.
+    """Merge records of several topics into one sequence, oldest first, each topic's own order kept.
 
-    The order depends on the records alone, so a replay that knows which offsets a batch held gets the same one.
+    The order depends on the records alone: a replay of the same offsets gets the same one. A record counts as old as
+    the newest one before it in its topic, because append times may go back within a topic.
     """
     if len(per_topic) == 1:
         return per_topic[0]

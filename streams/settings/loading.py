@@ -22,14 +22,14 @@ one, sets ``NEARSTREAM_KAFKA_PORT`` where a service is called ``nearstream-kafka
 
 
 def load_settings(file: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings of a file and the environment.
+    """Load the settings from a file and the environment; a variable of the environment overrides the file.
 
     Parameters
     ----------
     file
-        TOML; by default the one that ``NEARSTREAM_SETTINGS`` names, if any.
+        A TOML file; by default the one that ``NEARSTREAM_SETTINGS`` names, if any.
     environment
-        By default that of the process.
+        Variables by name; by default those of the process.
 
     Raises
     ------
@@ -50,12 +50,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] | Non
     named = variables.get(f"{PREFIX}SETTINGS")
     file = file or (Path(named) if named else None)
     tree = _read_toml(file)
-    given: dict[str, str] = {}
-    for variable in sorted(variables):
-        path = _path(variable)
-        if path:
-            _put(tree, path, variables[variable], variable)
-            given[".".join(path)] = variable
+    given = _put_variables(tree, variables)
     try:
         _require_finite(tree)
         settings = msgspec.convert(tree, Settings)
@@ -80,8 +75,19 @@ def _read_toml(file: Path | None) -> dict[str, Any]:
     return tree
 
 
+def _put_variables(tree: dict[str, Any], variables: Mapping[str, str]) -> dict[str, str]:
+    """Put the settings that environment variables give into the tree; return the variables by their settings' names."""
+    given: dict[str, str] = {}
+    for variable in sorted(variables):
+        path = _path(variable)
+        if path:
+            _put(tree, path, variables[variable], variable)
+            given[".".join(path)] = variable
+    return given
+
+
 def _path(variable: str) -> tuple[str, ...]:
-    """Path of the setting that an environment variable gives; empty if it gives none.
+    """Return the path of the setting that an environment variable gives; empty if it gives none.
 
     Examples
     --------
@@ -115,7 +121,7 @@ def _put(tree: dict[str, Any], path: tuple[str, ...], text: str, variable: str) 
 
 
 def _value(text: str, kind: Any) -> object:
-    """Value of an environment variable for a setting of a type.
+    """Return the value of an environment variable for a setting of a type: as TOML, or as text if it is no TOML value.
 
     Examples
     --------
@@ -130,7 +136,7 @@ def _value(text: str, kind: Any) -> object:
 
 
 def _require_finite(value: object, path: str = "") -> None:
-    """TOML knows infinity and nan, and every comparison with nan is false: no range would keep it out."""
+    """Refuse infinity and nan, which TOML knows: every comparison with nan is false, so no range would keep it out."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigurationError(f"{path}: {value} is not a finite number")
     if isinstance(value, dict):
@@ -142,7 +148,7 @@ def _require_finite(value: object, path: str = "") -> None:
 
 
 def _readable(message: str) -> str:
-    """The message of msgspec with the setting's name in front.
+    """Put the setting's name in front of a message of msgspec.
 
     Examples
     --------
@@ -154,7 +160,7 @@ def _readable(message: str) -> str:
 
 
 def _with_source(message: str, given: Mapping[str, str], file: Path | None) -> str:
-    """A message that begins with a setting's name, with the variable in its place or the file before it.
+    """Say where a wrong setting was given: the variable instead of the setting's name, or the file in front of it.
 
     Examples
     --------

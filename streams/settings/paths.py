@@ -1,4 +1,4 @@
-"""Which settings there are, by the structs that hold them; messages for names that are none.
+"""Which settings there are, read off the structs that hold them, and the messages for names that do not exist.
 
 A path is the names from the root to a setting, as in ``("users", "profile", "recent_items")``.
 """
@@ -14,7 +14,7 @@ SettingPath = tuple[str, ...]
 
 
 def setting_paths(section: type[msgspec.Struct], above: SettingPath = ()) -> Iterator[SettingPath]:
-    """Paths of all settings under a section.
+    """Yield the paths of all settings under a section.
 
     Examples
     --------
@@ -30,12 +30,12 @@ def setting_paths(section: type[msgspec.Struct], above: SettingPath = ()) -> Ite
 
 
 def kind_at(root: type[msgspec.Struct], path: SettingPath) -> Any:
-    """Type of a setting or section.
+    """Return the type of a setting or section.
 
     Raises
     ------
     ConfigurationError
-        If there is none. The message says what there is, and does not begin with a name.
+        If there is none of that path. The message lists what there is.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def kind_at(root: type[msgspec.Struct], path: SettingPath) -> Any:
 
 
 def require_known(value: object, root: type[msgspec.Struct], path: SettingPath = ()) -> None:
-    """Make sure that a tree of settings names no setting that there is not, and no setting where a section is meant.
+    """Make sure that a tree of settings holds only names that exist, and sections where sections are expected.
 
     Raises
     ------
@@ -75,12 +75,12 @@ def require_known(value: object, root: type[msgspec.Struct], path: SettingPath =
 
 
 def is_section(kind: Any) -> bool:
-    """Whether a type is that of a section."""
+    """Tell whether a type is that of a section."""
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def is_text(kind: Any) -> bool:
-    """Whether a type is that of a setting whose value is a text.
+    """Tell whether a type is that of a setting whose value is a text.
 
     Examples
     --------

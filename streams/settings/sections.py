@@ -33,11 +33,12 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     group
         Consumer group of the workers; also the prefix of their transactional ids.
     security_protocol, sasl_mechanism, sasl_username, sasl_password, ssl_cafile, ssl_certfile, ssl_keyfile
-        As in every Kafka client. Give the password by environment, not in the file.
+        Security settings with the meaning they have in every Kafka client. Give the password by environment, not in
+        the file.
     fetch_max_wait_ms
-        How long a broker may hold a fetch that finds nothing; the floor of the latency on some brokers.
+        Milliseconds that a broker may hold a fetch that finds nothing; the floor of the latency on some brokers.
     session_timeout_s
-        After this long without a sign of life a worker's partitions go to the others.
+        Seconds without a heartbeat after which a worker's partitions go to the others.
     """
 
     brokers: str = "127.0.0.1:9092"
@@ -57,7 +58,20 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TopicSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How topics are created. ``partitions`` is the same for all and must not change once there is state."""
+    """How topics are created.
+
+    Parameters
+    ----------
+    partitions
+        Number of partitions, the same for all topics. It must not change once there is state: keys would move to
+        partitions that do not hold their states.
+    replication
+        Copies of each partition on the brokers.
+    retention_hours
+        How long topics that are not compacted keep their records.
+    max_message_bytes
+        Largest record that is accepted or published.
+    """
 
     partitions: Positive = 4
     replication: Replicas = 1
@@ -76,23 +90,24 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     processing_guarantee
         ``exactly_once``, or ``at_least_once`` for brokers without transactions.
     commit_interval_ms
-        Time between the transactions of a users partition: longer gathers larger micro-batches.
+        Time between the transactions of a users partition, in milliseconds: a longer one gathers larger micro-batches.
     broadcast_interval_ms
-        The same for the other planes; an item is broadcast at most once in it, a campaign in four of them.
+        Time between the transactions of the other planes, in milliseconds. An item is broadcast at most once in this
+        time, a campaign at most once in four times as long.
     batch_max_records
-        Records of a micro-batch, at most.
+        Most records of a micro-batch.
     step_ms
-        How long computing a micro-batch may take, as far as can be foretold from the last ones: meanwhile the worker
-        answers nobody, neither the brokers nor Prometheus.
+        How long computing a micro-batch may take, in milliseconds, as far as the last ones allow a forecast: meanwhile
+        the worker answers nobody, neither the brokers nor Prometheus.
     buffer_bytes
-        Events that wait for a partition before its topics are paused; a micro-batch takes a quarter of it at most, or
-        one fetch that is larger.
+        Bytes of events that may wait for a partition before its topics are paused. A micro-batch takes a quarter of
+        this at most, or a single fetch if that is larger.
     web_host, web_port
         Where ``/metrics``, ``/healthz`` and ``/readyz`` are served; port 0 takes a free one.
     campaign_metrics
-        Campaigns, those that have spent most, whose ids may appear in metrics.
+        How many campaigns may appear in metrics by their ids: those that have spent most. 0 names none.
     stalled_after_s
-        ``/healthz`` fails if a partition with lag makes no progress for this long.
+        Seconds after which ``/healthz`` fails if a partition with lag has made no progress.
     """
 
     state_dir: str = "nearstream-data"
@@ -109,7 +124,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReadModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds of the read models."""
+    """Bounds of the read models. ``max_items`` is how many items every worker holds in memory at most."""
 
     max_items: Positive = 200_000
 
@@ -128,12 +143,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def broker_addresses(brokers: str) -> list[tuple[str, int]]:
-    """Hosts and ports of ``kafka.brokers``.
+    """Parse ``kafka.brokers`` into hosts and ports.
 
     Raises
     ------
     ConfigurationError
-        If that names no addresses.
+        If the text is no list of addresses.
 
     Examples
     --------
