@@ -8,13 +8,14 @@ import msgspec
 import pytest
 
 from processors.common.topics import CATALOG_TOPIC
+from processors.events.event_types import EVENT_TYPES
 from processors.events.reader import RecordReader
 from processors.events.record import Record, Refusal
 from processors.items.state import ItemSettings, ItemState
 from processors.items.view import Attributes
 from processors.planes.items import ItemsPlane
 from processors.ranking.messages import Recommendation
-from streams.datasets.event_files import COLUMNS, EVENT_TYPES
+from streams.datasets.event_files import COLUMNS
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -61,3 +61,25 @@ class FeedbackError(NearstreamError):
 
 class SupportError(FeedbackError):
     """The log has nothing to say of a policy: it never did what the policy would do."""
+
+
+class FieldError(NearstreamError):
+    """A field of an event, or a column of a file, is not what it must be.
+
+    Parameters
+    ----------
+    field
+        Name of the field.
+    value
+        What it holds; :obj:`None` if it is missing.
+    expected
+        What it must be, in words. The message names all three.
+    """
+
+    def __init__(self, field: str, value: object, expected: str) -> None:
+        super().__init__(f"{field}: {'missing' if value is None else _shown(value)}, expected {expected}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 64 else f"{text[:61]}..."

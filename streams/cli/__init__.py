@@ -27,7 +27,7 @@ _EXAMPLES = """[bold]First steps[/bold]
   nearstream demo                                  all at once, with shoppers
   nearstream topics --create                       create the topics
   nearstream worker                                run one, or several
-  nearstream send click --user u1 --item tent-1    tell it of a click
+  nearstream send click --user u1 --item tent-1    send a click
   nearstream tail recommendations.v1 --user u1     see what is recommended
   nearstream replay clicks.csv.gz --speed 60       feed an hour in a minute
 
@@ -93,6 +93,6 @@ def _globals(
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line: the entry point of the console script."""
     settle()
     app()

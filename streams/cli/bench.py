@@ -60,12 +60,12 @@ def throughput(
     campaigns: _Campaigns = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Events per second, and per second of CPU, that one worker applies and answers."""
+    """Measure events per second, and per second of CPU, that one worker applies and answers."""
     from bench.peer import PeerPlan
     from bench.throughput import run_throughput
 
     plan = PeerPlan(peer_events, peer_store.value) if peer else None
-    _say(run_throughput(data, events or None, _brokers(context), plan, users, items, campaigns), as_json)
+    _print_result(run_throughput(data, events or None, _brokers(context), plan, users, items, campaigns), as_json)
 
 
 @app.command()
@@ -80,10 +80,10 @@ def latency(
     campaigns: _Campaigns = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Time from an event's append until its recommendation can be read."""
+    """Measure the time from an event's append until its recommendation can be read."""
     from bench.latency import run_latency
 
-    _say(run_latency(rate, seconds, warmup, _brokers(context), history, users, items, campaigns), as_json)
+    _print_result(run_latency(rate, seconds, warmup, _brokers(context), history, users, items, campaigns), as_json)
 
 
 @app.command()
@@ -94,10 +94,10 @@ def restore(
     through_kafka: Annotated[bool, typer.Option("--through-kafka", help="Restore from a topic as well.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Changelog records per second that a partition store takes in."""
+    """Measure changelog records per second that a partition store takes in."""
     from bench.restore import run_restore
 
-    _say(run_restore(records, users, through_kafka, _brokers(context)), as_json)
+    _print_result(run_restore(records, users, through_kafka, _brokers(context)), as_json)
 
 
 @app.command()
@@ -108,10 +108,10 @@ def memory(
     items: _Items = 5_000,
     as_json: JsonOption = False,
 ) -> None:
-    """What a worker's memory does over a long run."""
+    """Measure what a worker's memory does over a long run."""
     from bench.memory import run_memory
 
-    _say(run_memory(events, users, items, _brokers(context)), as_json)
+    _print_result(run_memory(events, users, items, _brokers(context)), as_json)
 
 
 @app.command()
@@ -124,10 +124,10 @@ def ranking(
     users: Annotated[int, typer.Option(min=1, help="Users ranked for at once.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """Microseconds of CPU that ranking alone takes per user. No broker needed."""
+    """Measure the microseconds of CPU that ranking alone takes per user. No broker needed."""
     from bench.ranking import run_ranking
 
-    _say(run_ranking(data, events or None, users), as_json)
+    _print_result(run_ranking(data, events or None, users), as_json)
 
 
 @app.command()
@@ -135,10 +135,10 @@ def clicks(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Avazu's or Criteo's log.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Log loss and calibration of the click model on a click log. No broker needed."""
+    """Measure log loss and calibration of the click model on a click log. No broker needed."""
     from bench.clicks import run_clicks
 
-    _say(run_clicks(data), as_json)
+    _print_result(run_clicks(data), as_json)
 
 
 @app.command("ads-baskets")
@@ -149,10 +149,10 @@ def ads_baskets(
     requests: Annotated[int, typer.Option(min=0, help="Only so many requests; 0: all.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Click-through rate of the ad server where every reward is known. No broker needed."""
+    """Measure the click-through rate of the ad server where every reward is known. No broker needed."""
     from bench.ads_baskets import run_baskets
 
-    _say(run_baskets(folder, requests or None), as_json)
+    _print_result(run_baskets(folder, requests or None), as_json)
 
 
 @app.command("ads-learning")
@@ -161,10 +161,10 @@ def ads_learning(
     users: Annotated[int, typer.Option(min=1, help="Visitors.")] = 2_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Clicks against chance and the best there is, and how true predictions are. No broker needed."""
+    """Compare clicks with chance and the best possible, and predictions with clicks. No broker needed."""
     from bench.ads_learning import run_ads_learning
 
-    _say(run_ads_learning(visits, users), as_json)
+    _print_result(run_ads_learning(visits, users), as_json)
 
 
 @app.command("ads-day")
@@ -179,23 +179,23 @@ def ads_day(
     users: Annotated[int, typer.Option(min=1, help="Visitors.")] = 2_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Budgets, caps and pacing over days of ads in minutes, with workers that are killed."""
+    """Check budgets, caps and pacing over days of ads in minutes, with workers that are killed."""
     from bench.ads_day import run_ads_day
 
-    _say(run_ads_day(workers, kills, campaigns, days, day_seconds, rate, users, _brokers(context)), as_json)
+    _print_result(run_ads_day(workers, kills, campaigns, days, day_seconds, rate, users, _brokers(context)), as_json)
 
 
 @app.command()
 def peers(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Event file.")],
     events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,
-    every: Annotated[int, typer.Option(min=1, help="Judge each so many events one.")] = 5,
+    every: Annotated[int, typer.Option(min=1, help="Judge one in so many events.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
-    """The ranking against ALS, BM25, session-kNN and River's BiasedMF. No broker needed."""
+    """Compare the ranking with ALS, BM25, session-kNN and River's BiasedMF. No broker needed."""
     from bench.peers import run_peers
 
-    _say(run_peers(data, events or None, every), as_json)
+    _print_result(run_peers(data, events or None, every), as_json)
 
 
 @app.command()
@@ -204,14 +204,14 @@ def ablation(
     events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the whole file.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """What each candidate source and group of features adds to the ranking. No broker needed."""
+    """Measure what each candidate source and group of features adds to the ranking. No broker needed."""
     from bench.ablation import run_ablation
 
-    _say(run_ablation(data, events or None), as_json)
+    _print_result(run_ablation(data, events or None), as_json)
 
 
 def _brokers(context: typer.Context) -> str | None:
-    """Brokers of the command line; what is measured takes everything else from the environment."""
+    """Return the brokers of the command line; everything else that is measured with comes from the environment."""
     options = options_of(context)
     if options.settings_file is not None:
         os.environ["NEARSTREAM_SETTINGS"] = str(options.settings_file.absolute())
@@ -220,7 +220,7 @@ def _brokers(context: typer.Context) -> str | None:
     return options.brokers
 
 
-def _say(result: msgspec.Struct, as_json: bool) -> None:
+def _print_result(result: msgspec.Struct, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return

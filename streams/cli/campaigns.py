@@ -1,4 +1,4 @@
-"""``nearstream campaigns``: load, look at and pause what is advertised."""
+"""``nearstream campaigns``: load, list, pause and withdraw campaigns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ A table of a TOML file:
 """
 
 app = typer.Typer(
-    help="What is advertised: load, look at, pause.",
+    help="Campaigns: load, list, pause, withdraw.",
     epilog=_EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -93,7 +93,7 @@ def pause(
     cid: Annotated[str, typer.Argument(help="Campaign id.")],
     off: Annotated[bool, typer.Option("--off", help="Let it run again.")] = False,
 ) -> None:
-    """Let a campaign rest."""
+    """Pause a campaign, or let it run again."""
     from streams.cli.connections import producing
     from streams.operations.campaigns import publish, with_pause
 

@@ -1,4 +1,4 @@
-"""What all commands share: global options, settings, how errors are said, and JSON for machines."""
+"""What all commands share: global options, settings, messages of errors, and JSON for machines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FLAGS = ("--debug",)
 
 @dataclass(frozen=True)
 class GlobalOptions:
-    """Options that stand for every command."""
+    """Options that every command takes."""
 
     settings_file: Path | None = None
     brokers: str | None = None
@@ -31,18 +31,18 @@ class GlobalOptions:
 
 
 class Commands(TyperGroup):
-    """Root of the commands: takes global options anywhere on the line, and says errors in plain words.
+    """The group of all commands: takes global options anywhere on the line, and prints errors as one plain message.
 
     Exit codes: 2 for a wrong setting (as for a wrong option), 1 for every other
     :class:`processors.common.errors.NearstreamError`.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse with the global options first."""
+        """Parse the arguments with the global options moved to the front."""
         return super().parse_args(ctx, hoist(args))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error of ours ends it with one message."""
+        """Run the command; an error that Nearstream raises on purpose ends it with one message and an exit code."""
         try:
             return super().invoke(ctx)
         except (NearstreamError, OSError) as error:
@@ -54,7 +54,7 @@ class Commands(TyperGroup):
 
 
 def hoist(args: list[str]) -> list[str]:
-    """Arguments with the global options in front, as the parser wants them.
+    """Move the global options in front of the other arguments, where the parser expects them.
 
     Examples
     --------
@@ -76,18 +76,18 @@ def hoist(args: list[str]) -> list[str]:
 
 
 def options_of(context: Any) -> GlobalOptions:
-    """Global options of a command's context."""
+    """Return the global options of a command's context."""
     options = context.find_root().obj
     return options if isinstance(options, GlobalOptions) else GlobalOptions()
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """Settings as the global options, the environment and the settings file give them, in this order.
+    """Load the settings; global options override the environment, which overrides the settings file.
 
     Raises
     ------
     ConfigurationError
-        With the name of the setting that is wrong.
+        If a setting is wrong; the message names it.
     """
     import msgspec
 
@@ -106,7 +106,7 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def print_json(value: object) -> None:
-    """One line of JSON on standard output."""
+    """Print a value as one line of JSON on standard output."""
     import msgspec
 
     typer.echo(msgspec.json.encode(value).decode())

@@ -1,4 +1,4 @@
-"""Producer and consumer of the tools, on kafka-python."""
+"""Producer and consumer of the command line's tools, on kafka-python."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LONGEST_WAIT_MS = 30_000
 
 @contextmanager
 def producing(settings: Settings, **options: Any) -> Iterator[KafkaProducer]:
-    """Idempotent producer that waits for all replicas; closed in the end.
+    """Open an idempotent producer that waits for all replicas, and close it in the end.
 
     Parameters
     ----------
     options
-        Further options of kafka-python's producer.
+        Further options of kafka-python's producer, such as ``transactional_id``.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def producing(settings: Settings, **options: Any) -> Iterator[KafkaProducer]:
 
 @contextmanager
 def consuming(settings: Settings) -> Iterator[KafkaConsumer]:
-    """Consumer of committed records that belongs to no group and leaves no trace; closed in the end.
+    """Open a consumer of committed records that belongs to no group and commits nothing, and close it in the end.
 
     Raises
     ------

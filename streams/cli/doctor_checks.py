@@ -19,7 +19,7 @@ from kafka.errors import CoordinatorNotAvailableError
 from processors.common.errors import NearstreamError
 from processors.common.topics import changelog_topic
 from state.rocks import peek_changelog_offset
-from streams.cli.transaction_probe import fences_zombies
+from streams.cli.transaction_probe import fencing_problem
 from streams.engine.topology import build_topology, topic_specs
 from streams.kafka.admin import administration
 from streams.kafka.topics import TIMESTAMP_TYPE, TopicState, describe_topics
@@ -39,6 +39,12 @@ class Check:
 
     Parameters
     ----------
+    name
+        What was checked, in a word.
+    status
+        ``ok``, ``warn`` (it works, but look at it) or ``fail`` (it cannot work).
+    message
+        What was found.
     advice
         What to do; empty if nothing is to be done.
     """
@@ -50,7 +56,7 @@ class Check:
 
 
 def run_checks(settings: Settings) -> Iterator[Check]:
-    """All checks, each as it is done. Those that need brokers are left out if there are none."""
+    """Run all checks and yield each as it is done. Those that need brokers are left out if there are none."""
     brokers = _checked("brokers", check_brokers, settings)
     yield brokers
     if brokers.status != "fail":
@@ -72,7 +78,7 @@ def _checked(name: str, check: Callable[[Settings], Check], settings: Settings) 
 
 
 def check_brokers(settings: Settings) -> Check:
-    """They answer, and there are enough for the replication."""
+    """Check that the brokers answer, and that there are enough for the replication."""
     with administration(settings.kafka) as admin:
         brokers = admin.describe_cluster()["brokers"]
         versions = {admin.get_broker_version_data(broker["broker_id"]).broker_version for broker in brokers}
@@ -86,7 +92,7 @@ def check_brokers(settings: Settings) -> Check:
 
 
 def check_topics(settings: Settings) -> Check:
-    """They are there, with the right partitions, cleanup policies and timestamp types."""
+    """Check that the topics exist, with the right partitions, cleanup policies and timestamp types."""
     states = describe_topics(settings)
     missing = [state.name for state in states if state.state == "missing"]
     differences = [difference for state in states for difference in state.differences]
@@ -106,13 +112,13 @@ def check_topics(settings: Settings) -> Check:
 
 
 def check_transactions(settings: Settings) -> Check:
-    """A second producer with the transactional id of a first fences it, as a worker's successor must."""
+    """Check that a producer fences an earlier one with its transactional id, as a worker's successor must."""
     if settings.worker.processing_guarantee == "at_least_once":
         return Check("transactions", "ok", "not used: worker.processing_guarantee is at_least_once")
     existing = [state.name for state in describe_topics(settings) if state.partitions]
     if not existing:
         return Check("transactions", "warn", "not checked: that needs a topic", "nearstream topics --create")
-    problem = fences_zombies(settings, existing[0])
+    problem = fencing_problem(settings, existing[0])
     if problem:
         advice = "Use Apache Kafka, or set worker.processing_guarantee = 'at_least_once' (duplicates after a crash)."
         return Check("transactions", "fail", problem, advice)
@@ -120,7 +126,7 @@ def check_transactions(settings: Settings) -> Check:
 
 
 def check_state_directory(settings: Settings) -> Check:
-    """It can be written, and has space."""
+    """Check that the state directory can be written, and has space."""
     path = Path(settings.worker.state_dir).absolute()
     where = next(folder for folder in (path, *path.parents) if folder.exists())
     try:
@@ -137,7 +143,10 @@ def check_state_directory(settings: Settings) -> Check:
 
 
 def check_changelogs(settings: Settings) -> Check:
-    """The local stores were made from these changelogs, and know of no more than they hold: else a worker refuses."""
+    """Check that the local stores were made from these changelogs, and have not read beyond their ends.
+
+    A worker refuses to start otherwise.
+    """
     compare_lineage(Path(settings.worker.state_dir), topic_ids(settings), changelogs(settings), note=False)
     # Stores before topics: a worker that runs adds to both, to the topics first.
     stores = {path: offset for path in _store_paths(settings) if (offset := peek_changelog_offset(path)) is not None}
@@ -166,7 +175,7 @@ def _store_paths(settings: Settings) -> list[Path]:
 
 
 def _changelog(path: Path) -> tuple[str, int]:
-    """Changelog topic and partition of a store in a directory.
+    """Return the changelog topic and partition of a store in a directory.
 
     Examples
     --------
@@ -178,7 +187,7 @@ def _changelog(path: Path) -> tuple[str, int]:
 
 
 def check_worker(settings: Settings) -> Check:
-    """The worker of these settings is ready, if it runs on this machine."""
+    """Check whether the worker of these settings is ready, if it runs on this machine."""
     host, port = settings.worker.web_host, settings.worker.web_port
     if port == 0:
         return Check("worker", "ok", "not checked: worker.web_port is 0, so its port is not known")
@@ -194,7 +203,7 @@ def check_worker(settings: Settings) -> Check:
 
 
 def check_lag(settings: Settings) -> Check:
-    """The workers keep up."""
+    """Check that the workers keep up with what is sent."""
     sources = {topic for plane in build_topology(settings).planes for topic in plane.source_topics}
     states = [state for state in describe_topics(settings) if state.name in sources]
     with administration(settings.kafka) as admin:
@@ -210,7 +219,9 @@ def check_lag(settings: Settings) -> Check:
 
 
 def lag_of(state: TopicState, committed: dict[tuple[str, int], int]) -> int:
-    """Records of a topic behind the committed offsets; those from the start where nothing is committed.
+    """Count the records of a topic behind the committed offsets.
+
+    In a partition without a committed offset all records count.
 
     Examples
     --------

@@ -66,7 +66,8 @@ def evaluate(
 
 def _run(file: Path, settings: Settings, lists: Path | None, html: Path | None, limit: int | None) -> dict[str, Any]:
     from streams.cli.replayer import progress_bar
-    from streams.datasets.event_files import count_events, read_events
+    from streams.datasets.event_files import read_events
+    from streams.datasets.files import count_events
     from streams.evaluation.prequential import evaluate_events
 
     total = count_events(file)
@@ -76,7 +77,7 @@ def _run(file: Path, settings: Settings, lists: Path | None, html: Path | None, 
 
 
 def figures_table(name: str, result: dict[str, Any]) -> Table:
-    """The figures of :func:`streams.evaluation.prequential.evaluate_events` for a person to read."""
+    """Return the figures of :func:`streams.evaluation.prequential.evaluate_events` as a table for people."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Events on their way out: filled in, and checked with the worker's own intake before they are sent."""
+"""Preparing events for sending: filling them in, and checking them as a worker would before they are sent."""
 
 from __future__ import annotations
 
@@ -9,16 +9,29 @@ from uuid import uuid4
 
 import msgspec
 
+from processors.common.errors import FieldError
 from processors.events.event import EVENT_TOPICS
+from processors.events.event_types import id_field, take_topic
 from processors.events.reader import RecordReader
 from processors.events.record import Refusal
 from processors.events.repair import IntakeSettings
-from streams.datasets.event_files import FieldError, id_field, take_topic
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """An event that may be sent. ``where`` is ``line N:`` for a line of input."""
+    """An event that may be sent.
+
+    Parameters
+    ----------
+    topic, value
+        Where it goes, and its JSON.
+    user_id, event_id
+        As the JSON says, if it does.
+    repairs
+        What a worker would repair, as ``field:what``.
+    where
+        ``line N:`` for a line of input, else empty.
+    """
 
     topic: str
     user_id: str | None
@@ -30,23 +43,23 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Refused:
-    """An event that a worker would refuse, and why."""
+    """An event that a worker would refuse, why, and which line of input it is."""
 
     why: str
     where: str = ""
 
 
 class Preparer:
-    """Makes events of what users type and pipe.
+    """Turns what a user types or pipes into events.
 
     Parameters
     ----------
     settings
-        Limits of the intake.
+        Limits that a worker applies to events.
     topic
         Topic of events that name none.
     raw
-        Leave everything as it is, and check nothing.
+        Send everything as it is, without filling in or checking anything.
 
     Examples
     --------
@@ -62,11 +75,11 @@ class Preparer:
         self._topic, self._raw = topic, raw
 
     def event(self, fields: dict[str, Any], kind: str) -> Outgoing | Refused:
-        """An event given by its fields."""
+        """Prepare an event given by its fields and its type."""
         return self._prepare({"type": kind, **fields})
 
     def line(self, line: bytes, number: int) -> Outgoing | Refused:
-        """An event given as a line of JSON."""
+        """Prepare an event given as a line of JSON, the ``number``-th of the input."""
         where = f"line {number}: "
         try:
             fields = msgspec.json.decode(line)
@@ -105,7 +118,7 @@ class Preparer:
 
 
 def event_fields(options: dict[str, Any]) -> dict[str, Any]:
-    """Fields of an event from options, those not given left out; a time in digits is a number.
+    """Return an event's fields from options, without those not given; a time in digits becomes a number.
 
     Examples
     --------

@@ -12,10 +12,11 @@ from streams.cli.common import JsonOption, print_json, settings_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from streams.datasets.open_bandit import Log, Watch
+    from streams.datasets.files import ShowProgress
+    from streams.datasets.open_bandit import Log
     from streams.settings.sections import Settings
 
-LEGEND = """estimate    mean reward per row (clicks per showing) with its 95 % interval
+LEGEND = """estimate    mean reward per row (clicks per impression) with its 95 % interval
 replay      rows that rejection sampling accepts as the policy's own
 IPS         rows weighted by how much more the policy would do so
 SNIPS       the same, divided by the sum of the weights
@@ -33,7 +34,7 @@ EXAMPLES = f"""[bold]Examples[/bold]
 
 [bold]Policies[/bold]
   logged         the one that ran: the plain mean
-  uniform        each action that could have been shown alike
+  uniform        each action that could have been shown, equally often
   best           the one clicked most, learned from the first half of the
                  log; all are then evaluated on the second
   fixed:ACTION   always this item, or this creative as CAMPAIGN/CREATIVE
@@ -65,7 +66,7 @@ def ope(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Off-policy evaluation: what other choices of ads would have earned."""
+    """Estimate what other choices of ads would have earned (off-policy evaluation)."""
     from processors.evaluation.off_policy import OpeSettings
     from streams.cli.replayer import progress_bar
     from streams.evaluation.off_policy import DEFAULT, check_names, evaluate_policies
@@ -78,20 +79,24 @@ def ope(
     _check(log, outcomes, campaign)
     with progress_bar(visible=True) as progress:
 
-        def watch(things: Any, total: int, name: str) -> Any:
+        def show(things: Any, total: int, name: str) -> Any:
             return progress.track(things, total, description=name)
 
-        found = _read(log, outcomes, campaign, settings_of(context), watch)
-        result = evaluate_policies(found, names, OpeSettings() if clip is None else OpeSettings(clip=clip), watch)
+        found = _read(log, outcomes, campaign, settings_of(context), show)
+        result = evaluate_policies(found, names, OpeSettings() if clip is None else OpeSettings(clip=clip), show)
     if as_json:
         print_json(result)
-        return
+    else:
+        _print_estimates(log if log != "-" else "decisions", result)
+
+
+def _print_estimates(name: str, result: dict[str, Any]) -> None:
     from rich.console import Console
 
-    Console().print(estimates_table(log if log != "-" else "decisions", result))
-    for found_one in result["policies"]:
-        for warning in found_one["warnings"]:
-            typer.echo(f"{found_one['policy']}: {warning}")
+    Console().print(estimates_table(name, result))
+    for policy in result["policies"]:
+        for warning in policy["warnings"]:
+            typer.echo(f"{policy['policy']}: {warning}")
     typer.echo(f"\n{LEGEND}", nl=False)
 
 
@@ -111,24 +116,24 @@ def _check(log: str, outcomes: Path | None, campaign: str | None) -> None:
         raise typer.BadParameter("goes with our own decisions, which this file has none of", param_hint="--campaign")
 
 
-def _read(log: str, outcomes: Path | None, campaign: str | None, settings: Settings, watch: Watch) -> Log:
+def _read(log: str, outcomes: Path | None, campaign: str | None, settings: Settings, show: ShowProgress) -> Log:
     if log == "-":
         from streams.cli.connections import consuming
         from streams.datasets.decision_log import read_topics
 
         with consuming(settings) as consumer:
-            return read_topics(consumer, settings, campaign, watch)
+            return read_topics(consumer, settings, campaign, show)
     if outcomes is not None:
         from streams.datasets.decision_log import read_decisions
 
-        return read_decisions(Path(log), outcomes, campaign, watch)
+        return read_decisions(Path(log), outcomes, campaign, show)
     from streams.datasets.open_bandit import read_open_bandit
 
-    return read_open_bandit(Path(log), watch)
+    return read_open_bandit(Path(log), show)
 
 
 def estimates_table(name: str, result: dict[str, Any]) -> Table:
-    """The estimates of :func:`streams.evaluation.off_policy.evaluate_policies` for a person to read."""
+    """Return the estimates of :func:`streams.evaluation.off_policy.evaluate_policies` as a table for people."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def record_fields(record: SourceRecord) -> dict[str, Any]:
-    r"""A record as JSON can hold it; ``key_base64`` and ``value_base64`` hold bytes that are no text and no JSON.
+    r"""Return a record as JSON can hold it.
+
+    Bytes that are no text, or a value that is no JSON, are in ``key_base64`` and ``value_base64``.
 
     Examples
     --------
@@ -48,7 +50,7 @@ def print_record(record: SourceRecord, console: Console | None = None) -> None:
 
 
 def rendered(record: SourceRecord) -> RenderableType:
-    """What :func:`print_record` prints."""
+    """Return what :func:`print_record` prints."""
     if record.topic == RECOMMENDATIONS_TOPIC and record.value is not None:
         try:
             return rendered_recommendation(msgspec.json.decode(record.value, type=Recommendation))
@@ -63,7 +65,10 @@ def rendered(record: SourceRecord) -> RenderableType:
 
 
 def rendered_recommendation(message: Recommendation) -> RenderableType:
-    """A recommendation with its reasons; what stands above and below the table is one line each, however narrow."""
+    """Return a recommendation with its reasons as a table.
+
+    The lines above and below the table are not wrapped, however narrow the terminal is.
+    """
     cause = message.caused_by
     head = f"{message.user_id}  {message.placement}  {message.generated_at}"
     foot = f"after event {cause.event_id} at {cause.topic}/{cause.partition}/{cause.offset}"

@@ -18,7 +18,8 @@ from rich.text import Text
 from processors.common.hashing import partition_of
 from processors.events.event import EVENT_TOPICS
 from streams.cli.connections import producing
-from streams.datasets.event_files import FileEvent, count_events, read_events
+from streams.datasets.event_files import FileEvent, read_events
+from streams.datasets.files import count_events
 from streams.kafka.admin import partition_counts
 from streams.settings.sections import Settings
 
@@ -37,9 +38,9 @@ class Pace:
     first_ms
         Time of the stream's first event.
     speed
-        Times as fast as it happened; 0 is flat out.
+        How many times as fast as it happened; 0 sends as fast as the brokers take the events.
     shift_ms
-        Added to the time of each event.
+        Milliseconds added to the time of each event.
 
     Examples
     --------
@@ -52,14 +53,14 @@ class Pace:
     shift_ms: int = 0
 
     def due_s(self, time_ms: int) -> float:
-        """Seconds after the start at which an event is to be sent."""
+        """Return the seconds after the start at which an event is to be sent."""
         return (time_ms - self.first_ms) / 1000 / self.speed if self.speed else 0.0
 
 
 def pace_of(first_ms: int, last_ms: int, speed: float, now_ms: int | None) -> Pace:
-    """Pace of a stream; with ``now_ms`` the times end at the moment the last event is sent.
+    """Return the pace of a stream; with ``now_ms`` the times end at the moment the last event is sent.
 
-    Slower than it happened, the stream starts now instead: no event may be ahead of the clock.
+    A stream that is sent slower than it happened starts now instead: no event may be ahead of the clock.
 
     Examples
     --------
@@ -76,7 +77,9 @@ def pace_of(first_ms: int, last_ms: int, speed: float, now_ms: int | None) -> Pa
 
 
 def rewritten(event: FileEvent, shift_ms: int = 0, suffix: str = "") -> FileEvent:
-    """The event at another time, with something behind its id (what is no id stays, for a worker to refuse).
+    """Return the event at another time and with a suffix to its id.
+
+    An id that is neither text nor a number stays as it is: a worker refuses the event.
 
     Examples
     --------
@@ -101,7 +104,7 @@ class Replayed:
     Parameters
     ----------
     id_suffix
-        What the ids of the file have behind them in this run; empty if they are as in every run.
+        Suffix of all event ids in this run; empty if the ids are the same in every run.
     """
 
     file: str
@@ -113,12 +116,16 @@ class Replayed:
 
 
 class Replay:
-    """An event file on its way to Kafka.
+    """Sends the events of a file to Kafka.
 
     Parameters
     ----------
+    settings
+        Settings that reach the brokers.
+    file
+        An event file (:mod:`streams.datasets.event_files`).
     speed, limit, now, new_ids
-        As the options of ``nearstream replay``.
+        The options of ``nearstream replay`` of these names.
     """
 
     def __init__(
@@ -136,7 +143,7 @@ class Replay:
         self._suffix = f":{uuid4().hex[:8]}" if new_ids else ""
 
     def total(self) -> int:
-        """How many events there will be, nearly."""
+        """Estimate how many events will be sent, by the lines of the file."""
         lines = count_events(self._file)
         return min(lines, self._limit or lines)
 
@@ -193,12 +200,12 @@ class Replay:
 
 class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
-        """Events a second."""
+        """Return the events per second."""
         return Text(f"{task.finished_speed or task.speed or 0:,.0f}/s")
 
 
 def progress_bar(*, visible: bool) -> Progress:
-    """Progress on standard error, if that is a terminal."""
+    """Return a progress bar on standard error; it shows nothing if that is no terminal."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),

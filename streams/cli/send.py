@@ -26,7 +26,7 @@ EXAMPLES = """[bold]Examples[/bold]
 """
 
 TYPES = "browse, view, rate, click, cart, fav, purchase, impression or request"
-"""The keys of :data:`streams.datasets.event_files.EVENT_TYPES`, written out so that help need not load that."""
+"""The keys of :data:`processors.events.event_types.EVENT_TYPES`, written out so that help need not load that."""
 
 
 def send(
@@ -42,7 +42,7 @@ def send(
     price: Annotated[float | None, typer.Option(help="Price of one.")] = None,
     currency: Annotated[str | None, typer.Option(help="Currency of the price.")] = None,
     quantity: Annotated[float | None, typer.Option(help="How many.")] = None,
-    placement: Annotated[str | None, typer.Option(help="Place on the page; one for an ad is asked for.")] = None,
+    placement: Annotated[str | None, typer.Option(help="Position on the page; needed to ask for an ad.")] = None,
     session_id: Annotated[str | None, typer.Option("--session", help="Session; guessed from pauses if absent.")] = None,
     event_id: Annotated[
         str | None, typer.Option(help="Id of the event; new if absent. Repeated ids are dropped.")
@@ -58,23 +58,34 @@ def send(
     Event id and time are filled in, and the user is the key.
     A line of input that is refused is not sent, and the exit code is then 1.
     """
-    from streams.cli.event_preparation import Preparer, event_fields
-
+    event: dict[str, Any] = {
+        "event_id": event_id,
+        "user_id": user,
+        "item_id": item,
+        "timestamp": timestamp,
+        "session_id": session_id,
+    }
+    event |= {"category": category, "brand": brand, "price": price, "currency": currency, "quantity": quantity}
+    event |= {"context": None if placement is None else {"placement": placement}}
     settings = settings_of(context)
-    preparer = Preparer(settings.users.intake, _topic(kind), raw)
-    given = {"category": category, "brand": brand, "price": price, "currency": currency, "quantity": quantity}
-    where = {"context": {"placement": placement} if placement is not None else None}
-    about = {"event_id": event_id, "user_id": user, "item_id": item, "timestamp": timestamp, "session_id": session_id}
-    fields = event_fields({**about, **given, **where})
-    if fields and kind is None:
-        raise typer.BadParameter(f"say what happened: {TYPES}", param_hint="TYPE")
-    prepared = [preparer.event(fields, str(kind))] if fields else _lines(preparer)
-    if _send_all(settings, iter(prepared), as_json):
+    if _send_all(settings, _prepared(settings, kind, event, raw), as_json):
         raise typer.Exit(1)
 
 
+def _prepared(settings: Settings, kind: str | None, options: dict[str, Any], raw: bool) -> Iterator[Outgoing | Refused]:
+    """Return the event that the options describe; without any, the events on standard input."""
+    from streams.cli.event_preparation import Preparer, event_fields
+
+    preparer, fields = Preparer(settings.users.intake, _topic(kind), raw), event_fields(options)
+    if not fields:
+        return _lines(preparer)
+    if kind is None:
+        raise typer.BadParameter(f"say what happened: {TYPES}", param_hint="TYPE")
+    return iter([preparer.event(fields, kind)])
+
+
 def _topic(kind: str | None) -> str | None:
-    from streams.datasets.event_files import EVENT_TYPES
+    from processors.events.event_types import EVENT_TYPES
 
     if kind is not None and kind not in EVENT_TYPES:
         raise typer.BadParameter(f"{kind!r}, expected {TYPES}", param_hint="TYPE")
@@ -91,7 +102,7 @@ def _lines(preparer: Any) -> Iterator[Outgoing | Refused]:
 
 
 def _send_all(settings: Settings, prepared: Iterator[Outgoing | Refused], as_json: bool) -> int:
-    """Send each as it comes; the number refused."""
+    """Send each event as it comes, and return how many were refused."""
     from functools import cache
 
     from streams.cli.connections import producing
@@ -125,7 +136,7 @@ def _append(producer: KafkaProducer, event: Outgoing, partitions: Callable[[str]
 
 @dataclass(frozen=True)
 class Sent:
-    """Where an event is now."""
+    """Where an event was appended."""
 
     topic: str
     partition: int

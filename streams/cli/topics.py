@@ -1,4 +1,4 @@
-"""``nearstream topics``: the topics as they are."""
+"""``nearstream topics``: show and create the topics."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def topics(
 
 
 def topic_table(states: Sequence[TopicState]) -> Table:
-    """The topics for a person to read."""
+    """Return the topics as a table for people."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Whether the brokers' transactions do what a worker relies on, tried out without leaving a record anywhere."""
+"""Trying out whether the brokers' transactions do what a worker relies on, without leaving a record anywhere."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from streams.settings.sections import Settings
 _TIMEOUT_S = 20.0
 
 
-def fences_zombies(settings: Settings, topic: str) -> str | None:
-    """Why transactions cannot be relied on; :obj:`None` if they can.
+def fencing_problem(settings: Settings, topic: str) -> str | None:
+    """Say why the brokers' transactions cannot be relied on; :obj:`None` if they can.
 
     A producer commits a consumer group's offset in a transaction, while a second one takes over its transactional id.
     The commit must fail: this is how a worker that lost a partition is kept from writing for it.

@@ -25,13 +25,13 @@ def why(
 ) -> None:
     """Say what a decision or a recommendation rested on."""
     from streams.cli.connections import consuming
-    from streams.operations.why import find, told
+    from streams.operations.why import find_logged, in_words
 
     settings = settings_of(context)
     with consuming(settings) as consumer:
-        found = find(settings, consumer, id)
+        found = find_logged(settings, consumer, id)
     if as_json:
         print_json(found)
     else:
-        for line in told(found):
+        for line in in_words(found):
             typer.echo(line)

@@ -1,1 +1,1 @@
-"""Files of events and logs of decisions, from here and elsewhere."""
+"""Reading event files and logs of decisions, Nearstream's own and those of public data sets."""

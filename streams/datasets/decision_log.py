@@ -1,4 +1,8 @@
-"""Our own log for off-policy evaluation: decisions, and what came of them, from files or a running system's topics."""
+"""Nearstream's own log for off-policy evaluation: ad decisions with their clicks, from files or a system's topics.
+
+The auction decides which campaign is shown, by no chance of its own, so the log says nothing of other campaigns: an
+action is a creative of the campaign that won, and decisions whose campaign has but one creative say nothing at all.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,19 @@ import numpy as np
 from kafka import KafkaConsumer, TopicPartition
 
 from processors.ads.messages import LoggedDecision
-from processors.common.errors import FeedbackError
+from processors.common.errors import FeedbackError, FieldError
 from processors.common.topics import CLICKS_TOPIC, DECISION_LOG_TOPIC, IMPRESSIONS_TOPIC
 from processors.evaluation.feedback import Feedback
 from processors.events.event import DISMISSED
-from streams.datasets.event_files import FieldError, count_events, opened, take_topic
-from streams.datasets.open_bandit import Log, Watch, unwatched
+from processors.events.event_types import take_topic
+from streams.datasets.files import ShowProgress, count_events, opened, show_nothing
+from streams.datasets.open_bandit import Log
 from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
 
 
 class Outcomes:
-    """What came of decisions: which were seen, and which clicked, by their ids.
+    """Which ad decisions were seen by their users, and which were clicked, by decision id.
 
     Examples
     --------
@@ -37,7 +42,17 @@ class Outcomes:
         self.clicked: set[str] = set()
 
     def note(self, topic: str, fields: dict[str, Any]) -> None:
-        """Take over an event; one of another topic, without a decision's id or that dismisses the ad says nothing."""
+        """Take note of an event.
+
+        Ignored are events of other topics, those without the id of a decision, and clicks that dismiss the ad.
+
+        Parameters
+        ----------
+        topic
+            Topic of the event.
+        fields
+            The event by field.
+        """
         decision_id = fields.get("decision_id")
         if not isinstance(decision_id, str) or fields.get("action") == DISMISSED:
             return
@@ -47,8 +62,10 @@ class Outcomes:
             self.clicked.add(decision_id)
 
 
-def read_decisions(log: Path, outcomes: Path, campaign: str | None = None, watch: Watch = unwatched) -> Log:
-    """Decisions and outcomes of two files of JSON lines, as messages or as ``nearstream tail --json`` prints them.
+def read_decisions(log: Path, outcomes: Path, campaign: str | None = None, show: ShowProgress = show_nothing) -> Log:
+    """Read decisions and outcomes from two files of JSON lines.
+
+    A line holds a message, or a whole record as ``nearstream tail --json`` prints it.
 
     Parameters
     ----------
@@ -57,7 +74,9 @@ def read_decisions(log: Path, outcomes: Path, campaign: str | None = None, watch
     outcomes
         Impressions and clicks, each with its ``topic`` or ``type``.
     campaign
-        Only decisions that this one won.
+        Id of a campaign: only decisions that it won are read.
+    show
+        Shows how far the files are read.
 
     Raises
     ------
@@ -65,54 +84,63 @@ def read_decisions(log: Path, outcomes: Path, campaign: str | None = None, watch
         At the first line that makes no sense; the message names file, line, field and value.
     """
     found = Outcomes()
-    for where, fields in _lines(outcomes, watch):
+    for where, fields in _lines(outcomes, show):
         try:
             topic, value = _unpacked(fields)
             found.note(topic or take_topic(value), value)
         except FieldError as error:
             raise FeedbackError(f"{where}: {error}") from error
-    decisions = ((where, _unpacked(fields)[1]) for where, fields in _lines(log, watch))
+    decisions = ((where, _unpacked(fields)[1]) for where, fields in _lines(log, show))
     return joined(decisions, found, campaign)
 
 
 def read_topics(
-    consumer: KafkaConsumer, settings: Settings, campaign: str | None = None, watch: Watch = unwatched
+    consumer: KafkaConsumer, settings: Settings, campaign: str | None = None, show: ShowProgress = show_nothing
 ) -> Log:
-    """Decisions and outcomes that a running system's topics keep; what no reader could understand is passed over.
+    """Read decisions and outcomes from a running system's topics; records that are no JSON object are passed over.
 
     Parameters
     ----------
     consumer
-        Without subscription, reading committed records.
+        A consumer of committed records without subscription.
+    campaign
+        Id of a campaign: only decisions that it won are read.
+    show
+        Shows how far the topics are read.
 
     Raises
     ------
     FeedbackError
-        If there is nothing to evaluate by.
+        If no decision is left that an evaluation could use.
     NearstreamError
         If the topics cannot be read in time.
     """
     found = Outcomes()
     for topic in (IMPRESSIONS_TOPIC, CLICKS_TOPIC):
-        for _, fields in _records(consumer, topic, settings, watch):
+        for _, fields in _records(consumer, topic, settings, show):
             found.note(topic, fields)
-    return joined(_records(consumer, DECISION_LOG_TOPIC, settings, watch), found, campaign)
+    return joined(_records(consumer, DECISION_LOG_TOPIC, settings, show), found, campaign)
 
 
 def joined(decisions: Iterable[tuple[str, dict[str, Any]]], outcomes: Outcomes, campaign: str | None = None) -> Log:
-    """Decisions with what came of them, as a log.
+    """Join decisions with their outcomes into a log.
 
-    If impressions were told of, only decisions that were seen (or clicked) count; if none were, all do.
+    Only decisions that were seen or clicked count. If ``outcomes`` holds no impression at all, the apps do not report
+    them, and every decision counts.
 
     Parameters
     ----------
     decisions
-        Where each stands, and its message.
+        Where each decision was read, for error messages, and its message.
+    outcomes
+        Which decisions were seen and clicked.
+    campaign
+        Id of a campaign: only decisions that it won count.
 
     Raises
     ------
     FeedbackError
-        If one makes no sense, or none is left.
+        If a decision makes no sense, or none is left.
     """
     known: dict[str, LoggedDecision] = {}
     for where, fields in decisions:
@@ -126,8 +154,8 @@ def joined(decisions: Iterable[tuple[str, dict[str, Any]]], outcomes: Outcomes, 
     counts = {"decisions": len(known), "shown": len(won), "with_a_choice": len(chosen), "rows": len(rows)}
     counts["clicked"] = sum(one.decision_id in outcomes.clicked for one in rows)
     if not rows or touched.isdisjoint(one.decision_id for one in rows):
-        told = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in counts.items())
-        raise FeedbackError(f"nothing to evaluate by: {told}; of {len(touched):,} decisions it is known what came of")
+        counted = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in counts.items())
+        raise FeedbackError(f"nothing to evaluate by: {counted}; outcomes are known of {len(touched):,} decisions")
     return _log(rows, outcomes, counts)
 
 
@@ -180,9 +208,9 @@ def _decision(where: str, fields: dict[str, Any]) -> LoggedDecision:
     return found
 
 
-def _lines(file: Path, watch: Watch) -> Iterator[tuple[str, dict[str, Any]]]:
+def _lines(file: Path, show: ShowProgress) -> Iterator[tuple[str, dict[str, Any]]]:
     with opened(file) as raw:
-        for number, line in watch(enumerate(raw, 1), count_events(file), file.name):
+        for number, line in show(enumerate(raw, 1), count_events(file), file.name):
             if line.isspace():
                 continue
             where = f"{file}, line {number}"
@@ -196,16 +224,16 @@ def _lines(file: Path, watch: Watch) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _unpacked(fields: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Topic and message of a line, if it is a record; else the line as it is."""
+    """Return topic and message of a line that holds a whole record; otherwise no topic and the line as it is."""
     value, topic = fields.get("value"), fields.get("topic")
     return (topic, value) if isinstance(value, dict) and isinstance(topic, str) else (None, fields)
 
 
 def _records(
-    consumer: KafkaConsumer, topic: str, settings: Settings, watch: Watch
+    consumer: KafkaConsumer, topic: str, settings: Settings, show: ShowProgress
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     count = settings.topics.partitions
-    for partition in watch(range(count), count, topic):
+    for partition in show(range(count), count, topic):
         for record in read_all(consumer, [TopicPartition(topic, partition)]):
             try:
                 fields = msgspec.json.decode(record.value or b"null")

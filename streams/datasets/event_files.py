@@ -6,12 +6,8 @@ and category may be missing, timestamps are Unix seconds. A line of a JSON file 
 """
 
 import csv
-import gzip
-import io
 import math
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from operator import itemgetter
@@ -20,39 +16,17 @@ from typing import IO, Any
 
 import msgspec
 
-from processors.common.errors import NearstreamError
+from processors.common.errors import FieldError
 from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
-from processors.events.event import EVENT_TOPICS
+from processors.events.event_types import EVENT_TYPES, id_field, take_topic
+from streams.datasets.files import EventFileError, is_csv, opened
 
-EVENT_TYPES = {
-    "browse": "events.browse.v1",
-    "view": "events.browse.v1",
-    "rate": "events.browse.v1",
-    "click": "events.click.v1",
-    "cart": "events.click.v1",
-    "fav": "events.click.v1",
-    "purchase": "events.purchase.v1",
-    "impression": IMPRESSIONS_TOPIC,
-    "request": REQUESTS_TOPIC,
-}
-"""Topic of each type of event that a file may name."""
-
-FORMATS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 COLUMNS = ("user_id", "item_id", "event_type", "timestamp", "price", "category")
+"""Columns of an event file in CSV; the first four are required."""
+
 _REQUIRED = 4
 # Seconds beyond this would be the year 5138; milliseconds taken for seconds are always beyond it.
 _MAX_SECONDS = 1e11
-
-
-class FieldError(NearstreamError):
-    """A field of an event is not what it must be. The message names field, value and expectation."""
-
-    def __init__(self, field: str, value: object, expected: str) -> None:
-        super().__init__(f"{field}: {'missing' if value is None else _shown(value)}, expected {expected}")
-
-
-class EventFileError(NearstreamError):
-    """An event file cannot be read. The message names file, line, and what is wrong there."""
 
 
 class FileEvent(msgspec.Struct, frozen=True, gc=False):
@@ -87,13 +61,13 @@ class _Native(msgspec.Struct, omit_defaults=True):
 
 
 def read_events(path: Path, limit: int | None = None) -> Iterator[FileEvent]:
-    """Events of a file, in its order.
+    """Yield the events of a file, in its order.
 
     Parameters
     ----------
     path
-        File whose name ends as one of :data:`FORMATS`. An event without ``event_id`` gets one made of the file's name
-        and the line, so that a second replay repeats the ids of the first.
+        File whose name ends in one of :data:`streams.datasets.files.FORMATS`. An event without ``event_id`` gets one
+        made of the file's name and the line, so that a second replay repeats the ids of the first.
     limit
         Stop after so many events.
 
@@ -102,75 +76,9 @@ def read_events(path: Path, limit: int | None = None) -> Iterator[FileEvent]:
     EventFileError
         At the first line that is no event.
     """
-    read = _csv_events if _is_csv(path) else _json_events
+    read = _csv_events if is_csv(path) else _json_events
     with opened(path) as file:
         yield from islice(read(path, file), limit)
-
-
-def count_events(path: Path) -> int:
-    """Number of events of a file, from its line ends alone: empty lines count.
-
-    Raises
-    ------
-    EventFileError
-        If the file cannot be read.
-    """
-    lines, last = 0, b"\n"
-    header = _is_csv(path)
-    with opened(path) as file:
-        while block := file.read(2**20):
-            lines += block.count(b"\n")
-            last = block[-1:]
-    return max(lines + (last != b"\n") - header, 0)
-
-
-def take_topic(fields: dict[str, Any], default: str | None = None) -> str:
-    """Topic that a JSON event names, which is taken out of it; a type stays in it as ``action``.
-
-    Parameters
-    ----------
-    fields
-        The event; changed.
-    default
-        Topic of events that name none.
-
-    Raises
-    ------
-    FieldError
-        If it names none and there is no default, or one that is not known.
-
-    Examples
-    --------
-    >>> fields = {"type": "cart", "user_id": "u1"}
-    >>> take_topic(fields), fields
-    ('events.click.v1', {'user_id': 'u1', 'action': 'cart'})
-    """
-    topic, name = fields.pop("topic", None), "event_type" if "event_type" in fields else "type"
-    kind = fields.get(name)
-    if isinstance(kind, str) and kind in EVENT_TYPES:
-        del fields[name]
-        if kind not in ("browse", "impression", "request"):
-            fields.setdefault("action", kind)
-        topic = topic or EVENT_TYPES[kind]
-    elif kind is not None and topic is None:
-        raise FieldError(name, kind, f"one of {', '.join(EVENT_TYPES)}")
-    topic = topic or default
-    if topic is None:
-        raise FieldError("event_type", None, f"one of {', '.join(EVENT_TYPES)}, or a topic")
-    if not isinstance(topic, str) or topic not in EVENT_TOPICS:
-        raise FieldError("topic", topic, f"one of {', '.join(EVENT_TOPICS)}")
-    return topic
-
-
-def id_field(topic: str) -> str:
-    """What the id of a record is called on a topic.
-
-    Examples
-    --------
-    >>> id_field("events.click.v1"), id_field("ads.requests.v1")
-    ('event_id', 'request_id')
-    """
-    return "request_id" if topic == REQUESTS_TOPIC else "event_id"
 
 
 def _csv_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
@@ -203,7 +111,10 @@ def _csv_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
 
 
 def _picker(header: list[str]) -> Any:
-    """Gives a row's fields in the order of :data:`COLUMNS`; a row ends with an empty field for columns it lacks."""
+    """Return a function that picks a row's fields in the order of :data:`COLUMNS`.
+
+    For columns that the file lacks it picks the last field, so a row must have an empty field at its end.
+    """
     unknown = [name for name in header if name not in COLUMNS]
     if unknown:
         raise FieldError("column", unknown[0], f"the columns {','.join(COLUMNS)}")
@@ -261,7 +172,7 @@ def _id(fields: dict[str, Any], name: str) -> str:
 
 
 def _time_ms(stamp: object) -> int:
-    """Milliseconds of a native timestamp.
+    """Return the milliseconds since the epoch of a timestamp as a native event has it.
 
     Examples
     --------
@@ -286,33 +197,3 @@ def _text_lines(file: Iterable[bytes]) -> Iterator[str]:
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").rpartition(".")[0]
-
-
-def _is_csv(path: Path) -> bool:
-    if not path.name.endswith(FORMATS):
-        raise EventFileError(f"{path}: the format is not known; expected a name that ends with {', '.join(FORMATS)}")
-    return path.name.removesuffix(".gz").endswith(".csv")
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """A file's bytes, unpacked if its name ends with ``.gz``.
-
-    Raises
-    ------
-    EventFileError
-        If it cannot be read, there or while it is being read.
-    """
-    try:
-        with path.open("rb") as raw:
-            # A buffer around gzip doubles the speed of reading lines.
-            yield io.BufferedReader(gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise EventFileError(f"{path}: is not a whole gzip file: {error}") from error
-    except OSError as error:
-        raise EventFileError(f"{path}: {error.strerror or error}") from error
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 64 else f"{text[:61]}..."

@@ -1,12 +1,8 @@
-"""Logs for off-policy evaluation: files in the layout of the Open Bandit Dataset, and our own decisions.
+"""Logs for off-policy evaluation in the layout of the Open Bandit Dataset.
 
-Open Bandit: a CSV file with the columns :data:`COLUMNS` and any others, one row per item shown; its first column, which
-has no name, names the row. ``item_context.csv`` beside it lists the items there are. The rows' users and affinities are
-not read: no estimator here needs them.
-
-Our own: ``decision-log.v1`` as JSON lines, and what came of the decisions, by their ids. The auction decides which
-campaign is shown, by no chance of its own, so the log says nothing of other campaigns: an action is a creative of the
-campaign that won, and decisions whose campaign has but one creative say nothing at all.
+A log is a CSV file with the columns :data:`COLUMNS` and any others, one row per item shown; its first column, which has
+no name, names the row. ``item_context.csv`` beside it lists the items there are. The rows' users and affinities are not
+read: no estimator here needs them.
 
 References
 ----------
@@ -19,44 +15,35 @@ from __future__ import annotations
 import csv
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from processors.common.errors import FeedbackError
+from processors.common.errors import FeedbackError, FieldError
 from processors.evaluation.feedback import Feedback
-from streams.datasets.event_files import FieldError, count_events, opened
+from streams.datasets.files import ShowProgress, count_events, opened, show_nothing
 
 COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score")
 """Columns of the Open Bandit layout that are read."""
 
 ITEMS_FILE = "item_context.csv"
 
-Watch = Callable[[Iterable[Any], int, str], Iterable[Any]]
-"""Shows how far something has come: takes what is gone through, how much it is, and what to call it."""
-
-
-def unwatched(things: Iterable[Any], _total: int, _name: str) -> Iterable[Any]:
-    """Goes through things without a word."""
-    return things
-
 
 @dataclass(frozen=True)
 class Log:
-    """A log, and what its numbers stand for.
+    """A log of decisions with their rewards, and the names of its actions and rows.
 
     Attributes
     ----------
     feedback
-        In the order of time.
+        The log as arrays, rows in the order of time.
     actions
-        Names of the actions, by number.
+        Names of the actions; the feedback holds their indexes.
     rows
-        Names of the rows.
+        Names of the rows, in the order of the feedback.
     counts
         How many rows were read, and what became of them.
     """
@@ -67,24 +54,26 @@ class Log:
     counts: dict[str, int]
 
 
-def read_open_bandit(path: Path, watch: Watch = unwatched) -> Log:
-    """A log in the layout of the Open Bandit Dataset.
+def read_open_bandit(path: Path, show: ShowProgress = show_nothing) -> Log:
+    """Read a log in the layout of the Open Bandit Dataset.
 
     Parameters
     ----------
     path
         A CSV file, gzipped or not, or the folder that it is in, alone or with ``item_context.csv``.
+    show
+        Shows how far the file is read.
 
     Raises
     ------
     FeedbackError, EventFileError
-        At the first row that is none; the message names file, line, field and value.
+        At the first row that makes no sense; the message names file, line, field and value.
     """
     file = _file_of(path) if path.is_dir() else path
     items_file = file.parent / ITEMS_FILE
     items = _items(items_file) if items_file.is_file() else None
     columns = _Columns(items)
-    for number, row in watch(_rows(file, COLUMNS), count_events(file), file.name):
+    for number, row in show(_rows(file, COLUMNS), count_events(file), file.name):
         try:
             columns.add(row)
         except FieldError as error:
@@ -102,7 +91,7 @@ def _file_of(folder: Path) -> Path:
 
 
 def _rows(file: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers, and of each row the fields wanted; last the name of the row."""
+    """Yield, for each row, its line number and a list of the fields wanted, followed by the name of the row."""
     with opened(file) as raw:
         rows = csv.reader((line.decode() for line in raw), strict=True)
         try:
@@ -110,14 +99,14 @@ def _rows(file: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]
             missing = [name for name in wanted if name not in header]
             if missing:
                 raise FieldError("header", ",".join(header[:8]), f"a column {missing[0]}")
-            places = [header.index(name) for name in wanted]
+            columns = [header.index(name) for name in wanted]
             named = header[0] == ""
             for number, row in enumerate(rows):
                 if not row:
                     continue
                 if len(row) != len(header):
                     raise FieldError("line", f"{len(row)} columns", f"{len(header)} as in the header")
-                yield rows.line_num, [*(row[place] for place in places), row[0] if named else str(number)]
+                yield rows.line_num, [*(row[column] for column in columns), row[0] if named else str(number)]
         except (FieldError, csv.Error) as error:
             raise FeedbackError(f"{file}, line {max(rows.line_num, 1)}: {error}") from error
         except UnicodeDecodeError as error:
@@ -133,7 +122,7 @@ def _items(file: Path) -> dict[str, int]:
 
 
 class _Columns:
-    """Rows of a file, as they come in."""
+    """The columns of a log, filled row by row."""
 
     def __init__(self, items: dict[str, int] | None) -> None:
         self._known = items is not None
@@ -143,6 +132,7 @@ class _Columns:
         self._rows: list[str] = []
 
     def add(self, row: list[str]) -> None:
+        """Append a row: timestamp, item, position, click, propensity and name; :class:`FieldError` if one is wrong."""
         stamp, item, position, click, propensity, name = row
         if not item:
             raise FieldError("item_id", item, "a non-empty id")
@@ -151,17 +141,18 @@ class _Columns:
         chance = _number("propensity_score", propensity, "a number above 0 and at most 1")
         if not 0.0 < chance <= 1.0:
             raise FieldError("propensity_score", propensity, "a number above 0 and at most 1")
-        place = _number("position", position, "a whole number from 0 to 999")
-        if not 0 <= place < _MOST_POSITIONS or place != int(place):
+        index = _number("position", position, "a whole number from 0 to 999")
+        if not 0 <= index < _MOST_POSITIONS or index != int(index):
             raise FieldError("position", position, "a whole number from 0 to 999")
         self._times.append(_seconds(stamp))
         self._rewards.append(_number("click", click, "a number"))
         self._propensities.append(chance)
-        self._positions.append(int(place))
+        self._positions.append(int(index))
         self._actions.append(self._items.setdefault(item, len(self._items)))
         self._rows.append(name)
 
     def log(self, file: Path) -> Log:
+        """Return the rows as a log, in the order of time."""
         if not self._rows:
             raise FeedbackError(f"{file}: no rows")
         order = np.argsort(np.array(self._times), kind="stable")

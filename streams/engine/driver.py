@@ -11,8 +11,8 @@ What happens to one micro-batch, from :meth:`TopologyDriver.pipe` with a click o
 3. The outputs are appended to their topics, the changelog records to the plane's changelog; the processor commits.
    Recommendations can now be fetched with :meth:`TopologyDriver.read`; signals wait for the items plane.
 4. If the users plane forwarded events to itself, it takes them too, until nothing waits for it.
-5. If ``worker.broadcast_interval_ms`` has passed since the other planes last worked, they take what waits for them. What
-   they broadcast, such as the new neighbours of an item, is applied to the read models at once: the next event is
+5. If ``worker.broadcast_interval_ms`` has passed since the other planes last worked, they take what waits for them.
+   What they broadcast, such as the new neighbours of an item, is applied to the read models at once: the next event is
    ranked with it. Otherwise it waits for a later call, for :meth:`TopologyDriver.advance` or for
    :meth:`TopologyDriver.flush`.
 

@@ -34,17 +34,17 @@ _VARIANTS = {"all": "all events", "new": "first-time"}
 
 
 def report(name: str, result: Mapping[str, Any], series: Sequence[Mapping[str, float]]) -> str:
-    """The page.
+    """Return the report as a page of HTML that loads nothing.
 
     Parameters
     ----------
     name
-        Of the file with the events.
+        Name of the file with the events.
     result
-        From :func:`streams.evaluation.prequential.evaluate_events`.
+        Figures that :func:`streams.evaluation.prequential.evaluate_events` returns.
     series
-        Points over the stream: ``events``, and any of ``hr20``, ``hr20_new``, ``ceiling``, ``mrr20``, ``mrr20_new``,
-        ``loss``, ``learned``, ``covisitation``, ``coverage``.
+        Points of the charts, in the order of the stream: ``events``, and any of ``hr20``, ``hr20_new``, ``ceiling``,
+        ``mrr20``, ``mrr20_new``, ``loss``, ``learned``, ``covisitation``, ``coverage``.
     """
     title = f"{escape(name)}: {result['events']:,} events"
     charts = [

@@ -19,26 +19,27 @@ import msgspec
 import numpy as np
 
 from processors.common.arrays import Floats
-from processors.common.errors import FeedbackError
+from processors.common.errors import FeedbackError, FieldError
 from processors.evaluation.feedback import Feedback
-from processors.evaluation.off_policy import Evaluation, OpeSettings, as_logged, evaluate
+from processors.evaluation.off_policy import OpeSettings, as_logged, evaluate
 from processors.evaluation.policies import best, everywhere, fixed, uniform
-from streams.datasets.event_files import FORMATS, FieldError, count_events, opened
-from streams.datasets.open_bandit import Log, Watch, unwatched
+from streams.datasets.files import FORMATS, ShowProgress, count_events, opened, show_nothing
+from streams.datasets.open_bandit import Log
 
 POLICIES = ("logged", "uniform", "best", "fixed:ACTION", "file:FILE")
-"""What a policy may be called."""
+"""Names of policies, with placeholders in capitals."""
 
 DEFAULT = ("logged", "uniform", "best")
+"""Policies that are evaluated if none is named."""
 
 
 def check_names(names: tuple[str, ...]) -> None:
-    """Make sure that there are such policies.
+    """Make sure that policies of these names exist.
 
     Raises
     ------
     ValueError
-        If there is one of another name.
+        If a name is none of :data:`POLICIES`.
 
     Examples
     --------
@@ -54,16 +55,18 @@ def check_names(names: tuple[str, ...]) -> None:
 
 
 def evaluate_policies(
-    log: Log, names: tuple[str, ...] = DEFAULT, settings: OpeSettings | None = None, watch: Watch = unwatched
+    log: Log, names: tuple[str, ...] = DEFAULT, settings: OpeSettings | None = None, show: ShowProgress = show_nothing
 ) -> dict[str, Any]:
-    """What each policy would have earned, as JSON can hold it.
+    """Estimate what each policy would have earned, as a dict that JSON can hold.
 
-    With ``best`` among them, all are evaluated on the part of the log that it does not learn from.
+    If ``best`` is among them, all are evaluated on the part of the log that it does not learn from.
 
     Parameters
     ----------
     names
-        As in :data:`POLICIES`.
+        Names of policies, as in :data:`POLICIES`.
+    show
+        Shows how many policies are done.
 
     Raises
     ------
@@ -75,16 +78,7 @@ def evaluate_policies(
     begin = int(len(log.rows) * settings.learned) if "best" in names else 0
     learned, rest = log.feedback.part(slice(begin)), log.feedback.part(slice(begin, None))
     judged = Log(rest, log.actions, log.rows[begin:], log.counts)
-    found = []
-    for name in watch(names, len(names), "policies"):
-        try:
-            if name == "logged":
-                evaluation = as_logged(rest, settings)
-            else:
-                evaluation = evaluate(rest, _policy(name, judged, learned, settings), settings)
-        except FeedbackError as error:
-            raise type(error)(f"{name}: {error}") from error
-        found.append(_told(name, evaluation, log.actions))
+    found = [_evaluated(name, judged, learned, settings) for name in show(names, len(names), "policies")]
     return {
         "log": log.counts,
         "rows": len(rest),
@@ -96,28 +90,35 @@ def evaluate_policies(
     }
 
 
-def _told(name: str, evaluation: Evaluation, actions: tuple[str, ...]) -> dict[str, Any]:
-    told = {"policy": name, **asdict(evaluation)}
-    told["unseen"] = [actions[number] for number in evaluation.unseen]
-    return told
+def _evaluated(name: str, log: Log, learned: Feedback, settings: OpeSettings) -> dict[str, Any]:
+    """Evaluate the policy of a name; ``learned`` is the part of the log that ``best`` learns from."""
+    try:
+        if name == "logged":
+            evaluation = as_logged(log.feedback, settings)
+        else:
+            evaluation = evaluate(log.feedback, _policy(name, log, learned, settings), settings)
+    except FeedbackError as error:
+        raise type(error)(f"{name}: {error}") from error
+    return {"policy": name, **asdict(evaluation), "unseen": [log.actions[number] for number in evaluation.unseen]}
 
 
 def _policy(name: str, log: Log, learned: Feedback, settings: OpeSettings) -> Floats:
+    """Return the probabilities of the policy of a name, of shape (rows, actions)."""
     kind, _, value = name.partition(":")
     if kind == "uniform":
         return uniform(log.feedback)
     if kind == "best":
         return best(log.feedback, learned, settings.smoothing)
     if kind == "file":
-        return _of_file(Path(value), log)
+        return _from_file(Path(value), log)
     if value not in log.actions:
         names = ", ".join(log.actions[:8]) + (", …" if len(log.actions) > 8 else "")
         raise FeedbackError(f"no action of the log is called {value!r}; there are: {names}")
     return fixed(log.feedback, log.actions.index(value))
 
 
-def _of_file(file: Path, log: Log) -> Floats:
-    """Probabilities of a policy's file."""
+def _from_file(file: Path, log: Log) -> Floats:
+    """Return the probabilities of a policy's file, of shape (rows, actions); 0 in rows that the file leaves out."""
     actions = {name: number for number, name in enumerate(log.actions)}
     by_row: dict[str | None, dict[int, float]] = {}
     for number, fields in _entries(file):
@@ -131,13 +132,13 @@ def _of_file(file: Path, log: Log) -> Floats:
     if None in by_row:
         if len(by_row) > 1:
             raise FeedbackError("some lines name a row and some do not, expected all or none")
-        return everywhere(log.feedback, _normal(by_row[None], len(actions)))
+        return everywhere(log.feedback, _normalised(by_row[None], len(actions)))
     if len(set(log.rows)) < len(log.rows):
         raise FeedbackError("the log has rows of the same name, expected a file with the same probabilities for all")
     table = np.zeros((len(log.rows), len(actions)))
     for at, row in enumerate(log.rows):
         if row in by_row:
-            table[at] = _normal(by_row[row], len(actions))
+            table[at] = _normalised(by_row[row], len(actions))
     return table
 
 
@@ -148,8 +149,8 @@ def _check_sums(by_row: dict[str | None, dict[int, float]]) -> None:
             raise FeedbackError(f"{where}probabilities with the sum {sum(found.values()):.6g}, expected 1")
 
 
-def _normal(found: dict[int, float], size: int) -> Floats:
-    """Probabilities as an array, the last digits of their sum put right."""
+def _normalised(found: dict[int, float], size: int) -> Floats:
+    """Return probabilities as an array of the given size, scaled so that the last digits of their sum are right."""
     line = np.zeros(size)
     line[list(found)] = list(found.values())
     scaled: Floats = line / line.sum()

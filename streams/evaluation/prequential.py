@@ -27,9 +27,9 @@ class ShownLists(msgspec.Struct):
     Parameters
     ----------
     all
-        What the placement for anything showed.
+        The list of the placement that shows any item.
     new
-        What the placement without touched items showed; :obj:`None` if the event is not a first-time one.
+        The list of the placement without touched items; :obj:`None` if the user had touched the item before.
     """
 
     all: list[str]
@@ -37,6 +37,8 @@ class ShownLists(msgspec.Struct):
 
 
 class _Touched(msgspec.Struct):
+    """What the evaluation needs of an event's JSON."""
+
     item_id: str | int
 
 
@@ -47,65 +49,67 @@ def evaluate_events(
     html: Path | None = None,
     name: str = "events",
 ) -> dict[str, Any]:
-    """Run events through all planes on one partition and judge what would have been shown before each.
+    """Run events through all planes on one partition, and judge what would have been shown before each.
 
     The clock stands at the latest time met so far. An event that the intake refuses is judged like any other: it was
-    there to be foreseen. Impressions are learned and not judged: they are no choices.
+    there to be predicted. Impressions are learned and not judged: they are no choices of the user.
 
     Parameters
     ----------
     events
-        In the order in which they happened.
+        Events in the order in which they happened.
     settings
-        As a worker's. Variant ``all`` is judged by the first placement that shows anything, ``new`` by the first one
-        that shows nothing touched.
+        Settings of a worker. Variant ``all`` is judged by the first placement that shows anything, ``new`` by the
+        first one that shows nothing touched.
     lists
-        File to write :class:`ShownLists` to, a JSON line per event; gzip if its name ends with ``.gz``.
+        File to write :class:`ShownLists` to, a JSON line per event; gzipped if its name ends with ``.gz``.
     html
-        File to write a report to (:mod:`streams.evaluation.html_report`).
-    name
-        Of the stream, for the report.
+        File to write a report to (:mod:`streams.evaluation.html_report`), under the ``name`` of the stream.
 
     Returns
     -------
     dict
         ``events``, ``refused`` (dead letters), ``seconds``, ``cpu_s``, ``events_per_s``, ``coverage`` (share of the
-        known items that were in some list), and the figures of
-        :meth:`processors.evaluation.prequential.Prequential.result` by segment.
+        known items that were in some list), and :meth:`processors.evaluation.prequential.Prequential.result`.
 
     Raises
     ------
-    ConfigurationError
-        If the settings have no placement for one of the variants.
-    NearstreamError
-        If ``lists`` or ``html`` cannot be written.
+    ConfigurationError, NearstreamError
+        If the settings have no placement for one of the variants; if ``lists`` or ``html`` cannot be written.
     """
-    system = System(settings or Settings())
-    judge = Prequential()
+    system, judge = System(settings or Settings()), Prequential()
     started, cpu = perf_counter(), process_time()
     with _open_for_writing(lists) as out:
-        for event in events:
-            if event.topic not in ITEM_TOPICS:
-                system.learn(event)
-                continue
-            shown = system.ask(event, judge)
-            if out is not None:
-                out.write(_encode(shown) + b"\n")
+        _run(events, system, judge, out)
+    result = _figures(system, judge, perf_counter() - started, process_time() - cpu)
+    if html is not None:
+        _write(html, report(name, result, [*judge.series(), *system.series]))
+    return result
+
+
+def _run(events: Iterable[FileEvent], system: "System", judge: Prequential, out: BufferedIOBase | None) -> None:
+    """Ask and teach the system event by event; write the lists if there is a file for them."""
+    for event in events:
+        if event.topic not in ITEM_TOPICS:
             system.learn(event)
-            system.note(shown)
-    seconds = perf_counter() - started
-    result = {
+            continue
+        shown = system.ask(event, judge)
+        if out is not None:
+            out.write(_encode(shown) + b"\n")
+        system.learn(event)
+        system.note(shown)
+
+
+def _figures(system: "System", judge: Prequential, seconds: float, cpu_s: float) -> dict[str, Any]:
+    return {
         "events": len(judge),
         "refused": system.refused,
         "seconds": round(seconds, 1),
-        "cpu_s": round(process_time() - cpu, 1),
+        "cpu_s": round(cpu_s, 1),
         "events_per_s": round(len(judge) / max(seconds, 1e-9)),
         "coverage": system.coverage(),
         **judge.result(),
     }
-    if html is not None:
-        _write(html, report(name, result, [*judge.series(), *system.series]))
-    return result
 
 
 def _write(path: Path, text: str) -> None:
@@ -115,12 +119,25 @@ def _write(path: Path, text: str) -> None:
         raise NearstreamError(f"{path} cannot be written: {error.strerror}") from error
 
 
-_NOTED = 500
+_EVENTS_PER_POINT = 500
 """Events between two points of the report's charts."""
 
 
 class System:
-    """The topology driver as the evaluation sees it: it is asked, and it learns."""
+    """All planes as the evaluation uses them: asked for lists before an event, then taught the event.
+
+    Parameters
+    ----------
+    settings
+        Settings of a worker; whatever they say, there is one partition.
+
+    Attributes
+    ----------
+    refused : int
+        Events that ended as dead letters so far.
+    series : list of dict
+        Points of the report's charts that concern the ranker: coverage, loss, and what learning gains.
+    """
 
     def __init__(self, settings: Settings) -> None:
         placements = settings.users.ranking.placements
@@ -134,10 +151,10 @@ class System:
         self._events = 0
 
     def note(self, shown: ShownLists) -> None:
-        """Keep what the report shows of the system itself: coverage, and how the ranker does."""
+        """Take note of shown lists for the coverage, and of the ranker's figures every so many events."""
         self._shown.update(shown.all)
         self._events += 1
-        if self._events % _NOTED == 0:
+        if self._events % _EVENTS_PER_POINT == 0:
             point = {"events": float(self._events), "coverage": self.coverage()}
             view = self._driver.topology.users.read.weights.view
             if view is not None and view.loss > 0.0:
@@ -145,24 +162,24 @@ class System:
             self.series.append(point)
 
     def coverage(self) -> float:
-        """Share of the known items that were in some list."""
+        """Return the share of the known items that were in some list."""
         return round(len(self._shown) / max(len(self._driver.topology.index), 1), 4)
 
     def ask(self, event: FileEvent, judge: Prequential) -> ShownLists:
-        """Lists shown before the event, judged."""
+        """Return the lists that the event's user would be shown just before it, and have them judged."""
         self._driver.advance(max(self._driver.now, event.time_ms))
-        user, item = event.key.decode(), self.item_of(event)
-        slates = [[place.item_id for place in slate] for slate in self._driver.recommend(user)]
-        shown = ShownLists(slates[self._all], slates[self._new] if judge.first_time(user, item) else None)
-        judge.score(user, item, shown.all, shown.new or ())
+        user, touched = event.key.decode(), self.item_of(event)
+        slates = [[item.item_id for item in slate] for slate in self._driver.recommend(user)]
+        shown = ShownLists(slates[self._all], slates[self._new] if judge.first_time(user, touched) else None)
+        judge.score(user, touched, shown.all, shown.new or ())
         return shown
 
     def item_of(self, event: FileEvent) -> str:
-        """Item that the event touches."""
+        """Return the id of the item that the event touches."""
         return str(_touched(event.value).item_id)
 
     def learn(self, event: FileEvent) -> None:
-        """Pipe the event; what comes out is taken at once, so that memory is that of the states."""
+        """Apply the event; what is published is dropped at once, so that memory grows with the states alone."""
         driver = self._driver
         driver.pipe(event.topic, event.key, event.value, max(driver.now, event.time_ms))
         self.refused += len(driver.read(DEAD_LETTERS_TOPIC))

@@ -20,10 +20,14 @@ class Line:
 
 
 def line_chart(title: str, lines: Sequence[Line], *, percent: bool = False) -> str:
-    """A chart as a ``<figure>`` with a legend and a description for those who do not see it.
+    """Return a chart as a ``<figure>`` with a legend and a description for those who do not see it.
 
     Parameters
     ----------
+    title
+        What the chart shows.
+    lines
+        At most three lines; both axes begin at 0.
     percent
         Whether values are shares, to be shown in percent.
 
@@ -43,27 +47,38 @@ def line_chart(title: str, lines: Sequence[Line], *, percent: bool = False) -> s
         raise ValueError(f"{title}: nothing to draw")
     last = max(x for x, _ in points) or 1.0
     top = _rounded(max(max(y for _, y in points), 1e-9))
+    parts = [*_grid(top, percent), *_axis(last), *_polylines(lines, last, top)]
+    return (
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
+        f"<title>{escape(title)}</title><desc>{escape(_description(lines, percent))}</desc>{''.join(parts)}</svg>"
+        f"<ul>{_legend(lines, percent)}</ul></figure>"
+    )
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        return _LEFT + x / last * (WIDTH - _LEFT - _RIGHT), HEIGHT - _BOTTOM - y / top * (HEIGHT - _TOP - _BOTTOM)
 
-    parts = [*_grid(top, percent), *_axis(last)]
+def _polylines(lines: Sequence[Line], last: float, top: float) -> list[str]:
+    """Return the lines as SVG; ``last`` and ``top`` are the values at the ends of the axes."""
+    width, height = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
+    parts = []
     for number, line in enumerate(lines):
-        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line.points))
+        pixels = ((_LEFT + x / last * width, HEIGHT - _BOTTOM - y / top * height) for x, y in line.points)
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in pixels)
         parts.append(f'<polyline class="line l{number}" points="{drawn}"/>')
-    names = "".join(
+    return parts
+
+
+def _legend(lines: Sequence[Line], percent: bool) -> str:
+    return "".join(
         f'<li><span class="key k{number}"></span>{escape(line.name)}: {_shown(line.points[-1][1], percent)}</li>'
         for number, line in enumerate(lines)
         if line.points
     )
-    described = "; ".join(
+
+
+def _description(lines: Sequence[Line], percent: bool) -> str:
+    return "; ".join(
         f"{line.name} goes from {_shown(line.points[0][1], percent)} to {_shown(line.points[-1][1], percent)}"
         for line in lines
         if line.points
-    )
-    return (
-        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img">'
-        f"<title>{escape(title)}</title><desc>{escape(described)}</desc>{''.join(parts)}</svg><ul>{names}</ul></figure>"
     )
 
 
@@ -89,7 +104,7 @@ def _axis(last: float) -> list[str]:
 
 
 def _rounded(value: float) -> float:
-    """The next of 1, 2, 2.5, 5 times a power of ten.
+    """Round up to the next of 1, 2, 2.5, 5 times a power of ten.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""What an operator asks of a running system, and tells it."""
+"""What an operator asks of a running system, and what an operator changes in it."""

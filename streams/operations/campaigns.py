@@ -1,4 +1,4 @@
-"""Campaigns on the topics of a running system: read from files, published, looked at, paused."""
+"""Campaigns of a running system: reading them from files, publishing them, listing them, pausing them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,21 @@ _MAX_FILE_BYTES = 64 * 2**20
 
 
 class CampaignStatus(msgspec.Struct, frozen=True):
-    """A campaign as an operator looks at it. Money in ``currency``."""
+    """A campaign as ``nearstream campaigns list`` shows it. Money is in ``currency``.
+
+    Parameters
+    ----------
+    cid, advertiser, model, bid, budget, currency, pacing, paused
+        The campaign's own fields, as published.
+    spent
+        What has been charged so far.
+    over
+        What was delivered beyond the budget, and not charged.
+    left_today
+        What may still be spent today.
+    rate
+        Share of the auctions that pacing lets the campaign take part in, from 0 to 1.
+    """
 
     cid: str
     advertiser: str
@@ -39,7 +53,19 @@ class CampaignStatus(msgspec.Struct, frozen=True):
 
 
 def read_file(path: Path, currency: str) -> dict[str, bytes]:
-    """Campaigns of a file by id, as JSON: TOML with a table per campaign, or JSON lines with a ``cid``.
+    """Read the campaigns of a file, and check them.
+
+    Parameters
+    ----------
+    path
+        TOML with a table per campaign, or JSON lines with a ``cid``; at most 64 MiB.
+    currency
+        The currency of the system, which every campaign must have.
+
+    Returns
+    -------
+    dict
+        The message of each campaign, as JSON, by campaign id.
 
     Raises
     ------
@@ -94,14 +120,20 @@ def _lines(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def publish(producer: KafkaProducer, settings: Settings, campaigns: dict[str, bytes]) -> None:
-    """Put campaigns on their topic, each on its partition."""
+    """Append campaigns to their topic, each on the partition of its id, and wait until the brokers have them all.
+
+    Parameters
+    ----------
+    campaigns
+        Messages by campaign id, from :func:`read_file` or :func:`with_pause`.
+    """
     for cid, raw in campaigns.items():
         partition = partition_of(cid, settings.topics.partitions)
         producer.send(CAMPAIGNS_TOPIC, key=cid.encode(), value=raw, partition=partition).get()
 
 
 def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, CampaignView]:
-    """What workers know of campaigns, by id."""
+    """Read the campaigns that workers know, by id: all that they have broadcast and not withdrawn."""
     partitions = [TopicPartition(BROADCAST_CAMPAIGNS_TOPIC, p) for p in range(settings.topics.partitions)]
     found: dict[str, CampaignView] = {}
     for record in read_all(consumer, partitions):
@@ -116,7 +148,7 @@ def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, Ca
 
 
 def status_of(cid: str, view: CampaignView) -> CampaignStatus:
-    """What an operator looks at."""
+    """Return the figures of a campaign that an operator looks at."""
     campaign = view.campaign
     return CampaignStatus(
         cid,
@@ -135,5 +167,5 @@ def status_of(cid: str, view: CampaignView) -> CampaignStatus:
 
 
 def with_pause(view: CampaignView, paused: bool) -> bytes:
-    """The campaign's record, resting or not."""
+    """Return the campaign's message with ``paused`` set or cleared."""
     return msgspec.json.encode(msgspec.structs.replace(view.campaign, paused=paused))

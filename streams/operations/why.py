@@ -1,4 +1,4 @@
-"""What a decision or a recommendation rested on, from the topics of a running system."""
+"""Answers to "why was this shown": what a decision or a recommendation rested on, from the topics of a system."""
 
 from __future__ import annotations
 
@@ -17,34 +17,52 @@ from streams.settings.sections import Settings
 _AD = "/ad"
 
 
-def find(settings: Settings, consumer: KafkaConsumer, name: str) -> dict[str, Any]:
-    """The logged decision, or the recommendation, of an id.
+def find_logged(settings: Settings, consumer: KafkaConsumer, id_: str) -> dict[str, Any]:
+    """Find the logged decision, or the recommendation, of an id.
 
-    Complexity: reads the partition that it is on from the beginning.
+    This reads a whole partition from the beginning, and the others too if the id is not on the one that it names.
+
+    Parameters
+    ----------
+    consumer
+        A consumer of committed records without subscription.
+    id_
+        Id of a decision, which ends with ``/ad``, or of a recommendation.
+
+    Returns
+    -------
+    dict
+        The message by field.
 
     Raises
     ------
     NearstreamError
-        If the id is none, or nothing of that id is kept.
+        If the text is no id, or nothing with this id is kept any more.
     """
-    parts = name.split("/")
+    parts = id_.split("/")
     if len(parts) != 4 or not parts[1].isdigit() or int(parts[1]) >= settings.topics.partitions:
-        raise NearstreamError(f"{name!r} is no id: expected one such as events.browse.v1/3/1208{_AD}")
+        raise NearstreamError(f"{id_!r} is no id: expected one such as events.browse.v1/3/1208{_AD}")
     topic, field = (
-        (DECISION_LOG_TOPIC, "decision_id") if name.endswith(_AD) else (RECOMMENDATIONS_TOPIC, "recommendation_id")
+        (DECISION_LOG_TOPIC, "decision_id") if id_.endswith(_AD) else (RECOMMENDATIONS_TOPIC, "recommendation_id")
     )
-    # A forwarded event is answered where its user is at home, which the id does not say.
+    # A forwarded event is answered on the partition of its user, which the id does not name.
     for partition in [int(parts[1]), *(p for p in range(settings.topics.partitions) if p != int(parts[1]))]:
         for record in read_all(consumer, [TopicPartition(topic, partition)]):
-            if record.value is not None and name.encode() in record.value:
+            if record.value is not None and id_.encode() in record.value:
                 fields: dict[str, Any] = msgspec.json.decode(record.value)
-                if fields.get(field) == name:
+                if fields.get(field) == id_:
                     return fields
-    raise NearstreamError(f"nothing of the id {name!r} is kept on {topic}: too old, or never was")
+    raise NearstreamError(f"nothing with the id {id_!r} is kept on {topic}: it is too old, or never was")
 
 
-def told(fields: dict[str, Any]) -> Iterator[str]:
-    """It in words, line by line."""
+def in_words(fields: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines that describe a decision or a recommendation to a person.
+
+    Parameters
+    ----------
+    fields
+        The message, from :func:`find_logged`.
+    """
     if "recommendation_id" in fields:
         yield f"{fields['user_id']} at {fields['placement']}, {fields['generated_at']}, by {fields['model_version']}"
         for item in fields["items"]:
@@ -62,7 +80,7 @@ def told(fields: dict[str, Any]) -> Iterator[str]:
         yield f"nothing shown: {NoBid(fields['nbr']).text}"
     for candidate in fields["candidates"]:
         nbr = candidate.get("nbr", 0)
-        worth = f"worth {candidate['value']:.6f} a showing, " if candidate.get("value") else ""
+        worth = f"worth {candidate['value']:.6f} an impression, " if candidate.get("value") else ""
         yield f"  {candidate['cid']:<32} {worth}{NoBid(nbr).text if nbr else 'won'}"
     number = fields.get("able", 0)
     if len(fields["candidates"]) < number:

@@ -18,7 +18,7 @@ from streams.settings.sections import Settings
 
 
 def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -> list[WhyNot]:
-    """What becomes of an item on its way into a user's slates now, per placement.
+    """Say, per placement, which stage would keep an item out of a user's slates now.
 
     Reads the broadcast topics and the part of the changelog that the user is in: as much as a worker reads when it
     starts.
@@ -26,12 +26,14 @@ def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -
     Parameters
     ----------
     consumer
-        Without subscription, reading committed records.
+        A consumer of committed records without subscription.
+    user, item
+        Ids of the user and of the item.
 
     Raises
     ------
     NearstreamError
-        If the user is not known, or the topics cannot be read in time.
+        If no event of the user has been applied, or the topics cannot be read in time.
     """
     topology = build_topology(settings)
     partitions = range(settings.topics.partitions)

@@ -12,9 +12,9 @@ from rich.text import Text
 from typer.core import TyperGroup
 from typer.testing import CliRunner
 
+from processors.events.event_types import EVENT_TYPES
 from streams.cli import app
 from streams.cli.send import TYPES
-from streams.datasets.event_files import EVENT_TYPES
 
 NOWHERE = {"NEARSTREAM_KAFKA__BROKERS": "127.0.0.1:1"}
 HEAVY = {"aiohttp", "aiokafka", "bench.throughput", "faust", "kafka", "msgspec", "numpy", "rich.progress", "rocksdict"}

@@ -18,7 +18,7 @@ from processors.events.event import EVENT_TOPICS
 from state.position import Position
 from state.rocks import RocksStore
 from streams.cli import app
-from streams.cli.transaction_probe import fences_zombies
+from streams.cli.transaction_probe import fencing_problem
 from streams.engine.topology import topic_specs
 from streams.settings.sections import Settings
 from streams.worker.topic_identity import compare_lineage
@@ -199,7 +199,7 @@ def test_doctor_finds_a_state_directory_of_other_changelogs(nearstream: Nearstre
 
 def test_the_transaction_probe_leaves_no_record(nearstream: Nearstream, settings: Settings) -> None:
     before = nearstream("topics", "--json").stdout
-    assert fences_zombies(settings, "events.click.v1") is None
+    assert fencing_problem(settings, "events.click.v1") is None
     assert nearstream("topics", "--json").stdout == before
 
 

@@ -9,7 +9,8 @@ import pytest
 from processors.events.event import EVENT_TOPICS
 from processors.events.reader import RecordReader
 from processors.events.record import Refusal
-from streams.datasets.event_files import EventFileError, FileEvent, count_events, read_events
+from streams.datasets.event_files import FileEvent, read_events
+from streams.datasets.files import EventFileError, count_events
 
 HEADER = "user_id,item_id,event_type,timestamp,price,category"
 

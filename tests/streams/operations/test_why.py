@@ -1,6 +1,6 @@
 """A logged decision in words."""
 
-from streams.operations.why import told
+from streams.operations.why import in_words
 from tests.processors.ads.shop import Shop, campaign
 
 
@@ -9,7 +9,7 @@ def words(**rival: object) -> list[str]:
     shop.put("c", campaign())
     shop.put("rival", campaign(**rival))
     shop.ask("ada")
-    return list(told(shop.read("decision-log.v1")[-1]))
+    return list(in_words(shop.read("decision-log.v1")[-1]))
 
 
 def test_who_won_and_why_the_others_did_not() -> None:
@@ -17,8 +17,8 @@ def test_who_won_and_why_the_others_did_not() -> None:
     assert head == "ada at top, 2023-11-14T22:13:21.000Z"
     assert shown.startswith("shown: c with a, for 0.5 (cpm)")
     assert [line.split() for line in others] == [
-        ["c", "worth", "1.000000", "a", "showing,", "won"],
-        ["rival", "worth", "0.500000", "a", "showing,", "another", "one", "is", "worth", "more"],
+        ["c", "worth", "1.000000", "an", "impression,", "won"],
+        ["rival", "worth", "0.500000", "an", "impression,", "another", "one", "is", "worth", "more"],
     ]
 
 
@@ -31,7 +31,7 @@ def test_that_nothing_is_shown() -> None:
     shop = Shop()
     shop.put("c", campaign(target={"devices": ["tablet"]}))
     shop.ask("ada", device="phone")
-    lines = list(told(shop.read("decision-log.v1")[-1]))
+    lines = list(in_words(shop.read("decision-log.v1")[-1]))
     assert lines[1] == "nothing shown: the user or the moment is not what it is for"
 
 
@@ -40,5 +40,5 @@ def test_that_others_are_not_logged() -> None:
     for n in range(3):
         shop.put(f"c{n}", campaign())
     shop.ask("ada")
-    lines = list(told(shop.read("decision-log.v1")[-1]))
+    lines = list(in_words(shop.read("decision-log.v1")[-1]))
     assert lines[-1].endswith("3 campaigns could have taken part; this decision is not among those logged in full")
