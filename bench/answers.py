@@ -12,29 +12,29 @@ from typing import NamedTuple
 
 from bench.worker_process import BenchmarkFailed
 
-Place = tuple[str, int, int]
-"""Topic, partition, offset."""
+LogPosition = tuple[str, int, int]
+"""Topic, partition and offset of a record."""
 
 
 class Appended(NamedTuple):
     """An event as it stands in the log."""
 
     user_id: str
-    place: Place
+    position: LogPosition
     time_ms: int
     scheduled_ms: int
 
 
 class Received(NamedTuple):
-    """An answer: its cause, when it was in hand, and when the broker appended it."""
+    """An answer: the position of its cause, when it was in hand, and when the broker appended it."""
 
-    place: Place
+    position: LogPosition
     at_ms: float
     appended_ms: float = 0.0
 
 
-def answers_to(appended: list[Appended], answers: list[tuple[str, Received]]) -> dict[Place, Received]:
-    """The answer to each event.
+def answers_to(appended: list[Appended], answers: list[tuple[str, Received]]) -> dict[LogPosition, Received]:
+    """Find the answer to each event.
 
     Raises
     ------
@@ -48,29 +48,29 @@ def answers_to(appended: list[Appended], answers: list[tuple[str, Received]]) ->
     >>> [answer.at_ms for answer in found.values()]
     [9.0, 9.0]
     """
-    appended_at = {event.place: event.time_ms for event in appended}
-    exact = {answer.place: answer for _, answer in answers}
+    appended_at = {event.position: event.time_ms for event in appended}
+    exact = {answer.position: answer for _, answer in answers}
     per_user: dict[str, list[Received]] = defaultdict(list)
     for user, answer in answers:
         per_user[user].append(answer)
 
-    def answers_later(event: Appended, cause: Place) -> bool:
-        if cause[:2] == event.place[:2]:
-            return cause[2] > event.place[2]
+    def answers_later(event: Appended, cause: LogPosition) -> bool:
+        if cause[:2] == event.position[:2]:
+            return cause[2] > event.position[2]
         return appended_at.get(cause, -1) >= event.time_ms
 
     found = {}
     for event in appended:
-        later = (other for other in per_user[event.user_id] if answers_later(event, other.place))
-        first = exact.get(event.place) or next(later, None)
+        later = (other for other in per_user[event.user_id] if answers_later(event, other.position))
+        first = exact.get(event.position) or next(later, None)
         if first is None:
-            raise BenchmarkFailed(f"the event at {event.place} of {event.user_id} was not answered")
-        found[event.place] = first
+            raise BenchmarkFailed(f"the event at {event.position} of {event.user_id} was not answered")
+        found[event.position] = first
     return found
 
 
 def percentile(values: list[float], percent: int) -> float:
-    """Smallest value that is not below so many percent of the values.
+    """Return the smallest value that is not below so many percent of the values.
 
     Examples
     --------

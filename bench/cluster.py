@@ -61,7 +61,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster(brokers: str | None) -> Iterator[Cluster]:
+def use_cluster(brokers: str | None) -> Iterator[Cluster]:
     """The brokers named, or an Apache Kafka of our own on loopback; gone for sure when the context ends."""
     with tempfile.TemporaryDirectory(prefix="nearstream-bench-") as directory:
         if brokers is not None:

@@ -4,7 +4,7 @@ A producer in a process of its own appends events at random times (a Poisson pro
 or not the worker keeps up. An event's clock starts at its append time (the broker stamps it) and stops when a
 read_committed consumer has its answer in hand; broker and consumer are on one machine, so both read one clock.
 
-What answers an event is told in :mod:`bench.answers`.
+Which recommendation answers an event is defined in :mod:`bench.answers`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.answers import Appended, Place, Received, answers_to, percentile
+from bench.answers import Appended, LogPosition, Received, answers_to, percentile
 from bench.campaigns import campaigns_of, records_of
-from bench.cluster import Cluster, cluster, create_topics, log_ends, settings_from
+from bench.cluster import Cluster, create_topics, log_ends, settings_from, use_cluster
 from bench.feeder import Feed, fed_by, feeding
 from bench.load import append, simulated
 from bench.machine import Busy, Sampler, describe
@@ -44,11 +44,11 @@ class LatencyResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     Parameters
     ----------
     events
-        Measured: appended after the warm-up, every one of them answered.
+        Events that were measured: appended after the warm-up, every one of them answered.
     rate
         Events per second as appended.
     p50_ms, p90_ms, p99_ms, max_ms
-        See the module.
+        Quantiles and largest of the time from an event's append until its recommendation can be read.
     scheduled_p99_ms
         The same from the moment the producer should have sent the event: includes what the producer and the brokers'
         append took.
@@ -60,7 +60,7 @@ class LatencyResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     batch_events
         Events per transaction of a users partition.
     prepare_ms, publish_ms, store_ms
-        What a transaction of the users plane takes: computing, Kafka, the local write.
+        Time of a transaction of the users plane: computing, publishing, the local write.
     cpu_share
         Cores that the worker used.
     machine_busy
@@ -117,20 +117,24 @@ def run_latency(
     items: int = 2_000,
     campaigns: int = 0,
 ) -> LatencyResult:
-    """Measure.
+    """Measure the latency of one worker at a fixed rate of events.
 
     Parameters
     ----------
     rate
         Mean events per second.
     seconds
-        How long to measure, after the warm-up.
+        Seconds to measure, after the warm-up.
     warmup_s
-        How long the events are appended before those that are measured.
+        Seconds of events at that rate before those that are measured.
+    brokers
+        Brokers without Nearstream's records; by default an Apache Kafka is started.
     history
         Events appended and applied before all that, so that users and items are not all new.
+    users, items
+        Shoppers and products of the simulation.
     campaigns
-        How many advertise.
+        Number of campaigns that advertise.
     """
     feed = Feed(
         events=int(rate * (warmup_s + seconds)),
@@ -140,63 +144,70 @@ def run_latency(
         skip=history,
         rate=rate,
     )
-    with cluster(brokers) as place:
-        return asyncio.run(_measure(place, feed, warmup_s, campaigns_of(campaigns, items)))
+    with use_cluster(brokers) as cluster:
+        return asyncio.run(_measure(cluster, feed, warmup_s, campaigns_of(campaigns, items)))
 
 
-async def _measure(place: Cluster, feed: Feed, warmup_s: float, campaigns: dict[str, dict[str, Any]]) -> LatencyResult:
-    environment = place.environment()
+async def _measure(
+    cluster: Cluster, feed: Feed, warmup_s: float, campaigns: dict[str, dict[str, Any]]
+) -> LatencyResult:
+    environment = cluster.environment()
     settings = settings_from(environment)
     await create_topics(settings)
     await append(settings, records_of(campaigns))
     await append(settings, simulated(feed.skip, feed.users, feed.items, feed.rate, feed.start_ms))
-    with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
+    with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
         await asyncio.to_thread(worker.wait_until_drained, feed.skip, 300.0)
-        ends = await log_ends(settings, list(EVENT_TOPICS))
+        begins = await log_ends(settings, list(EVENT_TOPICS))
         busy = Busy()
         before, begun = worker.figures(), time.monotonic()
         async with listening(settings) as consumer:
-            with feeding(feed, place.directory / "feeder.log", environment) as feeder:
+            with feeding(feed, cluster.directory / "feeder.log", environment) as feeder:
                 answers, decided = await _listen(consumer, feeder)
                 fed = fed_by(feeder)
         after, ended = worker.figures(), time.monotonic()
         busy_share = busy.share()
         cpu = (sampler.at(ended).cpu_s - sampler.at(begun).cpu_s) / (ended - begun)
-    appended = await _read_log(settings, ends)
-    start = appended[0].time_ms + 1000 * warmup_s
-    measured = [event for event in appended if event.time_ms >= start]
-    received = answers_to(appended, answers)
-    times = [received[event.place].at_ms - event.time_ms for event in measured]
-    to_append = [received[event.place].appended_ms - event.time_ms for event in measured]
-    decisions = [decided[event.place] - event.time_ms for event in measured if event.place in decided]
-    from_schedule = [received[event.place].at_ms - event.scheduled_ms for event in measured]
-    percentiles: dict[str, Any] = {f"p{p}_ms": round(percentile(times, p), 1) for p in _PERCENTILES}
+    appended = await _read_log(settings, begins)
+    measured = [event for event in appended if event.time_ms >= appended[0].time_ms + 1000 * warmup_s]
     return LatencyResult(
-        events=len(measured),
+        **_latencies(measured, answers_to(appended, answers)),
+        **_decision_latencies(measured, decided),
+        **_steps(before, after),
         rate=round(len(appended) / fed.seconds, 1),
-        **percentiles,
-        max_ms=round(max(times), 1),
-        scheduled_p99_ms=round(percentile(from_schedule, 99), 1),
         late_ms=fed.late_ms,
-        appended_p50_ms=round(percentile(to_append, 50), 1),
-        appended_p99_ms=round(percentile(to_append, 99), 1),
         warmup_s=warmup_s,
         history=feed.skip,
-        **_steps(before, after),
         cpu_share=round(cpu, 2),
         machine_busy=busy_share,
-        broker=place.label,
+        broker=cluster.label,
         guarantee=settings.worker.processing_guarantee,
         machine=describe(),
-        **_of_decisions(len(campaigns), decisions),
+        campaigns=len(campaigns),
     )
 
 
-def _of_decisions(campaigns: int, times: list[float]) -> dict[str, Any]:
-    if not times:
-        return {"campaigns": campaigns}
+def _latencies(measured: list[Appended], received: dict[LogPosition, Received]) -> dict[str, Any]:
+    """Return the figures of the time from events to their recommendations."""
+    times = [received[event.position].at_ms - event.time_ms for event in measured]
+    to_append = [received[event.position].appended_ms - event.time_ms for event in measured]
+    from_schedule = [received[event.position].at_ms - event.scheduled_ms for event in measured]
     return {
-        "campaigns": campaigns,
+        "events": len(measured),
+        **{f"p{p}_ms": round(percentile(times, p), 1) for p in _PERCENTILES},
+        "max_ms": round(max(times), 1),
+        "scheduled_p99_ms": round(percentile(from_schedule, 99), 1),
+        "appended_p50_ms": round(percentile(to_append, 50), 1),
+        "appended_p99_ms": round(percentile(to_append, 99), 1),
+    }
+
+
+def _decision_latencies(measured: list[Appended], decided: dict[LogPosition, float]) -> dict[str, Any]:
+    """Return the figures of the time from events to their ad decisions; none if nothing was decided."""
+    times = [decided[event.position] - event.time_ms for event in measured if event.position in decided]
+    if not times:
+        return {}
+    return {
         "decisions": len(times),
         "decision_p50_ms": round(percentile(times, 50), 1),
         "decision_p99_ms": round(percentile(times, 99), 1),
@@ -206,7 +217,7 @@ def _of_decisions(campaigns: int, times: list[float]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def listening(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer of the recommendations and ad decisions that are yet to come."""
+    """Open a consumer of the recommendations and ad decisions that are yet to come."""
     consumer = committed_consumer(settings)
     await consumer.start()
     try:
@@ -223,11 +234,17 @@ async def listening(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
 
 async def _listen(
     consumer: AIOKafkaConsumer, feeder: ChildProcess
-) -> tuple[list[tuple[str, Received]], dict[Place, float]]:
-    """Receive until the feeder is done and nothing has come for a while: recommendations, and when decisions came."""
+) -> tuple[list[tuple[str, Received]], dict[LogPosition, float]]:
+    """Receive until the feeder is done and nothing has come for a while.
+
+    Returns
+    -------
+    tuple
+        Recommendations with their users; and by position of an event, when its decision was in hand, in milliseconds.
+    """
     decode, decode_decision = msgspec.json.Decoder(Answer).decode, msgspec.json.Decoder(_Decided).decode
     received: list[tuple[str, Received]] = []
-    decided: dict[Place, float] = {}
+    decided: dict[LogPosition, float] = {}
     quiet_since = time.monotonic()
     while feeder.exit_code is None or time.monotonic() - quiet_since < _QUIET_S:
         records, at_ms = await _next(consumer)
@@ -239,35 +256,35 @@ async def _listen(
             answer = decode(record.value)
             if answer.placement == _PLACEMENT:
                 cause = answer.caused_by
-                place = cause.topic, cause.partition, cause.offset
-                received.append((answer.user_id, Received(place, at_ms, record.timestamp)))
+                position = cause.topic, cause.partition, cause.offset
+                received.append((answer.user_id, Received(position, at_ms, record.timestamp)))
         if records or feeder.exit_code is None:
             quiet_since = time.monotonic()
     return received, decided
 
 
 async def _next(consumer: AIOKafkaConsumer) -> tuple[list[Any], float]:
-    """Records that are there to be read, and when they were in hand."""
+    """Return the records that can be read now, and when they were in hand."""
     found = await consumer.getmany(timeout_ms=500)
     at_ms = time.time() * 1000.0
     return [record for records in found.values() for record in records], at_ms
 
 
 async def _read_log(settings: Settings, begins: dict[tuple[str, int], int]) -> list[Appended]:
-    """Events from those offsets on, in the order in which they were appended."""
+    """Return the events from those offsets on, in the order in which they were appended."""
     decode = msgspec.json.Decoder(_Sent).decode
     found = []
     for topic in EVENT_TOPICS:
         async for record in read_all(settings, topic):
             if record.offset >= begins[topic, record.partition]:
                 sent = decode(record.value)
-                place = topic, record.partition, record.offset
-                found.append(Appended(sent.user_id, place, record.timestamp, sent.timestamp))
+                position = topic, record.partition, record.offset
+                found.append(Appended(sent.user_id, position, record.timestamp, sent.timestamp))
     return sorted(found, key=lambda event: event.time_ms)
 
 
 def _steps(before: Figures, after: Figures) -> dict[str, Any]:
-    """What a transaction of the users plane held and took, between two scrapes."""
+    """Return what a transaction of the users plane held and took, between two scrapes."""
 
     def gained(name: str, **labels: str) -> float:
         return after.total(name, **labels) - before.total(name, **labels)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cluster import Cluster, cluster, create_topics, settings_from
+from bench.cluster import Cluster, create_topics, settings_from, use_cluster
 from bench.feeder import Feed, fed_by, feeding
 from bench.load import START_MS
 from bench.machine import Sampler, describe, directory_mb, memory_mb
@@ -32,7 +32,7 @@ class MemoryResult(msgspec.Struct, kw_only=True):
     Parameters
     ----------
     events, users
-        Applied; distinct users.
+        Number of events that were applied, and of distinct users.
     rss_mb_start
         Resident memory when the worker began.
     rss_mb_half, rss_mb_end, growth_mb
@@ -87,27 +87,29 @@ class _Mark(msgspec.Struct):
 def run_memory(
     events: int = 1_000_000, users: int = 100_000, items: int = 5_000, brokers: str | None = None
 ) -> MemoryResult:
-    """Measure.
+    """Measure the memory of one worker that applies simulated events.
 
     Parameters
     ----------
     events
-        Simulated, at least ten.
+        Number of simulated events, at least ten.
     users, items
-        Shoppers there are, of whom the active ones come more often; products.
+        Number of shoppers, of whom the active ones come more often, and of products.
+    brokers
+        Brokers without Nearstream's records; by default an Apache Kafka is started.
     """
     feed = Feed(events=events, users=users, items=items, start_ms=START_MS)
-    with cluster(brokers) as place:
-        environment = place.environment()
+    with use_cluster(brokers) as cluster:
+        environment = cluster.environment()
         asyncio.run(create_topics(settings_from(environment)))
-        return _measure(place, environment, feed)
+        return _measure(cluster, environment, feed)
 
 
-def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> MemoryResult:
+def _measure(cluster: Cluster, environment: Mapping[str, str], feed: Feed) -> MemoryResult:
     settings = settings_from(environment)
     with (
-        feeding(feed, place.directory / "feeder.log", environment) as feeder,
-        WorkerProcess(environment, place.directory / "worker.log") as worker,
+        feeding(feed, cluster.directory / "feeder.log", environment) as feeder,
+        WorkerProcess(environment, cluster.directory / "worker.log") as worker,
         Sampler(worker.pid, _EVERY_S) as sampler,
     ):
         marks: list[_Mark] = []
@@ -119,13 +121,11 @@ def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> Memo
         worker.wait(applied, DRAIN_TIMEOUT_S, f"{feed.events} events to be applied", _EVERY_S)
         end = worker.wait_until_drained(feed.events, 120.0)
         figures, peak = worker.figures(), memory_mb(worker.pid, peak=True)
-        tenths = [_rss(sampler, _reached(marks, feed.events * n // 10)) for n in range(1, 10)]
+        tenths = [_rss(sampler, _reached(marks, feed.events * n // 10).at) for n in range(1, 10)]
         start, last = sampler.samples[0].rss_mb, _rss(sampler, end)
         state = directory_mb(Path(settings.worker.state_dir))
         fed = fed_by(feeder)
-    half = next(mark for mark in marks if mark.events >= feed.events // 2)
-    final = _mark(figures)
-    wall = end - worker.started_at
+    half, final, wall = _reached(marks, feed.events // 2), _mark(figures), end - worker.started_at
     return MemoryResult(
         events=feed.events,
         users=fed.users,
@@ -134,20 +134,26 @@ def _measure(place: Cluster, environment: Mapping[str, str], feed: Feed) -> Memo
         rss_mb_end=last,
         growth_mb=round(last - tenths[4], 1),
         peak_rss_mb=round(peak, 1),
-        store_memory_mb_half=round(half.store_memory_mb, 1),
-        store_memory_mb_end=round(final.store_memory_mb, 1),
         growth_beyond_stores_mb=round(last - tenths[4] - final.store_memory_mb + half.store_memory_mb, 1),
-        store_mb_half=round(half.store_mb, 1),
-        store_mb_end=round(final.store_mb, 1),
+        **_store_figures(half, final),
         state_mb=round(state, 1),
         read_model_items=int(figures.total("nearstream_read_model_items")),
         rss_mb_tenths=[*tenths, last],
         wall_s=round(wall, 1),
         events_per_s=round(feed.events / wall, 1),
-        broker=place.label,
+        broker=cluster.label,
         guarantee=settings.worker.processing_guarantee,
         machine=describe(),
     )
+
+
+def _store_figures(half: _Mark, final: _Mark) -> dict[str, float]:
+    return {
+        "store_memory_mb_half": round(half.store_memory_mb, 1),
+        "store_memory_mb_end": round(final.store_memory_mb, 1),
+        "store_mb_half": round(half.store_mb, 1),
+        "store_mb_end": round(final.store_mb, 1),
+    }
 
 
 def _mark(figures: Figures) -> _Mark:
@@ -159,12 +165,12 @@ def _mark(figures: Figures) -> _Mark:
     )
 
 
-def _reached(marks: list[_Mark], events: int) -> float:
-    """When so many events had been applied."""
-    return next(mark.at for mark in marks if mark.events >= events)
+def _reached(marks: list[_Mark], events: int) -> _Mark:
+    """Return the first scrape that showed so many events applied."""
+    return next(mark for mark in marks if mark.events >= events)
 
 
 def _rss(sampler: Sampler, moment: float) -> float:
-    """Resident memory around a moment: mean of the samples up to it."""
+    """Return the resident memory around a moment: the mean of the last samples before it."""
     before = [sample.rss_mb for sample in sampler.samples if sample.at <= moment][-_SMOOTHED:]
     return round(sum(before) / len(before), 1) if before else sampler.samples[0].rss_mb

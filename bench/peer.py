@@ -59,7 +59,7 @@ class PeerResult(msgspec.Struct, kw_only=True):
     store: str
 
 
-def run_peer(place: Cluster, load: Load, store: str = "memory") -> PeerResult:
+def run_peer(cluster: Cluster, load: Load, store: str = "memory") -> PeerResult:
     """Measure it.
 
     Parameters
@@ -67,15 +67,15 @@ def run_peer(place: Cluster, load: Load, store: str = "memory") -> PeerResult:
     store
         As in :class:`PeerPlan`.
     """
-    return asyncio.run(_measure(place, load, store))
+    return asyncio.run(_measure(cluster, load, store))
 
 
-async def _measure(place: Cluster, load: Load, store: str) -> PeerResult:
-    settings = settings_from(place.environment())
+async def _measure(cluster: Cluster, load: Load, store: str) -> PeerResult:
+    settings = settings_from(cluster.environment())
     await asyncio.to_thread(_create_topics, settings)
     await append(settings, load.events, PREFIX)
-    log = place.directory / "idiomatic.log"
-    process = _start(place, settings, store, log)
+    log = cluster.directory / "idiomatic.log"
+    process = _start(cluster, settings, store, log)
     try:
         with Sampler(process.pid) as sampler:
             await asyncio.to_thread(_wait_until_ready, process)
@@ -108,12 +108,12 @@ def _create_topics(settings: Settings) -> None:
         )
 
 
-def _start(place: Cluster, settings: Settings, store: str, log: Path) -> ChildProcess:
+def _start(cluster: Cluster, settings: Settings, store: str, log: Path) -> ChildProcess:
     environment = {
         **os.environ,
         "IDIOMATIC_BROKER": settings.kafka.brokers.split(",")[0],
         "IDIOMATIC_STORE": f"{store}://",
-        "IDIOMATIC_DIRECTORY": str(place.directory / "idiomatic"),
+        "IDIOMATIC_DIRECTORY": str(cluster.directory / "idiomatic"),
         "IDIOMATIC_PARTITIONS": str(settings.topics.partitions),
     }
     command = [sys.executable, "-m", "bench.idiomatic_faust", "worker", "--loglevel", "warn"]

@@ -49,44 +49,51 @@ def run_ranking(
     runs: int = 30,
     seen: tuple[int, int] = (20_000, 2_000),
 ) -> RankingResult:
-    """Learn from events through the driver, then rank the users who came last again and again.
+    """Measure ranking: learn from events through the driver, then rank the users who came last again and again.
 
     Parameters
     ----------
     data, events
-        Event file, and how many of its events; the simulator without one.
+        Event file, and how many of its events; without a file events are simulated.
     users
-        How many to rank for in one pass.
+        Number of users to rank for in one pass.
     runs
-        Passes measured.
+        Number of passes that are measured.
     seen
-        Shoppers and products of the simulator.
+        Number of shoppers and products of the simulator.
     """
     load = load_of(data, events or 20_000, *seen)
     driver = _learned(load.events)
-    read, now = driver.topology.users.read, driver.now
     profiles = _latest(driver, load.events, users)
-    moments = [profile.last_seen for profile in profiles]
     ranking = driver.settings.users.ranking
-    ranker, gatherer = RankingPipeline(ranking), Gatherer(ranking.sources)
-    slates = ranker.rank(profiles, moments, read, now)
-    rank = _timed(lambda: ranker.rank(profiles, moments, read, now), runs)
-    gather = _timed(lambda: gatherer.gather(profiles, moments, read), runs)
-    messages = _timed(lambda: [[part.items(row, read) for row in range(len(profiles))] for part in slates], runs)
     n = max(len(profiles), 1)
     return RankingResult(
         data=load.name,
         events=len(load.events),
         users=len(profiles),
-        candidates=round(len(gatherer.gather(profiles, moments, read)) / n, 1),
         history=round(sum(len(profile.item_ids) for profile in profiles) / n, 1),
         placements=len(ranking.placements),
         runs=runs,
-        rank_us=_per_user(min(rank), n),
-        rank_us_median=_per_user(median(rank), n),
-        gather_us=_per_user(min(gather), n),
-        messages_us=_per_user(min(messages), n),
+        **_costs(driver, profiles, runs),
     )
+
+
+def _costs(driver: TopologyDriver, profiles: list[Profile], runs: int) -> dict[str, float]:
+    """Rank for all profiles so many times; return candidates and CPU-microseconds per user."""
+    read, now, ranking = driver.topology.users.read, driver.now, driver.settings.users.ranking
+    moments, n = [profile.last_seen for profile in profiles], max(len(profiles), 1)
+    ranker, gatherer = RankingPipeline(ranking), Gatherer(ranking.sources)
+    slates = ranker.rank(profiles, moments, read, now)
+    rank = _timed(lambda: ranker.rank(profiles, moments, read, now), runs)
+    gather = _timed(lambda: gatherer.gather(profiles, moments, read), runs)
+    messages = _timed(lambda: [[part.items(row, read) for row in range(len(profiles))] for part in slates], runs)
+    return {
+        "candidates": round(len(gatherer.gather(profiles, moments, read)) / n, 1),
+        "rank_us": _per_user(min(rank), n),
+        "rank_us_median": _per_user(median(rank), n),
+        "gather_us": _per_user(min(gather), n),
+        "messages_us": _per_user(min(messages), n),
+    }
 
 
 def _learned(events: list[LoadEvent]) -> TopologyDriver:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.cluster import Cluster, cluster, create_topics, settings_from
+from bench.cluster import Cluster, create_topics, settings_from, use_cluster
 from bench.load import simulate
 from bench.machine import describe, directory_mb
 from bench.worker_process import BenchmarkFailed
@@ -87,9 +87,9 @@ def run_restore(
     log = list(changelog(records, users))
     result = _store_alone(log)
     if through_kafka:
-        with cluster(brokers) as place:
-            seconds = asyncio.run(_through_kafka(place, log))
-            result.broker, result.kafka_wall_s = place.label, round(seconds, 2)
+        with use_cluster(brokers) as cluster:
+            seconds = asyncio.run(_through_kafka(cluster, log))
+            result.broker, result.kafka_wall_s = cluster.label, round(seconds, 2)
             result.kafka_records_per_s = round(len(log) / seconds, 1)
     return result
 
@@ -140,8 +140,8 @@ def _store_alone(log: Sequence[ChangelogRecord]) -> RestoreResult:
     )
 
 
-async def _through_kafka(place: Cluster, log: Sequence[ChangelogRecord]) -> float:
-    settings = settings_from(place.environment())
+async def _through_kafka(cluster: Cluster, log: Sequence[ChangelogRecord]) -> float:
+    settings = settings_from(cluster.environment())
     await create_topics(settings)
     plane = build_topology(settings).users
     await _write(settings, log)

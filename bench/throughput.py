@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from bench.campaigns import campaigns_of, records_of
-from bench.cluster import Cluster, cluster, create_topics, settings_from
+from bench.cluster import Cluster, create_topics, settings_from, use_cluster
 from bench.load import Load, append, load_of
 from bench.machine import Busy, Sampler, describe, memory_mb
 from bench.peer import PeerPlan, PeerResult, run_peer
@@ -103,21 +103,21 @@ def run_throughput(
         How many advertise.
     """
     load = load_of(data, events, users, items)
-    with cluster(brokers) as place:
-        result = asyncio.run(_measure(place, load, campaigns_of(campaigns, items)))
+    with use_cluster(brokers) as cluster:
+        result = asyncio.run(_measure(cluster, load, campaigns_of(campaigns, items)))
         if peer is not None:
-            result.peer = run_peer(place, Load(load.name, load.events[: peer.events]), peer.store)
+            result.peer = run_peer(cluster, Load(load.name, load.events[: peer.events]), peer.store)
             result.ratio = round(result.events_per_cpu_s / result.peer.events_per_cpu_s, 1)
     return result
 
 
-async def _measure(place: Cluster, load: Load, campaigns: dict[str, dict[str, Any]]) -> ThroughputResult:
-    environment = place.environment()
+async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, Any]]) -> ThroughputResult:
+    environment = cluster.environment()
     settings = settings_from(environment)
     await create_topics(settings)
     await append(settings, records_of(campaigns))
     await append(settings, load.events)
-    with WorkerProcess(environment, place.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
+    with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
         busy = Busy()
         drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
         begin, end, peak = sampler.samples[0], sampler.at(drained), memory_mb(worker.pid, peak=True)
@@ -138,7 +138,7 @@ async def _measure(place: Cluster, load: Load, campaigns: dict[str, dict[str, An
         events_per_recommendation=round(len(load.events) / max(slates.placements.values()), 2),
         peak_rss_mb=round(peak, 1),
         machine_busy=busy_share,
-        broker=place.label,
+        broker=cluster.label,
         guarantee=settings.worker.processing_guarantee,
         python=platform.python_version(),
         machine=describe(),

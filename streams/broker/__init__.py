@@ -1,4 +1,4 @@
-"""Brokers for the demo and the tests, on loopback, stopped for sure afterwards."""
+"""Brokers for the demo, the tests and the benchmarks, on loopback, always stopped afterwards."""
 
 from streams.broker.kafka import KAFKA_VERSION, ApacheKafka, missing_tools
 from streams.broker.local import LocalBroker, answers

@@ -37,9 +37,9 @@ def cached_jars(version: str) -> Path:
 
 
 def ensure_jars(version: str) -> Path:
-    """Return the directory with the jars of one Kafka version, downloading them when they aren't there.
+    """Return the directory with the jars of one Kafka version, downloading them if they are not there.
 
-    The directory appears whole or not at all, so that an interrupted download is never taken for a good one.
+    The directory appears whole or not at all, so an interrupted download is never taken for a complete one.
     Processes that ask at the same time wait for the one that downloads.
 
     Raises

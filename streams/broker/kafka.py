@@ -1,4 +1,4 @@
-"""Apache Kafka itself, in KRaft mode, from its jars: the broker that tests count on."""
+"""Apache Kafka itself, in KRaft mode, from its jars: the broker of the tests that are about guarantees."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""What every broker that Nearstream starts itself has in common."""
+"""The base of every broker that Nearstream starts itself: start, wait until it answers, stop."""
 
 import atexit
 import contextlib
@@ -17,7 +17,7 @@ from streams.kafka.errors import BrokerUnavailable, file_tail
 
 
 def answers(bootstrap: str, timeout: float = 5.0) -> bool:
-    """Return whether a Kafka broker answers a metadata request at these addresses and accepts work.
+    """Tell whether a Kafka broker answers a metadata request at these addresses and accepts work.
 
     Parameters
     ----------
@@ -57,10 +57,10 @@ def _accepts(address: str, timeout: float) -> bool:
 
 
 class LocalBroker(ABC):
-    """A single broker on loopback, in a process of its own, gone for sure when its context ends.
+    """A single broker on loopback, in a process of its own, which always ends with its context.
 
-    It is ready when :meth:`start` returns. Its data are in a temporary directory that goes with it, unless
-    `log_dir` names one to keep.
+    It is ready when :meth:`start` returns. Its data are in a temporary directory that is removed with it, unless
+    ``log_dir`` names one to keep.
 
     Parameters
     ----------
@@ -89,16 +89,16 @@ class LocalBroker(ABC):
 
     @property
     def pid(self) -> int | None:
-        """Process id while it runs."""
+        """Process id of the broker; :obj:`None` if it does not run."""
         return self._process.pid if self._process and self._process.exit_code is None else None
 
     def start(self) -> Self:
-        """Start it and wait until it answers. Nothing happens when it runs already.
+        """Start the broker and wait until it answers. Do nothing if it runs already.
 
         Raises
         ------
         BrokerUnavailable
-            If it cannot be started; nothing is left running then.
+            If the broker cannot be started; nothing is left running then.
         """
         if self.pid is not None:
             return self
@@ -115,7 +115,7 @@ class LocalBroker(ABC):
         return self
 
     def stop(self) -> None:
-        """Stop it, by force if it takes more than ten seconds, and remove its temporary directory."""
+        """Stop the broker, by force if it takes more than ten seconds, and remove its temporary directory."""
         self._end_process(force=False)
         if self._temporary:
             self._temporary.cleanup()
@@ -123,11 +123,11 @@ class LocalBroker(ABC):
         atexit.unregister(self.stop)
 
     def kill(self) -> None:
-        """Kill it as a crash would. Its data stay, so that :meth:`start` brings it back as it was."""
+        """Kill the broker as a crash would. Its data stay, so that :meth:`start` brings it back as it was."""
         self._end_process(force=True)
 
     def restart(self) -> None:
-        """Stop it and start it again on the same port; what it keeps on disk is there again."""
+        """Stop the broker and start it again on the same port; what it keeps on disk is there again."""
         self._end_process(force=False)
         self.start()
 

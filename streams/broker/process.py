@@ -1,4 +1,4 @@
-"""A child process that ends with us, whatever ends us."""
+"""Child processes and temporary directories that end with this process, whatever ends it."""
 
 import os
 import random
@@ -41,7 +41,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && [ ! -e "$1" ] && exit; sleep 0.
 
 
 def free_port() -> int:
-    """Return a loopback port nobody listens on.
+    """Return a loopback port that nobody listens on.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Return whether something accepts connections on a loopback port."""
+    """Tell whether something accepts connections on a loopback port."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex((LOOPBACK, port)) == 0
@@ -79,7 +79,7 @@ class TemporaryDirectory:
     Parameters
     ----------
     prefix
-        The beginning of its name.
+        The beginning of the directory's name.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class TemporaryDirectory:
         )
 
     def cleanup(self) -> None:
-        """Remove it now. Nothing happens when that is done already."""
+        """Remove the directory now. Do nothing if that is done already."""
         shutil.rmtree(self.path, ignore_errors=True)
         # The pipe is closed, and if anything is left it is removed now.
         self._sweeper.communicate()
@@ -112,17 +112,17 @@ class TemporaryDirectory:
 class ChildProcess:
     """A program running in the background, its output in a file.
 
-    It runs in a session of its own, so that Ctrl-C in the terminal reaches us alone and we decide the order
-    in which things stop. On Linux the kernel kills it when this process dies without a chance to clean up.
+    It runs in a session of its own, so that Ctrl-C in the terminal reaches this process alone, which then decides the
+    order in which things stop. On Linux the kernel kills it when this process dies without a chance to clean up.
 
     Parameters
     ----------
     command
         Program (an absolute path) and arguments.
     log
-        File its output is appended to.
+        File that the output is appended to.
     environment
-        Its whole environment; ours when not given.
+        All environment variables of the process; by default those of this process.
     """
 
     def __init__(self, command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None) -> None:
@@ -147,11 +147,11 @@ class ChildProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended, or None while it runs."""
+        """The exit code, or :obj:`None` while the process runs."""
         return self._popen.poll()
 
     def stop(self, grace: float = 10.0) -> None:
-        """End it: ask, wait up to `grace` seconds, then kill. Nothing happens when it has ended already."""
+        """End the process: ask, wait up to ``grace`` seconds, then kill. Do nothing if it has ended already."""
         self._popen.terminate()
         try:
             self._popen.wait(grace)
@@ -159,6 +159,6 @@ class ChildProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End it now, without asking, and wait until it is gone."""
+        """Kill the process now, and wait until it is gone."""
         self._popen.kill()
         self._popen.wait()

@@ -1,6 +1,6 @@
-"""The demo's ads: campaigns for some departments, shoppers who look and sometimes click, and what came of it.
+"""The demo's ads: campaigns for some departments, shoppers who look and sometimes click, and the figures of both.
 
-Whether a shopper clicks follows from the shopper's mind, as the simulator knows it: the chance to turn next to a
+Whether a shopper clicks follows from the shopper's tastes, as the simulator knows them: the chance to turn next to a
 product of the department that the ad is for. The rest is drawn from the decision's id, so that the same decisions get
 the same clicks.
 """
@@ -26,19 +26,22 @@ from streams.demo.snapshot import AdFigures, CampaignFigures
 _DEPARTMENTS, _CREATIVES = 5, 3
 _BUDGET, _BID = 100.0, 1.0
 _TEMPTED = 0.5
-"""Chance that who was about to look at such a product clicks the ad for one."""
+"""Chance that a shopper who was about to look at such a product clicks the ad for one."""
 
 _LATELY = 500
-_TELLS = 20
+"""How many of the last decisions the expected click rates are averaged over."""
+
+_ENOUGH_IMPRESSIONS = 20
+"""Impressions of a creative from which on its click rate is shown."""
 
 
-class AdWatch:
-    """Knows the demo's campaigns, decides who clicks, and measures.
+class AdMeasurements:
+    """Makes the demo's campaigns, decides which shoppers click, and measures.
 
     Parameters
     ----------
     simulator
-        Whose shoppers they are.
+        Simulator of the shoppers.
     """
 
     def __init__(self, simulator: Simulator) -> None:
@@ -58,7 +61,7 @@ class AdWatch:
         self._last = ""
 
     def campaigns(self) -> dict[str, dict[str, Any]]:
-        """The campaigns by id: one per department, each with a few products."""
+        """Return the campaigns by id: one per department, each with a few products."""
         products = self._simulator.catalogue.products
         found: dict[str, dict[str, Any]] = {}
         for name in self._departments:
@@ -84,7 +87,7 @@ class AdWatch:
         return found
 
     def is_simulated(self, user_id: str) -> bool:
-        """Whether a user is one of the shoppers, and not somebody who tries the demo out."""
+        """Tell whether a user is one of the shoppers, and not somebody who tries the demo out."""
         try:
             self._simulator.population.number(user_id)
         except KeyError:
@@ -92,7 +95,7 @@ class AdWatch:
         return True
 
     def decision(self, decision: AdDecision, now_s: float) -> bool:
-        """Take note of a decision; whether its shopper is going to click."""
+        """Take note of a decision, and tell whether its shopper is going to click."""
         self.decided += 1
         self._rate.add(now_s)
         cid, crid = decision.cid, decision.crid
@@ -116,7 +119,7 @@ class AdWatch:
         return clicks
 
     def snapshot(self, now_s: float) -> AdFigures:
-        """The figures of this moment."""
+        """Return the figures of this moment."""
         ours, chance, best = np.mean(self._chances, axis=0).tolist() if self._chances else (None,) * 3
         campaigns = tuple(
             CampaignFigures(cid, self._spent[cid], _BUDGET, self._shown[cid], self._clicks[cid], *self._best(cid))
@@ -125,36 +128,43 @@ class AdWatch:
         return AdFigures(self._rate.per_s(now_s), self.filled, self.clicked, ours, chance, best, campaigns, self._last)
 
     def _best(self, cid: str) -> tuple[str, float | None]:
-        """The creative of a campaign that is clicked most often, of those shown often enough to tell."""
+        """Return a campaign's creative with the highest click rate, and the rate; rarely shown ones don't count."""
         rates = {
-            title: clicked / shown for title, (shown, clicked) in self._by_creative[cid].items() if shown >= _TELLS
+            title: clicked / shown
+            for title, (shown, clicked) in self._by_creative[cid].items()
+            if shown >= _ENOUGH_IMPRESSIONS
         }
         best = max(sorted(rates), key=rates.__getitem__, default="")
         return best, rates.get(best)
 
 
-async def respond(consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, watch: AdWatch, partitions: int) -> NoReturn:
-    """Publish the campaigns, then read decisions and do what the shoppers do about them, until cancelled.
+async def respond(
+    consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, measurements: AdMeasurements, partitions: int
+) -> NoReturn:
+    """Publish the campaigns, then read decisions and send what the shoppers do about them, until cancelled.
 
-    The consumer is started and assigned.
+    The consumer must be started and assigned.
     """
     encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder(AdDecision).decode
-    for cid, fields in watch.campaigns().items():
+    for cid, fields in measurements.campaigns().items():
         partition = partition_of(cid, partitions)
         await producer.send_and_wait(CAMPAIGNS_TOPIC, encode(fields), key=cid.encode(), partition=partition)
     while True:
         found = await consumer.getmany(timeout_ms=500)
         for record in (record for records in found.values() for record in records):
             decision = decode(record.value or b"")
-            for topic, fields in reactions(decision, watch):
+            for topic, fields in reactions(decision, measurements):
                 await producer.send(topic, encode(fields), key=decision.user_id.encode())
 
 
-def reactions(decision: AdDecision, watch: AdWatch) -> list[tuple[str, dict[str, Any]]]:
-    """What the shopper of a decision does about it: events and their topics; nothing for users who only look on."""
-    if not watch.is_simulated(decision.user_id):
+def reactions(decision: AdDecision, measurements: AdMeasurements) -> list[tuple[str, dict[str, Any]]]:
+    """Return the events, with their topics, with which a shopper reacts to a decision.
+
+    Users who are not simulated send their own events: for them there are none.
+    """
+    if not measurements.is_simulated(decision.user_id):
         return []
-    clicks = watch.decision(decision, time())
+    clicks = measurements.decision(decision, time())
     if decision.cid is None:
         return []
     common = {

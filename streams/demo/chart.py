@@ -7,7 +7,7 @@ _BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
 def resample(points: Sequence[float], width: int) -> list[float]:
-    """At most ``width`` points: means of equal stretches.
+    """Reduce points to at most ``width``: the means of equal stretches.
 
     Examples
     --------
@@ -19,12 +19,12 @@ def resample(points: Sequence[float], width: int) -> list[float]:
     number = len(points)
     if number <= width:
         return list(points)
-    bounds = [number * place // width for place in range(width + 1)]
+    bounds = [number * column // width for column in range(width + 1)]
     return [sum(points[a:b]) / (b - a) for a, b in pairwise(bounds)]
 
 
 def chart(points: Sequence[float], width: int, height: int, top: float) -> list[str]:
-    """Rows of a bar chart, highest first; ``top`` is the value that fills all of them.
+    """Return the rows of a bar chart, highest first; ``top`` is the value that fills all of them.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def chart(points: Sequence[float], width: int, height: int, top: float) -> list[
 
 
 def row_of(value: float, height: int, top: float) -> int:
-    """The row of :func:`chart` in which a value ends, counted from above.
+    """Return the row of :func:`chart` in which a value ends, counted from above.
 
     Examples
     --------

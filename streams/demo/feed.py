@@ -11,31 +11,32 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from processors.simulator import SimulatedEvent, Simulator
-from streams.demo.watch import Watch
+from streams.demo.watch import Measurements
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
 _JUDGED_PER_S = 250
+"""For how many events a second the truth is computed, at most."""
 
 
 class Feed:
-    """Sends events at the moments the simulator says, and tells the watch.
+    """Sends events at the moments the simulator says, and has them measured.
 
     The same seed, rate and number of shoppers give the same events, save for the time they begin at.
 
     Parameters
     ----------
     simulator
-        Source of events.
+        Simulator of the events.
     rate
         Events per second, on average.
-    watch
-        Who measures. At high rates it is given the truth for every n-th event only.
+    measurements
+        Takes note of every event. At high rates only every n-th comes with the truth: computing that takes long.
     """
 
-    def __init__(self, simulator: Simulator, rate: float, watch: Watch) -> None:
-        self._simulator, self._rate, self._watch = simulator, rate, watch
+    def __init__(self, simulator: Simulator, rate: float, measurements: Measurements) -> None:
+        self._simulator, self._rate, self._measurements = simulator, rate, measurements
         self._failure: BaseException | None = None
 
     async def run(self, producer: AIOKafkaProducer) -> None:
@@ -55,7 +56,7 @@ class Feed:
             if self._failure is not None:
                 raise self._failure
             truth = self._simulator.affinity(event.key) if number % every == 0 else None
-            self._watch.sent(event, truth, time())
+            self._measurements.sent(event, truth, time())
             sent = await producer.send(event.topic, encode(event.value()), key=event.key.encode())
             sent.add_done_callback(partial(self._acknowledged, event))
 
@@ -64,4 +65,4 @@ class Feed:
             return
         self._failure = sent.exception() or self._failure
         if self._failure is None:
-            self._watch.appended(event.event_id, sent.result().timestamp / 1000)
+            self._measurements.appended(event.event_id, sent.result().timestamp / 1000)

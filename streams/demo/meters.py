@@ -9,12 +9,12 @@ _LONGEST_MS = 60_000
 
 
 class Rate:
-    """How many a second, lately.
+    """How many things a second, in the last seconds.
 
     Parameters
     ----------
     window_s
-        How far back "lately" goes.
+        Length of the window in seconds.
 
     Examples
     --------
@@ -38,7 +38,7 @@ class Rate:
         self._forget(now_s)
 
     def per_s(self, now_s: float) -> float:
-        """Rate over the window, or since the first one if that is shorter ago."""
+        """Return the rate over the window, or since the first one if that is shorter ago."""
         self._forget(now_s)
         if self._begun is None:
             return 0.0
@@ -55,7 +55,7 @@ class Latencies:
     Parameters
     ----------
     last
-        How many the recent quantiles speak of.
+        How many latencies the recent quantiles are taken from.
 
     Examples
     --------
@@ -77,14 +77,14 @@ class Latencies:
         self._last.append(ms)
 
     def quantile(self, share: float) -> float | None:
-        """Quantile of all, to the millisecond; :obj:`None` before the first."""
+        """Return a quantile of all latencies, to the millisecond; :obj:`None` before the first."""
         total = int(self._counts.sum())
         if not total:
             return None
         return float(np.searchsorted(self._counts.cumsum(), share * total))
 
     def recent(self, share: float) -> float | None:
-        """Quantile of the last ones; :obj:`None` before the first."""
+        """Return a quantile of the last latencies; :obj:`None` before the first."""
         if not self._last:
             return None
         ordered = sorted(self._last)
@@ -99,9 +99,9 @@ class Curve:
     figures
         How many figures are added at a time.
     stretch_s
-        Length of a stretch at first.
+        Seconds of a stretch at first.
     most
-        How many stretches, at most.
+        Most stretches that are kept.
 
     Examples
     --------
@@ -121,23 +121,23 @@ class Curve:
 
     def add(self, at_s: float, values: Sequence[float]) -> None:
         """Add figures of one moment, in seconds since the run began."""
-        place = max(0, int(at_s / self._stretch))
-        while place >= self._most:
+        index = max(0, int(at_s / self._stretch))
+        while index >= self._most:
             self._halve()
-            place = int(at_s / self._stretch)
-        while len(self._sums) <= place:
+            index = int(at_s / self._stretch)
+        while len(self._sums) <= index:
             self._sums.append([0.0] * (self._figures + 1))
-        row = self._sums[place]
+        row = self._sums[index]
         row[-1] += 1
         for figure, value in enumerate(values):
             row[figure] += value
 
     def points(self, figure: int) -> list[float]:
-        """Mean of each stretch in which anything was added."""
+        """Return the mean of each stretch in which anything was added."""
         return [row[figure] / row[-1] for row in self._sums if row[-1]]
 
     def mean(self, figure: int, begin: float = 0.0, end: float = 1.0) -> float | None:
-        """Mean over a part of the run so far, given as shares of it; :obj:`None` if nothing was added there."""
+        """Return the mean over a part of the run, given as shares of it; :obj:`None` if nothing was added there."""
         first, last = int(begin * len(self._sums)), max(round(end * len(self._sums)), 1)
         rows = self._sums[first:last]
         number = sum(row[-1] for row in rows)

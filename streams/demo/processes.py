@@ -1,4 +1,4 @@
-"""The processes of a demo: its broker, its worker, and the settings that bring them together."""
+"""The processes of a demo, its broker and its worker, and the settings that connect them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class DemoFailed(NearstreamError):
 
 
 def make_broker(kafka: bool) -> LocalBroker:
-    """The broker that the demo starts itself: Apache Kafka, or the embedded one."""
+    """Make the broker that the demo starts itself: Apache Kafka, or the embedded one."""
     return ApacheKafka() if kafka else Tansu()
 
 
 def own_broker_settings(settings: Settings, broker: LocalBroker) -> Settings:
-    """Settings for a broker of the demo's own; how to reach other brokers is of no concern there."""
+    """Return settings for a broker of the demo's own; those for reaching other brokers are dropped."""
     guarantee = "exactly_once" if isinstance(broker, ApacheKafka) else "at_least_once"
     return msgspec.structs.replace(
         settings,
@@ -45,7 +45,7 @@ def own_broker_settings(settings: Settings, broker: LocalBroker) -> Settings:
 
 
 def demo_worker_settings(settings: Settings, directory: Path) -> Settings:
-    """Settings of the demo's worker: state of its own, and a web port that is free."""
+    """Return settings of the demo's worker, with a state directory of its own and a web port that is free."""
     worker = msgspec.structs.replace(
         settings.worker, state_dir=str(directory / "state"), web_host="127.0.0.1", web_port=free_port()
     )
@@ -53,7 +53,7 @@ def demo_worker_settings(settings: Settings, directory: Path) -> Settings:
 
 
 def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Environment in which :func:`streams.settings.loading.load_settings` gives these settings.
+    """Return the environment in which :func:`streams.settings.loading.load_settings` gives these settings.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def _flatten(tree: Mapping[str, object], prefix: str, into: dict[str, str]) -> N
 
 
 def _toml(value: object) -> str:
-    """A value as TOML writes it inline.
+    """Write a value as inline TOML.
 
     Examples
     --------
@@ -97,9 +97,9 @@ class DemoWorker:
     Parameters
     ----------
     settings
-        From :func:`demo_worker_settings`.
+        Settings from :func:`demo_worker_settings`.
     directory
-        For its log.
+        Directory for the worker's log.
     """
 
     def __init__(self, settings: Settings, directory: Path) -> None:
@@ -128,7 +128,7 @@ class DemoWorker:
         return file_tail(self._process.log)
 
     def check(self) -> None:
-        """Make sure that it runs.
+        """Make sure that the worker runs.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class DemoWorker:
             raise DemoFailed(f"the worker ended (exit code {code}). The end of its log:\n{self.log_tail}")
 
     def wait_until_ready(self) -> None:
-        """Wait until it has its partitions and a complete read model.
+        """Wait until the worker has its partitions and a complete read model.
 
         Raises
         ------

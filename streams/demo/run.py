@@ -1,4 +1,4 @@
-"""Running a demo: everything is started, watched, and stopped in the end, however it ends."""
+"""Running a demo: everything is started, measured, and stopped in the end, however it ends."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -30,36 +31,36 @@ from streams.demo.processes import (
 )
 from streams.demo.session import ENDING, Session
 from streams.demo.show import LiveShow, PlainShow, say_how_to_connect, step
-from streams.demo.snapshot import Setting
+from streams.demo.snapshot import DemoInfo
 from streams.demo.summary import Summary, summarize
-from streams.demo.watch import Watch
+from streams.demo.watch import Measurements
 from streams.kafka.topics import ensure_topics
 from streams.settings.sections import Settings
 
 _SHOPPERS_PER_EVENT_S = 5
-"""An eighth of them is in the shop: each acts once in six tenths of a second, which a person can follow."""
+"""Shoppers per event and second. An eighth of them is in the shop at a time, so each acts every 0.6 s there."""
 
 _FEWEST_SHOPPERS = 200
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says.
+    """The options of ``nearstream demo``.
 
     Parameters
     ----------
     seconds
-        How long to send events; :obj:`None` until interrupted.
+        Seconds for which events are sent; :obj:`None` goes on until interrupted.
     rate
         Events a second.
     shoppers
-        How many; by default as many as suit the rate.
+        Number of shoppers; by default as many as suit the rate.
     seed
-        Of the simulation.
+        Seed of the simulation: it decides products, shoppers and events.
     kafka
-        Start Apache Kafka and not the embedded broker.
+        Whether to start Apache Kafka instead of the embedded broker.
     brokers
-        Use these, and start none.
+        Addresses of brokers that run already; with them none is started.
     """
 
     seconds: float | None = None
@@ -77,43 +78,44 @@ class Options:
 
 @dataclass(frozen=True)
 class _Brokers:
-    """Settings that reach the brokers, what to call them, and the process if it is ours."""
+    """Settings that reach the brokers, their name for people, and their process if the demo started it."""
 
     settings: Settings
     name: str
     process: LocalBroker | None = None
 
     def check(self) -> None:
+        """Make sure that the demo's own broker, if it started one, still runs."""
         if self.process is not None and self.process.pid is None:
             raise DemoFailed(f"{self.process.name} has ended. Something killed it: is the machine out of memory?")
 
 
 def run_demo(settings: Settings, options: Options, console: Console, live: bool) -> Summary:
-    """Run a demo.
+    """Run a demo, and return its figures.
 
     Parameters
     ----------
     settings
-        As a worker's; brokers, guarantee, state directory and web port are the demo's own unless ``brokers`` is given.
+        Settings of a worker. State directory and web port are replaced by the demo's own, and without
+        ``options.brokers`` so are brokers and guarantee.
     options
-        What the command line says.
+        The options of the command line.
     console
-        Where to show it.
+        Where the demo is shown.
     live
-        Whether to draw a screen; else a line a second is printed.
+        Whether to draw a screen; otherwise a line is printed every second.
 
     Raises
     ------
     DemoFailed
-        If the worker fails, or nothing is recommended.
+        If the worker ends or does not get ready, or nothing is recommended.
     BrokerUnavailable
-        If there is no broker.
+        If no broker answers or can be started.
     KeyboardInterrupt
         If interrupted before the first event; afterwards an interruption is the regular end.
     """
     begun = time.time()
-    for name in ("aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    _silence_clients()
     with _terminable(), ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nearstream-demo-")))
         brokers = _brokers(settings, options, console, stack)
@@ -121,31 +123,31 @@ def run_demo(settings: Settings, options: Options, console: Console, live: bool)
         with step(console, "Starting a worker, and waiting until it has its partitions"):
             worker = stack.enter_context(DemoWorker(settings, directory))
             simulator = Simulator(options.seed, options.crowd)
-            watch = Watch(simulator, settings.users.ranking.placements[0].name)
+            measurements = Measurements(simulator, settings.users.ranking.placements[0].name)
             worker.wait_until_ready()
-        item = min((product.item_id for product in simulator.catalogue.products), key=len)
-        setting = _setting(settings, options, brokers.name, worker.metrics_url, item)
-        say_how_to_connect(console, setting)
-        show = LiveShow(console, setting) if live else PlainShow(console)
-
-        def check() -> None:
-            brokers.check()
-            worker.check()
-
-        feed = Feed(simulator, options.rate, watch)
-        session = Session(settings, feed, watch, show, check, options.seconds, brokers.process is not None)
+        info = _info_of(settings, options, brokers.name, worker.metrics_url, simulator)
+        say_how_to_connect(console, info)
+        show = LiveShow(console, info) if live else PlainShow(console)
+        feed, check = Feed(simulator, options.rate, measurements), partial(_check, brokers, worker)
+        session = Session(settings, feed, measurements, show, check, options.seconds, brokers.process is not None)
         asyncio.run(session.run())
-        if not watch.recommendations:
+        if not measurements.recommendations:
             hint = "" if brokers.process else " If a demo ran on these brokers before, give another --seed."
             raise DemoFailed(f"no recommendation came.{hint} The end of the worker's log:\n{worker.log_tail}")
-    return summarize(watch, setting, begun)
+    return summarize(measurements, info, begun)
+
+
+def _check(brokers: _Brokers, worker: DemoWorker) -> None:
+    """Make sure that everything the demo started still runs."""
+    brokers.check()
+    worker.check()
 
 
 def _brokers(settings: Settings, options: Options, console: Console, stack: ExitStack) -> _Brokers:
     if options.brokers is not None:
         kafka = msgspec.structs.replace(settings.kafka, brokers=options.brokers)
         settings = msgspec.structs.replace(settings, kafka=kafka)
-        # The worker would do it, but its log is no place to find out that nobody answers.
+        # The worker would do it too, but a failure would then be found in its log only.
         with step(console, f"Looking for the topics at {options.brokers}"):
             ensure_topics(settings)
         return _Brokers(settings, f"Kafka at {options.brokers}")
@@ -155,8 +157,8 @@ def _brokers(settings: Settings, options: Options, console: Console, stack: Exit
     return _Brokers(own_broker_settings(settings, broker), "Apache Kafka" if options.kafka else "Tansu", broker)
 
 
-def _setting(settings: Settings, options: Options, broker: str, metrics_url: str, item: str) -> Setting:
-    return Setting(
+def _info_of(settings: Settings, options: Options, broker: str, metrics_url: str, simulator: Simulator) -> DemoInfo:
+    return DemoInfo(
         broker=broker,
         brokers=settings.kafka.brokers,
         metrics_url=metrics_url,
@@ -165,20 +167,27 @@ def _setting(settings: Settings, options: Options, broker: str, metrics_url: str
         rate=options.rate,
         placement=settings.users.ranking.placements[0].name,
         seed=options.seed,
-        example_item=item,
+        # The shortest id: the command that shows it must fit into 80 columns.
+        example_item=min((product.item_id for product in simulator.catalogue.products), key=len),
         activate=activation(shutil.which("nearstream"), Path(sys.prefix)),
     )
 
 
+def _silence_clients() -> None:
+    """Keep the log messages of the Kafka clients off the screen; what matters reaches the user as an error."""
+    for name in ("aiokafka", "kafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def activation(found: str | None, prefix: Path) -> str:
-    """What makes a shell find this ``nearstream``; empty if it does, or nothing is known to help.
+    """Return the command that makes a shell find this ``nearstream``; empty if none is needed, or none would help.
 
     Parameters
     ----------
     found
-        The one that it finds now.
+        Path of the ``nearstream`` that the shell finds now; :obj:`None` if it finds none.
     prefix
-        Where the Python that runs is installed: of a virtual environment, its folder.
+        Where the Python that runs is installed; for a virtual environment this is its folder.
     """
     script, activate = prefix / "bin" / "nearstream", prefix / "bin" / "activate"
     if found is not None and script.exists() and script.samefile(found):

@@ -17,7 +17,7 @@ from processors.common.topics import AD_DECISIONS_TOPIC, RECOMMENDATIONS_TOPIC
 from streams.demo.ads import respond
 from streams.demo.feed import Feed
 from streams.demo.show import Show
-from streams.demo.watch import Watch, follow
+from streams.demo.watch import Measurements, follow
 from streams.kafka.clients import client_arguments
 from streams.kafka.consumer import manual_consumer
 from streams.settings.sections import Settings
@@ -30,26 +30,26 @@ _STOP_WITHIN_S = 3.0
 
 @dataclass(frozen=True)
 class Session:
-    """What works together while events flow.
+    """The part of a demo between the first event and the last.
 
     Parameters
     ----------
     settings
-        That reach the brokers.
-    feed, watch, show
-        Who sends, who measures, who shows.
+        Settings that reach the brokers.
+    feed, measurements, show
+        They send the events, measure what comes back, and show it.
     check
-        Raises if a process that is needed has ended.
+        Called before each snapshot; raises if a process that is needed has ended.
     seconds
-        How long; :obj:`None` until interrupted.
+        How long events are sent; :obj:`None` goes on until interrupted.
     from_beginning
-        Whether to read the recommendations that are there already. On a new and empty broker this is the same, and
-        the embedded one is wrong about where a topic ends.
+        Whether to read the recommendations that are there already. On a new and empty broker there are none, and the
+        embedded one is wrong about where a topic ends.
     """
 
     settings: Settings
     feed: Feed
-    watch: Watch
+    measurements: Measurements
     show: Show
     check: Callable[[], None]
     seconds: float | None
@@ -69,8 +69,8 @@ class Session:
                 await client.start()
             await self._seek(consumer, RECOMMENDATIONS_TOPIC)
             await self._seek(decisions, AD_DECISIONS_TOPIC)
-            ads = respond(decisions, producer, self.watch.ads, self.settings.topics.partitions)
-            work = (self.feed.run(producer), follow(consumer, self.watch), ads, self._showing(stop))
+            ads = respond(decisions, producer, self.measurements.ads, self.settings.topics.partitions)
+            work = (self.feed.run(producer), follow(consumer, self.measurements), ads, self._show_snapshots(stop))
             await _first_of([asyncio.create_task(part) for part in work])
 
     async def _seek(self, consumer: AIOKafkaConsumer, topic: str) -> None:
@@ -81,7 +81,7 @@ class Session:
         else:
             await consumer.seek_to_end(*partitions)
 
-    async def _showing(self, stop: asyncio.Event) -> None:
+    async def _show_snapshots(self, stop: asyncio.Event) -> None:
         begun, every_s = time.monotonic(), self.show.every_s
         with self.show.open():
             while not stop.is_set():
@@ -89,14 +89,14 @@ class Session:
                 if left_s <= 0:
                     break
                 self.check()
-                self.show.update(self.watch.snapshot(time.time()))
+                self.show.update(self.measurements.snapshot(time.time()))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), min(left_s, every_s))
-        self.watch.end(time.time())
+        self.measurements.end(time.time())
 
 
 async def _first_of(work: list[asyncio.Task[Any]]) -> None:
-    """Wait until one of them ends, end the others, and raise what it raised."""
+    """Wait until one of the tasks ends, cancel the others, and raise what it raised."""
     try:
         done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -108,6 +108,7 @@ async def _first_of(work: list[asyncio.Task[Any]]) -> None:
 
 
 async def _stop(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Disconnect. Without a broker aiokafka waits for one, or ends in a cancellation of its own making."""
+    """Disconnect; give up after three seconds."""
+    # Without a broker aiokafka waits for one, or ends in a cancellation of its own making.
     with suppress(TimeoutError, KafkaError, asyncio.CancelledError):
         await asyncio.wait_for(client.stop(), _STOP_WITHIN_S)

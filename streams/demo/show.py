@@ -1,4 +1,4 @@
-"""Showing a demo to whoever looks: live on a terminal, line by line elsewhere."""
+"""Showing a demo: live on a terminal, line by line elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from streams.demo.snapshot import Setting, Snapshot
+from streams.demo.snapshot import DemoInfo, Snapshot
 from streams.demo.summary import Summary
 from streams.demo.view import commands, draw, milliseconds, percent, status_line
 
@@ -20,14 +20,14 @@ class Show(Protocol):
     """Shows snapshots while its context is open."""
 
     every_s: float
-    """Time between two snapshots."""
+    """Seconds between two snapshots."""
 
     def open(self) -> AbstractContextManager[object]:
-        """Begin to show."""
+        """Begin to show; the demo is shown until the context ends."""
         ...
 
     def update(self, snapshot: Snapshot) -> None:
-        """Show this now."""
+        """Show a snapshot now."""
         ...
 
 
@@ -36,8 +36,8 @@ class LiveShow:
 
     every_s = 0.25
 
-    def __init__(self, console: Console, setting: Setting) -> None:
-        self._console, self._setting = console, setting
+    def __init__(self, console: Console, info: DemoInfo) -> None:
+        self._console, self._info = console, info
         self._live = Live(console=console, screen=True, auto_refresh=False, transient=True)
 
     def open(self) -> AbstractContextManager[object]:
@@ -45,8 +45,8 @@ class LiveShow:
         return self._live
 
     def update(self, snapshot: Snapshot) -> None:
-        """Redraw."""
-        self._live.update(draw(self._setting, snapshot, *self._console.size), refresh=True)
+        """Redraw the screen."""
+        self._live.update(draw(self._info, snapshot, *self._console.size), refresh=True)
 
 
 class PlainShow:
@@ -68,7 +68,7 @@ class PlainShow:
 
 @contextmanager
 def step(console: Console, text: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
+    """Say what is being done within the context, and afterwards how long it took."""
     begun = time.monotonic()
     if console.is_terminal:
         with console.status(f"{text} …"):
@@ -79,17 +79,17 @@ def step(console: Console, text: str) -> Iterator[None]:
     console.print(Text("✓ ", "green").append(text, "default").append(f"  {time.monotonic() - begun:.1f} s", "dim"))
 
 
-def say_how_to_connect(console: Console, setting: Setting) -> None:
+def say_how_to_connect(console: Console, info: DemoInfo) -> None:
     """Print what another terminal needs to join in."""
-    console.print(Text("Kafka   ").append(setting.brokers, "cyan"))
-    console.print(Text("Metrics ").append(setting.metrics_url, "cyan"))
+    console.print(Text("Kafka   ").append(info.brokers, "cyan"))
+    console.print(Text("Metrics ").append(info.metrics_url, "cyan"))
     console.print("In another terminal, see your own recommendations and cause some:")
-    for command in commands(setting):
+    for command in commands(info):
         console.print(Text(command, "cyan"), soft_wrap=True)
 
 
 def say_summary(console: Console, summary: Summary) -> None:
-    """Print what came of it."""
+    """Print the figures of a demo that is over."""
     lines = (
         f"{summary.events:,} events in {summary.seconds:.0f} s; {summary.recommendations:,} recommendations.",
         f"From event to recommendation: p50 {milliseconds(summary.p50_ms)}, p99 {milliseconds(summary.p99_ms)}.",

@@ -1,4 +1,4 @@
-"""What the view draws: plain values, taken at one moment."""
+"""The figures that the view draws: plain values, taken at one moment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Setting:
+class DemoInfo:
     """What does not change during a demo.
 
     Parameters
@@ -24,7 +24,7 @@ class Setting:
     placement
         The placement whose slates are shown and judged.
     seed
-        Of the simulation.
+        Seed of the simulation.
     example_item
         Id of a product, to try things with.
     activate
@@ -44,19 +44,19 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Deed:
-    """Something the followed shopper did.
+class ShopperAction:
+    """Something that the followed shopper did.
 
     Parameters
     ----------
     ago_s
-        How long ago.
+        Seconds since it happened.
     action
-        What, in a word or two.
+        What was done, in a word or two.
     name
         Name of the product.
     foreseen
-        The product's rank in the slate the shopper saw before, if it was there.
+        Rank of the product in the slate that the shopper saw before; :obj:`None` if it was not there.
     """
 
     ago_s: float
@@ -67,7 +67,7 @@ class Deed:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """A place of the followed shopper's slate: the product's name, and why it is there."""
+    """An item of the followed shopper's slate: its rank, the product's name, and why it is there."""
 
     rank: int
     name: str
@@ -80,15 +80,15 @@ class Story:
 
     user_id: str
     tastes: str
-    deeds: tuple[Deed, ...]
+    actions: tuple[ShopperAction, ...]
     slate: tuple[Suggestion, ...]
 
 
 @dataclass(frozen=True)
 class CampaignFigures:
-    """What a campaign has spent, of how much, how often it was shown and clicked, and which creative is clicked most.
+    """What a campaign has spent, of how much, its impressions and clicks, and which creative is clicked most.
 
-    ``best_rate`` is the share of that creative's showings that were clicked.
+    ``best_rate`` is the share of that creative's impressions that were clicked.
     """
 
     cid: str
@@ -113,9 +113,9 @@ class AdFigures:
     rate, chance, best
         Share of ads that is expected to be clicked, that of ads drawn by chance, and that of the best for each; lately.
     campaigns
-        By id.
+        The campaigns, ordered by id.
     last
-        Who clicked what last, and why it was shown.
+        The last click: whose, on what, and why it was shown.
     """
 
     decided_per_s: float
@@ -135,11 +135,11 @@ class Snapshot:
     Parameters
     ----------
     elapsed_s
-        Since the first event was sent.
+        Seconds since the first event was sent.
     events, recommendations
         How many so far.
     events_per_s, recommendations_per_s
-        Lately.
+        Rates over the last seconds.
     p50_ms, p99_ms
         Event-to-recommendation latency, lately.
     hit_rate, oracle, popularity
@@ -148,7 +148,7 @@ class Snapshot:
     curve
         Hit-rate since the beginning, in equal steps.
     story
-        One shopper's.
+        The story of one shopper.
     ads
         The ads, if there are any.
     """

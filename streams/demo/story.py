@@ -8,13 +8,13 @@ from typing import NamedTuple
 from processors.ranking.messages import Recommendation
 from processors.ranking.slate import SlateItem
 from processors.simulator import Catalogue, Shopper, SimulatedEvent, Simulator
-from streams.demo.snapshot import Deed, Story, Suggestion
+from streams.demo.snapshot import ShopperAction, Story, Suggestion
 
 _ACTIONS = {"view": "looked at", "click": "clicked", "cart": "into cart", "purchase": "bought"}
 _CANDIDATES = 2_000
 
 K = 10
-"""How much of a slate is looked at."""
+"""How many items of a slate count."""
 
 
 class _Done(NamedTuple):
@@ -25,16 +25,16 @@ class _Done(NamedTuple):
 
 
 class Follower:
-    """Follows one shopper.
+    """Follows one shopper: what is done, and what is suggested.
 
     Parameters
     ----------
     shopper
-        Whom.
+        The shopper to follow.
     catalogue
-        For the names of products.
+        Catalogue with the names of the products.
     remembered
-        How many events are kept.
+        How many of the shopper's last events are kept.
     """
 
     def __init__(self, shopper: Shopper, catalogue: Catalogue, remembered: int = 20) -> None:
@@ -53,17 +53,17 @@ class Follower:
         self._done.appendleft(_Done(now_s, _ACTIONS[event.action], event.product.name, foreseen))
 
     def recommended(self, message: Recommendation) -> None:
-        """Take over the shopper's new slate."""
+        """Take note of the shopper's new slate."""
         self._slate = message.items
 
     def story(self, now_s: float) -> Story:
-        """The story so far."""
-        deeds = tuple(Deed(now_s - done.at_s, done.action, done.name, done.foreseen) for done in self._done)
+        """Return the story so far."""
+        actions = tuple(ShopperAction(now_s - done.at_s, done.action, done.name, done.foreseen) for done in self._done)
         slate = tuple(
             Suggestion(item.rank, self._names.get(item.item_id, item.item_id), self._reason(item))
             for item in self._slate
         )
-        return Story(self.user_id, self._tastes, deeds, slate)
+        return Story(self.user_id, self._tastes, actions, slate)
 
     def _reason(self, item: SlateItem) -> str:
         for reason in item.reasons:
@@ -75,7 +75,7 @@ class Follower:
 
 
 def tastes(shopper: Shopper) -> str:
-    """Say what a shopper likes, most liked first.
+    """Describe what a shopper likes, most liked first.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def tastes(shopper: Shopper) -> str:
 
 
 def liveliest(simulator: Simulator) -> Shopper:
-    """The shopper who comes most often, among the first two thousand.
+    """Find the shopper who comes most often, among the first two thousand.
 
     Examples
     --------

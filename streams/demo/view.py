@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streams.demo.chart import chart, row_of
-from streams.demo.snapshot import AdFigures, Deed, Setting, Snapshot, Story, Suggestion
+from streams.demo.snapshot import AdFigures, DemoInfo, ShopperAction, Snapshot, Story, Suggestion
 
 _STREAM_WIDTH = 32
 _LEGEND_WIDTH = 21
@@ -19,20 +19,20 @@ _NARROWEST, _LOWEST = 64, 18
 _ADS_HEIGHT, _WITH_ADS, _BAR = 8, 34, 20
 
 
-def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> RenderableType:
-    """The screen; a status line on a terminal that is too small for it.
+def draw(info: DemoInfo, snapshot: Snapshot, width: int, height: int) -> RenderableType:
+    """Draw the screen; on a terminal that is too small for it, a status line.
 
     Parameters
     ----------
-    setting, snapshot
+    info, snapshot
         What to show.
     width, height
-        Of the terminal, in characters.
+        Size of the terminal, in characters.
     """
     if width < _NARROWEST or height < _LOWEST:
         return Text(status_line(snapshot))
     top = 11 if height >= 32 else 7
-    bottom = len(commands(setting)) + 1
+    bottom = len(commands(info)) + 1
     screen = Layout()
     figures = Layout(size=top)
     figures.split_row(
@@ -42,17 +42,17 @@ def draw(setting: Setting, snapshot: Snapshot, width: int, height: int) -> Rende
     ads = [Layout(_ads(snapshot.ads), size=_ADS_HEIGHT)] if snapshot.ads and height >= _WITH_ADS else []
     room = height - top - bottom - 3 - _ADS_HEIGHT * len(ads)
     screen.split_column(
-        Layout(_header(setting, snapshot), size=1),
+        Layout(_header(info, snapshot), size=1),
         figures,
         *ads,
-        Layout(_story(snapshot.story, setting.placement, width, room)),
-        Layout(_footer(setting), size=bottom),
+        Layout(_story(snapshot.story, info.placement, width, room)),
+        Layout(_footer(info), size=bottom),
     )
     return screen
 
 
 def status_line(snapshot: Snapshot) -> str:
-    """A snapshot in one line."""
+    """Return a snapshot as one line."""
     return (
         f"{clock(snapshot.elapsed_s):>5}  events {snapshot.events:,} ({snapshot.events_per_s:.0f}/s)"
         f"  recommendations {snapshot.recommendations:,} ({snapshot.recommendations_per_s:.0f}/s)"
@@ -70,7 +70,7 @@ def _ads_in_short(ads: AdFigures | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share for people to read.
+    """Format a share for people to read.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def percent(share: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """A latency for people to read.
+    """Format a latency for people to read.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Minutes and seconds.
+    """Format seconds as minutes and seconds.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def clock(seconds: float) -> str:
 
 
 def _ends(left: Text, right: Text) -> Table:
-    """A line with something at both ends."""
+    """Return a line with something at both ends."""
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     line.add_column(justify="right", no_wrap=True)
@@ -111,29 +111,29 @@ def _ends(left: Text, right: Text) -> Table:
     return line
 
 
-def _header(setting: Setting, snapshot: Snapshot) -> RenderableType:
+def _header(info: DemoInfo, snapshot: Snapshot) -> RenderableType:
     title = Text(" nearstream demo  ", "bold")
-    title.append(f"{setting.shoppers:,} simulated shoppers → {setting.broker} → one worker", "dim")
+    title.append(f"{info.shoppers:,} simulated shoppers → {info.broker} → one worker", "dim")
     return _ends(title, Text(clock(snapshot.elapsed_s), "bold"))
 
 
-def commands(setting: Setting) -> list[str]:
-    """What to type in another terminal to join in: see one's own recommendations, and cause some."""
-    at = f"--brokers {setting.brokers}"
+def commands(info: DemoInfo) -> list[str]:
+    """Return what to type in another terminal to join in: see one's own recommendations, and cause some."""
+    at = f"--brokers {info.brokers}"
     return [
-        *([setting.activate] if setting.activate else []),
+        *([info.activate] if info.activate else []),
         f"nearstream tail recommendations.v1 --user me {at}",
-        f"nearstream send view --user me --item {setting.example_item} {at}",
+        f"nearstream send view --user me --item {info.example_item} {at}",
     ]
 
 
-def _footer(setting: Setting) -> RenderableType:
+def _footer(info: DemoInfo) -> RenderableType:
     rows = Table.grid(expand=True)
     rows.add_column(no_wrap=True, overflow="ellipsis", style="cyan")
-    for command in commands(setting):
+    for command in commands(info):
         # No margin: on 80 columns the whole command must be there to be copied.
         rows.add_row(command)
-    rows.add_row(_ends(Text(setting.metrics_url, "cyan"), Text("Ctrl-C ends", "dim")))
+    rows.add_row(_ends(Text(info.metrics_url, "cyan"), Text("Ctrl-C ends", "dim")))
     return rows
 
 
@@ -157,7 +157,7 @@ def _stream(snapshot: Snapshot) -> Panel:
 
 
 def _hits(snapshot: Snapshot, width: int, height: int) -> Panel:
-    """The curve of the hit-rate, with the three levels named at its right."""
+    """Draw the curve of the hit rate, with the three levels named at its right."""
     top = snapshot.oracle or 1.0
     room = max(width - _LEGEND_WIDTH, 1)
     bars = chart(snapshot.curve, room, height, top)
@@ -180,7 +180,7 @@ def _hits(snapshot: Snapshot, width: int, height: int) -> Panel:
 
 
 def _ads(ads: AdFigures) -> Panel:
-    """Spend against budget, clicks, and the creative clicked most by campaign; and how well ads are chosen."""
+    """Draw spend against budget, clicks and best creative of each campaign, and how well ads are chosen."""
     rows = Table.grid(expand=True, padding=(0, 1))
     rows.add_column(width=24, no_wrap=True, overflow="ellipsis")
     rows.add_column(ratio=1, no_wrap=True)
@@ -204,7 +204,7 @@ def _ads(ads: AdFigures) -> Panel:
 
 
 def _story(story: Story, placement: str, width: int, height: int) -> Panel:
-    """What one shopper does and is offered: side by side on wide terminals, else one above the other."""
+    """Draw what one shopper does and is offered: side by side on wide terminals, else one above the other."""
     content = Table.grid(expand=True)
     content.add_row(Text("likes ", "dim", no_wrap=True, overflow="ellipsis").append(story.tastes, "magenta"))
     room = max(height - 2, 4)
@@ -212,46 +212,46 @@ def _story(story: Story, placement: str, width: int, height: int) -> Panel:
         halves = Table.grid(expand=True, padding=(0, 1))
         halves.add_column(ratio=1)
         halves.add_column(ratio=1)
-        halves.add_row(_deeds(story.deeds, room), _slate_with_room(story.slate, placement, room // 2))
+        halves.add_row(_actions(story.actions, room), _slate_with_room(story.slate, placement, room // 2))
         content.add_row(halves)
     else:
         number = room // 3
-        content.add_row(_deeds(story.deeds, number))
+        content.add_row(_actions(story.actions, number))
         content.add_row(_slate(story.slate, placement, room - 1 - number))
     return _panel(content, f"One of them: {story.user_id}")
 
 
-def _deeds(deeds: tuple[Deed, ...], number: int) -> Table:
+def _actions(actions: tuple[ShopperAction, ...], number: int) -> Table:
     rows = _rows("Just now", "  (✓ no. 3: it was suggested, as third)", (5, 9, None, 8))
-    for deed in deeds[:number]:
-        mark = f"✓ no. {deed.foreseen}" if deed.foreseen else ""
+    for action in actions[:number]:
+        mark = f"✓ no. {action.foreseen}" if action.foreseen else ""
         rows.add_row(
-            f"{deed.ago_s:3.0f} s", deed.action, Text(deed.name, "default not dim"), Text(mark, "green not dim")
+            f"{action.ago_s:3.0f} s", action.action, Text(action.name, "default not dim"), Text(mark, "green not dim")
         )
-    for _ in range(number - len(deeds)):
+    for _ in range(number - len(actions)):
         rows.add_row()
     return rows
 
 
 def _slate(slate: tuple[Suggestion, ...], placement: str, number: int) -> Table:
-    """The slate, one line each."""
+    """Draw the slate, one line per item."""
     rows = _rows("Nearstream suggests", f"  ({placement})", (2, 30, None))
-    for place in slate[:number]:
-        rows.add_row(f"{place.rank:2}", Text(place.name, "default not dim"), Text(place.reason))
+    for item in slate[:number]:
+        rows.add_row(f"{item.rank:2}", Text(item.name, "default not dim"), Text(item.reason))
     return rows
 
 
 def _slate_with_room(slate: tuple[Suggestion, ...], placement: str, number: int) -> Table:
-    """The slate, the reason below each name."""
+    """Draw the slate with the reason below each name."""
     rows = _rows("Nearstream suggests", f"  ({placement})", (2, None))
-    for place in slate[:number]:
-        rows.add_row(f"{place.rank:2}", Text(place.name, "default not dim"))
-        rows.add_row("", Text(place.reason))
+    for item in slate[:number]:
+        rows.add_row(f"{item.rank:2}", Text(item.name, "default not dim"))
+        rows.add_row("", Text(item.reason))
     return rows
 
 
 def _rows(title: str, aside: str, widths: tuple[int | None, ...]) -> Table:
-    """A table of dim text under a title; a column without a width takes what is left."""
+    """Return a table of dim text under a title; a column without a width takes what is left."""
     rows = Table(
         box=None,
         expand=True,

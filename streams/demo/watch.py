@@ -1,4 +1,4 @@
-"""Measuring what comes back: :class:`Watch` knows no Kafka, :func:`follow` reads the topic for it."""
+"""Measuring what comes back: :class:`Measurements` knows no Kafka, :func:`follow` reads the topic for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from processors.ranking.messages import Recommendation
 from processors.simulator import SimulatedEvent, Simulator
 from processors.simulator.products import Floats
-from streams.demo.ads import AdWatch
+from streams.demo.ads import AdMeasurements
 from streams.demo.meters import Curve, Latencies, Rate
 from streams.demo.snapshot import Snapshot
 from streams.demo.story import Follower, K, liveliest
@@ -31,7 +31,7 @@ class _Sent:
     popular: float
 
 
-class Watch:
+class Measurements:
     """Measures a run: rates, latency, hit-rate against the truth, and one shopper's story.
 
     Hit-rate is expected, not drawn: the chance that the product a shopper turns to next is among the first ten of
@@ -40,14 +40,14 @@ class Watch:
     Parameters
     ----------
     simulator
-        Whose shoppers they are.
+        Simulator of the shoppers.
     placement
-        Whose slates are judged and shown.
+        Name of the placement whose slates are judged and shown.
 
     Attributes
     ----------
-    ads : AdWatch
-        Watches the ads.
+    ads : AdMeasurements
+        Measurements of the ads.
     first_at_s : float or None
         When the first recommendation was read, in seconds since the epoch.
     lasted_s : float
@@ -56,7 +56,7 @@ class Watch:
 
     def __init__(self, simulator: Simulator, placement: str) -> None:
         self.placement = placement
-        self.ads = AdWatch(simulator)
+        self.ads = AdMeasurements(simulator)
         self.events = self.recommendations = 0
         self.first_at_s: float | None = None
         self.lasted_s = 0.0
@@ -114,7 +114,7 @@ class Watch:
             self._judge(message, sent.truth, sent.popular, now_s)
 
     def elapsed_s(self, now_s: float) -> float:
-        """Seconds since the first event was sent."""
+        """Return the seconds since the first event was sent."""
         return now_s - self._begun_s if self._begun_s is not None else 0.0
 
     def end(self, now_s: float) -> None:
@@ -122,7 +122,7 @@ class Watch:
         self.lasted_s = self.elapsed_s(now_s)
 
     def snapshot(self, now_s: float) -> Snapshot:
-        """The figures of this moment."""
+        """Return the figures of this moment."""
         hit_rate, oracle, popularity = np.mean(self._lately, axis=0).tolist() if self._lately else (None,) * 3
         return Snapshot(
             elapsed_s=self.elapsed_s(now_s),
@@ -147,7 +147,10 @@ class Watch:
         self.curve.add(self.elapsed_s(now_s), figures)
 
     def _forget(self, now_s: float) -> None:
-        """Events without a recommendation of their own: a later one of the same user was in the same micro-batch."""
+        """Forget events that were not answered for a minute.
+
+        They have no recommendation of their own: a later event of the same user was in the same micro-batch.
+        """
         while (oldest := next(iter(self._waiting))) and now_s - self._waiting[oldest].at_s > _ANSWERED_WITHIN_S:
             del self._waiting[oldest]
 
@@ -156,8 +159,8 @@ def _top(values: Floats) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     return np.argpartition(values, -K)[-K:]
 
 
-async def follow(consumer: AIOKafkaConsumer, watch: Watch) -> NoReturn:
-    """Read recommendations for a watch until cancelled. The consumer is started and assigned."""
+async def follow(consumer: AIOKafkaConsumer, measurements: Measurements) -> NoReturn:
+    """Read recommendations and have them measured, until cancelled. The consumer must be started and assigned."""
     decode = msgspec.json.Decoder(Recommendation).decode
     while True:
         found = await consumer.getmany(timeout_ms=500)
@@ -165,4 +168,4 @@ async def follow(consumer: AIOKafkaConsumer, watch: Watch) -> NoReturn:
         for records in found.values():
             for record in records:
                 if record.value is not None:
-                    watch.recommended(decode(record.value), now_s)
+                    measurements.recommended(decode(record.value), now_s)

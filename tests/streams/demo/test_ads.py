@@ -2,7 +2,7 @@
 
 from processors.ads.messages import AdDecision
 from processors.simulator import Simulator
-from streams.demo.ads import AdWatch, reactions
+from streams.demo.ads import AdMeasurements, reactions
 
 
 def decision(user: str, cid: str | None) -> AdDecision:
@@ -10,12 +10,12 @@ def decision(user: str, cid: str | None) -> AdDecision:
 
 
 def test_somebody_who_tries_the_demo_out_is_left_to_themselves() -> None:
-    watch = AdWatch(Simulator(1, 200))
-    cid = next(iter(watch.campaigns()))
-    assert reactions(decision("ada", cid), watch) == []
-    assert (watch.decided, watch.filled) == (0, 0)
-    shopper = watch._simulator.population.user_id(7)
-    topics = [topic for topic, _ in reactions(decision(shopper, cid), watch)]
+    measurements = AdMeasurements(Simulator(1, 200))
+    cid = next(iter(measurements.campaigns()))
+    assert reactions(decision("ada", cid), measurements) == []
+    assert (measurements.decided, measurements.filled) == (0, 0)
+    shopper = measurements._simulator.population.user_id(7)
+    topics = [topic for topic, _ in reactions(decision(shopper, cid), measurements)]
     assert topics[0] == "events.impression.v1"
-    assert reactions(decision(shopper, None), watch) == []
-    assert (watch.decided, watch.filled) == (2, 1)
+    assert reactions(decision(shopper, None), measurements) == []
+    assert (measurements.decided, measurements.filled) == (2, 1)

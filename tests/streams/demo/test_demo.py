@@ -28,14 +28,14 @@ from streams.demo.feed import Feed
 from streams.demo.meters import Curve, Latencies, Rate
 from streams.demo.run import activation
 from streams.demo.show import say_summary
-from streams.demo.snapshot import Deed, Setting, Snapshot, Story, Suggestion
+from streams.demo.snapshot import DemoInfo, ShopperAction, Snapshot, Story, Suggestion
 from streams.demo.story import liveliest
 from streams.demo.summary import summarize
 from streams.demo.view import draw
-from streams.demo.watch import Watch
+from streams.demo.watch import Measurements
 
 NOW = 1_700_000_000.0
-SETTING = Setting(
+INFO = DemoInfo(
     broker="Tansu",
     brokers="127.0.0.1:17891",
     metrics_url="http://127.0.0.1:30301/metrics",
@@ -54,8 +54,8 @@ def simulator() -> Simulator:
 
 
 @pytest.fixture
-def watch(simulator: Simulator) -> Watch:
-    return Watch(simulator, "home")
+def measurements(simulator: Simulator) -> Measurements:
+    return Measurements(simulator, "home")
 
 
 def answer(event: SimulatedEvent, items: Sequence[str] = (), placement: str = "home") -> Recommendation:
@@ -108,104 +108,108 @@ def test_a_curve_leaves_out_the_time_in_which_nothing_came() -> None:
     assert curve.mean(0, 0.25, 0.75) is None
 
 
-# ---------------------------------------------------------------- watch
+# ---------------------------------------------------------------- measurements
 
 
-def test_latency_runs_from_append_to_reading(simulator: Simulator, watch: Watch) -> None:
+def test_latency_runs_from_append_to_reading(simulator: Simulator, measurements: Measurements) -> None:
     event = an_event(simulator)
-    watch.sent(event, None, NOW)
-    watch.appended(event.event_id, NOW + 0.010)
-    watch.recommended(answer(event), NOW + 0.050)
-    assert watch.latencies.quantile(0.5) == 40.0
+    measurements.sent(event, None, NOW)
+    measurements.appended(event.event_id, NOW + 0.010)
+    measurements.recommended(answer(event), NOW + 0.050)
+    assert measurements.latencies.quantile(0.5) == 40.0
 
 
 def test_a_recommendation_for_somebody_elses_event_is_counted_and_not_measured(
-    simulator: Simulator, watch: Watch
+    simulator: Simulator, measurements: Measurements
 ) -> None:
-    watch.recommended(answer(an_event(simulator)), NOW)
-    assert watch.recommendations == 1
-    assert watch.latencies.quantile(0.5) is None
-    assert watch.snapshot(NOW).hit_rate is None
+    measurements.recommended(answer(an_event(simulator)), NOW)
+    assert measurements.recommendations == 1
+    assert measurements.latencies.quantile(0.5) is None
+    assert measurements.snapshot(NOW).hit_rate is None
 
 
-def test_the_ideal_slate_hits_as_often_as_the_oracle(simulator: Simulator, watch: Watch) -> None:
+def test_the_ideal_slate_hits_as_often_as_the_oracle(simulator: Simulator, measurements: Measurements) -> None:
     event = an_event(simulator)
-    watch.sent(event, simulator.affinity(event.key), NOW)
-    watch.recommended(answer(event, simulator.truth_top(event.key)), NOW)
-    snapshot = watch.snapshot(NOW)
+    measurements.sent(event, simulator.affinity(event.key), NOW)
+    measurements.recommended(answer(event, simulator.truth_top(event.key)), NOW)
+    snapshot = measurements.snapshot(NOW)
     assert snapshot.hit_rate == pytest.approx(simulator.oracle(10, event.key))
     assert snapshot.oracle == pytest.approx(snapshot.hit_rate)
 
 
-def test_only_the_first_ten_known_items_of_the_judged_placement_count(simulator: Simulator, watch: Watch) -> None:
+def test_only_the_first_ten_known_items_of_the_judged_placement_count(
+    simulator: Simulator, measurements: Measurements
+) -> None:
     event = an_event(simulator)
     best, *_ = simulator.truth_top(event.key, 1)
-    watch.sent(event, simulator.affinity(event.key), NOW)
-    watch.recommended(answer(event, [best], placement="discover"), NOW)
-    assert watch.snapshot(NOW).hit_rate is None
-    watch.recommended(answer(event, ["no-such-item"] * 10 + [best]), NOW)
-    assert watch.snapshot(NOW).hit_rate == 0.0
+    measurements.sent(event, simulator.affinity(event.key), NOW)
+    measurements.recommended(answer(event, [best], placement="discover"), NOW)
+    assert measurements.snapshot(NOW).hit_rate is None
+    measurements.recommended(answer(event, ["no-such-item"] * 10 + [best]), NOW)
+    assert measurements.snapshot(NOW).hit_rate == 0.0
 
 
-def test_an_empty_slate_hits_nothing(simulator: Simulator, watch: Watch) -> None:
+def test_an_empty_slate_hits_nothing(simulator: Simulator, measurements: Measurements) -> None:
     event = an_event(simulator)
-    watch.sent(event, simulator.affinity(event.key), NOW)
-    watch.recommended(answer(event), NOW)
-    assert watch.snapshot(NOW).hit_rate == 0.0
+    measurements.sent(event, simulator.affinity(event.key), NOW)
+    measurements.recommended(answer(event), NOW)
+    assert measurements.snapshot(NOW).hit_rate == 0.0
 
 
-def test_the_bestsellers_are_those_visited_so_far(simulator: Simulator, watch: Watch) -> None:
+def test_the_bestsellers_are_those_visited_so_far(simulator: Simulator, measurements: Measurements) -> None:
     event = an_event(simulator)
     truth = np.zeros(len(simulator.catalogue.products))
     truth[simulator.catalogue.positions[event.product.item_id]] = 1.0
-    watch.sent(event, truth, NOW)
-    watch.recommended(answer(event), NOW)
-    assert watch.snapshot(NOW).popularity == 1.0
+    measurements.sent(event, truth, NOW)
+    measurements.recommended(answer(event), NOW)
+    assert measurements.snapshot(NOW).popularity == 1.0
 
 
-def test_events_that_were_never_answered_are_forgotten(simulator: Simulator, watch: Watch) -> None:
+def test_events_that_were_never_answered_are_forgotten(simulator: Simulator, measurements: Measurements) -> None:
     first, second = simulator.events(int(NOW * 1000), rate_per_s=200, count=2)
-    watch.sent(first, None, NOW)
-    watch.sent(second, None, NOW + 61)
-    watch.recommended(answer(first), NOW + 62)
-    watch.recommended(answer(second), NOW + 62)
-    assert watch.latencies.recent(0.99) == pytest.approx(1_000.0)
-    assert watch.latencies.recent(0.0) == pytest.approx(1_000.0)
+    measurements.sent(first, None, NOW)
+    measurements.sent(second, None, NOW + 61)
+    measurements.recommended(answer(first), NOW + 62)
+    measurements.recommended(answer(second), NOW + 62)
+    assert measurements.latencies.recent(0.99) == pytest.approx(1_000.0)
+    assert measurements.latencies.recent(0.0) == pytest.approx(1_000.0)
 
 
-def test_the_summary_compares_the_first_quarter_with_the_last(simulator: Simulator, watch: Watch) -> None:
+def test_the_summary_compares_the_first_quarter_with_the_last(simulator: Simulator, measurements: Measurements) -> None:
     events = simulator.events(int(NOW * 1000), rate_per_s=10, count=40)
     for number, event in enumerate(events):
         at = NOW + number / 4
-        watch.sent(event, simulator.affinity(event.key), at)
+        measurements.sent(event, simulator.affinity(event.key), at)
         items = simulator.truth_top(event.key) if number >= 20 else []
-        watch.recommended(answer(event, items), at + 0.02)
-    watch.end(NOW + 10)
-    summary = summarize(watch, SETTING, NOW - 5)
+        measurements.recommended(answer(event, items), at + 0.02)
+    measurements.end(NOW + 10)
+    summary = summarize(measurements, INFO, NOW - 5)
     assert summary.hit_rate_first_quarter == 0.0
     assert summary.oracle_share == 1.0
     assert (summary.events, summary.recommendations, summary.seconds, summary.ready_s) == (40, 40, 10.0, 5.02)
 
 
-def test_a_run_without_a_recommendation_has_a_summary_too(watch: Watch) -> None:
-    summary = summarize(watch, SETTING, NOW)
+def test_a_run_without_a_recommendation_has_a_summary_too(measurements: Measurements) -> None:
+    summary = summarize(measurements, INFO, NOW)
     assert summary.ready_s is summary.p50_ms is summary.hit_rate is summary.oracle_share is None
 
 
 # ---------------------------------------------------------------- story
 
 
-def test_the_story_names_products_reasons_and_what_was_foreseen(simulator: Simulator, watch: Watch) -> None:
+def test_the_story_names_products_reasons_and_what_was_foreseen(
+    simulator: Simulator, measurements: Measurements
+) -> None:
     followed = liveliest(simulator).user_id
     events = (event for event in simulator.events(int(NOW * 1000), rate_per_s=200) if event.key == followed)
     first = next(events)
     second = next(event for event in events if event.product != first.product and event.action == "view")
-    watch.sent(first, None, NOW)
-    watch.recommended(answer(first, [first.product.item_id, second.product.item_id]), NOW)
-    watch.sent(second, None, NOW + 3)
-    story = watch.snapshot(NOW + 5).story
+    measurements.sent(first, None, NOW)
+    measurements.recommended(answer(first, [first.product.item_id, second.product.item_id]), NOW)
+    measurements.sent(second, None, NOW + 3)
+    story = measurements.snapshot(NOW + 5).story
     assert story.user_id == followed
-    assert story.deeds[0] == Deed(2.0, "looked at", second.product.name, foreseen=2)
+    assert story.actions[0] == ShopperAction(2.0, "looked at", second.product.name, foreseen=2)
     assert story.slate[1] == Suggestion(2, second.product.name, f"Viewed with {first.product.name}")
 
 
@@ -228,12 +232,12 @@ class Broker:
         return sent
 
 
-async def feed_into(broker: Any, seed: int) -> Watch:
+async def feed_into(broker: Any, seed: int) -> Measurements:
     simulator = Simulator(seed, shoppers=2_000)
-    watch = Watch(simulator, "home")
+    measurements = Measurements(simulator, "home")
     with pytest.raises(asyncio.CancelledError):
-        await Feed(simulator, 5_000.0, watch).run(broker)
-    return watch
+        await Feed(simulator, 5_000.0, measurements).run(broker)
+    return measurements
 
 
 async def test_the_same_seed_sends_the_same_events_apart_from_the_time() -> None:
@@ -249,10 +253,10 @@ async def test_the_same_seed_sends_the_same_events_apart_from_the_time() -> None
 
 async def test_events_are_keyed_by_user_and_sent_when_they_happen() -> None:
     broker = Broker(enough=200)
-    watch = await feed_into(broker, seed=1)
+    measurements = await feed_into(broker, seed=1)
     assert all(key.decode() == value["user_id"] for _, key, value in broker.records)
     assert abs(time.time() * 1000 - broker.records[-1][2]["timestamp"]) < 1_000
-    assert watch.events == len(broker.records)
+    assert measurements.events == len(broker.records)
 
 
 async def test_an_event_that_cannot_be_sent_ends_the_feed() -> None:
@@ -264,7 +268,7 @@ async def test_an_event_that_cannot_be_sent_ends_the_feed() -> None:
 
     simulator = Simulator(seed=1)
     with pytest.raises(ConnectionError):
-        await Feed(simulator, 1_000.0, Watch(simulator, "home")).run(Refusing())
+        await Feed(simulator, 1_000.0, Measurements(simulator, "home")).run(Refusing())
 
 
 # ---------------------------------------------------------------- view
@@ -272,9 +276,9 @@ async def test_an_event_that_cannot_be_sent_ends_the_feed() -> None:
 STORY = Story(
     user_id="shopper-0688",
     tastes="running 44 % (Pacer, Velora), cycling 24 % (Serpentin)",
-    deeds=(
-        Deed(0.4, "clicked", "Spoke Echo cycling jersey"),
-        Deed(1.2, "looked at", "Spoke Echo cycling jersey", foreseen=1),
+    actions=(
+        ShopperAction(0.4, "clicked", "Spoke Echo cycling jersey"),
+        ShopperAction(1.2, "looked at", "Spoke Echo cycling jersey", foreseen=1),
     ),
     slate=(
         Suggestion(1, "Ventoux Otter bike computer", "Often viewed together with Spoke Echo cycling jersey"),
@@ -325,10 +329,10 @@ http://127.0.0.1:30301/metrics                                       Ctrl-C ends
 """
 
 
-def drawn(snapshot: Snapshot, width: int, height: int, setting: Setting = SETTING) -> list[str]:
+def drawn(snapshot: Snapshot, width: int, height: int, info: DemoInfo = INFO) -> list[str]:
     console = Console(file=StringIO(), width=width, height=height, color_system=None)
     with console.capture() as captured:
-        console.print(draw(setting, snapshot, width, height))
+        console.print(draw(info, snapshot, width, height))
     return captured.get().rstrip("\n").split("\n")
 
 
@@ -346,7 +350,7 @@ def test_the_screen_fills_every_terminal_and_no_more(snapshot: Snapshot, size: t
 
 
 def test_what_makes_nearstream_found_has_a_line_of_its_own() -> None:
-    lines = drawn(SNAPSHOT, 80, 24, replace(SETTING, activate=". .venv/bin/activate"))
+    lines = drawn(SNAPSHOT, 80, 24, replace(INFO, activate=". .venv/bin/activate"))
     assert (len(lines), lines[-4].rstrip()) == (24, ". .venv/bin/activate")
 
 
@@ -363,8 +367,8 @@ def test_a_python_that_is_no_virtual_environment_has_no_activation(tmp_path: Pat
     assert activation(None, tmp_path) == ""
 
 
-def test_no_line_of_the_summary_is_broken_at_80_columns(watch: Watch) -> None:
-    summary = replace(summarize(watch, SETTING, 0.0), hit_rate_first_quarter=1.0, hit_rate_last_quarter=1.0)
+def test_no_line_of_the_summary_is_broken_at_80_columns(measurements: Measurements) -> None:
+    summary = replace(summarize(measurements, INFO, 0.0), hit_rate_first_quarter=1.0, hit_rate_last_quarter=1.0)
     summary = replace(summary, oracle=1.0, popularity=1.0, oracle_share=1.0, p50_ms=60_000.0, p99_ms=60_000.0)
     console = Console(file=StringIO(), width=80)
     with console.capture() as captured:
