@@ -86,11 +86,13 @@ class Variant:
     Parameters
     ----------
     name
-        What it lacks.
+        Name of what it lacks.
     used
-        Which features it sees.
+        Which features it sees, of shape (features,).
     source
-        The source it lacks, if that is it.
+        Name of the source that it lacks; :obj:`None` if it lacks something else.
+    buckets
+        Whether it has weights for each length of history, beside those that are common to all.
     """
 
     name: str
@@ -110,7 +112,7 @@ class Variant:
         self.weights = fallback_weights(names) * self.used
 
     def listed(self, candidates: Candidates, true: Flags) -> Flags:
-        """Candidates it knows: those that a source other than the one it lacks proposed, or the user's own."""
+        """Tell which candidates the variant knows: those of the other sources, and what the user has touched."""
         found: Flags = np.logical_or.reduce(true)
         if self.source is not None:
             others = [flags for name, flags in candidates.proposed.items() if name != self.source]
@@ -120,7 +122,7 @@ class Variant:
     def answer(
         self, head: int, candidates: Candidates, features: Features, ties: Floats, listed: Flags, slot: int
     ) -> int:
-        """Rank of the item, 0 if it is not among those listed; learned from afterwards."""
+        """Return the rank of the item, 0 if it is not among those listed, and learn from it."""
         visitors = candidates.visitors
         bucket = int(buckets_of(visitors.profiles, visitors.now_ms)[0])
         rows = rows_of_bucket(bucket) if self.buckets else (0,)
@@ -137,14 +139,14 @@ class Variant:
 
 
 def run_ablation(data: Path, events: int | None = None) -> AblationResult:
-    """Run all variants over a file.
+    """Run all variants over the events of a file.
 
     Parameters
     ----------
     data
-        Event file.
+        The event file.
     events
-        At most so many.
+        Most events that are read; by default all.
     """
     study = _Study(Settings())
     started = process_time()
@@ -155,6 +157,8 @@ def run_ablation(data: Path, events: int | None = None) -> AblationResult:
 
 
 class _Study:
+    """The planes that learn a stream, and the variants that are asked about each of its events."""
+
     def __init__(self, settings: Settings) -> None:
         topics = msgspec.structs.replace(settings.topics, partitions=1)
         ranking = msgspec.structs.replace(settings.users.ranking, training_examples=0)
@@ -168,7 +172,7 @@ class _Study:
         self._candidates = 0
 
     def take(self, event: FileEvent) -> None:
-        """Ask every variant, then let the planes learn the event."""
+        """Ask every variant about the event, then let the planes learn it."""
         driver, user = self._driver, event.key.decode()
         driver.advance(max(driver.now, event.time_ms))
         (profile,) = driver.processors["users"][0].store.read([user])
@@ -194,6 +198,7 @@ class _Study:
             variant.ranks[1].append(variant.answer(1, candidates, features, ties, fresh, slot) if new else 0)
 
     def result(self, name: str, cpu_s: float) -> AblationResult:
+        """Return the figures of all variants over the last half of the events."""
         n = len(self._new)
         new = np.array(self._new[n // 2 :], np.bool_)
         figures = []
@@ -205,7 +210,7 @@ class _Study:
 
 
 def variants_of(names: Sequence[str]) -> list[Variant]:
-    """The whole ranker, then one without each source, each group of features, and weights per length of history.
+    """Return the whole ranker, then one that lacks each source, each group of features, weights per length of history.
 
     Examples
     --------

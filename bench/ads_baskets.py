@@ -52,14 +52,14 @@ class _Request(msgspec.Struct):
 
 
 def run_baskets(folder: Path, requests: int | None = None) -> BasketsResult:
-    """Decide for every request, in order.
+    """Decide which ad to show for every request, in order, and measure how many were clicked.
 
     Parameters
     ----------
     folder
-        With ``baskets.csv.gz``, ``basket_events.csv.gz`` and ``arms.csv``.
+        Folder with ``baskets.csv.gz``, ``basket_events.csv.gz`` and ``arms.csv``.
     requests
-        Only so many.
+        Most requests that are decided; by default all.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def run_baskets(folder: Path, requests: int | None = None) -> BasketsResult:
 
 
 class _Shop:
-    """The ad server and what it needs, without anything that costs and does not count here."""
+    """The ad server with one campaign per department, and the profiles of the households."""
 
     def __init__(self, arms: list[str]) -> None:
         self._ads = AdServer(AdSettings(impressions="inferred", log_losers=0.0), InterestGroups(), 1)
@@ -99,14 +99,14 @@ class _Shop:
             self._ads.campaigns.apply(arm, CampaignView(campaign, left=1e6, left_today=1e6))
 
     def serve(self, request: _Request, events: list[Event]) -> bool:
-        """Show an ad, learn from the answer and from the basket; whether it was clicked."""
+        """Show an ad, learn from the answer and from the basket, and tell whether the ad was clicked."""
         profile = self._profiles.setdefault(request.user, Profile())
         step = self._ads.begin()
         found = Opportunity(
             f"{request.number}/ad", request.user, profile, request.time_ms, _PLACEMENT, {"placement": _PLACEMENT}
         )
-        ((told, _),) = self._ads.decide([found], step)
-        clicked = told.cid in request.clicked
+        ((decision, _),) = self._ads.decide([found], step)
+        clicked = decision.cid in request.clicked
         if clicked:
             click = Event(
                 event_id=f"click {request.number}",
@@ -115,7 +115,7 @@ class _Shop:
                 time_ms=request.time_ms,
                 kind="click",
                 action="click",
-                decision_id=told.decision_id,
+                decision_id=decision.decision_id,
             )
             self._ads.tracking.react(profile, click, step)
         for example in step.examples:

@@ -57,14 +57,14 @@ class AdsLearningResult(msgspec.Struct, kw_only=True):
 
 
 def run_ads_learning(visits: int = 100_000, users: int = 2_000) -> AdsLearningResult:
-    """Measure.
+    """Let visitors come, be shown ads and click, and compare the clicks with chance and the best possible.
 
     Parameters
     ----------
     visits
-        Each asks for an ad.
+        Number of visits; each asks for an ad.
     users
-        Visitors, some of whom come more often.
+        Number of visitors, some of whom come more often.
     """
     world = _World(users)
     begun = process_time()
@@ -94,7 +94,7 @@ def run_ads_learning(visits: int = 100_000, users: int = 2_000) -> AdsLearningRe
 
 
 class _World:
-    """The topology, its visitors, and what happened."""
+    """All planes in memory, the visitors, and what was shown, predicted and clicked."""
 
     def __init__(self, users: int) -> None:
         ads = AdSettings(impressions="inferred", log_losers=0.0)
@@ -119,16 +119,24 @@ class _World:
         self._driver.pipe(CAMPAIGNS_TOPIC, category.encode(), raw, self._now)
 
     def visit(self, numbers: range) -> None:
-        """Let so many visitors look at something, be shown ads, and click."""
+        """Let the visits of these numbers happen: look at something, be shown ads, and click."""
         looks = [self._look(number) for number in numbers]
         self._driver.pipe_batch("events.browse.v1", looks, self._now)
         clicks = []
         for record in self._driver.read(AD_DECISIONS_TOPIC):
-            told = orjson.loads(record.value or b"")
-            if "cid" in told and self._clicks(told):
-                event = {"event_id": f"c {told['decision_id']}", "user_id": told["user_id"], "timestamp": self._now}
-                event |= {"item_id": told["cid"], "category": told["cid"], "decision_id": told["decision_id"]}
-                clicks.append((told["user_id"].encode(), orjson.dumps(event), ()))
+            decision = orjson.loads(record.value or b"")
+            if "cid" in decision and self._clicks(decision):
+                event = {
+                    "event_id": f"c {decision['decision_id']}",
+                    "user_id": decision["user_id"],
+                    "timestamp": self._now,
+                }
+                event |= {
+                    "item_id": decision["cid"],
+                    "category": decision["cid"],
+                    "decision_id": decision["decision_id"],
+                }
+                clicks.append((decision["user_id"].encode(), orjson.dumps(event), ()))
         if clicks:
             self._driver.pipe_batch("events.click.v1", clicks, self._now)
 
@@ -141,14 +149,18 @@ class _World:
         event |= {"timestamp": self._now, "context": {"placement": "top"}}
         return f"u{user}".encode(), orjson.dumps(event), ()
 
-    def _clicks(self, told: dict[str, Any]) -> bool:
-        user = int(told["user_id"][1:])
+    def _clicks(self, decision: dict[str, Any]) -> bool:
+        user = int(decision["user_id"][1:])
         fond = self._fondness[user]
         # The second of two creatives is half as good.
-        chance = fond * (_LIKED if told["cid"] == self._likes[user] else _OTHER) * (1.0 if told["crid"] == "a" else 0.5)
+        chance = (
+            fond
+            * (_LIKED if decision["cid"] == self._likes[user] else _OTHER)
+            * (1.0 if decision["crid"] == "a" else 0.5)
+        )
         self.truth.append(chance)
-        self.predicted.append(told["p_click"])
-        self.clicked.append(Random(told["decision_id"]).random() < chance)
+        self.predicted.append(decision["p_click"])
+        self.clicked.append(Random(decision["decision_id"]).random() < chance)
         self.bests.append(fond * _LIKED)
         self.chances.append(fond * 0.75 * (_LIKED + (len(_CATEGORIES) - 1) * _OTHER) / len(_CATEGORIES))
         return self.clicked[-1]

@@ -1,4 +1,4 @@
-"""Visitors who ask for ads, see them, and sometimes click and buy; and the account of what that has to cost."""
+"""Visitors who ask for ads, see them, and sometimes click and buy, and their account of what that has to cost."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _CLICKS, _BUYS = 0.08, 0.25
 
 @dataclass
 class Account:
-    """What the visitors were shown and did, by what they read and sent themselves.
+    """What the visitors were shown and did, as they saw it themselves.
 
     Attributes
     ----------
     owed
-        By campaign: what it has to pay for what happened, had it the money.
+        What each campaign has to pay for what happened, if its budget allowed.
     shown
-        By user and campaign: when ads were shown, in event time.
+        When ads were shown, in event time, by user and campaign.
     moments
-        By campaign: event time and price of what was paid for.
+        Event time and price of everything that is paid for, by campaign.
     """
 
     asked: int = 0
@@ -43,26 +43,26 @@ class Account:
     moments: defaultdict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
     _known: set[str] = field(default_factory=set)
 
-    def decision(self, told: dict[str, Any], at_ms: int) -> bool:
-        """Take note of a decision; whether it shows an ad that was not shown before."""
-        if told["decision_id"] in self._known:
+    def decision(self, decision: dict[str, Any], at_ms: int) -> bool:
+        """Take note of a decision, and tell whether it shows an ad that was not shown before."""
+        if decision["decision_id"] in self._known:
             self.doubled += 1
             return False
-        self._known.add(told["decision_id"])
+        self._known.add(decision["decision_id"])
         self.decided += 1
-        if "cid" not in told:
+        if "cid" not in decision:
             return False
         self.filled += 1
-        self.shown[told["user_id"], told["cid"]].append(at_ms)
+        self.shown[decision["user_id"], decision["cid"]].append(at_ms)
         return True
 
-    def paid_for(self, told: dict[str, Any], at_ms: int) -> None:
+    def paid_for(self, decision: dict[str, Any], at_ms: int) -> None:
         """Take note that what the campaign pays for has happened."""
-        self.owed[told["cid"]] += told["price"]
-        self.moments[told["cid"]].append((at_ms, told["price"]))
+        self.owed[decision["cid"]] += decision["price"]
+        self.moments[decision["cid"]].append((at_ms, decision["price"]))
 
     def over_caps(self, campaigns: dict[str, dict[str, Any]]) -> int:
-        """How many showings were beyond the caps of their campaign, per user and any hour and day."""
+        """Count the impressions beyond the caps of their campaign, per user and any hour and day."""
         beyond = 0
         for (_, cid), times in self.shown.items():
             for span_ms, cap in ((HOUR_MS, "per_hour"), (DAY_MS, "per_day")):
@@ -77,13 +77,13 @@ class Visitors:
     Parameters
     ----------
     begins_ms, day_s
-        When the day begins in event time, and how long one takes.
+        When the first day begins in event time, and the seconds that a day takes.
     days
-        How many of them.
+        Number of days.
     rate
-        Requests per second, on average over the day: more in the afternoon than at night.
+        Mean requests per second over the day: more in the afternoon than at night.
     users
-        Visitors there are.
+        Number of visitors.
     """
 
     def __init__(self, begins_ms: int, day_s: float, days: int, rate: float, users: int) -> None:
@@ -94,7 +94,7 @@ class Visitors:
         self.done = False
 
     def now_ms(self) -> int:
-        """Event time of this moment."""
+        """Return the event time of this moment."""
         return int(self._begins_ms + (time.monotonic() - self._started) * 1000.0 * self._speed)
 
     async def ask(self, producer: AIOKafkaProducer) -> None:
@@ -123,26 +123,30 @@ class Visitors:
                     await self._answer(orjson.loads(record.value), producer)
         await producer.flush()
 
-    async def _answer(self, told: dict[str, Any], producer: AIOKafkaProducer) -> None:
+    async def _answer(self, decision: dict[str, Any], producer: AIOKafkaProducer) -> None:
         at_ms = self.now_ms()
-        if not self.account.decision(told, _ms(told["at"])):
+        if not self.account.decision(decision, _ms(decision["at"])):
             return
-        chance = Random(told["decision_id"])
+        chance = Random(decision["decision_id"])
         happened = [("cpm", IMPRESSIONS_TOPIC)]
         if chance.random() < _CLICKS:
             happened.append(("cpc", "events.click.v1"))
             if chance.random() < _BUYS:
                 happened.append(("cpa", "events.purchase.v1"))
         for model, topic in happened:
-            event = {"event_id": f"{model} {told['decision_id']}", "user_id": told["user_id"], "timestamp": at_ms}
-            event |= {"item_id": told["item_id"], "decision_id": told["decision_id"]}
-            await producer.send(topic, orjson.dumps(event), key=told["user_id"].encode())
-            if told["model"] == model:
-                self.account.paid_for(told, at_ms)
+            event = {
+                "event_id": f"{model} {decision['decision_id']}",
+                "user_id": decision["user_id"],
+                "timestamp": at_ms,
+            }
+            event |= {"item_id": decision["item_id"], "decision_id": decision["decision_id"]}
+            await producer.send(topic, orjson.dumps(event), key=decision["user_id"].encode())
+            if decision["model"] == model:
+                self.account.paid_for(decision, at_ms)
 
 
 def traffic(at_ms: int) -> float:
-    """Traffic of a moment, relative to the day's mean.
+    """Return the traffic of a moment, relative to the day's mean.
 
     Examples
     --------
@@ -153,7 +157,7 @@ def traffic(at_ms: int) -> float:
 
 
 def planned(at_ms: int, steps: int = 240) -> float:
-    """Share of a day's traffic that has come by a moment of it.
+    """Return the share of a day's traffic that has come by a moment of it.
 
     Examples
     --------

@@ -39,7 +39,7 @@ class ClicksResult(msgspec.Struct):
 
 
 def run_clicks(data: Path) -> ClicksResult:
-    """Predict and learn row by row.
+    """Predict and learn a click log row by row.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def run_clicks(data: Path) -> ClicksResult:
     Raises
     ------
     NearstreamError
-        If it is neither.
+        If the log has the columns of neither.
     """
     table, labels, expected = ClickModel(), list[int](), list[float]()
     begun = process_time()
@@ -108,7 +108,7 @@ def _criteo(line: str, data: Path) -> tuple[int, list[str]]:
 
 
 def _bucket(text: str) -> str:
-    """Large counts by the square of their logarithm, as is usual for this log."""
+    """Return a count as a category; large ones by the square of their logarithm, as is usual for this log."""
     if not text:
         return "?"
     value = float(text)

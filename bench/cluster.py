@@ -31,11 +31,11 @@ class Cluster:
     Parameters
     ----------
     brokers
-        Addresses.
+        Addresses of the brokers.
     label
-        What they are, for the result.
+        What the brokers are, for the result.
     directory
-        Gone when the benchmark ends.
+        Directory for logs and state, removed when the benchmark ends.
     """
 
     brokers: str
@@ -43,7 +43,7 @@ class Cluster:
     directory: Path
 
     def environment(self, overrides: Mapping[str, Any] | None = None) -> dict[str, str]:
-        """Environment of a worker: ours, with the brokers, a group and a state directory of its own.
+        """Return the environment of a worker: this process's, with the brokers, a new group and a new state directory.
 
         Settings of the environment (``NEARSTREAM_WORKER__BATCH_MAX_RECORDS=200``) and of the file that
         ``NEARSTREAM_SETTINGS`` names hold for what is measured as well.
@@ -62,7 +62,7 @@ class Cluster:
 
 @contextmanager
 def use_cluster(brokers: str | None) -> Iterator[Cluster]:
-    """The brokers named, or an Apache Kafka of our own on loopback; gone for sure when the context ends."""
+    """Use the brokers named, or start an Apache Kafka on loopback that always ends with the context."""
     with tempfile.TemporaryDirectory(prefix="nearstream-bench-") as directory:
         if brokers is not None:
             yield Cluster(brokers, brokers, Path(directory))
@@ -72,7 +72,7 @@ def use_cluster(brokers: str | None) -> Iterator[Cluster]:
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
-    """Settings as the worker with this environment sees them."""
+    """Return the settings as the worker with this environment sees them."""
     return load_settings(environment=environment)
 
 
@@ -95,7 +95,7 @@ async def create_topics(settings: Settings) -> None:
 
 
 async def log_ends(settings: Settings, topics: list[str]) -> dict[tuple[str, int], int]:
-    """Offset after the last record of each partition of the topics."""
+    """Return the offset after the last record of each partition of the topics."""
     consumer = AIOKafkaConsumer(**client_arguments(settings.kafka), group_id=None)
     await consumer.start()
     try:

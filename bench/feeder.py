@@ -34,7 +34,7 @@ class Feed(msgspec.Struct, kw_only=True):
     Parameters
     ----------
     events, users, items, start_ms
-        Of :func:`bench.load.simulate`.
+        The arguments of :func:`bench.load.simulate`.
     skip
         Events from the beginning of the simulation that are appended already.
     rate
@@ -55,9 +55,9 @@ class Fed(msgspec.Struct, kw_only=True):
     Parameters
     ----------
     users
-        Distinct.
+        Number of distinct users.
     seconds
-        From the first to the last.
+        Time from the first event to the last.
     late_ms
         How far the producer was behind its own timetable, at most.
     """
@@ -70,7 +70,7 @@ class Fed(msgspec.Struct, kw_only=True):
 
 @contextmanager
 def feeding(feed: Feed, log: Path, environment: Mapping[str, str]) -> Iterator[ChildProcess]:
-    """A feeder at work; it is ended with the context if it is not done by then."""
+    """Start a feeder, and end it with the context if it is not done by then."""
     command = [sys.executable, "-m", "bench.feeder", msgspec.json.encode(feed).decode()]
     feeder = ChildProcess(command, log, environment=environment)
     try:
@@ -80,12 +80,12 @@ def feeding(feed: Feed, log: Path, environment: Mapping[str, str]) -> Iterator[C
 
 
 def fed_by(feeder: ChildProcess) -> Fed:
-    """What a feeder did that has ended.
+    """Read what a feeder did that has ended.
 
     Raises
     ------
     BenchmarkFailed
-        If it ended badly.
+        If the feeder failed.
     """
     if feeder.exit_code != 0:
         raise BenchmarkFailed(f"the producer ended with code {feeder.exit_code}. Its log:\n{file_tail(feeder.log)}")
@@ -93,7 +93,7 @@ def fed_by(feeder: ChildProcess) -> Fed:
 
 
 def main() -> None:
-    """Append what the first argument says."""
+    """Append what the first argument of the command line says."""
     feed = msgspec.json.decode(sys.argv[1], type=Feed)
     settings = load_settings()
     fed = asyncio.run(_at_their_times(settings, feed) if feed.rate else _flat_out(settings, feed))

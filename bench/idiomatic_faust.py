@@ -2,7 +2,7 @@
 
 An agent per event topic, tables for state, ``topic.send`` for what comes out, JSON records, one event at a time:
 
-- the agents of the event topics fold each event into the ``profiles`` table, tell each item it concerns through
+- the agents of the event topics fold each event into the ``profiles`` table, send a signal to each item it concerns on
   ``item-signals`` (keyed by item, so that every item has one writer), rank, and send both placements;
 - the agent of ``item-signals`` keeps the ``items`` global table, which the ranking reads.
 
@@ -69,7 +69,7 @@ class Signal(faust.Record, serializer="json"):
 
 
 def recommendation(event: Event, message: Any, placement: str, slate: list[State]) -> dict[str, Any]:
-    """A message of ``recommendations.v1``, field by field as the worker publishes it."""
+    """Return a message of ``recommendations.v1``, field by field as the worker publishes it."""
     topic = message.topic.removeprefix(PREFIX)
     return {
         "recommendation_id": f"{topic}/{message.partition}/{message.offset}/{placement}",
@@ -93,13 +93,13 @@ class Shop:
     Parameters
     ----------
     broker
-        ``host:port``.
+        Address of a broker, ``host:port``.
     store
         ``memory://``, or ``rocksdb://`` to keep the tables in RocksDB through rocksdict.
     directory
-        For the tables' files.
+        Directory for the tables' files.
     partitions
-        Of every topic.
+        Number of partitions of every topic.
     """
 
     def __init__(self, broker: str, store: str, directory: str, partitions: int) -> None:
@@ -133,11 +133,11 @@ class Shop:
             if preceding is None:
                 continue
             self.profiles[event.user_id] = profile
-            await self._tell_items(event, preceding)
+            await self._signal_items(event, preceding)
             await self._recommend(event, profile, message.message)
 
-    async def _tell_items(self, event: Event, preceding: list[str]) -> None:
-        """Tell the event's item what came before it, and those items what came after them."""
+    async def _signal_items(self, event: Event, preceding: list[str]) -> None:
+        """Signal to the event's item what came before it, and to those items what came after them."""
         at, item_id = event.timestamp, event.item_id
         earlier = [(name, -distance) for distance, name in enumerate(preceding, 1)]
         visited = Signal(item_id, at, True, earlier, event.category, event.brand, event.price)

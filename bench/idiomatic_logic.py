@@ -47,7 +47,7 @@ View = list[tuple[str, float, float]]
 
 
 def new_profile() -> State:
-    """Profile of a user who was never seen."""
+    """Return the profile of a user who was never seen."""
     return {
         "items": {},
         "older": [],
@@ -68,7 +68,7 @@ def new_profile() -> State:
 
 
 def new_item() -> State:
-    """State of an item that was never seen."""
+    """Return the state of an item that was never seen."""
     return {"landmark": 0, "together": {}, "after": {}, "trend_landmark": 0, "trend": 0.0, "visits": 0, "last_seen": 0}
 
 
@@ -198,7 +198,7 @@ def _strongest(item: State, k: int) -> list[str]:
 
 
 def view(item: State) -> View:
-    """Strongest neighbours of an item, with weights that sum to one."""
+    """Return the strongest neighbours of an item, with weights that sum to one."""
     names = _strongest(item, ITEMS.published_neighbours)
     together, after = item["together"], item["after"]
     all_together = sum(together[name] for name in names) or 1.0
@@ -207,19 +207,19 @@ def view(item: State) -> View:
 
 
 def trend(item: State) -> float:
-    """Popularity of an item now, as a logarithm that compares between items."""
+    """Return the popularity of an item now, as a logarithm that can be compared between items."""
     if not item["visits"]:
         return -math.inf
     return float(math.log2(item["trend"]) + item["trend_landmark"] / TREND_HALF_LIFE_MS)
 
 
 def most_popular(items: Mapping[str, State]) -> list[tuple[str, float]]:
-    """Most popular items with their popularity relative to the first one."""
+    """Return the most popular items with their popularity relative to the first one."""
     trends = {name: trend(item) for name, item in items.items() if item["visits"]}
     top = nlargest(RANKING.popular_items, trends, key=trends.__getitem__)
     return [(name, 2.0 ** (trends[name] - trends[top[0]])) for name in top]
 
 
 def tie(item_id: str) -> float:
-    """What orders items of the same score."""
+    """Return a number that orders items of the same score."""
     return int.from_bytes(fingerprint(item_id), "little") / 2.0**64

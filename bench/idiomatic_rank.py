@@ -13,16 +13,16 @@ _POINTS = tuple[float, float, float, float]
 
 
 def slates(profile: State, views: Callable[[str], View], popular: list[tuple[str, float]]) -> list[list[State]]:
-    """Slates of a user, one per placement.
+    """Return the slates of a user, one per placement.
 
     Parameters
     ----------
     profile
-        Of the user.
+        The user's profile.
     views
-        Neighbours of an item.
+        Returns the neighbours of an item.
     popular
-        From :func:`bench.idiomatic_logic.most_popular`.
+        Items that :func:`bench.idiomatic_logic.most_popular` returned.
     """
     history = list(reversed(profile["items"].items()))
     points, links = _gather(history, views, popular)
@@ -49,7 +49,7 @@ def slates(profile: State, views: Callable[[str], View], popular: list[tuple[str
 def _gather(
     history: list[tuple[str, Any]], views: Callable[[str], View], popular: list[tuple[str, float]]
 ) -> tuple[dict[str, list[float]], dict[str, list[tuple[float, float, str]]]]:
-    """What each source says of each candidate, and which of the user's items led to it."""
+    """Return what each source says of each candidate, and which of the user's items led to it."""
     points: dict[str, list[float]] = {}
     links: dict[str, list[tuple[float, float, str]]] = {}
     for position, (item_id, _) in enumerate(history[: RANKING.recent_items]):

@@ -52,18 +52,18 @@ class Load(NamedTuple):
 def simulate(
     events: int, users: int, items: int, rate_per_s: float = 500.0, start_ms: int = START_MS
 ) -> Iterator[SimulatedEvent]:
-    """Simulated shoppers: the same arguments give the same events.
+    """Yield the events of simulated shoppers: the same arguments give the same events.
 
     Parameters
     ----------
     events
-        How many.
+        Number of events.
     users
-        Shoppers; the active ones come more often, some never.
+        Number of shoppers; the active ones come more often, some never.
     items
-        Products of the catalogue.
+        Number of products in the catalogue.
     rate_per_s, start_ms
-        Of event time.
+        Mean events per second, and time of the first one, both in event time.
     """
     return Simulator(SEED, users, build_catalogue(SEED, items)).events(start_ms, rate_per_s, events)
 
@@ -71,7 +71,7 @@ def simulate(
 def simulated(
     events: int, users: int, items: int, rate_per_s: float = 500.0, start_ms: int = START_MS
 ) -> Iterator[LoadEvent]:
-    """Events of :func:`simulate` as they are sent.
+    """Yield the events of :func:`simulate` as they are sent.
 
     Examples
     --------
@@ -83,13 +83,13 @@ def simulated(
 
 
 def from_file(path: Path, events: int | None = None) -> Iterator[LoadEvent]:
-    """Events of a file, in its order; at most so many."""
+    """Yield the events of a file, in its order; at most so many."""
     for event in read_events(path, events):
         yield LoadEvent(event.topic, event.key.decode(), event.value)
 
 
 def load_of(data: Path | None, events: int | None, users: int, items: int) -> Load:
-    """The events of a file if there is one, else simulated ones.
+    """Return the events of a file if there is one, else simulated ones.
 
     Examples
     --------
@@ -108,11 +108,11 @@ async def append(settings: Settings, events: Iterable[LoadEvent], prefix: str = 
     Parameters
     ----------
     settings
-        Brokers and partitions.
+        Settings with the brokers and the number of partitions.
     events
-        In the order in which each partition is to get them.
+        Events in the order in which each partition is to get them.
     prefix
-        Put before each topic.
+        Text that is put before the name of each topic.
 
     Returns
     -------

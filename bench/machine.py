@@ -1,4 +1,4 @@
-"""What a process used, as the kernel tells it: CPU-seconds, memory, the size of its files."""
+"""What a process used, as the kernel reports it: CPU-seconds, memory, the size of its files."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Sample(NamedTuple):
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, all its threads, and the children it has waited for.
+    """Return user and system time of a process, all its threads, and the children it has waited for.
 
     Parameters
     ----------
     pid
-        Of a running process.
+        Id of a running process.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory_mb(pid: int, *, peak: bool = False) -> float:
-    """Resident memory of a process in MiB, now or at its peak.
+    """Return the resident memory of a process in MiB, now or at its peak.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def memory_mb(pid: int, *, peak: bool = False) -> float:
 
 
 def directory_mb(path: Path) -> float:
-    """Size of all files below a directory in MiB; files that vanish meanwhile count nothing.
+    """Return the size of all files below a directory in MiB; files that vanish meanwhile count nothing.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def directory_mb(path: Path) -> float:
 
 
 def describe() -> str:
-    """The machine in a line: cores, processor, memory, system.
+    """Describe the machine in a line: cores, processor, memory, system.
 
     Examples
     --------
@@ -102,13 +102,13 @@ class Busy:
         self._begin = _machine_ticks()
 
     def share(self) -> float:
-        """Share of all cores' time that was not idle since this was made."""
+        """Return the share of all cores' time that was not idle since this was made."""
         idle, total = (now - then for now, then in zip(_machine_ticks(), self._begin, strict=True))
         return round(1.0 - idle / total, 2) if total else 0.0
 
 
 def _machine_ticks() -> tuple[int, int]:
-    """Idle and total ticks of all cores since the machine started."""
+    """Return idle and total ticks of all cores since the machine started."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     return ticks[3] + ticks[4], sum(ticks)
 
@@ -119,14 +119,14 @@ class Sampler:
     Parameters
     ----------
     pid
-        Of the process. Sampling ends by itself when the process does.
+        Id of the process. Sampling ends by itself when the process does.
     every_s
         Seconds between samples.
 
     Attributes
     ----------
     samples : list of Sample
-        Oldest first.
+        The samples so far, oldest first.
     """
 
     def __init__(self, pid: int, every_s: float = 0.05) -> None:
@@ -144,7 +144,7 @@ class Sampler:
         self._thread.join()
 
     def at(self, moment: float) -> Sample:
-        """First sample taken at the moment or after it; the last one if there is none."""
+        """Return the first sample taken at the moment or after it; the last one if there is none."""
         found = bisect_left(self.samples, moment, key=lambda sample: sample.at)
         return self.samples[min(found, len(self.samples) - 1)]
 

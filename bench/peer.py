@@ -29,14 +29,15 @@ _TIMEOUT_S = 900.0
 
 
 class PeerPlan(NamedTuple):
-    """How to run it.
+    """How to run the Faust app.
 
     Parameters
     ----------
     events
-        How many of the events, the first ones.
+        How many of the events it gets: the first ones.
     store
-        Of its tables: ``memory``, which is faster, or ``rocksdb`` (rocksdict), which keeps them on disk as ours are.
+        Store of its tables: ``memory``, which is faster, or ``rocksdb`` (rocksdict), which keeps them on disk as the
+        worker does.
     """
 
     events: int = 5_000
@@ -60,12 +61,16 @@ class PeerResult(msgspec.Struct, kw_only=True):
 
 
 def run_peer(cluster: Cluster, load: Load, store: str = "memory") -> PeerResult:
-    """Measure it.
+    """Measure the Faust app.
 
     Parameters
     ----------
+    cluster
+        Brokers that hold none of its topics.
+    load
+        The events.
     store
-        As in :class:`PeerPlan`.
+        Store of its tables, as in :class:`PeerPlan`.
     """
     return asyncio.run(_measure(cluster, load, store))
 

@@ -35,16 +35,16 @@ class Peer(Protocol):
         ...
 
     def refit(self) -> None:
-        """Learn anew from everything so far; nothing for those that learn event by event."""
+        """Learn anew from everything so far; models that learn event by event do nothing."""
         ...
 
     def listed(self, user: int) -> list[int]:
-        """Items for a user now, best first."""
+        """Return items for a user now, best first."""
         ...
 
 
 def best(scores: Scores, k: int = DEPTH, above: float = 0.0) -> list[int]:
-    """Numbers of the ``k`` highest scores that are above a bound, highest first.
+    """Return the numbers of the ``k`` highest scores that are above a bound, highest first.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class _Refitted:
         self.items = max(self.items, item + 1)
 
     def matrix(self) -> csr_matrix:
-        """Counts of shape (users, items)."""
+        """Return the counts as a matrix of shape (users, items)."""
         users = max(self.histories, default=-1) + 1
         rows = [user for user, history in self.histories.items() for _ in history]
         columns = list(chain.from_iterable(self.histories.values()))
@@ -94,24 +94,24 @@ class Bm25(_Refitted):
 
     def __init__(self) -> None:
         super().__init__()
-        self._likeness: Any = None
+        self._similarity: Any = None
 
     def refit(self) -> None:
-        """Compute the likeness of all pairs of items anew, the 100 best of each."""
+        """Compute the similarity of all pairs of items anew, the 100 best of each."""
         model = BM25Recommender(K=100, K1=1.2, B=0.75, num_threads=1)
         _fit(model, self.matrix())
-        self._likeness = model.similarity
+        self._similarity = model.similarity
 
     def listed(self, user: int) -> list[int]:
-        """Items by the sum of their likeness to what the user has touched up to now."""
-        if self._likeness is None:
+        """Return items by the sum of their similarity to what the user has touched up to now."""
+        if self._similarity is None:
             return []
-        known = self._likeness.shape[0]
+        known = self._similarity.shape[0]
         rows = [(item, count) for item, count in self.histories.get(user, {}).items() if item < known]
         if not rows:
             return []
         numbers, counts = np.array(rows).T
-        found: Scores = np.asarray(counts @ self._likeness[numbers.astype(np.int64)]).ravel()
+        found: Scores = np.asarray(counts @ self._similarity[numbers.astype(np.int64)]).ravel()
         return best(found)
 
 
@@ -148,7 +148,7 @@ class Als(_Refitted):
         self._gram = self._vectors.T @ self._vectors + self.regularization * np.eye(self.factors)
 
     def listed(self, user: int) -> list[int]:
-        """Items by the factors, the user's being solved for from what the user has touched up to now."""
+        """Return items by the factors; the user's are solved for from what the user has touched up to now."""
         vectors, gram = self._vectors, self._gram
         if vectors is None or gram is None:
             return []
@@ -196,35 +196,39 @@ class SessionKnn:
         self._last[user] = time_ms
 
     def refit(self) -> None:
-        """Nothing: it learns from every event."""
+        """Do nothing: it learns from every event."""
 
     def listed(self, user: int) -> list[int]:
-        """Items of the nearest sessions: each session by what it shares with the running one, the later the heavier."""
+        """Return items of the sessions nearest to the running one.
+
+        A session is near if it shares items with it, and later items of the running one weigh more.
+        """
         if user not in self._running:
             return []
         own = self._running[user]
         items = list(self._sessions[own])[-self.length :]
-        likeness: dict[int, float] = defaultdict(float)
+        similarity: dict[int, float] = defaultdict(float)
         latest: dict[int, int] = {}
-        for place, item in enumerate(items, 1):
+        for position, item in enumerate(items, 1):
             for number in self._with[item]:
                 if number != own:
-                    likeness[number] += place / len(items)
-                    latest[number] = place
-        nearest = sorted(likeness, key=lambda number: (likeness[number], number), reverse=True)[: self.neighbours]
+                    similarity[number] += position / len(items)
+                    latest[number] = position
+        nearest = sorted(similarity, key=lambda number: (similarity[number], number), reverse=True)[: self.neighbours]
         scores: dict[int, float] = defaultdict(float)
         total = len(self._sessions)
         for number in nearest:
-            weight = likeness[number] * (1.0 - 0.1 * (len(items) - latest[number]))
+            weight = similarity[number] * (1.0 - 0.1 * (len(items) - latest[number]))
             for item in self._sessions[number]:
                 scores[item] += weight * (1.0 + np.log(total / self._counts[item]))
         return sorted(scores, key=lambda item: (-scores[item], item))[:DEPTH]
 
 
 class RiverBiasedMf:
-    """River's matrix factorization with biases, taught 1 for the item touched and 0 for two popular ones that were not.
+    """River's matrix factorization with biases, trained with 1 for the item touched and 0 for two that were not.
 
-    It ranks the 300 most popular items and the user's own: it has no way to propose any by itself.
+    Those two are drawn from the popular items. It ranks the 300 most popular items and the user's own: it has no way to
+    propose any by itself.
     """
 
     name = "river_biased_mf"
@@ -239,7 +243,7 @@ class RiverBiasedMf:
         self._learned = 0
 
     def learn(self, user: int, item: int, time_ms: int) -> None:  # noqa: ARG002  # the protocol's signature
-        """One step for the item, and one for each of some that were not touched."""
+        """Take one step for the item, and one for each of some that were not touched."""
         self._counts[item] += 1
         self._own[user][item] = None
         if self._learned % 500 == 0:
@@ -251,10 +255,10 @@ class RiverBiasedMf:
                 self._model.learn_one(user, self._popular[at], 0.0)
 
     def refit(self) -> None:
-        """Nothing: it learns from every event."""
+        """Do nothing: it learns from every event."""
 
     def listed(self, user: int) -> list[int]:
-        """The candidates by what the model predicts."""
+        """Return the candidates by what the model predicts."""
         candidates = list(dict.fromkeys([*self._popular, *self._own.get(user, {})]))
         predicted = [self._model.predict_one(user, item) for item in candidates]
         return [candidates[at] for at in np.argsort(-np.array(predicted), kind="stable")[:DEPTH].tolist()]

@@ -49,35 +49,39 @@ REFITS = 10
 
 
 def run_peers(data: Path, events: int | None = None, every: int = 5) -> PeersResult:
-    """Compare on a file.
+    """Compare the ranking with its peers on a file.
 
     Parameters
     ----------
     data
-        Event file.
+        The event file.
     events
-        At most so many.
+        Most events that are read; by default all.
     every
-        Each so many events one is judged.
+        One in so many events is judged.
     """
     stream = [event for event in read_events(data, events) if event.topic in ITEM_TOPICS]
-    contest = _Contest(Settings())
+    comparison = _Comparison(Settings())
     for number, event in enumerate(stream):
         if number and number * REFITS // len(stream) > (number - 1) * REFITS // len(stream):
-            contest.refit()
-        contest.take(event, judged=number % every == 0)
-    return contest.result(data.name, len(stream))
+            comparison.refit()
+        comparison.take(event, judged=number % every == 0)
+    return comparison.result(data.name, len(stream))
 
 
-class _Entrant:
+class _Compared:
+    """A peer, with the judge of its lists and the CPU-seconds that it took."""
+
     def __init__(self, peer: Peer) -> None:
         self.peer, self.judge, self.cpu_s = peer, Prequential(), 0.0
 
 
-class _Contest:
+class _Comparison:
+    """Nearstream and its peers on the same stream."""
+
     def __init__(self, settings: Settings) -> None:
         self._system, self._judge, self._cpu_s = System(settings), Prequential(), 0.0
-        self._entrants = [_Entrant(peer()) for peer in PEERS]
+        self._peers = [_Compared(peer()) for peer in PEERS]
         self._users: dict[str, int] = {}
         self._items: dict[str, int] = {}
         self._names: list[str] = []
@@ -86,13 +90,13 @@ class _Contest:
     def refit(self) -> None:
         """Have every peer learn anew."""
         self._refits += 1
-        for entrant in self._entrants:
+        for compared in self._peers:
             started = process_time()
-            entrant.peer.refit()
-            entrant.cpu_s += process_time() - started
+            compared.peer.refit()
+            compared.cpu_s += process_time() - started
 
     def take(self, event: FileEvent, judged: bool) -> None:
-        """Judge everybody's lists, if it is this event's turn, then have everybody learn it."""
+        """Judge the lists of all, if it is this event's turn, then have all learn it."""
         user, item = event.key.decode(), self._system.item_of(event)
         who = self._users.setdefault(user, len(self._users))
         started = process_time()
@@ -105,20 +109,20 @@ class _Contest:
         if item not in self._items:
             self._items[item] = len(self._names)
             self._names.append(item)
-        for entrant in self._entrants:
+        for compared in self._peers:
             started = process_time()
             if judged:
-                names = [self._names[number] for number in entrant.peer.listed(who)]
-                entrant.judge.score(user, item, names, names)
+                names = [self._names[number] for number in compared.peer.listed(who)]
+                compared.judge.score(user, item, names, names)
             else:
-                entrant.judge.see(user, item)
-            entrant.peer.learn(who, self._items[item], event.time_ms)
-            entrant.cpu_s += process_time() - started
+                compared.judge.see(user, item)
+            compared.peer.learn(who, self._items[item], event.time_ms)
+            compared.cpu_s += process_time() - started
 
     def result(self, name: str, events: int) -> PeersResult:
-        """Figures of everybody."""
+        """Return the figures of all."""
         first = _figures("nearstream", self._judge, self._cpu_s)
-        others = [_figures(entrant.peer.name, entrant.judge, entrant.cpu_s) for entrant in self._entrants]
+        others = [_figures(compared.peer.name, compared.judge, compared.cpu_s) for compared in self._peers]
         for other in others:
             other.ahead = all(
                 getattr(first, field) > getattr(other, field) for field in ("hr20", "mrr20", "hr20_new", "mrr20_new")

@@ -1,4 +1,4 @@
-"""Reading what was recommended, as an app would: committed records only."""
+"""Reading recommendations as an app would: committed records only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Slates(msgspec.Struct):
     messages
         Recommendations, all placements.
     users
-        Distinct users they are for.
+        Number of distinct users they are for.
     placements
         How many messages each placement got.
     """
@@ -44,7 +44,7 @@ class Slates(msgspec.Struct):
 
 
 def committed_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """A consumer outside every group that sees committed records only."""
+    """Make a consumer outside every group that sees committed records only."""
     return AIOKafkaConsumer(
         **client_arguments(settings.kafka),
         group_id=None,
@@ -57,7 +57,7 @@ def committed_consumer(settings: Settings) -> AIOKafkaConsumer:
 
 
 async def read_all(settings: Settings, topic: str) -> AsyncIterator[Any]:
-    """Every committed record of a topic, up to its end as it is now; partition by partition in order."""
+    """Yield every committed record of a topic, up to its end as it is now; partition by partition in order."""
     ends = await log_ends(settings, [topic])
     consumer = committed_consumer(settings)
     left = {TopicPartition(*log): end for log, end in ends.items() if end > 0}
@@ -81,12 +81,13 @@ async def count_slates(settings: Settings, users: int, events: int, topic: str =
     Parameters
     ----------
     users, events
-        What was fed. Every user must have got a slate for every placement, and no event more than one of each.
+        Number of users and of events that were fed. Every user must have got a slate for every placement, and no event
+        more than one of each.
 
     Raises
     ------
     BenchmarkFailed
-        If they have not.
+        If that is not so.
     """
     decode = msgspec.json.Decoder(Answer).decode
     placements: Counter[str] = Counter()

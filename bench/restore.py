@@ -36,7 +36,7 @@ from streams.worker.restore import restore
 from streams.worker.stores import Stores
 
 CHUNK_RECORDS = 10_000
-"""As many as :mod:`streams.worker.restore` hands to the store at once, at most."""
+"""Most records that :mod:`streams.worker.restore` hands to the store at once."""
 
 _PUBLISHED_AT_ONCE = 2_000
 
@@ -49,7 +49,7 @@ class RestoreResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     records, keys, value_bytes
         What was restored: records, distinct keys among them, mean size of a value.
     wall_s, cpu_s, records_per_s, records_per_cpu_s
-        Of the store alone.
+        Time, CPU-seconds, and records per second of both, of the store alone.
     store_mb
         Size of its files afterwards.
     kafka_wall_s, kafka_records_per_s
@@ -73,16 +73,18 @@ class RestoreResult(msgspec.Struct, omit_defaults=True, kw_only=True):
 def run_restore(
     records: int = 300_000, users: int = 6_000, through_kafka: bool = False, brokers: str | None = None
 ) -> RestoreResult:
-    """Measure.
+    """Measure how fast a store takes in a changelog.
 
     Parameters
     ----------
     records
-        Of the changelog.
+        Number of records of the changelog.
     users
-        Shoppers whose profiles are taken; with the default each has some fifty events in the end.
+        Number of shoppers whose profiles are taken; with the default each has some fifty events in the end.
     through_kafka
-        Also write them to a changelog topic and restore from there.
+        Whether to write them to a changelog topic too, and restore from there.
+    brokers
+        Brokers for that, without Nearstream's records; by default an Apache Kafka is started.
     """
     log = list(changelog(records, users))
     result = _store_alone(log)
@@ -95,7 +97,7 @@ def run_restore(
 
 
 def changelog(records: int, users: int) -> Iterator[ChangelogRecord]:
-    r"""Compacted changelog of a users partition: a profile per user, and a position now and then.
+    r"""Yield the compacted changelog of a users partition: a profile per user, and a position now and then.
 
     Examples
     --------

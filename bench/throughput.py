@@ -34,9 +34,9 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     Parameters
     ----------
     events, users, items, data
-        What was fed.
+        Number of events, of their users and items, and where they came from.
     wall_s, cpu_s, events_per_s, events_per_cpu_s, startup_cpu_s
-        See the module.
+        Time and CPU-seconds, and events per second of each; the module says between which moments.
     recommendations
         Messages counted by a read_committed consumer afterwards; it also checked that every user got every placement.
     events_per_recommendation
@@ -46,7 +46,7 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     machine_busy
         Share of all cores' time, whoever used it, while the worker ran.
     campaigns, decisions, filled
-        Campaigns for everybody and for some, ad decisions, and those that showed an ad.
+        Number of campaigns, of ad decisions, and of decisions that show an ad.
     peer, ratio
         The idiomatic Faust app on the same brokers, and how many times more events per CPU-second the worker does.
     """
@@ -90,17 +90,17 @@ def run_throughput(
     Parameters
     ----------
     data
-        Event file; by default simulated shoppers.
+        Event file; by default events are simulated.
     events
-        At most so many; by default the whole file, or 200,000 simulated ones.
+        Most events that are fed; by default the whole file, or 200,000 simulated ones.
     brokers
-        Without Nearstream's records; by default an Apache Kafka is started.
+        Brokers without Nearstream's records; by default an Apache Kafka is started.
     peer
-        By default it is not measured.
+        How to run the Faust app; by default it is not measured.
     users, items
-        Of the simulation.
+        Number of shoppers and products of the simulation.
     campaigns
-        How many advertise.
+        Number of campaigns that advertise.
     """
     load = load_of(data, events, users, items)
     with use_cluster(brokers) as cluster:

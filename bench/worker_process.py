@@ -24,18 +24,18 @@ _QUIET_S = 0.5
 
 
 class BenchmarkFailed(NearstreamError):
-    """What was measured did not do what it should. No figure is given then."""
+    """What was measured did not do what it should. There are no figures then."""
 
 
 class WorkerProcess:
-    """``nearstream worker``, started and stopped by us.
+    """A ``nearstream worker`` that is started with the context and stopped with it.
 
     Parameters
     ----------
     environment
-        From :meth:`bench.cluster.Cluster.environment`.
+        Environment from :meth:`bench.cluster.Cluster.environment`.
     log
-        File for what it logs.
+        File for what the worker logs.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ class WorkerProcess:
             time.sleep(every_s)
 
     def ready(self) -> bool:
-        """Whether its partitions are restored and its read model is complete."""
+        """Tell whether the worker's partitions are restored and its read model is complete."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=10):
                 return True
@@ -88,7 +88,7 @@ class WorkerProcess:
             return False
 
     def figures(self) -> Figures:
-        """What its metrics say now; nothing while it starts or ends, which :meth:`wait` sees."""
+        """Scrape the worker's metrics; there are none while it starts or ends."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=30) as answer:
                 return Figures(answer.read().decode())
@@ -126,7 +126,7 @@ class Figures:
     Parameters
     ----------
     text
-        As scraped.
+        The text that the worker's metrics endpoint returned.
 
     Examples
     --------
@@ -146,12 +146,12 @@ class Figures:
         return sum(value for found, value in self._samples[name] if labels.items() <= found.items())
 
     def events(self) -> int:
-        """Source events applied so far, whatever came of them."""
+        """Count the source events applied so far, whatever came of them."""
         every = sum(self.total("nearstream_events_total", topic=topic) for topic in EVENT_TOPICS)
         return int(every - self.total("nearstream_events_total", outcome="forwarded"))
 
     def caught_up(self, events: int) -> bool:
-        """Whether so many events and all signals that came of them are applied, and no partition has lag."""
+        """Tell whether so many events and all signals that came of them are applied, and no partition has lag."""
         return (
             self.events() >= events
             and self.total("nearstream_events_total", topic=SIGNALS_TOPIC)
