@@ -29,7 +29,8 @@ from processors.users.ad_history import Model
 from state.position import Position
 from state.store import MARKER_KEY, POSITION_KEY, ChangelogRecord, MemoryStore, PartitionStore
 from streams.engine.driver import TopologyDriver
-from streams.engine.partition import LINK_HEADER, SourceBatch
+from streams.engine.partition import LINK_HEADER
+from streams.engine.source_batch import SourceBatch
 from streams.settings.sections import Settings
 from tests.support import read_topic
 

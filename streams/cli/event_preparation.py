@@ -26,7 +26,7 @@ class Outgoing:
     topic, value
         Where it goes, and its JSON.
     user_id, event_id
-        As the JSON says, if it does.
+        The ids that the JSON names; :obj:`None` for one that it does not name.
     repairs
         What a worker would repair, as ``field:what``.
     where

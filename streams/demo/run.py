@@ -131,10 +131,14 @@ def run_demo(settings: Settings, options: Options, console: Console, live: bool)
         feed, check = Feed(simulator, options.rate, measurements), partial(_check, brokers, worker)
         session = Session(settings, feed, measurements, show, check, options.seconds, brokers.process is not None)
         asyncio.run(session.run())
-        if not measurements.recommendations:
-            hint = "" if brokers.process else " If a demo ran on these brokers before, give another --seed."
-            raise DemoFailed(f"no recommendation came.{hint} The end of the worker's log:\n{worker.log_tail}")
+        _require_recommendations(measurements, brokers, worker)
     return summarize(measurements, info, begun)
+
+
+def _require_recommendations(measurements: Measurements, brokers: _Brokers, worker: DemoWorker) -> None:
+    if not measurements.recommendations:
+        hint = "" if brokers.process else " If a demo ran on these brokers before, give another --seed."
+        raise DemoFailed(f"no recommendation came.{hint} The end of the worker's log:\n{worker.log_tail}")
 
 
 def _check(brokers: _Brokers, worker: DemoWorker) -> None:

@@ -59,7 +59,8 @@ from processors.ranking.slate import SlateItem
 from processors.ranking.why_not import WhyNot
 from processors.users.profile import Profile
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
-from streams.engine.partition import PartitionProcessor, SourceBatch
+from streams.engine.partition import PartitionProcessor
+from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import build_topology
 from streams.settings.sections import Settings
 

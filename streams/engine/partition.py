@@ -24,10 +24,9 @@ This file knows neither Kafka nor a clock. The worker (:mod:`streams.worker.runn
 (:mod:`streams.engine.driver`) both run it, so what a test shows with the driver holds for the worker.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -37,54 +36,12 @@ from processors.planes.base import Output, Plane, Step
 from processors.planes.chain import Link
 from state.position import Position
 from state.store import ChangelogRecord, PartitionStore
+from streams.engine.source_batch import SourceBatch, in_order
 
 State = TypeVar("State", bound=msgspec.Struct)
 
 LINK_HEADER = "nearstream.link"
 """Record header that carries the :class:`~processors.planes.chain.Link` of a message between planes."""
-
-
-class SourceBatch(msgspec.Struct, frozen=True):
-    """All records of a topic-partition between two offsets.
-
-    Parameters
-    ----------
-    topic
-        Name of the source topic. The partition is that of the processor which is given the batch.
-    start, end
-        Every committed record with an offset in ``[start, end)`` is among ``records``. An offset without a record held
-        a transaction's marker, or its record was aborted or compacted away.
-    records
-        The records, in the order of their offsets.
-    """
-
-    topic: str
-    start: int
-    end: int
-    records: Sequence[SourceRecord]
-
-    def parts(self, records: int) -> Iterator[Self]:
-        """Yield the batch in parts of at most so many records, each with the offsets that it covers.
-
-        Examples
-        --------
-        >>> from processors.events.record import Record
-        >>> batch = SourceBatch("t", 0, 9, [Record("t", 0, offset, 0, None, None) for offset in (1, 2, 5)])
-        >>> [(part.start, part.end, len(part.records)) for part in batch.parts(2)]
-        [(0, 5, 2), (5, 9, 1)]
-        """
-        start = self.start
-        for begin in range(0, max(len(self.records), 1), records):
-            rest = self.records[begin + records :]
-            end = rest[0].offset if rest else self.end
-            yield type(self)(self.topic, start, end, self.records[begin : begin + records])
-            start = end
-
-    def size_bytes(self) -> int:
-        """Return the bytes of keys, values and headers."""
-        size = sum(len(record.key or b"") + len(record.value or b"") for record in self.records)
-        pairs = (pair for record in self.records if record.headers for pair in record.headers)
-        return size + sum(len(name) + len(value or b"") for name, value in pairs)
 
 
 @dataclass(frozen=True)
@@ -209,7 +166,7 @@ class PartitionProcessor(Generic[State]):
             fresh = self._behind_fence(batch, position)
             if fresh:
                 records.setdefault(batch.topic, []).extend(fresh)
-        merged = _in_order([records[topic] for topic in self.plane.source_topics if topic in records])
+        merged = in_order([records[topic] for topic in self.plane.source_topics if topic in records])
         chained = self.plane.chained_topics
         merged = [record for record in merged if record.topic not in chained or self._links(record, position)]
         if not merged:
@@ -286,21 +243,3 @@ def _forget_earlier_lives(sender: str, position: Position) -> None:
     name = sender.partition("@")[0]
     for known in [known for known in position.received if known.partition("@")[0] == name]:
         del position.received[known]
-
-
-def _in_order(per_topic: list[list[SourceRecord]]) -> list[SourceRecord]:
-    """Merge records of several topics into one sequence, oldest first, each topic's own order kept.
-
-    The order depends on the records alone: a replay of the same offsets gets the same one. A record counts as old as
-    the newest one before it in its topic, because append times may go back within a topic.
-    """
-    if len(per_topic) == 1:
-        return per_topic[0]
-    keyed = [
-        (latest, topic, at, record)
-        for topic, records in enumerate(per_topic)
-        for at, (latest, record) in enumerate(
-            zip(accumulate((record.timestamp for record in records), max), records, strict=True)
-        )
-    ]
-    return [record for *_, record in sorted(keyed, key=lambda entry: entry[:3])]

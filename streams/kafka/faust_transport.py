@@ -2,7 +2,7 @@
 
 Faust's own consumer hands over record by record, at about fifty microseconds each. This one leaves everything Faust
 does (flow control, buffered partitions, generations, rebalancing) as it is and changes what is handed over: a
-:class:`streams.engine.partition.SourceBatch` per partition and fetch, with the stretch of the log that it covers.
+:class:`streams.engine.source_batch.SourceBatch` per partition and fetch, with the stretch of the log that it covers.
 Knowing the stretch makes gaps exact: an offset missing inside it is a transaction marker or an aborted or compacted
 record, one missing between two stretches was not delivered.
 
@@ -24,7 +24,7 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.kafka.clients import client_arguments
 from streams.kafka.record_batches import LenientMemoryRecords
 from streams.settings.sections import Settings

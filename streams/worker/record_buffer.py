@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 
 Acknowledge = Callable[[], None]
 

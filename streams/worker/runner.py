@@ -12,7 +12,8 @@ from processors.common.time import stamp
 from processors.common.topics import RECOMMENDATIONS_TOPIC, changelog_topic
 from processors.events.event import EVENT_TOPICS
 from processors.planes.base import Output, Plane
-from streams.engine.partition import PartitionProcessor, Prepared, SourceBatch
+from streams.engine.partition import PartitionProcessor, Prepared
+from streams.engine.source_batch import SourceBatch
 from streams.kafka.publisher import Appended, Publisher
 from streams.settings.sections import Settings
 from streams.worker.compute_thread import Compute

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from streams.engine.driver import TopologyDriver
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import topic_specs
 from streams.settings.sections import Settings
 from tests.streams.engine.golden_messages import (

@@ -12,7 +12,8 @@ from processors.events.record import Record, SourceRecord
 from processors.planes.base import Output, ReadStates, Step
 from processors.planes.chain import Link
 from state.store import MemoryStore
-from streams.engine.partition import LINK_HEADER, PartitionProcessor, SourceBatch
+from streams.engine.partition import LINK_HEADER, PartitionProcessor
+from streams.engine.source_batch import SourceBatch
 
 
 class Log(msgspec.Struct, array_like=True):

@@ -16,7 +16,7 @@ from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.kafka.faust_transport import BatchConsumer, CoveredFetches
 from streams.settings.sections import Settings
 from streams.worker.faust_app import FaustApp

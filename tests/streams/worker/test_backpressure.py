@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from processors.events.record import Record
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import build_topology
 from streams.settings.sections import Settings, WorkerSettings
 from streams.worker.compute_thread import Compute

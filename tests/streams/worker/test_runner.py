@@ -15,7 +15,7 @@ from state.codec import StateCodec
 from state.position import Position
 from state.rocks import RocksStore
 from state.store import POSITION_KEY, ChangelogRecord, PartitionStore
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.kafka.publisher import Appended
 from streams.settings.sections import KafkaSettings, Settings, WorkerSettings
 from streams.worker.compute_thread import Compute
