@@ -101,7 +101,7 @@ def pause(
     view = _one(settings, cid)
     with producing(settings) as producer:
         publish(producer, settings, {cid: with_pause(view, paused=not off)})
-    typer.echo(f"{cid} {'runs again' if off else 'rests'}")
+    typer.echo(f"{cid} {'runs again' if off else 'is paused'}")
 
 
 @app.command()

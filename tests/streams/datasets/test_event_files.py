@@ -223,31 +223,9 @@ def test_a_cut_gzip_file_says_so(tmp_path: Path) -> None:
         list(read_events(path))
 
 
-def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(EventFileError) as caught:
-        count_events(tmp_path / "none.csv")
-    assert str(caught.value) == f"{tmp_path / 'none.csv'}: No such file or directory"
-
-
 def test_an_unknown_format_says_which_are_known(tmp_path: Path) -> None:
     with pytest.raises(EventFileError, match=r"ends with \.csv, \.csv\.gz, \.jsonl, \.jsonl\.gz"):
         list(read_events(written(tmp_path, "shop.parquet")))
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "count"),
-    [
-        ("a.csv", f"{HEADER}\nu,i,view,1,,\nu,i,view,1,,\n", 2),
-        ("b.csv", f"{HEADER}\nu,i,view,1,,\nu,i,view,1,,", 2),
-        ("c.csv", f"{HEADER}\n", 0),
-        ("d.csv", "", 0),
-        ("e.jsonl", "{}\n{}\n{}", 3),
-    ],
-)
-def test_events_are_counted_without_being_read(tmp_path: Path, name: str, text: str, count: int) -> None:
-    path = tmp_path / name
-    path.write_text(text)
-    assert count_events(path) == count
 
 
 @pytest.mark.parametrize(("name", "events"), [("yoochoose", 83_845), ("taobao", 84_440), ("ml100k", 100_000)])
