@@ -10,6 +10,7 @@ from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
+from processors.common.bounded_counter import add_bounded, rarest
 from processors.common.bounds import MAX_ID_CHARACTERS, Listed, Positive
 from processors.events.event import Event
 from processors.users.context import FIELDS, MAX_NAME_CHARACTERS, names_of, remember
@@ -128,9 +129,7 @@ class ContextLearner:
         settings = self._settings
         for name, item in zip(chosen.contexts, chosen.items, strict=True):
             counts = state.counts.setdefault(name, ContextCounts())
-            counts.items[item] = counts.items.pop(item, 0.0) + 1.0
-            if len(counts.items) > settings.items:
-                del counts.items[min((other for other in counts.items if other != item), key=counts.items.__getitem__)]
+            add_bounded(counts.items, item, 1.0, settings.items, renew=True)
             counts.choices += 1.0
             if counts.choices >= settings.fading_choices:
                 counts.choices /= 2.0
@@ -142,9 +141,7 @@ class ContextLearner:
         field = newest.partition(":")[0] + ":"
         rivals = [name for name in state.counts if name.startswith(field)]
         if len(rivals) > self._settings.contexts:
-            del state.counts[
-                min((name for name in rivals if name != newest), key=lambda name: state.counts[name].choices)
-            ]
+            del state.counts[rarest(rivals, newest, lambda name: state.counts[name].choices)]
 
     def due(self, state: ContextsState) -> bool:
         """Whether enough was learned since the last broadcast; if so, the next one counts from now."""

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 from river.cluster import KMeans
 
+from processors.common.bounded_counter import add_bounded
 from processors.common.bounds import MAX_ID_CHARACTERS, Groups, Listed, Positive, Share
 from processors.common.hashing import murmur2
 from processors.events.event import Event
@@ -226,9 +227,9 @@ class InterestGroupLearner:
         return int(means.learn_predict_one(point))
 
     def _count(self, group: Group, item: str, category: str) -> None:
-        _add(group.items, item, self._settings.items)
+        add_bounded(group.items, item, 1.0, self._settings.items, renew=True)
         if category:
-            _add(group.categories, category, _LARGEST_LABELS)
+            add_bounded(group.categories, category, 1.0, _LARGEST_LABELS, renew=True)
         group.choices += 1.0
         if group.choices >= self._settings.fading_choices:
             group.choices /= 2.0
@@ -333,13 +334,6 @@ def _sparse(row: np.ndarray) -> dict[int, float]:
     found = defaultdict[int, float](float)
     found.update(enumerate(row.tolist()))
     return found
-
-
-def _add(counts: dict[str, float], name: str, bound: int) -> None:
-    """Count a name; beyond the bound the rarest other goes, of equals the one counted last the longest ago."""
-    counts[name] = counts.pop(name, 0.0) + 1.0
-    if len(counts) > bound:
-        del counts[min((other for other in counts if other != name), key=counts.__getitem__)]
 
 
 def _strongest(counts: dict[str, float], n: int) -> list[tuple[str, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from processors.common.bounded_counter import add_bounded
 from processors.common.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.hashing import FingerprintRing, fingerprint
@@ -178,10 +179,10 @@ class ProfileKeeper:
         self._touch_item(profile, event, weight, in_order)
         profile.shown.forget(event.item_id)
         if event.category:
-            _add_bounded(profile.categories, event.category, weight, settings.interests)
+            add_bounded(profile.categories, event.category, weight, settings.interests)
             _note_habit(profile, event.category, event.time_ms)
         if event.brand:
-            _add_bounded(profile.brands, event.brand, weight, settings.interests)
+            add_bounded(profile.brands, event.brand, weight, settings.interests)
         _note_circumstances(profile, event)
         profile.events += 1
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
@@ -311,10 +312,3 @@ def _note_circumstances(profile: Profile, event: Event) -> None:
     if event.age is not None:
         profile.age = event.age
     remember(profile.context, event.context, event.channel)
-
-
-def _add_bounded(weights: dict[str, float], name: str, weight: float, bound: int) -> None:
-    """Add to a weight; beyond the bound the weakest other entry goes."""
-    weights[name] = weights.get(name, 0.0) + weight
-    if len(weights) > bound:
-        del weights[min((key for key in weights if key != name), key=weights.__getitem__)]
