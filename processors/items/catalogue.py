@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS, MAX_MS
-from processors.common.hashing import partition_of
 from processors.events.json_object import Refused, as_time, decode_object, shown
+from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Refusal, SourceRecord
 from processors.items.catalogue_fields import READERS, direction, text_of
 from processors.items.view import Attributes
@@ -95,20 +95,13 @@ class CatalogReader:
             The one that the record is on.
         """
         try:
-            item_id = _item_of(record.key)
-            home = partition_of(item_id, self._partitions)
-            if home != partition:
-                raise Refused(
-                    "wrong_partition",
-                    f"key: {shown(item_id)} belongs to partition {home}, the record is on {partition}; key records by "
-                    "item_id and let the producer partition as Kafka's own does (murmur2)",
-                )
-            if record.value is None:
+            item_id, value = read_row(record, _KEY_WORDS, on=(partition, self._partitions))
+            if value is None:
                 return Row(item_id, None, record.timestamp)
             if not 0 <= record.timestamp <= MAX_MS:
                 raise Refused("bad_record_time", f"timestamp: {record.timestamp}, expected 0 to {MAX_MS} milliseconds")
             repairs: list[str] = []
-            attributes = self._attributes(decode_object(record.value, self._max_bytes), item_id, repairs)
+            attributes = self._attributes(decode_object(value, self._max_bytes), item_id, repairs)
             return Row(item_id, attributes, record.timestamp, tuple(repairs))
         except Refused as refused:
             return Refusal(refused.reason, str(refused))
@@ -127,14 +120,10 @@ class CatalogReader:
         return Attributes(**given)
 
 
-def _item_of(key: bytes | None) -> str:
-    if key is None:
-        raise Refused("missing_key", "key: missing, expected the item_id")
-    try:
-        item_id = key.decode()
-    except UnicodeDecodeError as error:
-        raise Refused("bad_key", f"key: byte {error.start} is not UTF-8, expected the item_id") from error
-    if not 0 < len(item_id) <= MAX_ID_CHARACTERS:
-        expected = f"expected an item_id of 1 to {MAX_ID_CHARACTERS} characters"
-        raise Refused("bad_key", f"key: {len(item_id)} characters, {expected}")
-    return item_id
+_KEY_WORDS = KeyWords(
+    missing="key: missing, expected the item_id",
+    not_utf8="key: byte {byte} is not UTF-8, expected the item_id",
+    bad_length=f"key: {{length}} characters, expected an item_id of 1 to {MAX_ID_CHARACTERS} characters",
+    elsewhere="key: {shown} belongs to partition {home}, the record is on {partition}; key records by item_id and let "
+    "the producer partition as Kafka's own does (murmur2)",
+)

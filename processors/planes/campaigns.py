@@ -12,14 +12,15 @@ import msgspec
 from processors.ads.campaign import Campaign, read_campaign
 from processors.ads.ledger import Ledger, LedgerKeeper
 from processors.ads.signals import CampaignSignal
-from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC
+from processors.events.json_object import Refused
+from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Origin, SourceRecord
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
 
 _MAX_CAMPAIGN_BYTES = 2**18
-_MAX_ID_CHARACTERS = 256
+_KEY_WORDS = KeyWords.of("campaign")
 _PUBLISHED_EVERY_MS = 1_000
 
 
@@ -90,7 +91,7 @@ class CampaignsPlane:
             signals = self._decode(record.value or b"")
             for signal in signals:
                 signal.check()
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, Refused) as error:
             reason = "bad_campaign" if record.topic == CAMPAIGNS_TOPIC else "bad_signals"
             step.outputs.append(dead_letter(record, Origin.of(record), reason, str(error), partition, self._max_bytes))
             step.outcomes[record.topic, "refused"] += 1
@@ -99,23 +100,11 @@ class CampaignsPlane:
         return signals
 
     def _change(self, record: SourceRecord, partition: int) -> _Change:
-        try:
-            cid = (record.key or b"").decode()
-        except UnicodeDecodeError as error:
-            raise ValueError("key: not UTF-8, expected the id of the campaign") from error
-        if not 0 < len(cid) <= _MAX_ID_CHARACTERS:
-            raise ValueError(f"key: {len(cid)} characters, expected 1 to {_MAX_ID_CHARACTERS}: the id of the campaign")
-        home = partition_of(cid, self._partitions)
-        if home != partition:
-            raise ValueError(
-                f"key: {cid!r} belongs to partition {home}, the record is on {partition}; key records by campaign, and "
-                "let the producer partition as Kafka's own does (murmur2)"
-            )
-        if record.value is None:
+        on = partition, self._partitions
+        cid, value = read_row(record, _KEY_WORDS, on, _MAX_CAMPAIGN_BYTES)
+        if value is None:
             return _Change(cid, None)
-        if len(record.value) > _MAX_CAMPAIGN_BYTES:
-            raise ValueError(f"value: {len(record.value)} bytes, expected at most {_MAX_CAMPAIGN_BYTES}")
-        campaign = read_campaign(record.value)
+        campaign = read_campaign(value)
         if campaign.currency != self._currency:
             raise ValueError(f"currency: {campaign.currency}, expected {self._currency} (ads.currency)")
         return _Change(cid, campaign)

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from processors.common.topics import BROADCAST_MODELS_TOPIC, BROADCAST_RULES_TOPIC, RULES_TOPIC, TRAINING_TOPIC
+from processors.events.json_object import Refused
+from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Origin, SourceRecord
 from processors.models.click_model import PURCHASE_LOGIT, ClickLearner
 from processors.models.context_popularity import CONTEXTS, ContextLearner
@@ -33,7 +35,7 @@ PURCHASES = "purchases"
 
 
 _MAX_RULE_BYTES = 2**18
-_MAX_ID_CHARACTERS = 256
+_KEY_WORDS = KeyWords.of("rule")
 
 
 class ModelsPlane:
@@ -79,7 +81,7 @@ class ModelsPlane:
                     step.outputs.append(self._passed_on(record, partition))
                 else:
                     self._learn(record, state)
-            except (msgspec.MsgspecError, ValueError) as error:
+            except (msgspec.MsgspecError, ValueError, Refused) as error:
                 self._refuse(record, str(error), partition, step)
             else:
                 step.outcomes[record.topic, "applied"] += 1
@@ -121,17 +123,9 @@ class ModelsPlane:
         self._purchases.learn(state.purchases, examples.purchases)
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
-        try:
-            rule_id = (record.key or b"").decode()
-        except UnicodeDecodeError as error:
-            raise ValueError("key: not UTF-8, expected the id of the rule") from error
-        if not 0 < len(rule_id) <= _MAX_ID_CHARACTERS:
-            raise ValueError(f"key: {len(rule_id)} characters, expected 1 to {_MAX_ID_CHARACTERS}: the id of the rule")
-        if record.value is None:
-            return Output(BROADCAST_RULES_TOPIC, partition, record.key, None)
-        if len(record.value) > _MAX_RULE_BYTES:
-            raise ValueError(f"value: {len(record.value)} bytes, expected at most {_MAX_RULE_BYTES}")
-        return Output(BROADCAST_RULES_TOPIC, partition, record.key, self._json(read_rule(record.value)))
+        _, value = read_row(record, _KEY_WORDS, max_bytes=_MAX_RULE_BYTES)
+        packed = None if value is None else self._json(read_rule(value))
+        return Output(BROADCAST_RULES_TOPIC, partition, record.key, packed)
 
     def _refuse(self, record: SourceRecord, message: str, partition: int, step: Step[ModelState]) -> None:
         reason = "bad_rule" if record.topic == RULES_TOPIC else "bad_examples"
