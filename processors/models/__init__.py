@@ -1,1 +1,1 @@
-"""What is learned: one file per model with its message, its state, its learner and its read model."""
+"""What is learned, one or two files per model: its message, view and read model, and how it is learned."""

@@ -7,6 +7,8 @@ that is clicked, with nothing to wait for.
 
 The sums of squared gradients also say how sure a weight is. Creatives are chosen by Thompson sampling from that.
 
+Examples, views and the table of weights are here; :mod:`processors.models.click_learner` learns.
+
 References
 ----------
 J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods", JMLR 12, 2011. K. Weinberger et al., "Feature hashing for
@@ -33,10 +35,10 @@ MAX_FEATURES = 64
 """Features of one example, at most."""
 
 MAX_EXAMPLES = 256
-"""Examples in a message, at most; of further ones the campaigns hear, and the model does not."""
+"""Examples of clicks and purchases in a message, at most; further ones are counted by campaign, and not learned."""
 
 CLICK_BYTES = MAX_EXAMPLES * (MAX_FEATURES * 3 + 8)
-"""Of examples in a message, at most."""
+"""Largest size of the examples in a message, in bytes."""
 
 FIRST_LOGIT = -2.0
 """What is expected before anything is known: one click in eight impressions."""
@@ -46,7 +48,6 @@ PURCHASE_LOGIT = -3.9
 
 _MASK = np.uint64((1 << BITS) - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_MAX_REMEMBERED = 65_536
 
 
 class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,9 +56,9 @@ class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     Parameters
     ----------
     learning_rate
-        Of AdaGrad.
+        Step size of AdaGrad.
     first_square
-        What sums of squared gradients start from.
+        What sums of squared gradients start from; larger makes the first steps smaller.
     """
 
     learning_rate: PositiveRate = 0.05
@@ -65,7 +66,15 @@ class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
 
 
 class ClickExample(msgspec.Struct, array_like=True, frozen=True):
-    """An ad that was seen, or one that was seen before and is now clicked."""
+    """An ad that was seen, or one that was seen before and is now clicked; for purchases, clicked and bought from.
+
+    Parameters
+    ----------
+    features
+        Numbers of its features (:func:`paired`).
+    clicked
+        Whether it is the click; a seen ad comes with False first.
+    """
 
     features: tuple[int, ...]
     clicked: bool
@@ -92,25 +101,8 @@ class ClickExample(msgspec.Struct, array_like=True, frozen=True):
             raise ValueError(f"clicks: {len(self.features)} features, expected 1 to {MAX_FEATURES}")
 
 
-class ClickState(msgspec.Struct, array_like=True):
-    """Weights met so far: their numbers (int32), values and sums of squared gradients (float32); and what was learned.
-
-    ``shown`` and ``clicked`` are examples learned; ``log_loss`` and ``base_loss`` what one costs lately, by the model
-    and by always guessing the share clicked so far, before each is learned.
-    """
-
-    numbers: bytes = b""
-    weights: bytes = b""
-    squares: bytes = b""
-    version: int = 0
-    shown: int = 0
-    clicked: int = 0
-    log_loss: float = 0.0
-    base_loss: float = 0.0
-
-
 class ClickView(msgspec.Struct, array_like=True, frozen=True):
-    """What the read models get of it; as in :class:`ClickState`."""
+    """What is published of the model; fields as in :class:`processors.models.click_learner.ClickState`."""
 
     numbers: bytes
     weights: bytes
@@ -123,12 +115,19 @@ class ClickView(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ClickModel:
-    """The weights as two dense tables.
+    """The read model of clicks, or of purchases after them: the weights as two dense tables.
+
+    Parameters
+    ----------
+    settings
+        Those that the weights are learned with.
+    first_logit
+        Log odds before anything is known.
 
     Attributes
     ----------
-    weights, squares : float64 arrays
-        One figure per number of a feature.
+    weights, squares : float64 arrays of length 16,384
+        Per number of a feature, its weight and its sum of squared gradients.
     view : ClickView or None
         What was published last.
 
@@ -155,7 +154,7 @@ class ClickModel:
         self.version = version
 
     def apply(self, view: ClickView | None) -> None:
-        """Take over what was published; none forgets all."""
+        """Take over what was published; :obj:`None` forgets all."""
         self.view = view
         if view is None:
             self.load(b"", b"", b"", 0)
@@ -163,34 +162,42 @@ class ClickModel:
             self.load(view.numbers, view.weights, view.squares, view.version)
 
     def logits(self, features: Ints) -> Floats:
-        """Log odds of a click, one per row of features."""
+        """Return the log odds of a click, one per row of features."""
         found: Floats = self._first_logit + self.weights[features].sum(axis=-1)
         return found
 
     def probability(self, features: Ints) -> Floats:
-        """Probability of a click, one per row of features."""
+        """Return the probability of a click, one per row of features."""
         return sigmoid(self.logits(features))
 
     def spread(self, features: Ints) -> Floats:
-        """How uncertain each logit is: the standard deviation, taking each weight to be as sure as its gradients."""
+        """Return the standard deviation of each logit, taking each weight to be as sure as its gradients."""
         variance = self._settings.learning_rate / np.sqrt(self.squares[features] + self._settings.first_square)
         found: Floats = np.sqrt((variance * variance).sum(axis=-1)) * _BOLDNESS
         return found
 
     def first_spread(self, features: Ints) -> float:
-        """The same of so many features of which nothing is known."""
+        """Return the standard deviation of a logit of as many features of which nothing is known."""
         first = self._settings.learning_rate / np.sqrt(self._settings.first_square)
         return float(first * np.sqrt(features.shape[-1]) * _BOLDNESS)
 
     def learn(self, features: Sequence[int], gradient: float) -> None:
-        """One step of AdaGrad, in place."""
+        """Take one step of AdaGrad, in place.
+
+        Parameters
+        ----------
+        features
+            Numbers of the example's features; one that comes twice counts once.
+        gradient
+            Derivative of the loss by the logit.
+        """
         at = np.unique(np.array(features, np.int64))
         self.squares[at] += gradient * gradient
         scale = np.sqrt(self.squares[at] + self._settings.first_square)
         self.weights[at] -= self._settings.learning_rate * gradient / scale
 
     def packed(self) -> tuple[bytes, bytes, bytes]:
-        """Numbers, weights and squares of the weights met so far, as a state holds them."""
+        """Return numbers, weights and squares of the weights met so far, as a state holds them."""
         met = np.flatnonzero(self.squares)
         return (
             met.astype("<i4").tobytes(),
@@ -199,73 +206,12 @@ class ClickModel:
         )
 
 
-class ClickLearner:
-    """Folds examples into the state.
-
-    Examples
-    --------
-    >>> keeper, state = ClickLearner(ClickModelSettings()), ClickState()
-    >>> keeper.learn(state, [ClickExample((1, 2), clicked=False), ClickExample((1, 2), clicked=True)])
-    >>> state.version, state.shown, state.clicked, np.frombuffer(state.numbers, "<i4").tolist()
-    (1, 1, 1, [1, 2])
-    """
-
-    def __init__(self, settings: ClickModelSettings, first_logit: float = FIRST_LOGIT) -> None:
-        self._settings, self._first_logit = settings, first_logit
-
-    def learn(self, state: ClickState, examples: Sequence[ClickExample]) -> None:
-        """Take a step per example, in place."""
-        if not examples:
-            return
-        table = ClickModel(self._settings, self._first_logit)
-        table.load(state.numbers, state.weights, state.squares, state.version)
-        for example in examples:
-            expected = float(table.probability(np.array([sorted(set(example.features))]))[0])
-            usual = min((state.clicked + 1.0) / (state.shown + 20.0), _MOST_USUAL)
-            # What a click costs is taken back from what its impression did, which was taken for none.
-            state.log_loss = self._lately(state.log_loss, expected, example.clicked)
-            state.base_loss = self._lately(state.base_loss, usual, example.clicked)
-            state.shown += not example.clicked
-            state.clicked += example.clicked
-            table.learn(example.features, -1.0 if example.clicked else expected)
-        state.numbers, state.weights, state.squares = table.packed()
-        state.version += 1
-
-    def view(self, state: ClickState) -> ClickView:
-        """What is published of a state."""
-        return ClickView(
-            state.numbers,
-            state.weights,
-            state.squares,
-            state.version,
-            state.shown,
-            state.clicked,
-            round(state.log_loss, 6),
-            round(state.base_loss, 6),
-        )
-
-    @staticmethod
-    def _lately(mean: float, expected: float, clicked: bool) -> float:
-        lost, kept = -np.log(1.0 - expected), 1.0 - 1.0 / _LATELY
-        if clicked:
-            return float(mean + (-np.log(expected) - lost) / _LATELY)
-        return float(kept * mean + lost / _LATELY)
-
-
-def decode_clicks(value: bytes | None) -> ClickView | None:
-    """View of a broadcast record's value; a tombstone gives :obj:`None`."""
-    return None if value is None else _DECODER.decode(value)
-
-
-_DECODER = msgspec.msgpack.Decoder(ClickView)
-_LATELY = 1000.0
-_MOST_USUAL = 0.99
 _BOLDNESS = 3.0
 """Weights of one example move together, which a deviation for each of them does not know."""
 
 
 def sigmoid(logits: Floats) -> Floats:
-    """The logistic function.
+    """Return the logistic function of log odds.
 
     Examples
     --------
@@ -277,7 +223,7 @@ def sigmoid(logits: Floats) -> Floats:
 
 
 def packed(features: Sequence[int]) -> bytes:
-    """Numbers of features in two bytes each.
+    """Pack numbers of features, two bytes each.
 
     Examples
     --------
@@ -288,12 +234,12 @@ def packed(features: Sequence[int]) -> bytes:
 
 
 def unpacked(features: bytes) -> tuple[int, ...]:
-    """The numbers that :func:`packed` packed."""
+    """Return the numbers that :func:`packed` packed."""
     return struct.unpack(f"<{len(features) // 2}H", features)
 
 
 def paired(moments: Hashes, ads: Hashes) -> Ints:
-    """Numbers of the features that pairs of facts are, in the shape of both.
+    """Return the numbers of the features that pairs of facts are, in the shape of both.
 
     Parameters
     ----------

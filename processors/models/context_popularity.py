@@ -1,6 +1,6 @@
 """What people choose who come in the same circumstances: from a country, on a device, by a channel, to a page.
 
-It is what can be said of a user before there is any history. The users plane tells what some users chose and in which
+It is what can be said of a user before there is any history. The users plane sends what some users chose and in which
 context; the models plane counts, within bounds, and broadcasts the most chosen items of each context now and then.
 """
 
@@ -13,17 +13,14 @@ import msgspec
 from processors.common.bounded_counter import add_bounded, rarest
 from processors.common.bounds import MAX_ID_CHARACTERS, Listed, Positive
 from processors.events.event import Event
+from processors.models.base import ViewDecoder
 from processors.users.context import FIELDS, MAX_NAME_CHARACTERS, names_of, remember
 
-CONTEXTS = "contexts"
-"""Key of the contexts' view on the topic of models."""
+SAMPLED_USERS = 2
+"""Users per micro-batch whose choice is counted, at most: bounds the cost under load."""
 
-
-TOLD = 2
-"""Users per micro-batch whose choice is told, at most: bounds the cost under load."""
-
-TOLD_BYTES = TOLD * len(FIELDS) * 4 * (MAX_NAME_CHARACTERS + MAX_ID_CHARACTERS + 10)
-"""Bytes of choices in a message, at most."""
+CHOSEN_BYTES = SAMPLED_USERS * len(FIELDS) * 4 * (MAX_NAME_CHARACTERS + MAX_ID_CHARACTERS + 10)
+"""Largest size of choices in a message, in bytes."""
 
 
 class ContextsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -32,8 +29,8 @@ class ContextsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     contexts
-        Contexts told apart of each field, such as countries; beyond that the one with the fewest choices goes. Fields
-        do not push out each other's: there may be a page for each item.
+        Contexts counted of each field, such as countries; beyond that the one with the fewest choices goes. Fields do
+        not push out each other's: there may be a page for each item.
     items
         Items counted in each; the rarest goes first.
     published_items
@@ -77,8 +74,9 @@ class ChosenIn(msgspec.Struct, array_like=True, frozen=True):
         """
         if len(self.contexts) != len(self.items):
             raise ValueError(f"contexts: {len(self.contexts)} of them with {len(self.items)} items, expected as many")
-        if len(self.contexts) > TOLD * len(FIELDS):
-            raise ValueError(f"contexts: {len(self.contexts)} of them, expected at most {TOLD * len(FIELDS)}")
+        if len(self.contexts) > SAMPLED_USERS * len(FIELDS):
+            most = SAMPLED_USERS * len(FIELDS)
+            raise ValueError(f"contexts: {len(self.contexts)} of them, expected at most {most}")
         for item in self.items:
             if not 0 < len(item) <= MAX_ID_CHARACTERS:
                 raise ValueError(f"contexts: an item id of {len(item)} characters, expected 1 to {MAX_ID_CHARACTERS}")
@@ -95,7 +93,7 @@ class ContextCounts(msgspec.Struct, array_like=True):
 
 
 class ContextsState(msgspec.Struct, array_like=True):
-    """Counts by context, and how many choices were learned and published."""
+    """Counts by context; how many choices were learned, and had been at the last broadcast."""
 
     counts: dict[str, ContextCounts] = msgspec.field(default_factory=dict)
     learned: int = 0
@@ -110,24 +108,49 @@ class ContextView(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ContextLearner:
-    """Counts choices by context.
+    """The learned model of contexts: counts of choices (:class:`processors.models.base.LearnedModel`).
+
+    Parameters
+    ----------
+    settings
+        How choices are counted.
 
     Examples
     --------
-    >>> keeper, state = ContextLearner(ContextsSettings(fewest_choices=1)), ContextsState()
-    >>> keeper.learn(state, ChosenIn(("country:DE", "device:phone"), ("tent", "tent")))
-    >>> keeper.learn(state, ChosenIn(("country:DE",), ("lamp",)))
-    >>> keeper.view(state)["country:DE"]
+    >>> model, state = ContextLearner(ContextsSettings(fewest_choices=1)), ContextsState()
+    >>> model.learn(state, ChosenIn(("country:DE", "device:phone"), ("tent", "tent")))
+    >>> model.learn(state, ChosenIn(("country:DE",), ("lamp",)))
+    >>> model.view(state)["country:DE"]
     ContextView(items=('lamp', 'tent'), weights=(1.0, 1.0))
     """
+
+    key = "contexts"
+    state_field = "contexts"
+    message_field = "chosen_in"
+    message_bytes = CHOSEN_BYTES
+    decode = ViewDecoder(dict[str, ContextView])
 
     def __init__(self, settings: ContextsSettings) -> None:
         self._settings = settings
 
-    def learn(self, state: ContextsState, chosen: ChosenIn) -> None:
+    def new_state(self) -> ContextsState:
+        """Return the state before anything was learned."""
+        return ContextsState()
+
+    def check(self, message: ChosenIn) -> None:
+        """Make sure that the choices can be counted.
+
+        Raises
+        ------
+        ValueError
+            If they cannot.
+        """
+        message.check()
+
+    def learn(self, state: ContextsState, message: ChosenIn) -> None:
         """Count choices, in place. Constant time for each."""
         settings = self._settings
-        for name, item in zip(chosen.contexts, chosen.items, strict=True):
+        for name, item in zip(message.contexts, message.items, strict=True):
             counts = state.counts.setdefault(name, ContextCounts())
             add_bounded(counts.items, item, 1.0, settings.items, renew=True)
             counts.choices += 1.0
@@ -143,15 +166,19 @@ class ContextLearner:
         if len(rivals) > self._settings.contexts:
             del state.counts[rarest(rivals, newest, lambda name: state.counts[name].choices)]
 
-    def due(self, state: ContextsState) -> bool:
-        """Whether enough was learned since the last broadcast; if so, the next one counts from now."""
+    def progress(self, state: ContextsState) -> int:
+        """Return the number of choices learned."""
+        return state.learned
+
+    def due(self, state: ContextsState, before: object) -> bool:  # noqa: ARG002  # its own count goes further back
+        """Tell whether enough was learned since the last broadcast; if so, the next one counts from now."""
         if state.learned - state.published < self._settings.published_every:
             return False
         state.published = state.learned
         return True
 
     def view(self, state: ContextsState) -> dict[str, ContextView]:
-        """What is published, by context."""
+        """Return what is published, by context."""
         views = {name: self._view_of(counts) for name, counts in sorted(state.counts.items())}
         return {name: view for name, view in views.items() if view.items}
 
@@ -173,44 +200,38 @@ class ContextPopularity:
     """
 
     def __init__(self) -> None:
-        self.apply({})
+        self.apply(None)
 
-    def apply(self, views: Mapping[str, ContextView]) -> None:
-        """Take over what was published; none forgets all contexts."""
-        self.views = dict(views)
+    def apply(self, views: Mapping[str, ContextView] | None) -> None:
+        """Take over what was published; :obj:`None` forgets all contexts."""
+        self.views = dict(views or {})
         self.names = sorted(self.views)
 
 
 def chosen_in(
     contexts_before: Sequence[Mapping[str, str]], items_before: Sequence[Container[str]], events: Sequence[Event]
 ) -> ChosenIn:
-    """What the next events of some users tell of their contexts; of :data:`TOLD` users with any, at most.
+    """Make a message of what some users choose in their contexts; of the first :data:`SAMPLED_USERS` that have any.
 
     Somebody's return to an item is no further choice: one visitor's habit is no trend.
 
     Parameters
     ----------
     contexts_before, items_before
-        What was known of each user's circumstances, and the items of the user.
+        What was known of each user's circumstances, and the items of the user, before the event.
+    events
+        The next event of each user.
     """
-    contexts, items, told = list[str](), list[str](), 0
+    contexts, items, sampled = list[str](), list[str](), 0
     for before, touched, event in zip(contexts_before, items_before, events, strict=True):
-        tells = before or event.context is not None or event.channel
-        if tells and event.item_id not in touched:
+        has_context = before or event.context is not None or event.channel
+        if has_context and event.item_id not in touched:
             known = dict(before)
             remember(known, event.context, event.channel)
             names = names_of(known)
             contexts += names
             items += [event.item_id] * len(names)
-            told += 1
-            if told == TOLD:
+            sampled += 1
+            if sampled == SAMPLED_USERS:
                 break
     return ChosenIn(tuple(contexts), tuple(items))
-
-
-def decode_contexts(value: bytes | None) -> dict[str, ContextView]:
-    """Views of a broadcast record's value; a tombstone gives none."""
-    return {} if value is None else _DECODER.decode(value)
-
-
-_DECODER = msgspec.msgpack.Decoder(dict[str, ContextView])

@@ -1,8 +1,8 @@
-"""What the users plane tells the models plane: examples of what was chosen from what, as gradients.
+"""What the users plane sends to the models plane: examples of what was chosen from what, as gradients.
 
 An example is the gradient of the ranker's loss at the weights of that moment, not the list it comes from: a list has
 hundreds of candidates with dozens of features each, its gradient one figure per feature. It is all that the optimiser
-asks for. Weights that were learned in between make it a little stale, as in any asynchronous descent.
+needs. Weights that were learned in between make it a little stale, as in any asynchronous descent.
 """
 
 from __future__ import annotations
@@ -25,15 +25,32 @@ _SLACK = 1e-3
 
 
 class Examples(msgspec.Struct, array_like=True):
-    """Examples for one model, as columns.
+    """A message of examples for the ranker, as columns, and the parts for every other model.
 
-    ``heads``, ``buckets`` (int8) and ``ranks``, ``plain_ranks`` (int32) and ``losses`` (float32) have one entry per
-    example, ``gradients`` (float32) one row per example and one column for each of ``features``; all little-endian.
-    ``interests`` of some of the users ride along, for the groups (:mod:`processors.models.interest_groups`), what
-    exploring brought, for the bandit (:mod:`processors.models.exploration_rate`), and what some chose in which context
-    (:mod:`processors.models.context_popularity`), and what exposure the items of rules got
-    (:mod:`processors.models.exposure`), and which ads were seen and clicked, and clicked and bought from
-    (:mod:`processors.models.click_model`).
+    Parameters
+    ----------
+    model
+        Always :data:`RANKER`.
+    features
+        Names of the features.
+    heads, buckets
+        Per example (int8): index into :data:`processors.models.ranker_weights.HEADS`, and the user's bucket.
+    ranks, plain_ranks
+        Per example (int32): position of the chosen item in the list from 1, as ranked and by co-visitation alone.
+    losses
+        Per example (float32): negative log-likelihood of the chosen item.
+    gradients
+        Little-endian float32, as all columns: shape (examples, features).
+    interests
+        For the groups (:mod:`processors.models.interest_groups`): some of the users' interests, and what they chose.
+    trials
+        For the bandit (:mod:`processors.models.exploration_rate`): what exploring brought.
+    chosen_in
+        What some chose in which context (:mod:`processors.models.context_popularity`).
+    exposure
+        What exposure the items of rules got (:mod:`processors.models.exposure`).
+    clicks, purchases
+        Ads that were seen and clicked, and clicked and bought from (:mod:`processors.models.click_model`).
     """
 
     model: str
@@ -52,7 +69,7 @@ class Examples(msgspec.Struct, array_like=True):
     purchases: tuple[ClickExample, ...] = ()
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
-        """Heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.
+        """Return heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.
 
         Raises
         ------
@@ -92,7 +109,7 @@ class Examples(msgspec.Struct, array_like=True):
 
 
 def example_bytes(features: tuple[str, ...]) -> int:
-    """Bytes of a user's examples in a message, at most, the message's own spread over them.
+    """Return the largest size of a user's examples in a message, in bytes, the message's own spread over them.
 
     Examples
     --------

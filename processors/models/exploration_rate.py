@@ -1,10 +1,10 @@
 """How much is explored: a bandit tries parts of the share that the settings allow, and keeps to what serves users.
 
-Giving a place to a new item costs the item that it displaces, and brings what the new one may become. How that comes
+Giving a position to a new item costs the item that it displaces, and brings what the new one may become. How that comes
 out differs from shop to shop and from season to season, so it is tried: River's Thompson sampling pulls one of
 :data:`PARTS` for so many choices of users at a time, and is rewarded for each choice that was in the slate as shown.
 Only slates that had a new item to show are counted: of the others no arm could have made anything else. The smallest
-part is not zero, because what is never shown is never learned.
+part is not zero, because what is never shown is never learned. The arm in force is published in the ranker's view.
 
 References
 ----------
@@ -23,6 +23,7 @@ PARTS = (0.25, 0.5, 1.0)
 """The arms: parts of the share of slates that the settings allow to explore."""
 
 BOLDEST = len(PARTS) - 1
+"""Arm that explores as much as the settings allow: in force before anything is known."""
 
 _PULL_EVERY = 64
 _FADE_AT = 2000.0
@@ -59,7 +60,19 @@ class Trials(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ShareState(msgspec.Struct, array_like=True):
-    """The bandit: hits and misses per arm, the arm in force, choices since it was pulled, and pulls so far."""
+    """The bandit.
+
+    Parameters
+    ----------
+    hits, misses
+        Choices per arm that were in the slate, and that were not; halved when there are many.
+    arm
+        The arm in force: index into :data:`PARTS`.
+    since
+        Choices since it was pulled.
+    pulls
+        Arms pulled so far.
+    """
 
     hits: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PARTS))
     misses: list[float] = msgspec.field(default_factory=lambda: [0.0] * len(PARTS))
@@ -68,33 +81,75 @@ class ShareState(msgspec.Struct, array_like=True):
     pulls: int = 0
 
 
-def learn_trials(state: ShareState, trials: Trials) -> None:
-    """Reward the arm that was tried, in place, and pull again when it has had its turn.
+class ExplorationRateLearner:
+    """The learned model of how much to explore (:class:`processors.models.base.LearnedModel`).
 
-    All counts are halved once an arm has many, so that the bandit follows the seasons.
+    It has no view: the arm in force rides in the ranker's, which is published whenever anything was learned.
 
     Examples
     --------
-    >>> state = ShareState()
-    >>> learn_trials(state, Trials(arm=BOLDEST, asked=64, hits=3))
+    >>> model, state = ExplorationRateLearner(), ShareState()
+    >>> model.learn(state, Trials(arm=BOLDEST, asked=64, hits=3))
     >>> state.hits[BOLDEST], state.misses[BOLDEST], state.pulls
     (3.0, 61.0, 1)
     """
-    if not trials.asked:
-        return
-    state.hits[trials.arm] += trials.hits
-    state.misses[trials.arm] += trials.asked - trials.hits
-    if state.hits[trials.arm] + state.misses[trials.arm] > _FADE_AT:
-        state.hits = [count / 2.0 for count in state.hits]
-        state.misses = [count / 2.0 for count in state.misses]
-    state.since += trials.asked
-    if state.since >= _PULL_EVERY:
-        state.pulls, state.since = state.pulls + 1, 0
-        state.arm = _pull(state)
+
+    key = None
+    state_field = "share"
+    message_field = "trials"
+    message_bytes = 0  # a few bytes, in what examples allow for the message itself
+
+    def new_state(self) -> ShareState:
+        """Return the state before anything was learned."""
+        return ShareState()
+
+    def check(self, message: Trials) -> None:
+        """Make sure that the figures can be true.
+
+        Raises
+        ------
+        ValueError
+            If they cannot.
+        """
+        message.check()
+
+    def learn(self, state: ShareState, message: Trials) -> None:
+        """Reward the arm that was tried, in place, and pull again when it has had its turn.
+
+        All counts are halved once an arm has many, so that the bandit follows the seasons.
+        """
+        if not message.asked:
+            return
+        state.hits[message.arm] += message.hits
+        state.misses[message.arm] += message.asked - message.hits
+        if state.hits[message.arm] + state.misses[message.arm] > _FADE_AT:
+            state.hits = [count / 2.0 for count in state.hits]
+            state.misses = [count / 2.0 for count in state.misses]
+        state.since += message.asked
+        if state.since >= _PULL_EVERY:
+            state.pulls, state.since = state.pulls + 1, 0
+            state.arm = _pull(state)
+
+    def progress(self, state: ShareState) -> int:
+        """Return the number of pulls."""
+        return state.pulls
+
+    def due(self, state: ShareState, before: object) -> bool:  # noqa: ARG002  # as every model's
+        """Return False: there is no view."""
+        return False
+
+    def view(self, state: ShareState) -> None:
+        """Return :obj:`None`: there is no view."""
+
+    def decode(self, value: bytes | None) -> None:
+        """Return :obj:`None`: there is no view."""
 
 
 def _pull(state: ShareState) -> int:
-    """The policy is made anew for each pull, so that the state stays plain data and a replay pulls the same."""
+    """Return the arm that Thompson sampling pulls.
+
+    The policy is made anew for each pull, so that the state stays plain data and a replay pulls the same.
+    """
     policy: Any = ThompsonSampling(reward_obj=Beta(), seed=state.pulls)
     arms = range(len(PARTS))
     for arm, hits, misses in zip(arms, state.hits, state.misses, strict=True):

@@ -1,7 +1,7 @@
-"""Fair exposure: the share of places that some items get in slates, held within bounds.
+"""Fair exposure: the share of positions that some items get in slates, held within bounds.
 
 A rule of the kind ``exposure`` gives the bounds. What is shown is measured on the slates of those users who teach the
-ranker: a place counts ``1 / log2(1 + rank)``, as it is looked at less the further down it is. The models plane keeps
+ranker: a position counts ``1 / log2(1 + rank)``, as it is looked at less the further down it is. The models plane keeps
 one offset per rule, which every worker adds to the scores of the items. Scores are logits, so where a share is and
 where it is to be, as logits, differ by about the offset that is missing: a part of that is added to the offset that
 was in force when the share was measured. Since each measurement says which that was, offsets that come back late do not
@@ -15,12 +15,14 @@ A. Singh, T. Joachims, "Fairness of exposure in rankings", KDD 2018 (the measure
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from processors.common.arrays import Flags, Floats
 from processors.common.bounds import Id
+from processors.models.base import ViewDecoder
 
 MAX_EXPOSURES = 32
 """Rules for exposure that are held at a time, the first by id; others are known, and do nothing."""
@@ -29,7 +31,7 @@ STRONGEST = 6.0
 """Offset at the most, either way: four hundred times the odds."""
 
 EXPOSURE_BYTES = MAX_EXPOSURES * 1200
-"""Of measurements in a message, at most."""
+"""Largest size of measurements in a message, in bytes."""
 
 _GAIN = 0.25
 _FURTHEST = 2.0
@@ -92,33 +94,77 @@ class Exposure(msgspec.Struct, array_like=True):
         return self.got / self.total if self.total > 0.0 else 0.0
 
 
-def learn_exposure(state: dict[str, Exposure], measured: Measured) -> None:
-    """Take over a measurement, in place, and correct the rule's offset.
+class ExposureLearner:
+    """The learned model of exposure: an offset per rule (:class:`processors.models.base.LearnedModel`).
 
-    The rule that was not heard of for longest goes when there are more than :data:`MAX_EXPOSURES`.
+    Its state is by rule, the rule that was not heard of for longest first, and is published as it is.
 
     Examples
     --------
-    >>> state = {}
-    >>> learn_exposure(state, Measured("new-brands", 1.0, 10.0, share_min=0.2))
+    >>> model, state = ExposureLearner(), {}
+    >>> model.learn(state, [Measured("new-brands", 1.0, 10.0, share_min=0.2)])
     >>> state["new-brands"].share, state["new-brands"].offset > 0.0
     (0.1, True)
     """
-    exposure = state[measured.rule] = state.pop(measured.rule, Exposure())
-    if len(state) > MAX_EXPOSURES:
-        del state[next(iter(state))]
-    kept = math.exp(-measured.total / _MEMORY)
-    exposure.got = kept * exposure.got + measured.got
-    exposure.total = kept * exposure.total + measured.total
-    exposure.pushed = kept * exposure.pushed + measured.total * measured.offset
-    in_force = exposure.pushed / exposure.total if exposure.total > 0.0 else 0.0
-    up = max(in_force + _GAIN * _missing(exposure.share, measured.share_min), 0.0)
-    down = min(in_force + _GAIN * _missing(exposure.share, measured.share_max), 0.0)
-    exposure.offset = min(max(up or down, -STRONGEST), STRONGEST)
+
+    key = "exposure"
+    state_field = "exposure"
+    message_field = "exposure"
+    message_bytes = EXPOSURE_BYTES
+    decode = ViewDecoder(dict[str, Exposure])
+
+    def new_state(self) -> dict[str, Exposure]:
+        """Return the state before anything was learned."""
+        return {}
+
+    def check(self, message: Sequence[Measured]) -> None:
+        """Make sure that all measurements can be true.
+
+        Raises
+        ------
+        ValueError
+            If one cannot.
+        """
+        for measured in message:
+            measured.check()
+
+    def learn(self, state: dict[str, Exposure], message: Sequence[Measured]) -> None:
+        """Take over measurements, in place, and correct the rules' offsets.
+
+        The rule that was not heard of for longest goes when there are more than :data:`MAX_EXPOSURES`.
+        """
+        for measured in message:
+            self._correct(state, measured)
+
+    def progress(self, state: dict[str, Exposure]) -> object:
+        """Return a copy of the state: it is small, and counts nothing that rises."""
+        return msgspec.to_builtins(state)
+
+    def due(self, state: dict[str, Exposure], before: object) -> bool:
+        """Tell whether any figure changed in the micro-batch."""
+        return self.progress(state) != before
+
+    def view(self, state: dict[str, Exposure]) -> dict[str, Exposure]:
+        """Return the state: all of it is published."""
+        return state
+
+    @staticmethod
+    def _correct(state: dict[str, Exposure], measured: Measured) -> None:
+        exposure = state[measured.rule] = state.pop(measured.rule, Exposure())
+        if len(state) > MAX_EXPOSURES:
+            del state[next(iter(state))]
+        kept = math.exp(-measured.total / _MEMORY)
+        exposure.got = kept * exposure.got + measured.got
+        exposure.total = kept * exposure.total + measured.total
+        exposure.pushed = kept * exposure.pushed + measured.total * measured.offset
+        in_force = exposure.pushed / exposure.total if exposure.total > 0.0 else 0.0
+        up = max(in_force + _GAIN * _missing(exposure.share, measured.share_min), 0.0)
+        down = min(in_force + _GAIN * _missing(exposure.share, measured.share_max), 0.0)
+        exposure.offset = min(max(up or down, -STRONGEST), STRONGEST)
 
 
 def _missing(share: float, bound: float) -> float:
-    """What the logit of the share lacks to that of the bound, so much at a time at most."""
+    """Return what the logit of the share lacks to that of the bound, :data:`_FURTHEST` at most."""
     return min(max(_logit(bound) - _logit(share), -_FURTHEST), _FURTHEST)
 
 
@@ -127,12 +173,12 @@ def _logit(share: float) -> float:
     return math.log(inside / (1.0 - inside))
 
 
-def weights_of_places(size: int) -> Floats:
-    """What each place of a slate counts.
+def position_weights(size: int) -> Floats:
+    """Return what each position of a slate counts, from the top.
 
     Examples
     --------
-    >>> weights_of_places(3).round(2).tolist()
+    >>> position_weights(3).round(2).tolist()
     [1.0, 0.63, 0.5]
     """
     found: Floats = 1.0 / np.log2(np.arange(2, size + 2))
@@ -140,20 +186,22 @@ def weights_of_places(size: int) -> Floats:
 
 
 def measure(rule: str, bounds: tuple[float, float], matching: Flags, filled: Flags, offset: float = 0.0) -> Measured:
-    """What the items of a rule got in some slates.
+    """Measure what the items of a rule got in some slates.
 
     Rounded, so that the order in which users stand makes no difference to the message.
 
     Parameters
     ----------
+    rule
+        Id of the rule.
     bounds
         The least and the greatest share.
     matching, filled
-        Of each place, shape (users, size): whether an item of the rule, and whether any item, is there.
+        Per position, shape (users, size): whether an item of the rule, and whether any item, is there.
     offset
-        What pushed the items then.
+        Offset of the items' scores that was in force.
     """
-    weights = weights_of_places(filled.shape[1])
+    weights = position_weights(filled.shape[1])
     total = float((filled.sum(axis=0) * weights).sum())
     got = float(((matching & filled).sum(axis=0) * weights).sum())
     return Measured(rule, round(got, _ROUNDING), round(total, _ROUNDING), *bounds, offset)

@@ -1,4 +1,4 @@
-"""What the models plane keeps of the ranker, and how examples change it.
+"""How the ranker is learned: what the models plane keeps of it, how examples change it, and what is published.
 
 Learning never stops; what may happen is that it goes wrong: the data changes, or somebody feeds it nonsense. Losses are
 therefore watched in blocks of examples by ADWIN. When a block shows that they have risen, there are two answers. If the
@@ -14,7 +14,7 @@ J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -23,9 +23,18 @@ from river.drift import ADWIN
 
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
-from processors.models.examples import Examples
+from processors.models.base import ViewDecoder
+from processors.models.examples import RANKER, Examples
 from processors.models.exploration_rate import BOLDEST
-from processors.models.ranker_weights import BUCKETS, HEADS, WEIGHT_ROWS, carried_over, fallback_weights, rows_of_bucket
+from processors.models.ranker_weights import (
+    BUCKETS,
+    FALLBACK,
+    HEADS,
+    WEIGHT_ROWS,
+    carried_over,
+    fallback_weights,
+    rows_of_bucket,
+)
 
 _SHAPE = (len(HEADS), WEIGHT_ROWS)
 _LARGEST = 1e6
@@ -37,7 +46,7 @@ class RankerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     learning_rate
-        Of AdaGrad.
+        Step size of AdaGrad.
     first_square
         What the sums of squared gradients start from; larger makes the first steps smaller.
     block_examples
@@ -45,7 +54,7 @@ class RankerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     window_blocks
         Blocks the alarm looks back.
     drift_confidence
-        ADWIN's delta: how often it may cry wolf.
+        ADWIN's delta: probability of a false alarm.
     boldness
         What the sums of squared gradients are multiplied with after a change of the world: 1 leaves the rate of
         learning as it is, less makes it bolder.
@@ -90,15 +99,20 @@ class RankerState(msgspec.Struct, array_like=True):
     alarms: int = 0
     rollbacks: int = 0
 
+    @property
+    def exploration_arm(self) -> int:
+        """How much is to be explored, which the ranker's view carries: all that is allowed, if nothing else knows."""
+        return BOLDEST
+
 
 class ModelView(msgspec.Struct, array_like=True, frozen=True):
-    """What the read models get of a model.
+    """What is published of the ranker.
 
     Parameters
     ----------
     version
         Number of times the weights have changed.
-    weights
+    features, weights
         As in :class:`RankerState`.
     fallback
         Whether slates are to be ranked by co-visitation until the model is ahead of it again.
@@ -123,28 +137,59 @@ class ModelView(msgspec.Struct, array_like=True, frozen=True):
 
 
 class RankerLearner:
-    r"""Folds examples into a model's state.
+    r"""The learned model of the ranker (:class:`processors.models.base.LearnedModel`).
+
+    Its state is the models' as a whole, as its view carries what another model says: how much is to be explored.
+
+    Parameters
+    ----------
+    settings
+        How it learns and is watched.
+    baseline
+        Weights that it starts from, and goes back to when nothing else is good.
 
     Examples
     --------
-    >>> keeper, state = RankerLearner(RankerSettings()), RankerState()
+    >>> model, state = RankerLearner(RankerSettings()), RankerState()
     >>> row = np.array([-0.5], "<f4").tobytes()
     >>> one, zero = np.array([1], "<i4").tobytes(), b"\0"
-    >>> keeper.learn(state, Examples("ranker", ("together",), zero, zero, one, one, row, row))
+    >>> model.learn(state, Examples("ranker", ("together",), zero, zero, one, one, row, row))
     Traceback (most recent call last):
     ...
     ValueError: losses: expected finite figures that are not negative
     >>> loss = np.array([0.7], "<f4").tobytes()
-    >>> keeper.learn(state, Examples("ranker", ("together",), zero, zero, one, one, loss, row))
+    >>> model.learn(state, Examples("ranker", ("together",), zero, zero, one, one, loss, row))
     >>> weights = np.frombuffer(state.weights).reshape(2, 10, 1)
     >>> weights[0, :2, 0].round(3).tolist(), state.version
     ([2.338, 0.338], 1)
     """
 
-    def __init__(self, settings: RankerSettings) -> None:
-        self._settings = settings
+    key = RANKER
+    state_field = None
+    message_field = None
+    message_bytes = 0  # counted per user (example_bytes)
+    decode = ViewDecoder(ModelView)
 
-    def learn(self, state: RankerState, examples: Examples) -> None:
+    def __init__(self, settings: RankerSettings, baseline: Mapping[str, float] = FALLBACK) -> None:
+        self._settings, self._baseline = settings, baseline
+
+    def new_state(self) -> RankerState:
+        """Return the state before anything was learned."""
+        return RankerState()
+
+    def check(self, message: Examples) -> None:
+        """Make sure that the message is for the ranker, and that its columns are usable.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if message.model != RANKER:
+            raise ValueError(f"model: {message.model!r}, expected {RANKER!r}")
+        message.columns()
+
+    def learn(self, state: RankerState, message: Examples) -> None:
         """Take one step per example, in place, as AdaGrad would one after another.
 
         Raises
@@ -152,36 +197,44 @@ class RankerLearner:
         ValueError
             If the examples are unusable; the state is unchanged then.
         """
-        heads, buckets, ranks, plain_ranks, losses, gradients = examples.columns()
+        heads, buckets, ranks, plain_ranks, losses, gradients = message.columns()
         if not len(heads):
             return
-        weights, squares = self._arrays(state, examples.features)
+        weights, squares = self._arrays(state, message.features)
         for head in range(len(HEADS)):
             for row, those in _teaching(heads == head, buckets):
                 self._descend(weights[head, row], squares[head, row], gradients[those])
         if not np.abs(weights).max(initial=0.0) < _LARGEST:
-            weights, squares = fallback_weights(examples.features), self._first(examples.features)
+            weights, squares = self._fallback(message.features), self._first(message.features)
             state.alarms += 1
-        state.features = examples.features
+        state.features = message.features
         state.weights, state.squares = weights.tobytes(), squares.tobytes()
         state.version += 1
         state.examples += len(heads)
         self._watch(state, losses, ranks, plain_ranks, heads)
 
-    def view(self, state: RankerState, arm: int = BOLDEST) -> ModelView:
-        """What is published of a state, and how much is to be explored."""
+    def progress(self, state: RankerState) -> int:
+        """Return the number of times the weights have changed."""
+        return state.version
+
+    def due(self, state: RankerState, before: object) -> bool:  # noqa: ARG002  # as every model's
+        """Return True: the view also carries what other models learned, so it is published with any progress."""
+        return True
+
+    def view(self, state: RankerState) -> ModelView:
+        """Return what is published of a state, and how much is to be explored."""
         return ModelView(
             version=state.version,
             features=state.features,
             weights=state.weights,
             fallback=state.fallback,
             examples=state.examples,
-            loss=_lately(state.losses),
-            gain=_lately(state.gains),
-            plain_gain=_lately(state.plain_gains),
+            loss=_recent_mean(state.losses),
+            gain=_recent_mean(state.gains),
+            plain_gain=_recent_mean(state.plain_gains),
             alarms=state.alarms,
             rollbacks=state.rollbacks,
-            arm=arm,
+            arm=state.exploration_arm,
         )
 
     def _descend(self, weights: Floats, squares: Floats, gradients: Floats) -> None:
@@ -190,13 +243,16 @@ class RankerLearner:
             weights -= self._settings.learning_rate * (gradients / np.sqrt(sums)).sum(axis=0)
             squares[:] = sums[-1]
 
+    def _fallback(self, features: tuple[str, ...]) -> Floats:
+        return fallback_weights(features, self._baseline)
+
     def _first(self, features: tuple[str, ...]) -> Floats:
         return np.full((*_SHAPE, len(features)), self._settings.first_square)
 
     def _arrays(self, state: RankerState, features: tuple[str, ...]) -> tuple[Floats, Floats]:
-        """Weights and sums of squares for the features; those that the state has keep what they learned."""
+        """Return weights and sums of squares for the features; those that the state has keep what they learned."""
         return (
-            carried_over(features, state.features, state.weights, fallback_weights(features)),
+            carried_over(features, state.features, state.weights, self._fallback(features)),
             carried_over(features, state.features, state.squares, self._first(features)),
         )
 
@@ -208,7 +264,7 @@ class RankerLearner:
             n, loss, gain, plain_gain = state.block
             state.block = n + 1, loss + row[0], gain + row[1], plain_gain + row[2]
             if n + 1 == self._settings.block_examples:
-                bounds = self._settings.window_blocks, _LATELY, _LATELY
+                bounds = self._settings.window_blocks, _RECENT, _RECENT
                 means = state.losses, state.gains, state.plain_gains
                 for kept, total, bound in zip(means, state.block[1:], bounds, strict=True):
                     kept.append(total / (n + 1))
@@ -217,7 +273,7 @@ class RankerLearner:
                 self._judge(state)
 
     def _judge(self, state: RankerState) -> None:
-        ahead = _lately(state.gains) >= _lately(state.plain_gains)
+        ahead = _recent_mean(state.gains) >= _recent_mean(state.plain_gains)
         if self._has_risen(state):
             state.alarms += 1
             if ahead:
@@ -228,7 +284,7 @@ class RankerLearner:
         elif ahead:
             state.fallback = False
             state.good = Good(state.version, state.weights, state.squares)
-        elif len(state.gains) == _LATELY:
+        elif len(state.gains) == _RECENT:
             state.fallback = True
 
     def _roll_back(self, state: RankerState) -> None:
@@ -236,15 +292,13 @@ class RankerLearner:
         if good is not None and len(good.weights) == len(state.weights):
             state.weights, state.squares = good.weights, good.squares
         else:
-            state.weights, state.squares = (
-                fallback_weights(state.features).tobytes(),
-                self._first(state.features).tobytes(),
-            )
+            state.weights = self._fallback(state.features).tobytes()
+            state.squares = self._first(state.features).tobytes()
         state.rollbacks += 1
         state.fallback = True
 
     def _has_risen(self, state: RankerState) -> bool:
-        """Whether ADWIN finds that the mean loss has changed, and upwards; what came before the change is dropped.
+        """Tell whether ADWIN finds that the mean loss has risen; what came before the change is dropped.
 
         It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.
         """
@@ -264,7 +318,7 @@ class RankerLearner:
 
 
 def _teaching(of_head: Flags, buckets: Ints) -> Iterator[tuple[int, Flags]]:
-    """Rows of weights that examples of a head teach anything, and which examples each."""
+    """Yield the rows of weights that examples of a head teach anything, and which examples each."""
     rows = np.array([rows_of_bucket(bucket) for bucket in range(BUCKETS)])[buckets]
     for row in range(WEIGHT_ROWS):
         those = of_head & (rows == row).any(axis=1)
@@ -272,10 +326,10 @@ def _teaching(of_head: Flags, buckets: Ints) -> Iterator[tuple[int, Flags]]:
             yield row, those
 
 
-_LATELY = 32
+_RECENT = 32
 
 
-def _lately(means: list[float]) -> float:
-    """Mean over the last blocks; 0 if there is none yet."""
-    recent = means[-_LATELY:]
+def _recent_mean(means: list[float]) -> float:
+    """Return the mean over the last blocks; 0 if there is none yet."""
+    recent = means[-_RECENT:]
     return sum(recent) / len(recent) if recent else 0.0

@@ -2,11 +2,11 @@
 
 Before an event is learned by anything else, the list its user would have been shown is a question: where in it was the
 item that the user then chose? The answer is one step of softmax regression over the list, which pulls the weights
-towards what told the chosen item from the others. There are two heads: one for slates of anything, one for slates of
-what the user has not touched, because what makes people come back to an item says nothing of what they discover. And
+towards what set the chosen item apart from the others. There are two heads: one for slates of anything, one for slates
+of what the user has not touched, because what makes people come back to an item says nothing of what they discover. And
 there are weights of their own for each length of history and for each pause since the user's last event, added to those
 that all share: with one visit to go by, the crowd says more, with ten the user does; and who comes back after a day
-picks up other things than who clicks through a shelf.
+picks up other things than who clicks through a category.
 
 References
 ----------
@@ -16,7 +16,7 @@ Z. Cao, T. Qin, T.-Y. Liu, M.-F. Tsai, H. Li, "Learning to rank: from pairwise a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -30,7 +30,7 @@ HISTORY_EDGES = (1, 2, 4, 10, 30)
 """Lengths of known history at which a user passes to the next weights."""
 
 PAUSE_EDGES_MS = (60_000, 1_800_000)
-"""Times since the user's last event, likewise."""
+"""Times since the user's last event at which a user passes to the next weights, in milliseconds."""
 
 HISTORIES, PAUSES = len(HISTORY_EDGES) + 1, len(PAUSE_EDGES_MS) + 1
 
@@ -41,7 +41,7 @@ WEIGHT_ROWS = 1 + HISTORIES + PAUSES
 """Rows of weights that are learned: those that all share, then those of each length of history, then of each pause."""
 
 
-FALLBACK = {
+FALLBACK: Mapping[str, float] = {
     "together": 2.0,
     "together_root": 2.0,
     "next": 1.0,
@@ -59,8 +59,17 @@ FALLBACK = {
 """Weights before anything was learned, and for when what was learned is worse: the order of co-visitation."""
 
 
-def fallback_weights(names: tuple[str, ...]) -> Floats:
-    """Shape (heads, weight rows, features): what is shared, then what histories and pauses add, which is nothing.
+def fallback_weights(names: tuple[str, ...], baseline: Mapping[str, float] = FALLBACK) -> Floats:
+    """Return the baseline as weights of shape (heads, weight rows, features).
+
+    The first row, which all share, has them; what histories and pauses add is nothing.
+
+    Parameters
+    ----------
+    names
+        The features.
+    baseline
+        Weight per feature; those it lacks get 0.
 
     Examples
     --------
@@ -68,12 +77,12 @@ def fallback_weights(names: tuple[str, ...]) -> Floats:
     [[2.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     """
     weights = np.zeros((len(HEADS), WEIGHT_ROWS, len(names)))
-    weights[:, 0] = [FALLBACK.get(name, 0.0) for name in names]
+    weights[:, 0] = [baseline.get(name, 0.0) for name in names]
     return weights
 
 
 def carried_over(names: tuple[str, ...], known: tuple[str, ...], values: bytes, fresh: Floats) -> Floats:
-    """Figures per feature, those of features that were known before carried over by name.
+    """Return figures per feature, those of features that were known before carried over by name.
 
     Parameters
     ----------
@@ -98,7 +107,14 @@ def carried_over(names: tuple[str, ...], known: tuple[str, ...], values: bytes, 
 
 
 def buckets_of(profiles: Sequence[Profile], now_ms: Sequence[int] | Ints) -> Ints:
-    """Bucket of each user, by the number of recent items and the time since the last event.
+    """Return the bucket of each user, by the number of recent items and the time since the last event.
+
+    Parameters
+    ----------
+    profiles
+        The users.
+    now_ms
+        The moment that each is ranked for, milliseconds since the epoch.
 
     Examples
     --------
@@ -114,7 +130,7 @@ def buckets_of(profiles: Sequence[Profile], now_ms: Sequence[int] | Ints) -> Int
 
 
 def rows_of_bucket(bucket: int) -> tuple[int, int, int]:
-    """Rows of weights that add up to those of a bucket.
+    """Return the rows of weights that add up to those of a bucket.
 
     Examples
     --------
@@ -126,7 +142,7 @@ def rows_of_bucket(bucket: int) -> tuple[int, int, int]:
 
 
 def effective(weights: Floats) -> Floats:
-    """Weights of each bucket, shape (heads, buckets, features), from those learned, (heads, weight rows, features)."""
+    """Return the weights of each bucket, (heads, buckets, features), from those learned, (heads, rows, features)."""
     of_history, of_pause = weights[:, 1 : 1 + HISTORIES], weights[:, 1 + HISTORIES :]
     heads, _, features = weights.shape
     both: Floats = of_history[:, :, None] + of_pause[:, None] + weights[:, :1, None]

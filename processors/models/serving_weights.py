@@ -1,25 +1,26 @@
-"""The read model of models: what every worker ranks with."""
+"""The read model of the ranker: what every worker ranks with."""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Mapping
 
-from processors.models.examples import RANKER
 from processors.models.exploration_rate import BOLDEST, PARTS
 from processors.models.ranker_learner import ModelView
-from processors.models.ranker_weights import carried_over, effective, fallback_weights
+from processors.models.ranker_weights import FALLBACK, carried_over, effective, fallback_weights
 
 _COVISITATION = "covisitation"
 
 
 class ServingWeights:
-    """Holds the models last published.
+    """The ranker as last published.
 
     Parameters
     ----------
     features
         Names of the ranker's features in this process. A view may come from one with others: what it lacks starts
         anew.
+    baseline
+        Weights to rank by before anything was published, and while the ranker has fallen back.
 
     Attributes
     ----------
@@ -36,32 +37,22 @@ class ServingWeights:
 
     Examples
     --------
-    >>> book = ServingWeights(("together", "visits"))
-    >>> book.version, book.serving[0, 0].tolist()
+    >>> weights = ServingWeights(("together", "visits"))
+    >>> weights.version, weights.serving[0, 0].tolist()
     ('covisitation', [2.0, 0.0])
     """
 
-    def __init__(self, features: tuple[str, ...]) -> None:
-        self.features = features
-        self.apply(RANKER, None)
+    def __init__(self, features: tuple[str, ...], baseline: Mapping[str, float] = FALLBACK) -> None:
+        self.features, self._baseline = features, baseline
+        self.apply(None)
 
-    def apply(self, name: str, view: ModelView | None) -> None:
-        """Take over what was published of a model; :obj:`None` forgets what was learned."""
-        if name != RANKER:
-            return
+    def apply(self, view: ModelView | None) -> None:
+        """Take over what was published; :obj:`None` forgets what was learned."""
         self.view = view
-        plain = fallback_weights(self.features)
+        plain = fallback_weights(self.features, self._baseline)
         weights = plain if view is None else carried_over(self.features, view.features, view.weights, plain)
         behind = view is None or view.fallback
         self.learned = effective(weights)
         self.serving = effective(plain) if behind else self.learned
         self.arm = BOLDEST if view is None or not 0 <= view.arm < len(PARTS) else view.arm
         self.version = _COVISITATION if view is None or view.fallback else f"softmax-{view.version}"
-
-
-def decode_model(value: bytes | None) -> ModelView | None:
-    """Model view of a broadcast record's value; a tombstone gives :obj:`None`."""
-    return None if value is None else _DECODER.decode(value)
-
-
-_DECODER = msgspec.msgpack.Decoder(ModelView)

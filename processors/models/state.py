@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from processors.models.click_model import ClickModelSettings, ClickState
+from processors.models.click_learner import ClickState
+from processors.models.click_model import ClickModelSettings
 from processors.models.context_popularity import ContextsSettings, ContextsState
 from processors.models.exploration_rate import ShareState
 from processors.models.exposure import Exposure
-from processors.models.interest_groups import GroupsSettings, GroupsState
+from processors.models.interest_group_learner import GroupsSettings, GroupsState
 from processors.models.ranker_learner import RankerSettings, RankerState
 
 
@@ -18,11 +19,11 @@ class ModelsSettings(RankerSettings, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     groups
-        Of the interest groups.
+        Settings of the interest groups.
     contexts
-        Of what is chosen in which context.
+        Settings of what is chosen in which context.
     clicks
-        Of the clicks on ads, and of purchases after them.
+        Settings of clicks on ads, and of purchases after them.
     """
 
     groups: GroupsSettings = GroupsSettings()
@@ -31,7 +32,10 @@ class ModelsSettings(RankerSettings, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelState(RankerState, array_like=True):
-    """The state of the ranker, and after it of what else learns from the same messages."""
+    """The state of the ranker, and after it of every other model that learns from the same messages.
+
+    Fields are stored by position: new ones go to the end.
+    """
 
     groups: GroupsState = msgspec.field(default_factory=GroupsState)
     share: ShareState = msgspec.field(default_factory=ShareState)
@@ -39,3 +43,8 @@ class ModelState(RankerState, array_like=True):
     exposure: dict[str, Exposure] = msgspec.field(default_factory=dict)
     clicks: ClickState = msgspec.field(default_factory=ClickState)
     purchases: ClickState = msgspec.field(default_factory=ClickState)
+
+    @property
+    def exploration_arm(self) -> int:
+        """How much is to be explored: the arm that the bandit has pulled."""
+        return self.share.arm

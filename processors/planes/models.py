@@ -1,13 +1,12 @@
-"""The models plane: what ranks.
+"""The models plane: everything that is learned.
 
 Training examples in, model states and their broadcast views out; business rules in, and those that make sense out to
-every worker.
+every worker. What the models are, :func:`processors.models.learned.learned` lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,38 +14,30 @@ from processors.common.topics import BROADCAST_MODELS_TOPIC, BROADCAST_RULES_TOP
 from processors.events.json_object import Refused
 from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Origin, SourceRecord
-from processors.models.click_model import PURCHASE_LOGIT, ClickLearner
-from processors.models.context_popularity import CONTEXTS, ContextLearner
+from processors.models.base import part_of
 from processors.models.examples import RANKER, Examples
-from processors.models.exploration_rate import learn_trials
-from processors.models.exposure import learn_exposure
-from processors.models.interest_groups import GROUPS, InterestGroupLearner
-from processors.models.ranker_learner import RankerLearner
+from processors.models.learned import learned
+from processors.models.ranker_weights import FALLBACK
 from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
 from processors.ranking.rules import read_rule
-
-EXPOSURE = "exposure"
-"""Key of what exposure items got and what pushes them, on the topic of models."""
-CLICKS = "clicks"
-PURCHASES = "purchases"
-"""Keys of the models of clicks and of purchases after them, on the same topic."""
-
 
 _MAX_RULE_BYTES = 2**18
 _KEY_WORDS = KeyWords.of("rule")
 
 
 class ModelsPlane:
-    """Learns from examples, publishes each changed model once per micro-batch, and passes rules on.
+    """Learns from examples, publishes each model that is due once per micro-batch, and passes rules on.
 
     Parameters
     ----------
     settings
-        Of learning and of the drift alarm.
+        How models learn and are watched.
     max_message_bytes
-        What the topic of dead letters takes in one message.
+        Largest message that the topic of dead letters takes.
+    baseline
+        Weight per feature that the ranker starts from.
     """
 
     name = "models"
@@ -54,12 +45,13 @@ class ModelsPlane:
     source_topics: tuple[str, ...] = (TRAINING_TOPIC, RULES_TOPIC)
     chained_topics: frozenset[str] = frozenset((TRAINING_TOPIC,))
 
-    def __init__(self, settings: ModelsSettings, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
-        self._keeper = RankerLearner(settings)
-        self._groups = InterestGroupLearner(settings.groups)
-        self._contexts = ContextLearner(settings.contexts)
-        self._clicks = ClickLearner(settings.clicks)
-        self._purchases = ClickLearner(settings.clicks, PURCHASE_LOGIT)
+    def __init__(
+        self,
+        settings: ModelsSettings,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        baseline: Mapping[str, float] = FALLBACK,
+    ) -> None:
+        self._models = learned(settings, baseline)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode
@@ -73,8 +65,7 @@ class ModelsPlane:
         step: Step[ModelState] = Step()
         (known,) = read([RANKER])
         state = known or ModelState()
-        before, exposed = _progress(state), msgspec.to_builtins(state.exposure)
-        clicks, purchases = state.clicks.version, state.purchases.version
+        before = self._progress(state)
         for record in batch:
             try:
                 if record.topic == RULES_TOPIC:
@@ -85,44 +76,33 @@ class ModelsPlane:
                 self._refuse(record, str(error), partition, step)
             else:
                 step.outcomes[record.topic, "applied"] += 1
-        changed = msgspec.to_builtins(state.exposure) != exposed
-        if changed or _progress(state) != before:
-            views: dict[str, Any] = {
-                EXPOSURE: state.exposure if changed else None,
-                GROUPS: self._groups.view(state.groups) if self._groups.due(state.groups) else None,
-                CLICKS: self._clicks.view(state.clicks) if state.clicks.version != clicks else None,
-                PURCHASES: self._purchases.view(state.purchases) if state.purchases.version != purchases else None,
-                CONTEXTS: self._contexts.view(state.contexts) if self._contexts.due(state.contexts) else None,
-            }
+        if self._progress(state) != before:
             step.states[RANKER] = state
-            view = self._encode(self._keeper.view(state, state.share.arm))
-            step.outputs.append(Output(BROADCAST_MODELS_TOPIC, partition, RANKER.encode(), view))
-            for key, found in views.items():
-                if found is not None:
-                    step.outputs.append(Output(BROADCAST_MODELS_TOPIC, partition, key.encode(), self._encode(found)))
+            self._publish(state, before, partition, step)
         return step
 
+    def _progress(self, state: ModelState) -> list[object]:
+        """Return the progress of each model: a state in which none differs is not kept."""
+        return [model.progress(part_of(state, model.state_field)) for model in self._models]
+
+    def _publish(self, state: ModelState, before: Sequence[object], partition: int, step: Step[ModelState]) -> None:
+        """Publish the models that are due, given the progress of each before the micro-batch."""
+        for model, progress in zip(self._models, before, strict=True):
+            own = part_of(state, model.state_field)
+            if model.due(own, progress) and model.key is not None:
+                view = self._encode(model.view(own))
+                step.outputs.append(Output(BROADCAST_MODELS_TOPIC, partition, model.key.encode(), view))
+
     def _learn(self, record: SourceRecord, state: ModelState) -> None:
+        """Let every model learn its part of a message; all are checked first, so a bad part changes nothing."""
         examples = self._decode(record.value or b"")
-        if examples.model != RANKER:
-            raise ValueError(f"model: {examples.model!r}, expected {RANKER!r}")
-        examples.interests.rows()
-        examples.trials.check()
-        examples.chosen_in.check()
-        for measured in examples.exposure:
-            measured.check()
-        for click in (*examples.clicks, *examples.purchases):
-            click.check()
-        self._keeper.learn(state, examples)
-        self._groups.learn(state.groups, examples.interests)
-        learn_trials(state.share, examples.trials)
-        self._contexts.learn(state.contexts, examples.chosen_in)
-        for measured in examples.exposure:
-            learn_exposure(state.exposure, measured)
-        self._clicks.learn(state.clicks, examples.clicks)
-        self._purchases.learn(state.purchases, examples.purchases)
+        for model in self._models:
+            model.check(part_of(examples, model.message_field))
+        for model in self._models:
+            model.learn(part_of(state, model.state_field), part_of(examples, model.message_field))
 
     def _passed_on(self, record: SourceRecord, partition: int) -> Output:
+        """Return what is broadcast of a record of the rules; raise if it makes no sense."""
         _, value = read_row(record, _KEY_WORDS, max_bytes=_MAX_RULE_BYTES)
         packed = None if value is None else self._json(read_rule(value))
         return Output(BROADCAST_RULES_TOPIC, partition, record.key, packed)
@@ -132,9 +112,3 @@ class ModelsPlane:
         step.outputs.append(dead_letter(record, Origin.of(record), reason, message, partition, self._max_bytes))
         step.outcomes[record.topic, "refused"] += 1
         step.refusals[reason] += 1
-
-
-def _progress(state: ModelState) -> tuple[int, ...]:
-    """What changes when anything was learned."""
-    ads = state.clicks.version, state.purchases.version
-    return state.version, state.groups.learned, state.share.pulls, state.contexts.learned, *ads

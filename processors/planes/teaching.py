@@ -14,11 +14,11 @@ from processors.ads.tracking import AdStep
 from processors.common.hashing import partition_of
 from processors.common.topics import TRAINING_TOPIC
 from processors.events.event import TAKES_BACK, Event
-from processors.models.click_model import CLICK_BYTES, MAX_EXAMPLES
-from processors.models.context_popularity import TOLD_BYTES, chosen_in
+from processors.models.click_model import MAX_EXAMPLES
+from processors.models.context_popularity import chosen_in
 from processors.models.examples import RANKER, Examples, example_bytes
-from processors.models.exposure import EXPOSURE_BYTES
-from processors.models.interest_groups import INTERESTS_BYTES, interests_of
+from processors.models.interest_groups import interests_of
+from processors.models.learned import parts_bytes
 from processors.planes.base import Output
 from processors.planes.chain import LINK_BYTES
 from processors.planes.users_step import UsersStep
@@ -48,8 +48,7 @@ class Teaching:
     ) -> None:
         self._training, self._keeper, self._partitions = Training(pipeline), keeper, partitions
         self._features = pipeline.features
-        beside = LINK_BYTES + INTERESTS_BYTES + TOLD_BYTES + EXPOSURE_BYTES + CLICK_BYTES
-        fitting = (max_message_bytes - beside) // example_bytes(self._features)
+        fitting = (max_message_bytes - LINK_BYTES - parts_bytes()) // example_bytes(self._features)
         self._most = max(0, min(pipeline.settings.training_examples, fitting))
         self._pack = msgspec.msgpack.Encoder().encode
 

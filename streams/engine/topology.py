@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from processors.ads.campaign_view import decode_campaign_view
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,
-    BROADCAST_CAMPAIGNS_TOPIC,
-    BROADCAST_MODELS_TOPIC,
-    BROADCAST_RULES_TOPIC,
     BROADCAST_TOPICS,
     CAMPAIGN_SIGNALS_TOPIC,
     CAMPAIGNS_TOPIC,
@@ -25,17 +21,12 @@ from processors.common.topics import (
 )
 from processors.events.event import EVENT_TOPICS
 from processors.items.index import ItemIndex
-from processors.items.view import decode_view
-from processors.models.click_model import decode_clicks
-from processors.models.context_popularity import CONTEXTS, decode_contexts
-from processors.models.interest_groups import GROUPS, decode_groups
-from processors.models.serving_weights import decode_model
 from processors.planes.base import Plane
 from processors.planes.campaigns import CampaignsPlane
 from processors.planes.items import ItemsPlane
-from processors.planes.models import CLICKS, EXPOSURE, PURCHASES, ModelsPlane
+from processors.planes.models import ModelsPlane
+from processors.planes.read_models import ReadModelTable, read_models
 from processors.planes.users import UsersPlane
-from processors.ranking.rule_index import decode_exposure, decode_rule
 from streams.settings.sections import Settings
 
 
@@ -104,11 +95,14 @@ class Topology:
     ----------
     index
         Read model of items.
+    read_models
+        Finds the read model that a broadcast record is for.
     users, items, campaigns, models
         The planes.
     """
 
     index: ItemIndex
+    read_models: ReadModelTable
     users: UsersPlane
     items: ItemsPlane
     campaigns: CampaignsPlane
@@ -122,26 +116,10 @@ class Topology:
     def broadcast(self, topic: str, key: bytes, value: bytes | None) -> None:
         """Hand a record of a broadcast topic to the read model it is for.
 
-        Whoever runs the topology does so between two steps of its planes.
+        Whoever runs the topology does so between two steps of its planes
+        (:meth:`processors.planes.read_models.ReadModelTable.apply`).
         """
-        if topic == BROADCAST_MODELS_TOPIC and key == GROUPS.encode():
-            self.users.read.groups.apply(decode_groups(value))
-        elif topic == BROADCAST_MODELS_TOPIC and key == CONTEXTS.encode():
-            self.users.read.contexts.apply(decode_contexts(value))
-        elif topic == BROADCAST_MODELS_TOPIC and key == EXPOSURE.encode():
-            self.users.read.rules.exposure = decode_exposure(value)
-        elif topic == BROADCAST_MODELS_TOPIC and key == CLICKS.encode():
-            self.users.ads.clicks.apply(decode_clicks(value))
-        elif topic == BROADCAST_MODELS_TOPIC and key == PURCHASES.encode():
-            self.users.ads.purchases.apply(decode_clicks(value))
-        elif topic == BROADCAST_MODELS_TOPIC:
-            self.users.read.weights.apply(key.decode(), decode_model(value))
-        elif topic == BROADCAST_CAMPAIGNS_TOPIC:
-            self.users.ads.campaigns.apply(key.decode(), decode_campaign_view(value))
-        elif topic == BROADCAST_RULES_TOPIC:
-            self.users.read.rules.apply(key.decode(), decode_rule(value))
-        else:
-            self.index.apply(key.decode(), decode_view(value))
+        self.read_models.apply(topic, key, value)
 
 
 def build_topology(settings: Settings) -> Topology:
@@ -151,7 +129,11 @@ def build_topology(settings: Settings) -> Topology:
     largest = settings.topics.max_message_bytes
     partitions = settings.topics.partitions
     users = UsersPlane(settings.users, index, partitions, largest)
-    campaigns = CampaignsPlane(settings.users.ads.currency, partitions, largest)
     return Topology(
-        index, users, ItemsPlane(items, partitions, largest), campaigns, ModelsPlane(settings.models, largest)
+        index=index,
+        read_models=ReadModelTable(read_models(users.read, users.ads)),
+        users=users,
+        items=ItemsPlane(items, partitions, largest),
+        campaigns=CampaignsPlane(settings.users.ads.currency, partitions, largest),
+        models=ModelsPlane(settings.models, largest),
     )

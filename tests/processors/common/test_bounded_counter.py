@@ -15,7 +15,7 @@ bounds = st.integers(1, 5)
 class Entry(NamedTuple):
     """A name as the model of these tests keeps it: its count, and when it last came to where it stands."""
 
-    count: float
+    total: float
     at: int
 
 
@@ -25,10 +25,10 @@ def expected(added: list[tuple[str, float]], bound: int, renew: bool) -> list[tu
     for at, (name, amount) in enumerate(added):
         known = entries.get(name)
         stays = known is not None and not renew
-        entries[name] = Entry((known.count if known else 0.0) + amount, known.at if known and stays else at)
+        entries[name] = Entry((known.total if known else 0.0) + amount, known.at if known and stays else at)
         if len(entries) > bound:
             del entries[min((other for other in entries if other != name), key=lambda other: entries[other])]
-    return [(name, entry.count) for name, entry in sorted(entries.items(), key=lambda pair: pair[1].at)]
+    return [(name, entry.total) for name, entry in sorted(entries.items(), key=lambda pair: pair[1].at)]
 
 
 def counted(added: list[tuple[str, float]], bound: int, renew: bool) -> dict[str, float]:

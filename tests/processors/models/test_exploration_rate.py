@@ -4,8 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from processors.models.examples import RANKER
-from processors.models.exploration_rate import BOLDEST, PARTS, ShareState, Trials, learn_trials
+from processors.models.exploration_rate import BOLDEST, PARTS, ExplorationRateLearner, ShareState, Trials
 from processors.models.ranker_learner import RankerLearner
 from processors.models.serving_weights import ServingWeights
 from processors.models.state import ModelsSettings, ModelState
@@ -16,7 +15,7 @@ def tried(rates: tuple[float, ...], rounds: int = 400) -> tuple[ShareState, list
     state, random, arms = ShareState(), np.random.default_rng(7), list[int]()
     for _ in range(rounds):
         arms.append(state.arm)
-        learn_trials(state, Trials(state.arm, 32, int(random.binomial(32, rates[state.arm]))))
+        ExplorationRateLearner().learn(state, Trials(state.arm, 32, int(random.binomial(32, rates[state.arm]))))
     return state, arms
 
 
@@ -32,7 +31,7 @@ def test_it_follows_when_the_best_part_changes() -> None:
     random = np.random.default_rng(8)
     for _ in range(1500):
         rate = (0.2, 0.3, 0.5)[state.arm]
-        learn_trials(state, Trials(state.arm, 32, int(random.binomial(32, rate))))
+        ExplorationRateLearner().learn(state, Trials(state.arm, 32, int(random.binomial(32, rate))))
     assert state.hits[BOLDEST] > state.hits[0]
 
 
@@ -57,11 +56,11 @@ def test_trials_that_cannot_be_are_refused(trials: Trials) -> None:
 
 
 def test_workers_explore_as_the_bandit_says_and_as_far_as_allowed_before_it_says_anything() -> None:
-    book, state = ServingWeights(("together",)), ModelState(features=("together",))
-    assert book.arm == BOLDEST
+    serving, state = ServingWeights(("together",)), ModelState(features=("together",))
+    assert serving.arm == BOLDEST
     state.share.arm = 0
-    book.apply(RANKER, RankerLearner(ModelsSettings()).view(state, state.share.arm))
-    assert book.arm == 0
+    serving.apply(RankerLearner(ModelsSettings()).view(state))
+    assert serving.arm == 0
 
 
 def test_states_from_before_there_was_a_bandit_still_decode() -> None:

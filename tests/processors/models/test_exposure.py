@@ -1,4 +1,4 @@
-"""The share of places that some items get is held within bounds, and no further."""
+"""The share of positions that some items get is held within bounds, and no further."""
 
 import json
 from typing import Any
@@ -13,10 +13,10 @@ from processors.models.exposure import (
     MAX_EXPOSURES,
     STRONGEST,
     Exposure,
+    ExposureLearner,
     Measured,
-    learn_exposure,
     measure,
-    weights_of_places,
+    position_weights,
 )
 from processors.planes.users import UsersSettings
 from processors.ranking.rules import Items, Rule, conflicts, read_rule
@@ -33,7 +33,7 @@ def controlled(share_at: Any, bounds: tuple[float, float], rounds: int = 1500, l
     offsets, found = [0.0] * (late + 1), []
     for _ in range(rounds):
         offset = offsets[-late - 1]
-        learn_exposure(state, Measured("rule", 50.0 * share_at(offset), 50.0, *bounds, offset))
+        ExposureLearner().learn(state, [Measured("rule", 50.0 * share_at(offset), 50.0, *bounds, offset)])
         offsets.append(state["rule"].offset)
         found.append(msgspec.structs.replace(state["rule"]))
     return found
@@ -66,7 +66,7 @@ def test_nothing_is_pushed_that_is_within_bounds() -> None:
 def test_a_push_that_is_not_needed_any_more_is_taken_back() -> None:
     state = {"rule": Exposure(got=1.0, total=2.0, offset=3.0, pushed=6.0)}
     for _ in range(400):
-        learn_exposure(state, Measured("rule", 5.0, 10.0, 0.1, 1.0, state["rule"].offset))
+        ExposureLearner().learn(state, [Measured("rule", 5.0, 10.0, 0.1, 1.0, state["rule"].offset)])
     assert state["rule"].offset == 0.0
 
 
@@ -78,7 +78,7 @@ def test_a_push_is_never_without_end() -> None:
 def test_rules_that_were_not_heard_of_for_long_go() -> None:
     state: dict[str, Exposure] = {}
     for number in range(MAX_EXPOSURES + 5):
-        learn_exposure(state, Measured(f"rule {number}", 1.0, 2.0))
+        ExposureLearner().learn(state, [Measured(f"rule {number}", 1.0, 2.0)])
     assert list(state) == [f"rule {number}" for number in range(5, MAX_EXPOSURES + 5)]
 
 
@@ -89,7 +89,7 @@ def test_what_is_measured_does_not_depend_on_the_order_of_users(order: list[int]
     found = measure("rule", (0.0, 1.0), matching, filled)
     assert measure("rule", (0.0, 1.0), matching[order], filled[order]) == found
     expected = sum(
-        weights_of_places(4)[place] for row in range(6) for place in range(4) if (matching & filled)[row, place]
+        position_weights(4)[position] for row in range(6) for position in range(4) if (matching & filled)[row, position]
     )
     assert found.got == pytest.approx(expected, abs=1e-5)
 

@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 from processors.common.topics import BROADCAST_MODELS_TOPIC, DEAD_LETTERS_TOPIC, TRAINING_TOPIC
 from processors.events.record import Record
 from processors.models.examples import RANKER, Examples
+from processors.models.interest_group_learner import GroupsSettings, GroupsState, InterestGroupLearner
 from processors.models.interest_groups import (
     DIMENSIONS,
-    GROUPS,
-    GroupsSettings,
-    GroupsState,
-    InterestGroupLearner,
     InterestGroups,
     Interests,
-    decode_groups,
     vectors_of,
 )
 from processors.models.state import ModelsSettings, ModelState
@@ -49,9 +45,9 @@ def taught(state: GroupsState, keeper: InterestGroupLearner, lessons: int, seed:
 
 
 def groups_of(keeper: InterestGroupLearner, state: GroupsState, seed: int) -> dict[str, set[int]]:
-    random, book = np.random.default_rng(seed), InterestGroups()
-    book.apply(keeper.view(state))
-    return {kind: set(book.of([shopper(kind, random) for _ in range(50)]).tolist()) for kind in KINDS}
+    random, read = np.random.default_rng(seed), InterestGroups()
+    read.apply(keeper.view(state))
+    return {kind: set(read.of([shopper(kind, random) for _ in range(50)]).tolist()) for kind in KINDS}
 
 
 def test_shoppers_of_a_kind_come_together_and_their_group_keeps_its_number() -> None:
@@ -70,15 +66,15 @@ def test_shoppers_of_a_kind_come_together_and_their_group_keeps_its_number() -> 
             assert all(item.startswith(kind) for item in view.items)
 
 
-def test_a_book_without_groups_and_a_stranger_have_none() -> None:
+def test_without_groups_nobody_has_one_and_a_stranger_never_has() -> None:
     keeper, state = InterestGroupLearner(GroupsSettings()), GroupsState()
     taught(state, keeper, 5, seed=1)
-    book = InterestGroups()
+    read = InterestGroups()
     camper, stranger = shopper("camper", np.random.default_rng(1)), Profile(categories={"tents": 1.0}, events=1)
-    assert book.of([camper]).tolist() == [-1]
-    book.apply(keeper.view(state))
-    assert book.of([stranger, camper, stranger]).tolist()[::2] == [-1, -1]
-    assert book.of([camper])[0] == book.of([stranger, camper])[1] >= 0
+    assert read.of([camper]).tolist() == [-1]
+    read.apply(keeper.view(state))
+    assert read.of([stranger, camper, stranger]).tolist()[::2] == [-1, -1]
+    assert read.of([camper])[0] == read.of([stranger, camper])[1] >= 0
 
 
 def test_old_choices_fade_and_counts_stay_bounded() -> None:
@@ -142,10 +138,10 @@ def test_groups_are_published_when_enough_was_learned() -> None:
     for _ in range(4):
         for output in step_of(state, lesson(["camper", "reader"], random)).outputs:
             assert (output.topic, output.key) in {
-                (BROADCAST_MODELS_TOPIC, GROUPS.encode()),
+                (BROADCAST_MODELS_TOPIC, InterestGroupLearner.key.encode()),
                 (BROADCAST_MODELS_TOPIC, RANKER.encode()),
             }
-            if output.key == GROUPS.encode():
-                published.append(decode_groups(output.value))
+            if output.key == InterestGroupLearner.key.encode():
+                published.append(InterestGroupLearner.decode(output.value) or ())
     assert [len(views) for views in published] == [2, 2]
-    assert decode_groups(None) == ()
+    assert InterestGroupLearner.decode(None) is None

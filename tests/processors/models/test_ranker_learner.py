@@ -11,7 +11,7 @@ from processors.events.record import Record
 from processors.models.examples import RANKER, Examples
 from processors.models.ranker_learner import ModelView, RankerLearner
 from processors.models.ranker_weights import HEADS, WEIGHT_ROWS, effective, fallback_weights, rows_of_bucket
-from processors.models.serving_weights import ServingWeights, decode_model
+from processors.models.serving_weights import ServingWeights
 from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import Step
 from processors.planes.models import ModelsPlane
@@ -99,7 +99,7 @@ def test_when_the_world_changes_steps_grow_again() -> None:
 
 
 def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_meanwhile() -> None:
-    state, keeper, book = ModelState(), RankerLearner(SETTINGS), ServingWeights(FEATURES)
+    state, keeper, serving = ModelState(), RankerLearner(SETTINGS), ServingWeights(FEATURES)
     learn_blocks(state, 20, keeper, loss=1.0)
     assert state.good is not None
     good = np.frombuffer(state.good.weights)
@@ -107,13 +107,13 @@ def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_mean
     assert not np.array_equal(np.frombuffer(state.weights), good)
     learn_blocks(state, 40, keeper, loss=9.0, rank=50, plain_rank=2)
     assert (state.alarms >= 1, state.rollbacks >= 1, state.fallback) == (True, True, True)
-    book.apply(RANKER, keeper.view(state))
-    assert book.version == "covisitation"
-    assert np.array_equal(book.serving, effective(fallback_weights(FEATURES)))
+    serving.apply(keeper.view(state))
+    assert serving.version == "covisitation"
+    assert np.array_equal(serving.serving, effective(fallback_weights(FEATURES)))
     learn_blocks(state, 40, keeper, loss=1.0, rank=1, plain_rank=2)
     assert not state.fallback, "once it is ahead again, it ranks again"
-    book.apply(RANKER, keeper.view(state))
-    assert book.version == f"softmax-{state.version}"
+    serving.apply(keeper.view(state))
+    assert serving.version == f"softmax-{state.version}"
 
 
 def test_what_is_behind_co_visitation_does_not_rank_even_without_an_alarm() -> None:
@@ -133,6 +133,18 @@ def test_features_may_come_and_go() -> None:
     assert weights(state)[0, 0].tolist() == [before[1], 0.0, before[0]]
 
 
+def test_the_baseline_is_what_is_learned_from_ranked_by_at_first_and_gone_back_to() -> None:
+    baseline = {"good": 3.0, "unknown": 1.0}
+    state, keeper, serving = ModelState(), RankerLearner(SETTINGS, baseline), ServingWeights(FEATURES, baseline)
+    assert serving.serving[0, 0].tolist() == [3.0, 0.0]
+    keeper.learn(state, examples([[0.0, 0.0]]))
+    assert weights(state)[0, 0].tolist() == [3.0, 0.0]
+    steep = RankerLearner(ModelsSettings(learning_rate=1e6), baseline)
+    steep.learn(state, examples(np.ones((9, 2))))
+    assert weights(state)[0, 0].tolist() == [3.0, 0.0], "weights that ran away start anew"
+    assert state.alarms == 1
+
+
 class Models:
     """The plane, and the state it is given back."""
 
@@ -150,31 +162,29 @@ class Models:
 
 
 def test_a_change_is_published_once_per_micro_batch() -> None:
-    models, book = Models(), ServingWeights(FEATURES)
+    models, serving = Models(), ServingWeights(FEATURES)
     value = msgspec.msgpack.encode(examples([[-1.0, 1.0]], bucket=1))
     step = models.take(value, value)
     (output,) = step.outputs
     assert (output.topic, output.key) == (BROADCAST_MODELS_TOPIC, RANKER.encode())
-    view = decode_model(output.value)
+    view = RankerLearner.decode(output.value)
     assert isinstance(view, ModelView)
     assert (view.version, view.examples) == (2, 2)
-    book.apply(RANKER, view)
-    good, bad = book.serving[0, 1]
+    serving.apply(view)
+    good, bad = serving.serving[0, 1]
     assert good > 0.5 > -0.5 > bad
-    assert book.serving[0, 1, 0] > book.serving[0, 0, 0] > 0, "what a bucket learned adds to what all share"
+    assert serving.serving[0, 1, 0] > serving.serving[0, 0, 0] > 0, "what a bucket learned adds to what all share"
     assert step.outcomes[TRAINING_TOPIC, "applied"] == 2
 
 
 def test_a_model_that_is_withdrawn_is_forgotten() -> None:
-    book = ServingWeights(FEATURES)
-    fresh = book.serving
+    serving = ServingWeights(FEATURES)
+    fresh = serving.serving
     (output,) = Models().take(msgspec.msgpack.encode(examples([[-1.0, 1.0]]))).outputs
-    book.apply(RANKER, decode_model(output.value))
-    assert not np.array_equal(book.serving, fresh)
-    book.apply("another", None)
-    assert not np.array_equal(book.serving, fresh)
-    book.apply(RANKER, decode_model(None))
-    assert (np.array_equal(book.serving, fresh), book.version, book.view) == (True, "covisitation", None)
+    serving.apply(RankerLearner.decode(output.value))
+    assert not np.array_equal(serving.serving, fresh)
+    serving.apply(RankerLearner.decode(None))
+    assert (np.array_equal(serving.serving, fresh), serving.version, serving.view) == (True, "covisitation", None)
 
 
 BAD = {
