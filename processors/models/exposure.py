@@ -38,6 +38,8 @@ _FURTHEST = 2.0
 _MEMORY = 100.0
 """Exposure after which an old measurement counts 1/e: some twenty slates."""
 _ROUNDING = 6
+_ENDLESS = 1e12
+"""More exposure than any message measures; sums of what is larger could overflow, and offsets never recover."""
 
 
 class Measured(msgspec.Struct, array_like=True, frozen=True):
@@ -65,7 +67,7 @@ class Measured(msgspec.Struct, array_like=True, frozen=True):
         ...
         ValueError: exposure of rule: 3.0 of 2.0, expected a part of a finite whole
         """
-        if not 0.0 <= self.got <= self.total * (1.0 + 1e-6) < math.inf:
+        if not 0.0 <= self.got <= self.total * (1.0 + 1e-6) < _ENDLESS:
             raise ValueError(f"exposure of {self.rule}: {self.got} of {self.total}, expected a part of a finite whole")
         if not 0.0 <= self.share_min <= self.share_max <= 1.0:
             bounds = f"{self.share_min} to {self.share_max}"

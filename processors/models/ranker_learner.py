@@ -35,6 +35,7 @@ from processors.models.ranker_weights import (
     fallback_weights,
     rows_of_bucket,
 )
+from processors.models.serving_weights import RankerView
 
 _SHAPE = (len(HEADS), WEIGHT_ROWS)
 _LARGEST = 1e6
@@ -105,37 +106,6 @@ class RankerState(msgspec.Struct, array_like=True):
         return BOLDEST
 
 
-class ModelView(msgspec.Struct, array_like=True, frozen=True):
-    """What is published of the ranker.
-
-    Parameters
-    ----------
-    version
-        Number of times the weights have changed.
-    features, weights
-        As in :class:`RankerState`.
-    fallback
-        Whether slates are to be ranked by co-visitation until the model is ahead of it again.
-    examples, loss, gain, plain_gain, alarms, rollbacks
-        For the metrics: examples learned, mean loss and reciprocal rank of the last blocks, the same by co-visitation,
-        drift alarms, and how often the weights went back to good ones.
-    arm
-        How much is to be explored: index into :data:`processors.models.exploration_rate.PARTS`.
-    """
-
-    version: int
-    features: tuple[str, ...]
-    weights: bytes
-    fallback: bool
-    examples: int
-    loss: float
-    gain: float
-    plain_gain: float
-    alarms: int
-    rollbacks: int
-    arm: int = BOLDEST
-
-
 class RankerLearner:
     r"""The learned model of the ranker (:class:`processors.models.base.LearnedModel`).
 
@@ -168,7 +138,7 @@ class RankerLearner:
     state_field = None
     message_field = None
     message_bytes = 0  # counted per user (example_bytes)
-    decode = ViewDecoder(ModelView)
+    decode = ViewDecoder(RankerView)
 
     def __init__(self, settings: RankerSettings, baseline: Mapping[str, float] = FALLBACK) -> None:
         self._settings, self._baseline = settings, baseline
@@ -221,9 +191,9 @@ class RankerLearner:
         """Return True: the view also carries what other models learned, so it is published with any progress."""
         return True
 
-    def view(self, state: RankerState) -> ModelView:
+    def view(self, state: RankerState) -> RankerView:
         """Return what is published of a state, and how much is to be explored."""
-        return ModelView(
+        return RankerView(
             version=state.version,
             features=state.features,
             weights=state.weights,

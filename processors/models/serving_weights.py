@@ -1,14 +1,46 @@
-"""The read model of the ranker: what every worker ranks with."""
+"""What is published of the ranker, and the read model: what every worker ranks with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from processors.models.exploration_rate import BOLDEST, PARTS
-from processors.models.ranker_learner import ModelView
 from processors.models.ranker_weights import FALLBACK, carried_over, effective, fallback_weights
 
 _COVISITATION = "covisitation"
+
+
+class RankerView(msgspec.Struct, array_like=True, frozen=True):
+    """What is published of the ranker.
+
+    Parameters
+    ----------
+    version
+        Number of times the weights have changed.
+    features, weights
+        As in :class:`processors.models.ranker_learner.RankerState`.
+    fallback
+        Whether slates are to be ranked by co-visitation until the model is ahead of it again.
+    examples, loss, gain, plain_gain, alarms, rollbacks
+        For the metrics: examples learned, mean loss and reciprocal rank of the last blocks, the same by co-visitation,
+        drift alarms, and how often the weights went back to good ones.
+    arm
+        How much is to be explored: index into :data:`processors.models.exploration_rate.PARTS`.
+    """
+
+    version: int
+    features: tuple[str, ...]
+    weights: bytes
+    fallback: bool
+    examples: int
+    loss: float
+    gain: float
+    plain_gain: float
+    alarms: int
+    rollbacks: int
+    arm: int = BOLDEST
 
 
 class ServingWeights:
@@ -24,7 +56,7 @@ class ServingWeights:
 
     Attributes
     ----------
-    view : ModelView or None
+    view : RankerView or None
         What was last published of the ranker.
     learned : float64 array of shape (heads, buckets, features)
         What has been learned, shared weights added in: what is trained.
@@ -46,7 +78,7 @@ class ServingWeights:
         self.features, self._baseline = features, baseline
         self.apply(None)
 
-    def apply(self, view: ModelView | None) -> None:
+    def apply(self, view: RankerView | None) -> None:
         """Take over what was published; :obj:`None` forgets what was learned."""
         self.view = view
         plain = fallback_weights(self.features, self._baseline)

@@ -1,18 +1,21 @@
-"""The suites that every plane and every source passes.
+"""The suites that every plane, every source, every learned model and every read model passes.
 
-They hold what :class:`processors.planes.base.Plane` and :class:`processors.ranking.sources.base.Source` promise.
+They hold what :class:`processors.planes.base.Plane`, :class:`processors.ranking.sources.base.Source`,
+:class:`processors.models.base.LearnedModel` and :class:`processors.planes.read_models.ReadModel` promise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
 
 from processors.events.record import SourceRecord
 from processors.items.index import ItemIndex
+from processors.models.base import LearnedModel
 from processors.planes.base import Plane, Step
+from processors.planes.read_models import ReadModel
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources import Block, Source, SourceSettings, Visitors, with_settings
 from processors.users.profile import Profile
@@ -220,3 +223,201 @@ def _visitors(visitors: Visitors) -> bytes:
     columns = (visitors.now_ms, visitors.rows, visitors.slots, visitors.positions, visitors.counts)
     more = (visitors.weights, visitors.times, visitors.actions)
     return _encode([list(visitors.profiles), *(column.tobytes() for column in (*columns, *more))])
+
+
+@dataclass(frozen=True)
+class ModelCase:
+    """A learned model to be checked.
+
+    Parameters
+    ----------
+    make
+        A new model; all that it makes are alike.
+    state_type, message_type
+        What its states and its messages are decoded to.
+    messages
+        To be learned in this order; half of them are enough to fill the state to its bounds.
+    bad
+        Messages that must be refused, by what is wrong with them.
+    """
+
+    make: Callable[[], LearnedModel[Any, Any]]
+    state_type: Any
+    message_type: Any
+    messages: Sequence[Any]
+    bad: Mapping[str, Any]
+
+
+def check_model(case: ModelCase) -> None:
+    """Make sure that a model refuses what is bad, learns the same anywhere, stays bounded, and publishes what it can.
+
+    A twin learns the same messages from a state and messages that went through msgpack, and sees no bad message.
+    """
+    model, twin = case.make(), case.make()
+    state, other = model.new_state(), twin.new_state()
+    sizes, published = list[int](), 0
+    for message in case.messages:
+        _check_bad(model, case.bad)
+        raw, before, twins = _encode(message), model.progress(state), twin.progress(other)
+        assert not model.message_bytes or len(raw) <= model.message_bytes, f"a message has {len(raw)} bytes"
+        model.check(message)
+        model.learn(state, message)
+        assert _encode(message) == raw, "the model changed its message"
+        twin.learn(other, msgspec.msgpack.decode(raw, type=case.message_type))
+        if model.progress(state) != before:
+            due = model.due(state, before)
+            assert twin.due(other, twins) == due, "two models find it due at different times"
+            published += due
+            _check_view(model, state, due)
+        data = _encode(state)
+        assert _encode(other) == data, "the same messages gave another state"
+        other = _stored(data, case.state_type)
+        sizes.append(len(data))
+    half = len(sizes) // 2
+    assert max(sizes[half:]) <= 1.1 * max(sizes[:half]), f"the state has grown from {sizes[half]} to {sizes[-1]} bytes"
+    assert bool(published) == (model.key is not None), "it has a key and is never published, or the other way round"
+    assert model.decode(None) is None, "a tombstone is a view"
+    _check_damaged(model, state, case)
+
+
+def _stored(data: bytes, state_type: Any) -> Any:
+    try:
+        state = msgspec.msgpack.decode(data, type=state_type)
+    except msgspec.MsgspecError as error:
+        raise AssertionError(f"the state does not survive being stored: {error}") from error
+    assert _encode(state) == data, "the state does not survive being stored"
+    return state
+
+
+def _check_bad(model: LearnedModel[Any, Any], bad: Mapping[str, Any]) -> None:
+    for what, message in bad.items():
+        said = None
+        try:
+            model.check(message)
+        except ValueError as error:
+            said = str(error)
+        assert said is not None, f"a message with {what} was let through"
+        assert said, f"nothing is said of a message with {what}"
+
+
+def _check_view(model: LearnedModel[Any, Any], state: Any, due: bool) -> None:
+    data = _encode(state)
+    view = model.view(state)
+    assert _encode(state) == data, "to look at the state changed it"
+    if not due:
+        return
+    assert _is_finite(msgspec.to_builtins(view)), "a figure of the view is not finite"
+    packed = _encode(view)
+    try:
+        decoded = model.decode(packed)
+    except msgspec.MsgspecError as error:
+        raise AssertionError(f"what it publishes cannot be decoded: {error}") from error
+    assert _encode(decoded) == packed, "the view does not survive being published"
+
+
+def _check_damaged(model: LearnedModel[Any, Any], state: Any, case: ModelCase) -> None:
+    """Make sure that whatever can be decoded and is not refused can also be learned and published."""
+    data = _encode(state)
+    for message in _damaged(case):
+        try:
+            model.check(message)
+        except ValueError:
+            continue
+        after = msgspec.msgpack.decode(data, type=case.state_type)
+        try:
+            model.learn(after, message)
+            kept = msgspec.msgpack.decode(_encode(after), type=case.state_type)
+            finite = model.key is None or _is_finite(msgspec.to_builtins(model.view(kept)))
+        except Exception as error:
+            raise AssertionError(f"{repr(message)[:400]} was let through, and then: {error!r}") from error
+        assert finite, f"{repr(message)[:400]} was let through, and the view is not finite"
+
+
+def _damaged(case: ModelCase) -> Iterator[Any]:
+    """Messages with something in them replaced by what does not belong there, as far as they can be decoded."""
+    random = np.random.default_rng(1)
+    for message in case.messages[:20]:
+        for _ in range(15):
+            parts = msgspec.msgpack.decode(_encode(message))
+            parent, at = parts, int(random.integers(len(parts)))
+            while isinstance(parent[at], list) and parent[at] and random.random() < 0.9:
+                parent = parent[at]
+                at = int(random.integers(len(parent)))
+            others = _STRANGE[type(parent[at])](parent[at])
+            parent[at] = others[int(random.integers(len(others)))]
+            try:
+                yield msgspec.msgpack.decode(_encode(parts), type=case.message_type)
+            except msgspec.MsgspecError:
+                continue
+
+
+_STRANGE: dict[type, Any] = {
+    float: lambda _: [np.nan, np.inf, -np.inf, -1.0, -0.0, 1e308, 1e-308],
+    int: lambda value: [-1, 0, 255, -value, 2**31, 2**62],
+    bool: lambda value: [not value],
+    str: lambda value: ["", value * 300, "\x00", value[:1]],
+    bytes: lambda value: [
+        b"",
+        value[:-1],
+        value + value,
+        b"\xff" * len(value),
+        b"\x7f" * len(value),
+        bytes(len(value)),
+    ],
+    list: lambda value: [[], value[:-1], value + value, value[::-1]],
+}
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return bool(np.isfinite(value))
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    return all(map(_is_finite, value)) if isinstance(value, list | tuple) else True
+
+
+@dataclass(frozen=True)
+class ReadModelCase:
+    """A read model to be checked.
+
+    Parameters
+    ----------
+    make
+        A new read model, and a function that gives all that readers see of it.
+    keys
+        Keys of its records, one at least.
+    values
+        Encoded views that each differ to a reader, two at least.
+    """
+
+    make: Callable[[], tuple[ReadModel, Callable[[], object]]]
+    keys: Sequence[str]
+    values: Sequence[bytes]
+
+
+def check_read_model(case: ReadModelCase) -> None:
+    """Make sure that what readers see follows from the last record of each key, and that tombstones forget."""
+
+    def seen(*records: tuple[str, bytes | None]) -> object:
+        model, look = case.make()
+        for key, value in records:
+            model.apply(key, value)
+        return look()
+
+    nothing = seen()
+    for key in case.keys:
+        alone = [seen((key, value)) for value in case.values]
+        for n, (value, result) in enumerate(zip(case.values, alone, strict=True)):
+            assert result != nothing, "a view changes nothing"
+            assert result not in alone[:n], "two views look alike"
+            assert seen((key, value), (key, value)) == result, "a view that comes twice makes a difference"
+            assert seen((key, None), (key, value)) == result, "what was forgotten before makes a difference"
+            for earlier in case.values:
+                assert seen((key, earlier), (key, value)) == result, "a view that was replaced makes a difference"
+            assert seen((key, value), (key, None)) == nothing, "a tombstone does not forget"
+        for other in case.keys:
+            if other != key:
+                both = [(key, case.values[0]), (other, case.values[1])]
+                assert seen(*both) != alone[0], "a record of another key is not taken"
+                assert seen(*both, (other, None)) == alone[0], "a tombstone forgets another key"
+                assert seen(*both) == seen(*reversed(both)), "the order of keys makes a difference"

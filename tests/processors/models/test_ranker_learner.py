@@ -9,9 +9,9 @@ import pytest
 from processors.common.topics import BROADCAST_MODELS_TOPIC, DEAD_LETTERS_TOPIC, TRAINING_TOPIC
 from processors.events.record import Record
 from processors.models.examples import RANKER, Examples
-from processors.models.ranker_learner import ModelView, RankerLearner
+from processors.models.ranker_learner import RankerLearner
 from processors.models.ranker_weights import HEADS, WEIGHT_ROWS, effective, fallback_weights, rows_of_bucket
-from processors.models.serving_weights import ServingWeights
+from processors.models.serving_weights import RankerView, ServingWeights
 from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import Step
 from processors.planes.models import ModelsPlane
@@ -168,7 +168,7 @@ def test_a_change_is_published_once_per_micro_batch() -> None:
     (output,) = step.outputs
     assert (output.topic, output.key) == (BROADCAST_MODELS_TOPIC, RANKER.encode())
     view = RankerLearner.decode(output.value)
-    assert isinstance(view, ModelView)
+    assert isinstance(view, RankerView)
     assert (view.version, view.examples) == (2, 2)
     serving.apply(view)
     good, bad = serving.serving[0, 1]
