@@ -1,6 +1,6 @@
 """The campaigns plane: what campaigns may spend.
 
-Campaigns and what the users plane says of them in; what every worker needs to know of each out.
+Campaigns and signals of the users plane in; what every worker needs to know of each campaign out.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class CampaignsPlane:
     currency
         Campaigns in another one are refused.
     partitions
-        Of every topic.
+        Number of partitions of every topic.
     max_message_bytes
-        What the topic of dead letters takes in one message.
+        Largest message that the topic of dead letters takes.
     """
 
     name = "campaigns"
@@ -49,7 +49,7 @@ class CampaignsPlane:
         self._encode = msgspec.msgpack.Encoder().encode
 
     def committed(self, step: Step[Ledger]) -> None:
-        """Nothing follows from a step but what it says."""
+        """Do nothing: nothing follows from a step but what it says."""
 
     def step(self, read: ReadStates[Ledger], batch: Sequence[SourceRecord], partition: int) -> Step[Ledger]:
         """Take over campaigns and signals (see :meth:`processors.planes.base.Plane.step`)."""
@@ -75,7 +75,7 @@ class CampaignsPlane:
         return step
 
     def _learn(self, state: Ledger, signal: CampaignSignal) -> bool:
-        """Take over a signal; whether it is time to publish."""
+        """Take over a signal, and tell whether it is time to publish."""
         had = state.left() > 0.0
         self._keeper.learn(state, signal)
         ran_out = had != (state.left() > 0.0)

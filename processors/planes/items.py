@@ -19,11 +19,11 @@ class ItemsPlane:
     Parameters
     ----------
     settings
-        Bounds and half-lives.
+        Bounds and half-lives of item states.
     partitions
         Number of partitions of every topic.
     max_message_bytes
-        What the topic of dead letters takes in one message.
+        Largest message that the topic of dead letters takes.
     """
 
     name = "items"
@@ -41,15 +41,15 @@ class ItemsPlane:
         self._encode = msgspec.msgpack.Encoder().encode
 
     def committed(self, step: Step[ItemState]) -> None:
-        """Nothing follows from a step but what it says."""
+        """Do nothing: nothing follows from a step but what it says."""
 
     def step(self, read: ReadStates[ItemState], batch: Sequence[SourceRecord], partition: int) -> Step[ItemState]:
         """Fold signals and rows into item states (see :meth:`processors.planes.base.Plane.step`)."""
         step: Step[ItemState] = Step()
-        news = [found for record in batch if (found := self._read(record, partition, step)) is not None]
-        keys = list(dict.fromkeys(key for found in news for key in _owned(found)))
+        read_records = [found for record in batch if (found := self._read(record, partition, step)) is not None]
+        keys = list(dict.fromkeys(key for found in read_records for key in _owned(found)))
         states = {key: state or ItemState() for key, state in zip(keys, read(keys), strict=True)}
-        for found in news:
+        for found in read_records:
             if isinstance(found, Row):
                 self._keeper.describe(states[found.item_id], found.attributes, found.at_ms)
             else:
@@ -61,7 +61,7 @@ class ItemsPlane:
         return step
 
     def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | Row | None:
-        """What the record says; if it makes no sense, it becomes a dead letter."""
+        """Return what the record says; if it makes no sense, it becomes a dead letter."""
         if record.topic == CATALOG_TOPIC:
             found: ItemSignals | Row | Refusal = self._catalog.read(record, partition)
         else:
@@ -101,7 +101,7 @@ def _outcome(found: ItemSignals | Row) -> str:
 
 
 def _owned(found: ItemSignals | Row) -> list[str]:
-    """Items that the record changes, in the order it mentions them."""
+    """Return the items that the record changes, in the order it mentions them."""
     return [found.item_id] if isinstance(found, Row) else _changed(found)
 
 

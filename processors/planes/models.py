@@ -58,7 +58,7 @@ class ModelsPlane:
         self._json = msgspec.json.Encoder().encode
 
     def committed(self, step: Step[ModelState]) -> None:
-        """Nothing follows from a step but what it says."""
+        """Do nothing: nothing follows from a step but what it says."""
 
     def step(self, read: ReadStates[ModelState], batch: Sequence[SourceRecord], partition: int) -> Step[ModelState]:
         """Learn from messages of examples, and check rules (see :meth:`processors.planes.base.Plane.step`)."""

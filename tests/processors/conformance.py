@@ -339,10 +339,13 @@ def _damaged(case: ModelCase) -> Iterator[Any]:
     for message in case.messages[:20]:
         for _ in range(15):
             parts = msgspec.msgpack.decode(_encode(message))
-            parent, at = parts, int(random.integers(len(parts)))
-            while isinstance(parent[at], list) and parent[at] and random.random() < 0.9:
+            parent: Any = [parts]
+            at = 0
+            while isinstance(parent[at], list) and parent[at] and (parent[at] is parts or random.random() < 0.9):
                 parent = parent[at]
                 at = int(random.integers(len(parent)))
+            if parent[at] is parts:
+                continue  # a message of nothing
             others = _STRANGE[type(parent[at])](parent[at])
             parent[at] = others[int(random.integers(len(others)))]
             try:

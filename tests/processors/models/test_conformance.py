@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from processors.common.bounded_counter import add_bounded
+from processors.common.topics import TRAINING_TOPIC
+from processors.events.record import Record
 from processors.models.base import LearnedModel, ViewDecoder, part_of
 from processors.models.click_model import BITS, MAX_EXAMPLES, MAX_FEATURES, ClickExample
 from processors.models.context_popularity import SAMPLED_USERS, ChosenIn, ContextsSettings
@@ -19,6 +21,7 @@ from processors.models.interest_groups import DIMENSIONS, INTERESTS, Interests
 from processors.models.learned import LEARNED, learned, parts_bytes
 from processors.models.ranker_weights import BUCKETS, HEADS
 from processors.models.state import ModelsSettings, ModelState
+from processors.planes.models import ModelsPlane
 from processors.users.context import FIELDS
 from tests.processors.conformance import ModelCase, check_model
 
@@ -190,6 +193,23 @@ def test_a_message_has_room_for_the_largest_parts_of_all_models(seed: int) -> No
     columns = (bytes(n), bytes(n), bytes(4 * n), bytes(4 * n), bytes(4 * n), bytes(4 * n * len(FEATURES)))
     message = Examples(RANKER, FEATURES, *columns, **parts)
     assert len(msgspec.msgpack.encode(message)) <= parts_bytes() + users * example_bytes(FEATURES)
+
+
+@pytest.mark.parametrize(("field", "what"), [(field, what) for field, bad in BAD.items() for what in bad])
+def test_a_message_with_one_bad_part_changes_nothing(field: str | None, what: str) -> None:
+    random = np.random.default_rng(2)
+    parts = {name: make(random) for name, make in MESSAGES.items() if name is not None}
+    good = msgspec.structs.replace(ranked(random), **parts)
+    bad = BAD[field][what]
+    bad = msgspec.structs.replace(bad, **parts) if field is None else msgspec.structs.replace(good, **{field: bad})
+    plane, state = ModelsPlane(SMALL), ModelState()
+    known: list[ModelState | None] = [state]
+    for message, refused in ((good, 0), (bad, 1)):
+        before = msgspec.msgpack.encode(state)
+        record = Record(TRAINING_TOPIC, 0, 0, 0, None, msgspec.msgpack.encode(message))
+        step = plane.step(lambda keys: known, [record], 0)
+        assert (step.refusals.total(), step.states == {}) == (refused, bool(refused))
+        assert (msgspec.msgpack.encode(state) == before) == bool(refused)
 
 
 class TallyMessage(msgspec.Struct, array_like=True):

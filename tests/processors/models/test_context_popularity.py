@@ -29,7 +29,7 @@ def event(item: str, channel: str | None = None, **context: str) -> Event:
     )
 
 
-def test_choices_are_told_of_the_first_users_with_a_context() -> None:
+def test_choices_are_counted_of_the_first_users_with_a_context() -> None:
     events = [event("tent"), event("lamp", country="DE", city="Kiel"), event("mat", "mail"), event("box", page="/")]
     nothing = [()] * 4
     assert chosen_in([{}] * 4, nothing, events) == ChosenIn(("country:DE", "channel:mail"), ("lamp", "mat"))
