@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from streams.broker import ApacheKafka, BrokerUnavailable, answers, missing_tools
-from streams.worker.process_tuning import settle
+from streams.worker.process_tuning import tune_process
 
-settle()
+tune_process()
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 

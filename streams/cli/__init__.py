@@ -14,7 +14,7 @@ import typer
 
 from streams.cli import bench, campaigns, demo, doctor, evaluate, ope, replay, send, tail, topics, why, why_not, worker
 from streams.cli.common import Commands, GlobalOptions
-from streams.worker.process_tuning import settle
+from streams.worker.process_tuning import tune_process
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
 
@@ -94,5 +94,5 @@ def _globals(
 
 def main() -> None:
     """Run the command line: the entry point of the console script."""
-    settle()
+    tune_process()
     app()

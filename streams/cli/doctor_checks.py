@@ -24,7 +24,7 @@ from streams.engine.topology import build_topology, topic_specs
 from streams.kafka.admin import administration
 from streams.kafka.topics import TIMESTAMP_TYPE, TopicState, describe_topics
 from streams.settings.sections import Settings
-from streams.worker.topic_identity import changelogs, compare_lineage, topic_ids
+from streams.worker.topic_identity import changelogs, compare_topic_ids, topic_ids
 
 _GIB = 2**30
 _LOW_SPACE, _NO_SPACE = 1 * _GIB, _GIB // 8
@@ -147,7 +147,7 @@ def check_changelogs(settings: Settings) -> Check:
 
     A worker refuses to start otherwise.
     """
-    compare_lineage(Path(settings.worker.state_dir), topic_ids(settings), changelogs(settings), note=False)
+    compare_topic_ids(Path(settings.worker.state_dir), topic_ids(settings), changelogs(settings), note=False)
     # Stores before topics: a worker that runs adds to both, to the topics first.
     stores = {path: offset for path in _store_paths(settings) if (offset := peek_changelog_offset(path)) is not None}
     ends = {

@@ -25,7 +25,7 @@ SILENT_AFTER_S = 3.0
 """Seconds without an answer after which brokers count as gone."""
 
 
-class BrokerContact:
+class BrokerProbe:
     """Asks the brokers every second for something small, and remembers when they last answered.
 
     Clients of Kafka try again for minutes without a word to their caller; this tells at once.
@@ -40,7 +40,7 @@ class BrokerContact:
     Examples
     --------
     >>> time = 100.0
-    >>> contact = BrokerContact(Settings(), clock=lambda: time)
+    >>> contact = BrokerProbe(Settings(), clock=lambda: time)
     >>> contact.silent_s
     0.0
     >>> time = 108.0

@@ -1,8 +1,10 @@
-"""Where steps are computed: a thread beside the event loop, one piece of work at a time.
+"""Compute steps in a thread beside the event loop, one piece of work at a time.
 
 A micro-batch takes tens of milliseconds to compute, its transaction a dozen round trips to the brokers. In one thread
-each answer would wait until the steps of all other partitions at hand are over; so the event loop only talks to the
-brokers, and goes on while a step is computed. Whoever touches read models or computes has the turn: no two do at once.
+each answer of the brokers would wait until the steps of all other partitions are computed. So the event loop only talks
+to the brokers, and goes on while a step is computed.
+
+Whoever computes a step, or reads or writes a read model, must hold the turn: no two do so at once.
 """
 
 from __future__ import annotations
@@ -18,22 +20,22 @@ Arguments = ParamSpec("Arguments")
 
 
 class Call(Protocol):
-    """``await call(work, *arguments)``: run it in the thread."""
+    """Run ``work`` in the thread: ``await call(work, *arguments)``."""
 
     async def __call__(
         self, work: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """What ``work`` returns, or raises."""
+        """Return what ``work`` returns, or raise what it raises."""
         ...
 
 
-class Compute:
-    """One thread, and turns at it, first come first served.
+class ComputeThread:
+    """One thread, and a lock that gives turns at it in the order in which they were asked for.
 
     Examples
     --------
     >>> async def example() -> int:
-    ...     compute = Compute()
+    ...     compute = ComputeThread()
     ...     try:
     ...         async with compute.turn() as call:
     ...             return await call(max, 2, 3)
@@ -49,17 +51,24 @@ class Compute:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Call]:
-        """Wait for a turn; nothing is computed, and nobody else touches a read model, as long as it lasts."""
+        """Wait for the turn and hold it while the context is open.
+
+        Yields
+        ------
+        Call
+            Runs work in the thread. While the turn is held nothing else is computed and nobody else may touch a read
+            model, so hold it no longer than needed.
+        """
         async with self._turn:
             yield self._call
 
     async def run(self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        """Take a turn for one piece of work."""
+        """Run one piece of work in the thread, holding the turn for as long as it takes, and return its result."""
         async with self.turn() as call:
             return await call(work, *args, **kwargs)
 
     def close(self) -> None:
-        """End the thread, after what it is doing."""
+        """End the thread once the work at hand is done. No work can be run afterwards."""
         self._executor.shutdown()
 
     async def _call(
@@ -69,12 +78,12 @@ class Compute:
         try:
             return await asyncio.wrap_future(future)
         finally:
-            # Who is cancelled closes the store next, which must not happen under work that was begun.
+            # A runner that is cancelled closes its store next, which the work may still be reading.
             await _ended(future)
 
 
 async def _ended(future: Future[Result]) -> None:
-    """Wait until work is over, whoever loses patience; a cancellation is passed on after that."""
+    """Wait until work is over, even if the waiting task is cancelled; the cancellation is raised after that."""
     if future.done():
         return
     loop, over, cancelled = asyncio.get_running_loop(), asyncio.Event(), False

@@ -1,23 +1,23 @@
-"""What a partition asks of the consumer that its records come from."""
+"""What a partition runner may ask of the consumer that delivers its records."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
 
-class SourceControl:
-    """What a runner asks of the consumer.
+class ConsumerControl:
+    """The five calls to the consumer that a runner needs, so that tests can stand in for Faust.
 
     Parameters
     ----------
     seek
-        ``await seek(topic, partition, offset)``: hand over from there next.
+        ``await seek(topic, partition, offset)`` has the consumer deliver from that offset next.
     beginning
-        ``await beginning(topic, partition)``: first offset the log still has.
+        ``await beginning(topic, partition)`` returns the first offset that the log still has.
     end
-        ``await end(topic, partition)``: offset up to which its records can be read now.
+        ``await end(topic, partition)`` returns the offset up to which records can be read now (exclusive).
     pause, resume
-        ``pause(topic, partition)``: stop, go on fetching.
+        ``pause(topic, partition)`` stops fetching, ``resume(topic, partition)`` goes on with it.
     """
 
     def __init__(

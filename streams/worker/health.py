@@ -14,11 +14,11 @@ from streams.engine.topology import Topology
 from streams.kafka.faust_transport import BatchConsumer
 from streams.settings.sections import Settings
 from streams.worker.ad_metrics import refresh_ads
-from streams.worker.broker_probe import BrokerContact
+from streams.worker.broker_probe import BrokerProbe
 from streams.worker.faust_app import FaustApp
 from streams.worker.metrics import Metrics
-from streams.worker.read_model_feed import BroadcastReader
-from streams.worker.rule_warnings import RuleWatch
+from streams.worker.read_model_feed import ReadModelFeed
+from streams.worker.rule_warnings import RuleWarnings
 from streams.worker.runner import PartitionRunner
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ class Watched(Protocol):
     settings: Settings
     topology: Topology
     metrics: Metrics
-    reader: BroadcastReader
-    contact: BrokerContact
+    reader: ReadModelFeed
+    contact: BrokerProbe
     runners: dict[tuple[str, int], PartitionRunner]
     app: FaustApp
 
@@ -56,7 +56,7 @@ class Health:
         self._reread_at: dict[TP, float] = {}
         self._in_group = False
         self._busy_at = self._silent_at = 0.0
-        self._rules = RuleWatch(worker.topology.users.read.rules, worker.topology.index)
+        self._rules = RuleWarnings(worker.topology.users.read.rules, worker.topology.index)
 
     def joined(self) -> None:
         """Note that the group has assigned partitions."""

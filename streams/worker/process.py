@@ -15,7 +15,7 @@ from processors.common.errors import ConfigurationError
 from streams.kafka.errors import BrokerUnavailable
 from streams.kafka.topics import TIMESTAMP_TYPE, TopicReport, ensure_topics
 from streams.settings.sections import Settings
-from streams.worker.topic_identity import check_lineage
+from streams.worker.topic_identity import check_topic_ids
 from streams.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def run_worker(settings: Settings) -> None:
         starts it anew.
     """
     _check_topics(ensure_topics(settings))
-    check_lineage(settings)
+    check_topic_ids(settings)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             runner.run(_run(settings))

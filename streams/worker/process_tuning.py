@@ -18,7 +18,7 @@ _KEPT_BYTES = 64 * 2**20
 _LARGE_BYTES = 32 * 2**20
 
 
-def settle(environment: MutableMapping[str, str] = os.environ) -> bool:
+def tune_process(environment: MutableMapping[str, str] = os.environ) -> bool:
     """Set both for this process and its children; to be called before numpy is imported.
 
     What the environment says already is left as it is: ``OPENBLAS_NUM_THREADS``, and any variable of glibc's such as
@@ -32,7 +32,7 @@ def settle(environment: MutableMapping[str, str] = os.environ) -> bool:
     Examples
     --------
     >>> environment = {"MALLOC_ARENA_MAX": "1"}
-    >>> settle(environment), environment["OPENBLAS_NUM_THREADS"]
+    >>> tune_process(environment), environment["OPENBLAS_NUM_THREADS"]
     (False, '1')
     """
     environment.setdefault(_THREADS, "1")

@@ -17,7 +17,7 @@ from streams.kafka.clients import stop_client
 from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
 from streams.settings.sections import Settings
-from streams.worker.compute_thread import Compute
+from streams.worker.compute_thread import ComputeThread
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _MARKER_KEY = b"\x00marker"
 _CHUNK_RECORDS = 1000
 
 
-class BroadcastReader:
+class ReadModelFeed:
     """Keeps the read models current.
 
     Parameters
@@ -47,7 +47,7 @@ class BroadcastReader:
         Views read so far.
     """
 
-    def __init__(self, settings: Settings, topology: Topology, compute: Compute) -> None:
+    def __init__(self, settings: Settings, topology: Topology, compute: ComputeThread) -> None:
         self._settings, self._topology, self._compute = settings, topology, compute
         self.complete = asyncio.Event()
         self.changed_at = time()

@@ -1,4 +1,4 @@
-"""What a partition has been handed over and not taken yet: bounded, by pausing the topics it comes from."""
+"""Records that were delivered to a partition and not taken yet: bounded, by pausing the topics they come from."""
 
 from __future__ import annotations
 
@@ -10,38 +10,47 @@ from streams.engine.source_batch import SourceBatch
 Acknowledge = Callable[[], None]
 
 _PART_RECORDS = 250
-"""Records that a micro-batch takes at once or not at all."""
-
+"""Records that a micro-batch takes together or not at all: delivered batches are split into parts of this size."""
 
 _MOST_STALE = 200
-"""Batches of a topic that are taken for older than a seek, at most: more than Faust's queues hold on the way here."""
+"""Most batches of a topic that are dropped as older than a seek: more than Faust's queues hold on the way here."""
 
 
 def _nothing() -> None:
-    """What acknowledges a part of what was handed over: only the last one does."""
+    """Acknowledge nothing: what every part of a delivered batch but the last one is acknowledged with."""
 
 
-class Inbox:
-    """Batches that wait, first come first served.
+class RecordBuffer:
+    """Queue of delivered batches, first in, first out.
 
-    What was on its way here when a topic was sought arrives after the seek all the same. It lies beyond what was
-    sought, so it looks like a gap, and seeking back for it would only bring the next one: see :meth:`seek`.
+    Batches that were on their way when the consumer was told to seek arrive after the seek all the same. They begin
+    beyond the offset that was sought and so look like a gap, but seeking back again would only bring about the next
+    such gap: :meth:`seek` says how they are recognized and dropped.
 
     Parameters
     ----------
     most_records, most_bytes
-        What may wait. Beyond either the topic that went over it is paused, until half of both is free.
+        How much may wait. The topic whose batch exceeds either bound is paused until both are at most half used.
     pause, resume
-        ``pause(topic)``: stop, go on fetching.
+        ``pause(topic)`` has the consumer stop fetching a topic, ``resume(topic)`` has it go on.
+
+    Attributes
+    ----------
+    records, size_bytes : int
+        What waits now: records, and bytes of their keys, values and headers.
 
     Examples
     --------
     >>> from processors.events.record import Record
-    >>> inbox = Inbox(2, 1000, pause=lambda topic: print("pause", topic), resume=lambda topic: print("resume", topic))
+    >>> def pause(topic: str) -> None:
+    ...     print("pause", topic)
+    >>> def resume(topic: str) -> None:
+    ...     print("resume", topic)
+    >>> buffer = RecordBuffer(2, 1000, pause, resume)
     >>> records = [Record("t", 0, offset, 0, b"user", b"{}") for offset in range(3)]
-    >>> inbox.put(SourceBatch("t", 0, 3, records), lambda: None)
+    >>> buffer.put(SourceBatch("t", 0, 3, records), lambda: None)
     pause t
-    >>> [(batch.start, batch.end) for batch, _ in inbox.take(10, 1000)]
+    >>> [(batch.start, batch.end) for batch, _ in buffer.take(10, 1000)]
     resume t
     [(0, 3)]
     """
@@ -60,13 +69,15 @@ class Inbox:
         return bool(self._waiting)
 
     def put(self, batch: SourceBatch, acknowledge: Acknowledge) -> None:
-        """Add a batch, or drop it if it was fetched before its topic was sought.
+        """Add a delivered batch, or drop it if it was fetched before the last seek of its topic.
 
         Parameters
         ----------
+        batch
+            Records and the offsets that they cover.
         acknowledge
-            Returned by :meth:`take` with the last part of the batch. That of a batch that is dropped must not be
-            called: it would have offsets committed that nobody has applied.
+            Commits the offsets of the batch; :meth:`take` returns it with the batch's last part. For a batch that is
+            dropped here it is never called, since that would commit offsets of records that nobody has applied.
         """
         if self._is_stale(batch):
             return
@@ -82,7 +93,14 @@ class Inbox:
             self._pause(batch.topic)
 
     def take(self, records: int, size_bytes: int) -> list[tuple[SourceBatch, Acknowledge]]:
-        """Remove the first batches, as many as keep within both limits, and at least one if there is one."""
+        """Remove and return the batches that have waited longest, each with its acknowledgement.
+
+        Parameters
+        ----------
+        records, size_bytes
+            Limits to what is returned. The first batch is returned even if it exceeds them, so that a record larger
+            than the limit does not wait for ever.
+        """
         taken: list[tuple[SourceBatch, Acknowledge]] = []
         while self._waiting:
             batch, acknowledge, size = self._waiting[0]
@@ -98,24 +116,26 @@ class Inbox:
         return taken
 
     def seek(self, offsets: Mapping[str, int]) -> None:
-        """Forget everything, and drop what arrives beyond these offsets until what they name has arrived.
+        """Discard everything that waits, and drop what arrives beyond these offsets until a batch reaches them.
 
-        Call it right before the consumer is told to seek, with the same offsets, and without waiting for anything
-        since they were looked up. A batch that the consumer fetches after a seek begins where it was told to, with
-        one exception: if the log has lost that offset in the meantime it begins where the log does. So no topic drops
-        more than a bound; what arrives then is told as the gap that it is. A watchdog that seeks anew is sooner where
-        little arrives.
+        Call it right before the consumer is told to seek, with the same offsets, and without awaiting anything
+        between looking them up and this call: records applied meanwhile would count as missing.
+
+        A batch that the consumer fetches after a seek begins at the offset it was told, unless retention has deleted
+        that offset in the meantime; then it begins where the log does, and would be dropped for ever. So no topic
+        drops more than a fixed number of batches. The next one is let through and reported as the gap that it is. On
+        a topic with few records the watchdog (:mod:`streams.worker.watchdog`) notices before that.
 
         Parameters
         ----------
         offsets
-            Offset that is sought, by topic.
+            Offset that the consumer is told to seek to, by topic.
         """
         self._clear()
         self._sought.update({topic: (offset, 0) for topic, offset in offsets.items()})
 
     def _is_stale(self, batch: SourceBatch) -> bool:
-        """Whether a batch lies beyond what was sought and has not arrived yet."""
+        """Tell whether a batch begins beyond the offset that was sought while that offset has not arrived."""
         if batch.topic not in self._sought:
             return False
         offset, dropped = self._sought[batch.topic]

@@ -13,7 +13,7 @@ STATES = ("known", "conflicts", "without_items", "refused")
 """What is counted: rules known, pairs that contradict each other, rules in force that match no item, rules refused."""
 
 
-class RuleWatch:
+class RuleWarnings:
     """Counts what is wrong with the rules, and logs each finding once for as long as it lasts.
 
     Parameters
@@ -26,7 +26,7 @@ class RuleWatch:
     >>> from processors.ranking.rules import Items, Rule
     >>> rules = RuleIndex()
     >>> rules.apply("no-tents", Rule("exclude", Items(ids=("tent",))))
-    >>> RuleWatch(rules, ItemIndex()).look(now_ms=1_700_000_000_000)
+    >>> RuleWarnings(rules, ItemIndex()).look(now_ms=1_700_000_000_000)
     {'known': 1, 'conflicts': 0, 'without_items': 1, 'refused': 0}
     """
 

@@ -16,10 +16,10 @@ from streams.engine.partition import PartitionProcessor, Prepared
 from streams.engine.source_batch import SourceBatch
 from streams.kafka.publisher import Appended, Publisher
 from streams.settings.sections import Settings
-from streams.worker.compute_thread import Compute
-from streams.worker.consumer_control import SourceControl
+from streams.worker.compute_thread import ComputeThread
+from streams.worker.consumer_control import ConsumerControl
 from streams.worker.metrics import Metrics
-from streams.worker.record_buffer import Acknowledge, Inbox
+from streams.worker.record_buffer import Acknowledge, RecordBuffer
 from streams.worker.restore import restore
 from streams.worker.step_metrics import count_step
 from streams.worker.stores import Stores
@@ -74,18 +74,18 @@ class PartitionRunner:
         settings: Settings,
         plane: Plane[Any],
         partition: int,
-        source: SourceControl,
+        source: ConsumerControl,
         interval_ms: int,
         metrics: Metrics,
         stores: Stores,
-        compute: Compute,
+        compute: ComputeThread,
     ) -> None:
         self.settings, self.plane, self.partition = settings, plane, partition
         self._source, self._metrics, self._stores, self._compute = source, metrics, stores, compute
         self._interval = interval_ms / 1000.0
         self._publisher = self._new_publisher()
         self._arrived = asyncio.Event()
-        self._inbox = Inbox(
+        self._inbox = RecordBuffer(
             4 * settings.worker.batch_max_records,
             settings.worker.buffer_bytes,
             pause=lambda topic: source.pause(topic, partition),

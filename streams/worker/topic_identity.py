@@ -40,7 +40,7 @@ def state_directory(settings: Settings) -> Path:
     return directory
 
 
-def check_lineage(settings: Settings) -> None:
+def check_topic_ids(settings: Settings) -> None:
     """Compare the ids of changelogs and source topics with those that the state directory is made from, and note them.
 
     Raises
@@ -50,7 +50,7 @@ def check_lineage(settings: Settings) -> None:
     BrokerUnavailable
         If the brokers cannot be reached.
     """
-    compare_lineage(state_directory(settings), topic_ids(settings), changelogs(settings))
+    compare_topic_ids(state_directory(settings), topic_ids(settings), changelogs(settings))
 
 
 def check_source_end(settings: Settings, topic: str, partition: int, offset: int, end: int) -> None:
@@ -75,7 +75,9 @@ def _source_advice(directory: Path | str) -> str:
     )
 
 
-def compare_lineage(directory: Path, found: dict[str, str], changelogs: Collection[str], *, note: bool = True) -> None:
+def compare_topic_ids(
+    directory: Path, found: dict[str, str], changelogs: Collection[str], *, note: bool = True
+) -> None:
     """Compare ids with those noted in a state directory, and note what is new, if wanted.
 
     Parameters

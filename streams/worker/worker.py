@@ -20,14 +20,14 @@ from processors.planes.base import Plane
 from streams.engine.topology import Topology, build_topology
 from streams.kafka.faust_transport import BatchSchema
 from streams.settings.sections import Settings
-from streams.worker.broker_probe import BrokerContact
-from streams.worker.compute_thread import Compute
-from streams.worker.consumer_control import SourceControl
+from streams.worker.broker_probe import BrokerProbe
+from streams.worker.compute_thread import ComputeThread
+from streams.worker.consumer_control import ConsumerControl
 from streams.worker.faust_app import FaustApp
 from streams.worker.health import Health
 from streams.worker.http import serve
 from streams.worker.metrics import Metrics
-from streams.worker.read_model_feed import BroadcastReader
+from streams.worker.read_model_feed import ReadModelFeed
 from streams.worker.runner import PartitionRunner
 from streams.worker.stores import Stores
 from streams.worker.topic_identity import state_directory
@@ -58,16 +58,16 @@ class Worker:
         self._stopping = stopping
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
-        self._compute = Compute()
-        self.reader = BroadcastReader(settings, self.topology, self._compute)
-        self.contact = BrokerContact(settings)
+        self._compute = ComputeThread()
+        self.reader = ReadModelFeed(settings, self.topology, self._compute)
+        self.contact = BrokerProbe(settings)
         self.runners: dict[tuple[str, int], PartitionRunner] = {}
         self.web_port = 0
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
-        self._source = SourceControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
+        self._source = ConsumerControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
         self._stores = Stores(settings)
         self.health = Health(self)
         for signal, handler in (

@@ -21,7 +21,7 @@ from streams.cli import app
 from streams.cli.transaction_probe import fencing_problem
 from streams.engine.topology import topic_specs
 from streams.settings.sections import Settings
-from streams.worker.topic_identity import compare_lineage
+from streams.worker.topic_identity import compare_topic_ids
 from tests.support import delete_topics, fresh_settings, read_topic
 
 Nearstream = Callable[..., Result]
@@ -191,7 +191,7 @@ def test_doctor_finds_a_store_that_is_ahead_of_its_changelog(nearstream: Nearstr
 
 
 def test_doctor_finds_a_state_directory_of_other_changelogs(nearstream: Nearstream, tmp_path: Path) -> None:
-    compare_lineage(tmp_path, {"internal.changelog.users": str(uuid4())}, ["internal.changelog.users"])
+    compare_topic_ids(tmp_path, {"internal.changelog.users": str(uuid4())}, ["internal.changelog.users"])
     result = nearstream("doctor", NEARSTREAM_WORKER__STATE_DIR=str(tmp_path))
     found = f"internal.changelog.users is not the topic that {tmp_path} was made from"
     assert (result.exit_code, found in result.stdout) == (1, True)

@@ -8,8 +8,8 @@ from processors.events.record import Record
 from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import build_topology
 from streams.settings.sections import Settings, WorkerSettings
-from streams.worker.compute_thread import Compute
-from streams.worker.consumer_control import SourceControl
+from streams.worker.compute_thread import ComputeThread
+from streams.worker.consumer_control import ConsumerControl
 from streams.worker.metrics import Metrics
 from streams.worker.runner import PartitionRunner
 from streams.worker.stores import Stores
@@ -18,7 +18,7 @@ CLICKS = "events.click.v1"
 LARGE = 2**18
 
 
-class Control(SourceControl):
+class Control(ConsumerControl):
     """Notes which topics are paused."""
 
     def __init__(self) -> None:
@@ -46,14 +46,14 @@ def control() -> Control:
 
 
 @pytest.fixture
-def compute() -> Iterator[Compute]:
-    compute = Compute()
+def compute() -> Iterator[ComputeThread]:
+    compute = ComputeThread()
     yield compute
     compute.close()
 
 
 @pytest.fixture
-async def runner(control: Control, compute: Compute) -> AsyncIterator[PartitionRunner]:
+async def runner(control: Control, compute: ComputeThread) -> AsyncIterator[PartitionRunner]:
     settings = Settings(worker=WorkerSettings(buffer_bytes=16 * LARGE))
     runner = PartitionRunner(
         settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings), compute
@@ -100,7 +100,7 @@ async def test_a_topic_goes_on_when_half_is_left(runner: PartitionRunner, contro
     assert paused == [True, True, False, False, False, False]
 
 
-async def test_a_step_takes_what_can_be_computed_in_its_time(control: Control, compute: Compute) -> None:
+async def test_a_step_takes_what_can_be_computed_in_its_time(control: Control, compute: ComputeThread) -> None:
     settings = Settings(worker=WorkerSettings(step_ms=100))
     runner = PartitionRunner(
         settings, build_topology(settings).users, 0, control, 0, Metrics(), Stores(settings), compute

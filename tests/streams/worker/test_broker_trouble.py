@@ -16,11 +16,11 @@ from processors.common.hashing import partition_of
 from streams.broker import ApacheKafka
 from streams.kafka.clients import stop_client
 from streams.settings.sections import Settings
-from streams.worker.broker_probe import BrokerContact
+from streams.worker.broker_probe import BrokerProbe
 from streams.worker.http import serve
 from streams.worker.logs import RepeatFilter
 from streams.worker.metrics import Metrics
-from streams.worker.topic_identity import compare_lineage
+from streams.worker.topic_identity import compare_topic_ids
 from tests.oracle import account
 from tests.streams.worker.test_exactly_once import wait_drained
 from tests.support import WorkerProcess, event, fresh_settings, produce_batch
@@ -99,14 +99,14 @@ def test_changelogs_made_anew_are_not_mixed_with_old_stores(kafka: str, tmp_path
         assert "Traceback" not in worker.tail()
 
 
-def test_lineage_is_noted_once_and_held_to(tmp_path: Path) -> None:
-    compare_lineage(tmp_path, {"a": "1"}, ["a"])
-    compare_lineage(tmp_path, {"a": "1", "b": "2"}, ["a"])
-    compare_lineage(tmp_path, {}, ["a"])
+def test_topic_ids_are_noted_once_and_held_to(tmp_path: Path) -> None:
+    compare_topic_ids(tmp_path, {"a": "1"}, ["a"])
+    compare_topic_ids(tmp_path, {"a": "1", "b": "2"}, ["a"])
+    compare_topic_ids(tmp_path, {}, ["a"])
     with pytest.raises(StateError, match=r"a is not the topic .* to follow it"):
-        compare_lineage(tmp_path, {"a": "3", "b": "2"}, ["a"])
+        compare_topic_ids(tmp_path, {"a": "3", "b": "2"}, ["a"])
     with pytest.raises(StateError, match=r"b is not the topic .* start anew: delete .* the changelog topics"):
-        compare_lineage(tmp_path, {"a": "1", "b": "3"}, ["a"])
+        compare_topic_ids(tmp_path, {"a": "1", "b": "3"}, ["a"])
 
 
 async def test_a_port_that_is_taken_names_the_setting() -> None:
@@ -143,7 +143,7 @@ async def answering() -> None:
 
 async def test_silence_is_told_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
-    contact = BrokerContact(Settings(), clock)
+    contact = BrokerProbe(Settings(), clock)
     with caplog.at_level(logging.INFO):
         for _ in range(20):
             clock.now += 1

@@ -7,17 +7,17 @@ from time import sleep
 
 import pytest
 
-from streams.worker.compute_thread import Compute
+from streams.worker.compute_thread import ComputeThread
 
 
 @pytest.fixture
-def compute() -> Iterator[Compute]:
-    compute = Compute()
+def compute() -> Iterator[ComputeThread]:
+    compute = ComputeThread()
     yield compute
     compute.close()
 
 
-async def test_the_loop_goes_on_while_something_is_computed(compute: Compute) -> None:
+async def test_the_loop_goes_on_while_something_is_computed(compute: ComputeThread) -> None:
     go_on, turns = threading.Event(), 0
     task = asyncio.create_task(compute.run(go_on.wait, 10))
     while turns < 5:
@@ -28,7 +28,7 @@ async def test_the_loop_goes_on_while_something_is_computed(compute: Compute) ->
     assert await task is True
 
 
-async def test_pieces_of_work_do_not_overlap_and_keep_their_order(compute: Compute) -> None:
+async def test_pieces_of_work_do_not_overlap_and_keep_their_order(compute: ComputeThread) -> None:
     seen: list[tuple[int, str]] = []
 
     def work(number: int) -> None:
@@ -40,7 +40,7 @@ async def test_pieces_of_work_do_not_overlap_and_keep_their_order(compute: Compu
     assert seen == [(number, what) for number in range(5) for what in ("begun", "done")]
 
 
-async def test_nothing_is_computed_during_a_turn_of_somebody_else(compute: Compute) -> None:
+async def test_nothing_is_computed_during_a_turn_of_somebody_else(compute: ComputeThread) -> None:
     begun = threading.Event()
     async with compute.turn():
         task = asyncio.create_task(compute.run(begun.set))
@@ -50,12 +50,12 @@ async def test_nothing_is_computed_during_a_turn_of_somebody_else(compute: Compu
     assert begun.is_set()
 
 
-async def test_what_is_raised_comes_back(compute: Compute) -> None:
+async def test_what_is_raised_comes_back(compute: ComputeThread) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         await compute.run(int, "seven")
 
 
-async def test_who_is_cancelled_waits_for_what_was_begun(compute: Compute) -> None:
+async def test_who_is_cancelled_waits_for_what_was_begun(compute: ComputeThread) -> None:
     begun, go_on, done = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -76,7 +76,7 @@ async def test_who_is_cancelled_waits_for_what_was_begun(compute: Compute) -> No
     assert await compute.run(max, 1, 2) == 2, "the turn was given back"
 
 
-async def test_who_is_cancelled_in_the_queue_leaves_it(compute: Compute) -> None:
+async def test_who_is_cancelled_in_the_queue_leaves_it(compute: ComputeThread) -> None:
     go_on = threading.Event()
     first = asyncio.create_task(compute.run(go_on.wait, 10))
     second = asyncio.create_task(compute.run(max, 1, 2))

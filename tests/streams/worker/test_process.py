@@ -20,7 +20,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Difference]:
         raise InterruptedError
 
     monkeypatch.setattr(process, "ensure_topics", lambda _: TopicReport((), (), tuple(differences)))
-    monkeypatch.setattr(process, "check_lineage", stop)
+    monkeypatch.setattr(process, "check_topic_ids", stop)
     return differences
 
 

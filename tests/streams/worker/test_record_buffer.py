@@ -6,24 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.errors import DeliveryGap
-from streams.worker.record_buffer import Inbox
+from streams.worker.record_buffer import RecordBuffer
 from tests.streams.engine.test_partition import apply, batch, processor, seen
 
 
-def inbox(records: int = 10**6) -> Inbox:
-    return Inbox(records, 10**9, pause=lambda _: None, resume=lambda _: None)
+def record_buffer(records: int = 10**6) -> RecordBuffer:
+    return RecordBuffer(records, 10**9, pause=lambda _: None, resume=lambda _: None)
 
 
-def waiting(target: Inbox) -> list[tuple[str, int, int]]:
+def waiting(target: RecordBuffer) -> list[tuple[str, int, int]]:
     return [(taken.topic, taken.start, taken.end) for taken, _ in target.take(10**6, 10**9)]
 
 
-def put(target: Inbox, topic: str, start: int, end: int) -> None:
+def put(target: RecordBuffer, topic: str, start: int, end: int) -> None:
     target.put(batch(topic, start, end), lambda: None)
 
 
 def test_what_was_fetched_before_a_seek_is_dropped_until_what_was_sought_arrives() -> None:
-    target = inbox()
+    target = record_buffer()
     target.seek({"a": 5})
     for start in (20, 25, 9):
         put(target, "a", start, start + 5)
@@ -35,14 +35,14 @@ def test_what_was_fetched_before_a_seek_is_dropped_until_what_was_sought_arrives
 
 def test_what_is_dropped_is_neither_counted_nor_acknowledged() -> None:
     acknowledged: list[int] = []
-    target = inbox()
+    target = record_buffer()
     target.seek({"a": 5})
     target.put(batch("a", 6, 9), lambda: acknowledged.append(9))
     assert (target.records, target.size_bytes, bool(target), acknowledged) == (0, 0, False, [])
 
 
 def test_a_batch_that_has_more_than_what_was_sought_is_what_was_sought() -> None:
-    target = inbox()
+    target = record_buffer()
     target.seek({"a": 5})
     put(target, "a", 3, 7)
     put(target, "a", 7, 9)
@@ -50,7 +50,7 @@ def test_a_batch_that_has_more_than_what_was_sought_is_what_was_sought() -> None
 
 
 def test_what_lies_before_what_was_sought_is_not_it() -> None:
-    target = inbox()
+    target = record_buffer()
     target.seek({"a": 5})
     put(target, "a", 3, 5)
     put(target, "a", 8, 9)
@@ -58,7 +58,7 @@ def test_what_lies_before_what_was_sought_is_not_it() -> None:
 
 
 def test_each_topic_waits_for_its_own() -> None:
-    target = inbox()
+    target = record_buffer()
     target.seek({"a": 5, "b": 0})
     put(target, "b", 0, 2)
     put(target, "a", 7, 9)
@@ -69,14 +69,16 @@ def test_each_topic_waits_for_its_own() -> None:
 
 def test_seeking_forgets_what_waits_and_has_paused_topics_go_on() -> None:
     said: list[str] = []
-    target = Inbox(2, 1000, pause=lambda topic: said.append(f"pause {topic}"), resume=lambda topic: said.append(topic))
+    target = RecordBuffer(
+        2, 1000, pause=lambda topic: said.append(f"pause {topic}"), resume=lambda topic: said.append(topic)
+    )
     put(target, "a", 0, 3)
     target.seek({"a": 0})
     assert (waiting(target), target.records, said) == ([], 0, ["pause a", "a"])
 
 
 def test_a_topic_does_not_drop_for_ever() -> None:
-    target = inbox()
+    target = record_buffer()
     target.seek({"a": 5})
     for start in range(10, 310):
         put(target, "a", start, start + 1)
@@ -89,13 +91,13 @@ class Line:
     def __init__(self, length: int) -> None:
         self.length, self.next = length, 0
         self.way: deque[tuple[int, int]] = deque()
-        self.inbox, self.processor = inbox(), processor()
+        self.buffer, self.processor = record_buffer(), processor()
         self.gaps = self.lost = 0
         self.seek()
 
     def seek(self) -> None:
         self.next = self.processor.position.offsets.setdefault("a", 0)
-        self.inbox.seek({"a": self.next})
+        self.buffer.seek({"a": self.next})
 
     def fetch(self, records: int) -> None:
         end = min(self.length, self.next + records)
@@ -110,18 +112,18 @@ class Line:
 
     def arrive(self) -> None:
         if self.way:
-            put(self.inbox, "a", *self.way.popleft())
+            put(self.buffer, "a", *self.way.popleft())
 
     def work(self, records: int) -> None:
         try:
-            apply(self.processor, *(taken for taken, _ in self.inbox.take(records, 10**9)))
+            apply(self.processor, *(taken for taken, _ in self.buffer.take(records, 10**9)))
         except DeliveryGap:
             self.gaps += 1
             self.seek()
 
     def finish(self) -> None:
         while self.processor.position.offsets["a"] < self.length:
-            if self.next == self.length and not self.way and not self.inbox:
+            if self.next == self.length and not self.way and not self.buffer:
                 self.seek()  # as the watchdog does for a partition that stands still
             self.fetch(7)
             self.arrive()

@@ -6,7 +6,7 @@ import pytest
 
 from processors.common.topics import CATALOG_TOPIC, RULES_TOPIC
 from streams.engine.driver import TopologyDriver
-from streams.worker.rule_warnings import RuleWatch
+from streams.worker.rule_warnings import RuleWarnings
 from tests.streams.engine.test_driver import NOW, click, shown, slates
 
 
@@ -18,7 +18,7 @@ def put(driver: TopologyDriver, topic: str, key: str, second: int, row: dict[str
 
 def test_findings_are_logged_once_until_they_are_gone_and_come_back(caplog: pytest.LogCaptureFixture) -> None:
     driver = TopologyDriver()
-    watch = RuleWatch(driver.topology.users.read.rules, driver.topology.index)
+    watch = RuleWarnings(driver.topology.users.read.rules, driver.topology.index)
     click(driver, "u", "tent", 0)
     driver.flush()
     put(driver, RULES_TOPIC, "pin", 1, {"kind": "pin", "items": {"ids": ["tent"]}, "position": 1})

@@ -18,8 +18,8 @@ from state.store import POSITION_KEY, ChangelogRecord, PartitionStore
 from streams.engine.source_batch import SourceBatch
 from streams.kafka.publisher import Appended
 from streams.settings.sections import KafkaSettings, Settings, WorkerSettings
-from streams.worker.compute_thread import Compute
-from streams.worker.consumer_control import SourceControl
+from streams.worker.compute_thread import ComputeThread
+from streams.worker.consumer_control import ConsumerControl
 from streams.worker.metrics import Metrics
 from streams.worker.runner import PartitionRunner
 from streams.worker.stores import Stores
@@ -45,7 +45,7 @@ class Place:
         self.fenced = self.publishers = self.stuck = 0
         self.metrics = Metrics()
         self.stores = Stores(self.settings)
-        self.compute = Compute()
+        self.compute = ComputeThread()
         monkeypatch.setattr("streams.worker.runner.Publisher", lambda *_: FakePublisher(self))
         monkeypatch.setattr("streams.worker.runner.restore", self._restore)
 
@@ -72,7 +72,7 @@ class Place:
         return self.ends.get(topic, 1000)
 
     def runner(self) -> PartitionRunner:
-        source = SourceControl(self._seek, self._beginning, self._end, lambda *_: None, lambda *_: None)
+        source = ConsumerControl(self._seek, self._beginning, self._end, lambda *_: None, lambda *_: None)
         return PartitionRunner(self.settings, LogPlane(), 3, source, 0, self.metrics, self.stores, self.compute)
 
     def counted(self, name: str, **labels: str) -> float:
