@@ -31,7 +31,7 @@ from processors.events.event import EVENT_TOPICS
 from streams.broker.process import ChildProcess
 from streams.kafka.clients import stop_client
 from streams.settings.sections import Settings
-from streams.worker.metrics import STEPS
+from streams.worker.step_metrics import STEPS
 
 _PLACEMENT = "home"
 _QUIET_S = 2.0

@@ -23,8 +23,9 @@ from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.engine.topology import build_topology
 from streams.settings.loading import load_settings
 from streams.settings.sections import Settings, WorkerSettings
-from streams.worker.metrics import STEPS, Metrics
+from streams.worker.metrics import Metrics
 from streams.worker.rule_warnings import STATES
+from streams.worker.step_metrics import STEPS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PROMETHEUS = CHECKOUT / "dashboards" / "prometheus"
@@ -382,68 +383,69 @@ def test_alerts_are_silent_while_all_is_well(query: Callable[..., Any]) -> None:
 
 def _work(metrics: Metrics) -> None:
     """What half a second of healthy work leaves in the metrics; every family gets a value."""
+    own = metrics.partitions
     for plane in build_topology(Settings()).planes:
         for topic in plane.source_topics:
-            metrics.lag.labels(topic, "0").set(0)
-            metrics.lost.labels(topic)
+            own.lag.labels(topic, "0").set(0)
+            own.lost.labels(topic)
         for step in STEPS:
-            metrics.step_seconds.labels(plane.name, step).observe(0.004)
-        for gauge in (metrics.commit_age, metrics.store_bytes, metrics.store_memory, metrics.restore_seconds):
+            metrics.steps.seconds.labels(plane.name, step).observe(0.004)
+        for gauge in (own.commit_age, own.store_bytes, own.store_memory, own.restore_seconds):
             gauge.labels(plane.name, "0").set(0.5)
-        metrics.batch_records.labels(plane.name).observe(25)
-        metrics.assigned.labels(plane.name).set(1)
-        metrics.restored.labels(plane.name).inc(0)
-        for counter in (metrics.repeated, metrics.gaps, metrics.chain_breaks):
+        metrics.steps.batch_records.labels(plane.name).observe(25)
+        own.assigned.labels(plane.name).set(1)
+        own.restored.labels(plane.name).inc(0)
+        for counter in (own.repeated, own.gaps, own.chain_breaks):
             counter.labels(plane.name)
     for outcome in ("accepted", "repaired", "duplicate", "forwarded", "refused"):
-        metrics.events.labels("events.click.v1", outcome).inc(200 if outcome == "accepted" else 1)
-        metrics.events.labels("ads.requests.v1", outcome).inc(20 if outcome == "accepted" else 0)
-    metrics.dead_letters.labels("not_json").inc()
-    metrics.outputs.labels("recommendations.v1").inc(200)
-    metrics.latency.observe(0.06)
-    metrics.read_model_items.set(1000)
-    metrics.read_model_evictions.set(0)
-    metrics.read_model_age.set(0.2)
+        metrics.steps.events.labels("events.click.v1", outcome).inc(200 if outcome == "accepted" else 1)
+        metrics.steps.events.labels("ads.requests.v1", outcome).inc(20 if outcome == "accepted" else 0)
+    metrics.steps.dead_letters.labels("not_json").inc()
+    metrics.steps.outputs.labels("recommendations.v1").inc(200)
+    metrics.steps.latency.observe(0.06)
+    metrics.read_models.items.set(1000)
+    metrics.read_models.evictions.set(0)
+    metrics.read_models.age.set(0.2)
     choice = Choices("any", np.array([3]), np.array([True]), np.array([0.5]), np.array([True]))
     shown = Shown("home", np.array([[1, 2]]), np.array([[1, 2]]), np.array([[0.1, 0.2]]))
-    metrics.quality.take(Observations([choice], [shown]))
-    metrics.refresh_quality()
-    metrics.ranker_examples.inc(20)
+    metrics.quality.live.take(Observations([choice], [shown]))
+    metrics.quality.refresh()
+    metrics.ranker.examples.inc(20)
     for order in ("learned", "covisitation"):
-        metrics.ranker_gain.labels(order).set(0.2)
-    metrics.groups.labels("0", "tents").set(0.4)
-    metrics.exposure_share.labels("small-brands").set(0.2)
-    metrics.exposure_offset.labels("small-brands").set(1.5)
-    metrics.exposure_min.labels("small-brands").set(0.15)
-    metrics.exposure_max.labels("small-brands").set(1.0)
-    metrics.exploration.set(0.5)
+        metrics.ranker.gain.labels(order).set(0.2)
+    metrics.read_models.groups.labels("0", "tents").set(0.4)
+    metrics.rules.share.labels("small-brands").set(0.2)
+    metrics.rules.offset.labels("small-brands").set(1.5)
+    metrics.rules.minimum.labels("small-brands").set(0.15)
+    metrics.rules.maximum.labels("small-brands").set(1.0)
+    metrics.ranker.exploration.set(0.5)
     _advertise(metrics)
     for state in STATES:
-        metrics.rules.labels(state).set(1 if state == "known" else 0)
+        metrics.rules.states.labels(state).set(1 if state == "known" else 0)
     metrics.ready.set(1)
 
 
 def _advertise(metrics: Metrics) -> None:
     """The same of ads."""
     for outcome in ("filled", "paced"):
-        metrics.ad_decisions.labels(outcome).inc(20)
+        metrics.ads.decisions.labels(outcome).inc(20)
     for state in ("running", "paused", "spent", "left_out"):
-        metrics.campaigns.labels(state).set(0 if state == "left_out" else 1)
+        metrics.ads.campaigns.labels(state).set(0 if state == "left_out" else 1)
     for gauge, figure in (
-        (metrics.campaign_spent, 30.0),
-        (metrics.campaign_over, 0.5),
-        (metrics.campaign_budget, 90.0),
-        (metrics.click_calibration, 1.02),
-        (metrics.purchase_calibration, 0.98),
+        (metrics.ads.spent, 30.0),
+        (metrics.ads.unbilled, 0.5),
+        (metrics.ads.budget, 90.0),
+        (metrics.ads.click_calibration, 1.02),
+        (metrics.ads.purchase_calibration, 0.98),
     ):
         gauge.labels("cpc").set(figure)
-    metrics.campaign_part.labels("spring").set(0.3)
-    metrics.pacing_error.set(0.02)
+    metrics.ads.spent_ratio.labels("spring").set(0.3)
+    metrics.ads.pacing_error.set(0.02)
     for event in ("click", "purchase"):
         for by in ("model", "usual share"):
-            metrics.ad_log_loss.labels(event, by).set(0.2)
-        metrics.ad_entropy.labels(event).set(0.9)
-        metrics.attribution_delay.labels(event).observe(40.0)
+            metrics.ads.log_loss.labels(event, by).set(0.2)
+        metrics.ads.entropy.labels(event).set(0.9)
+        metrics.ads.attribution_delay.labels(event).observe(40.0)
 
 
 def _has_enough(port: int) -> bool:

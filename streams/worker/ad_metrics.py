@@ -1,49 +1,127 @@
-"""What a worker tells Prometheus of campaigns and of the models behind the ads."""
+"""Metrics of campaigns, of ad decisions and of the models behind them."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from statistics import mean
 
 from processors.ads.ad_server import AdServer
 from processors.ads.campaign_view import CampaignView, pacing_error
-from streams.worker.metrics import Metrics
+from streams.worker.metric_factory import MetricFactory
+
+_DELAY_BUCKETS = (1, 5, 15, 60, 300, 900, 1800, 3600, 21_600, 86_400, 259_200, 604_800)
 
 
-def refresh_ads(metrics: Metrics, ads: AdServer, named: int) -> None:
-    """Bring the gauges of the ads up to date.
+class AdMetrics:
+    """Counters of ad decisions, and gauges that :meth:`refresh` sets from the read models."""
 
-    Parameters
-    ----------
-    named
-        Campaigns that have a series of their own with their id in it: those that have spent most.
-    """
-    views = ads.campaigns.views
-    states: Counter[str] = Counter(running=0, paused=0, spent=0, left_out=ads.campaigns.left_out)
-    states.update(_state_of(view) for view in views.values())
-    for state, count in states.items():
-        metrics.campaigns.labels(state).set(count)
-    by_model: dict[str, list[CampaignView]] = {}
-    for view in views.values():
-        by_model.setdefault(view.campaign.model, []).append(view)
-    sums = metrics.campaign_spent, metrics.campaign_budget, metrics.campaign_over
-    for gauge in (*sums, metrics.click_calibration, metrics.purchase_calibration, metrics.campaign_part):
-        gauge.clear()  # what was withdrawn must leave no series behind
-    for model, those in by_model.items():
-        metrics.campaign_spent.labels(model).set(sum(view.spent for view in those))
-        metrics.campaign_over.labels(model).set(sum(view.over for view in those))
-        metrics.campaign_budget.labels(model).set(sum(view.campaign.budget for view in those))
-        metrics.click_calibration.labels(model).set(mean(view.calibration for view in those))
-        metrics.purchase_calibration.labels(model).set(mean(view.conversion for view in those))
-    metrics.pacing_error.set(pacing_error(views.values()))
-    for cid, view in sorted(views.items(), key=lambda entry: (-entry[1].spent, entry[0]))[:named]:
-        metrics.campaign_part.labels(cid).set(view.spent / view.campaign.budget)
-    for event, table in (("click", ads.clicks), ("purchase", ads.purchases)):
-        if table.view is not None:
-            metrics.ad_log_loss.labels(event, "model").set(table.view.log_loss)
-            metrics.ad_log_loss.labels(event, "usual share").set(table.view.base_loss)
-            metrics.ad_entropy.labels(event).set(table.view.log_loss / max(table.view.base_loss, 1e-9))
+    def __init__(self, factory: MetricFactory) -> None:
+        self.decisions = factory.counter("ad_decisions", "Ad decisions by outcome: filled, or why not.", "outcome")
+        self.attribution_delay = factory.histogram(
+            "attribution_delay_seconds",
+            "From seeing an ad to its click, and from its click, or without one from seeing it, to its purchase.",
+            _DELAY_BUCKETS,
+            "event",
+        )
+        self._make_campaign_gauges(factory)
+        self._make_model_gauges(factory)
+
+    def _make_campaign_gauges(self, factory: MetricFactory) -> None:
+        self.campaigns = factory.gauge(
+            "campaigns",
+            "Campaigns known: running, paused, without budget; and left out beyond users.ads.max_campaigns.",
+            "state",
+        )
+        self.spent = factory.gauge("campaign_spent", "Spent by campaigns, in the currency of the ads.", "model")
+        self.unbilled = factory.gauge(
+            "campaign_unbilled", "Delivered beyond budgets and not billed, in the currency of the ads.", "model"
+        )
+        self.budget = factory.gauge("campaign_budget", "Budget of campaigns, in the currency of the ads.", "model")
+        self.spent_ratio = factory.gauge(
+            "campaign_spent_ratio", "Spent of the budget, of the campaigns that worker.campaign_metrics allows.", "cid"
+        )
+        self.pacing_error = factory.gauge(
+            "pacing_error_ratio",
+            "Mean distance of what evenly paced campaigns spent today from their plan, relative to the day's budget.",
+        )
+
+    def _make_model_gauges(self, factory: MetricFactory) -> None:
+        self.click_calibration = factory.gauge(
+            "click_calibration", "What clicks that are predicted are multiplied with, mean over the campaigns.", "model"
+        )
+        self.purchase_calibration = factory.gauge(
+            "purchase_calibration",
+            "What purchases after clicks that are predicted are multiplied with, mean over the campaigns.",
+            "model",
+        )
+        self.log_loss = factory.gauge(
+            "ad_log_loss",
+            "Log loss of predicted clicks, and of purchases after them, lately: of the model, and of the usual share.",
+            "event",
+            "by",
+        )
+        self.entropy = factory.gauge(
+            "ad_normalised_entropy", "Log loss of the model over that of the usual share, lately.", "event"
+        )
+
+    def count(self, decisions: Mapping[str, int], delays: Iterable[tuple[str, int]]) -> None:
+        """Count what a step of the users plane decided and attributed.
+
+        Parameters
+        ----------
+        decisions
+            Number of ad decisions per outcome.
+        delays
+            Kind of each click or purchase that was attributed to an ad, and milliseconds since that ad or its click.
+        """
+        for outcome, n in decisions.items():
+            self.decisions.labels(outcome).inc(n)
+        for event, delay_ms in delays:
+            self.attribution_delay.labels(event).observe(max(0, delay_ms) / 1000.0)
+
+    def refresh(self, ads: AdServer, named: int) -> None:
+        """Set the gauges to what the ad server knows now.
+
+        Parameters
+        ----------
+        ads
+            Its campaigns and models are read, none is changed.
+        named
+            How many campaigns get a series with their id as label: those that have spent most. The number of series
+            grows with it.
+        """
+        views = ads.campaigns.views
+        states: Counter[str] = Counter(running=0, paused=0, spent=0, left_out=ads.campaigns.left_out)
+        states.update(_state_of(view) for view in views.values())
+        for state, count in states.items():
+            self.campaigns.labels(state).set(count)
+        self._refresh_models(views.values())
+        self.pacing_error.set(pacing_error(views.values()))
+        self.spent_ratio.clear()
+        for cid, view in sorted(views.items(), key=lambda entry: (-entry[1].spent, entry[0]))[:named]:
+            self.spent_ratio.labels(cid).set(view.spent / view.campaign.budget)
+        for event, table in (("click", ads.clicks), ("purchase", ads.purchases)):
+            if table.view is not None:
+                self.log_loss.labels(event, "model").set(table.view.log_loss)
+                self.log_loss.labels(event, "usual share").set(table.view.base_loss)
+                self.entropy.labels(event).set(table.view.log_loss / max(table.view.base_loss, 1e-9))
+
+    def _refresh_models(self, views: Iterable[CampaignView]) -> None:
+        """Set what is summed or averaged over the campaigns of each billing model."""
+        for gauge in (self.spent, self.budget, self.unbilled, self.click_calibration, self.purchase_calibration):
+            gauge.clear()  # a model whose campaigns were withdrawn must leave no series behind
+        by_model: dict[str, list[CampaignView]] = {}
+        for view in views:
+            by_model.setdefault(view.campaign.model, []).append(view)
+        for model, group in by_model.items():
+            self.spent.labels(model).set(sum(view.spent for view in group))
+            self.unbilled.labels(model).set(sum(view.over for view in group))
+            self.budget.labels(model).set(sum(view.campaign.budget for view in group))
+            self.click_calibration.labels(model).set(mean(view.calibration for view in group))
+            self.purchase_calibration.labels(model).set(mean(view.conversion for view in group))
 
 
 def _state_of(view: CampaignView) -> str:
+    """Return the state that a campaign is counted under."""
     return "paused" if view.campaign.paused else "spent" if view.left <= 0.0 else "running"

@@ -1,4 +1,4 @@
-"""The worker's HTTP side: metrics, health, readiness. Nothing here shows data of users."""
+"""Metrics, health and readiness of a worker over HTTP. Nothing here shows data of users."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 Check = Callable[[], dict[str, str]]
-"""Names what is wrong, and how; empty if nothing is."""
+"""Returns what is wrong, by name of what it is wrong with; empty if nothing is."""
 
 
 @asynccontextmanager
@@ -34,27 +34,42 @@ async def serve(
 
     Parameters
     ----------
+    host, port
+        Address to listen at; port 0 takes a free one.
+    registry
+        Metrics to serve.
     unhealthy, unready
-        What keeps the worker from being alive, ready; asked at each request.
+        What keeps the worker from being alive, from being ready: called at each request, answered with status 503.
     refresh
         Called before the metrics are read, to bring gauges up to date.
 
     Yields
     ------
     int
-        The port, for when 0 was asked for.
+        The port that is listened at.
 
     Raises
     ------
     ConfigurationError
         If the port is taken or the address is not of this machine.
     """
+    runner = web.AppRunner(_application(registry, unhealthy, unready, refresh), access_log=None)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
+
+def _application(
+    registry: CollectorRegistry, unhealthy: Check, unready: Check, refresh: Callable[[], Awaitable[None]]
+) -> web.Application:
     async def metrics(_: web.Request) -> web.Response:
         await refresh()
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    def answering(check: Check) -> Callable[[web.Request], object]:
+    def answering(check: Check) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handler(_: web.Request) -> web.Response:
             problems = check()
             return web.json_response({"ok": not problems, "problems": problems}, status=503 if problems else 200)
@@ -63,19 +78,16 @@ async def serve(
 
     app = web.Application(client_max_size=1024)
     app.router.add_get("/metrics", metrics)
-    app.router.add_get("/healthz", answering(unhealthy))  # type: ignore[arg-type]
-    app.router.add_get("/readyz", answering(unready))  # type: ignore[arg-type]
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
+    app.router.add_get("/healthz", answering(unhealthy))
+    app.router.add_get("/readyz", answering(unready))
+    return app
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     try:
-        site = web.TCPSite(runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise ConfigurationError(
-                f"worker.web_port: {host}:{port} cannot be served ({os.strerror(error.errno or 0).lower()}): each "
-                "worker needs a port of its own, or 0 for any that is free"
-            ) from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise ConfigurationError(
+            f"worker.web_port: {host}:{port} cannot be served ({os.strerror(error.errno or 0).lower()}): each "
+            "worker needs a port of its own, or 0 for any that is free"
+        ) from error

@@ -1,4 +1,4 @@
-"""Bringing a partition store up to its changelog."""
+"""Bring a partition store up to its changelog."""
 
 from __future__ import annotations
 
@@ -35,13 +35,19 @@ async def restore(
     publisher: Publisher,
     progress: Callable[[], None] = lambda: None,
 ) -> int:
-    """Read the changelog into the store, from where the store stands to a marker set now.
-
-    The publisher must have been started: everything its predecessor had in flight is aborted by then, so nothing
-    that counts can be appended behind the marker.
+    """Read the changelog into the store, from where the store is to a marker that is appended now.
 
     Parameters
     ----------
+    settings
+        Brokers and guarantee.
+    plane, partition
+        Whose changelog to read.
+    store
+        Where to write it.
+    publisher
+        Of the partition. It must have been started: only then has everything that its predecessor had in flight been
+        aborted, so that nothing that counts can be appended behind the marker.
     progress
         Called whenever a part has been read.
 
@@ -57,22 +63,27 @@ async def restore(
     """
     topic = changelog_topic(plane.name)
     appended = await publisher.publish([Output(topic, partition, MARKER_KEY, publisher.name.encode())])
-    end = appended[topic, partition].end
-    tp = TopicPartition(topic, partition)
+    tp, end = TopicPartition(topic, partition), appended[topic, partition].end
     consumer = manual_consumer(settings)
     consumer.assign([tp])
     await consumer.start()
     try:
-        begin = store.changelog_offset()
-        if begin >= end:
-            raise StateError(
-                f"{topic}[{partition}] ends at {end}, but the local store has read it up to {begin}: the topic was "
-                f"recreated; delete {settings.worker.state_dir} to follow it, or restore the topic"
-            )
+        begin = _check_begin(store.changelog_offset(), tp, end, settings.worker.state_dir)
         consumer.seek(tp, max(begin, (await consumer.beginning_offsets([tp]))[tp]))
         return await _read_until(consumer, tp, end, store, progress)
     finally:
         await stop_client(consumer)
+
+
+def _check_begin(begin: int, tp: TopicPartition, end: int, state_dir: str) -> int:
+    """Return the offset at which to begin, if the changelog reaches beyond it."""
+    # The marker alone makes a changelog longer than any store that was made from it.
+    if begin >= end:
+        raise StateError(
+            f"{tp.topic}[{tp.partition}] ends at {end}, but the local store has read it up to {begin}: the topic was "
+            f"recreated; delete {state_dir} to follow it, or restore the topic"
+        )
+    return begin
 
 
 async def _read_until(
@@ -82,7 +93,7 @@ async def _read_until(
     store: PartitionStore[Any],
     progress: Callable[[], None],
 ) -> int:
-    read, told = 0, monotonic()
+    read, logged_at = 0, monotonic()
     while (position := await consumer.position(tp)) < end:
         found = await consumer.getmany(tp, timeout_ms=1000, max_records=_CHUNK_RECORDS)
         records = found.get(tp, [])
@@ -94,7 +105,7 @@ async def _read_until(
             )
             read += len(records)
             progress()
-        if monotonic() - told > 5.0:
-            told = monotonic()
+        if monotonic() - logged_at > 5.0:
+            logged_at = monotonic()
             logger.info("restoring %s[%s]: %d records, at offset %d of %d", *tp, read, position, end)
     return read

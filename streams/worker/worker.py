@@ -1,9 +1,10 @@
-"""The worker: a Faust app whose agents hand micro-batches to one runner per partition.
+"""The worker: a Faust app whose agents deliver batches of records to one runner per partition.
 
-A record's way: Faust's consumer (:mod:`streams.kafka.faust_transport`) fetches it as part of a batch → the plane's
-agent gives the batch to the partition's :class:`streams.worker.runner.PartitionRunner` → the runner folds it in
-(:mod:`streams.engine.partition`) and publishes what came of it (:mod:`streams.kafka.publisher`) → the read model hears
-of changed items (:mod:`streams.worker.read_model_feed`).
+The path of a record: Faust's consumer (:mod:`streams.kafka.faust_transport`) fetches it as part of a batch → the agent
+of the plane delivers the batch to the partition's :class:`streams.worker.runner.PartitionRunner` → the runner applies
+it to the partition's states (:mod:`streams.engine.partition`) and publishes what came of it
+(:mod:`streams.kafka.publisher`) → every worker updates its read models from what was broadcast
+(:mod:`streams.worker.read_model_feed`).
 """
 
 from __future__ import annotations
@@ -18,24 +19,27 @@ from faust.types import TP
 
 from processors.planes.base import Plane
 from streams.engine.topology import Topology, build_topology
-from streams.kafka.faust_transport import BatchSchema
+from streams.kafka.faust_transport import BatchConsumer, BatchSchema
 from streams.settings.sections import Settings
 from streams.worker.broker_probe import BrokerProbe
 from streams.worker.compute_thread import ComputeThread
 from streams.worker.consumer_control import ConsumerControl
 from streams.worker.faust_app import FaustApp
+from streams.worker.gauges import Gauges
 from streams.worker.health import Health
 from streams.worker.http import serve
+from streams.worker.lags import Lags
 from streams.worker.metrics import Metrics
 from streams.worker.read_model_feed import ReadModelFeed
 from streams.worker.runner import PartitionRunner
 from streams.worker.stores import Stores
 from streams.worker.topic_identity import state_directory
+from streams.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
 CAMPAIGNS_EVERY = 4
-"""Intervals of broadcasts that campaigns wait: each time is a transaction, and once a second is enough for them."""
+"""Broadcast intervals between two transactions of the campaigns plane: once a second is enough for campaigns."""
 
 
 class Worker:
@@ -59,17 +63,30 @@ class Worker:
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
         self._compute = ComputeThread()
-        self.reader = ReadModelFeed(settings, self.topology, self._compute)
-        self.contact = BrokerProbe(settings)
+        self.feed = ReadModelFeed(settings, self.topology, self._compute)
+        self._probe = BrokerProbe(settings)
         self.runners: dict[tuple[str, int], PartitionRunner] = {}
         self.web_port = 0
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
-        self._source = ConsumerControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
+        self._consumer = ConsumerControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
         self._stores = Stores(settings)
-        self.health = Health(self)
+        self.lags = Lags(self.topology.planes, self.runners, lambda: cast(BatchConsumer, self.app.consumer))
+        self._watchdog = Watchdog(self.lags, self._probe)
+        own = settings.worker
+        self.health = Health(own.stalled_after_s, self.runners, self.lags, self._watchdog, self.feed, self._probe)
+        self._gauges = Gauges(
+            self.metrics,
+            self.topology,
+            self.runners,
+            self.lags,
+            self.feed,
+            self._probe,
+            self.health,
+            own.campaign_metrics,
+        )
         for signal, handler in (
             (self.app.on_partitions_assigned, self._on_assigned),
             (self.app.on_partitions_revoked, self._on_revoked),
@@ -84,26 +101,18 @@ class Worker:
         Raises
         ------
         Exception
-            Whatever a step, the brokers or the state raised: the process must end without acknowledging. What was
-            not committed is done again by whoever takes the partitions over.
+            What a part of the worker failed with: the process must end (:mod:`streams.worker.failures`).
         """
         failed = self._failed = asyncio.get_running_loop().create_future()
-        worker = self.settings.worker
+        host, port = self.settings.worker.web_host, self.settings.worker.web_port
         state_directory(self.settings)
-        health = self.health
-        async with serve(
-            worker.web_host,
-            worker.web_port,
-            self.metrics.registry,
-            health.unhealthy,
-            health.unready,
-            self._refresh,
-        ) as self.web_port:
-            logger.info("metrics and health on http://%s:%d", worker.web_host, self.web_port)
+        registry, health = self.metrics.registry, self.health
+        async with serve(host, port, registry, health.unhealthy, health.unready, self._refresh) as self.web_port:
+            logger.info("metrics and health on http://%s:%d", host, self.web_port)
             parts = [
-                self._guard(self.reader.run(), "read model"),
-                self._guard(self.contact.run(), "contact"),
-                self._guard(health.watch(), "watchdog"),
+                self._guard(self.feed.run(), "read model"),
+                self._guard(self._probe.run(), "probe"),
+                self._guard(self._watchdog.run(), "watchdog"),
                 self._guard(self._run_faust(), "faust"),
             ]
             waiting = asyncio.create_task(stop.wait())
@@ -119,8 +128,8 @@ class Worker:
             failed.result()
 
     async def _refresh(self) -> None:
-        async with self._compute.turn():  # it looks at read models
-            self.health.refresh()
+        async with self._compute.turn():
+            self._gauges.refresh()
 
     async def _run_faust(self) -> None:
         await self.app.start()
@@ -130,7 +139,7 @@ class Worker:
             raise reason
 
     def _guard(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a part of the worker; if it fails, the worker fails."""
+        """Run a part of the worker in a task; if it raises anything, the worker fails with that."""
 
         def done(task: asyncio.Task[None]) -> None:
             if task in self._ending:
@@ -157,13 +166,13 @@ class Worker:
     def _add_agent(self, plane: Plane[Any]) -> None:
         topic = self.app.topic(*plane.source_topics, schema=BatchSchema(), internal=False)
 
-        async def hand_over(stream: Any) -> None:
+        async def deliver(stream: Any) -> None:
             async for event in stream.noack().events():
                 runner = self.runners.get((plane.name, event.message.partition))
                 if runner is not None:
                     runner.deliver(event.value, partial(self._acknowledge, event.message))
 
-        self.app.agent(topic, name=f"nearstream.{plane.name}", concurrency=1)(hand_over)
+        self.app.agent(topic, name=f"nearstream.{plane.name}", concurrency=1)(deliver)
 
     def _acknowledge(self, message: Any) -> None:
         consumer = self.app.consumer
@@ -181,9 +190,10 @@ class Worker:
             for partition in sorted(partitions):
                 name = plane.name, partition
                 self.runners[name] = runner = PartitionRunner(
-                    self.settings, plane, partition, self._source, interval, self.metrics, self._stores, self._compute
+                    self.settings, plane, partition, self._consumer, interval, self.metrics, self._stores, self._compute
                 )
-                self._tasks[name] = self._guard(runner.run(self.reader.complete), f"{plane.name}-{partition}")
+                self._tasks[name] = self._guard(runner.run(self.feed.complete), f"{plane.name}-{partition}")
+        self._watchdog.forget()
         self.health.joined()
 
     async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
@@ -191,7 +201,7 @@ class Worker:
         await self._stop_runners(list(self._tasks))
 
     async def _stop_runners(self, names: list[tuple[str, int]]) -> None:
-        """Stop runners wherever they are. A transaction cut short here is aborted, and its batch done again."""
+        """Cancel runners, whatever they are doing, and wait until they have let go of their partitions."""
         stopped = [self._tasks.pop(name) for name in names]
         for name in names:
             self.runners.pop(name, None)

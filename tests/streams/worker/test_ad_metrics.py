@@ -7,7 +7,6 @@ from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_view import CampaignView
 from processors.ads.settings import AdSettings
 from processors.models.interest_groups import InterestGroups
-from streams.worker.ad_metrics import refresh_ads
 from streams.worker.metrics import Metrics
 
 TENT = Creative("a", "A tent", "https://shop.example/")
@@ -25,7 +24,7 @@ def ads() -> AdServer:
 
 def test_campaigns_are_counted_by_state_and_money_by_model(ads: AdServer) -> None:
     metrics = Metrics()
-    refresh_ads(metrics, ads, named=1)
+    metrics.ads.refresh(ads, named=1)
     value = metrics.registry.get_sample_value
     states = {state: value("nearstream_campaigns", {"state": state}) for state in ("running", "paused", "spent")}
     assert states == {"running": 1.0, "paused": 1.0, "spent": 1.0}
@@ -36,15 +35,15 @@ def test_campaigns_are_counted_by_state_and_money_by_model(ads: AdServer) -> Non
 
 def test_ids_are_in_metrics_of_those_that_spent_most_and_no_longer_than_that(ads: AdServer) -> None:
     metrics = Metrics()
-    refresh_ads(metrics, ads, named=1)
+    metrics.ads.refresh(ads, named=1)
     assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "big"}) == 0.4
-    refresh_ads(metrics, ads, named=0)
+    metrics.ads.refresh(ads, named=0)
     assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "big"}) is None
 
 
 def test_a_model_without_campaigns_leaves_no_series(ads: AdServer) -> None:
     metrics = Metrics()
-    refresh_ads(metrics, ads, named=0)
+    metrics.ads.refresh(ads, named=0)
     ads.campaigns.apply("done", None)
-    refresh_ads(metrics, ads, named=0)
+    metrics.ads.refresh(ads, named=0)
     assert metrics.registry.get_sample_value("nearstream_campaign_spent", {"model": "cpc"}) is None

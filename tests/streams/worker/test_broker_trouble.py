@@ -1,26 +1,15 @@
-"""Brokers that go, come back, or are other ones than before; and what a worker says of it."""
+"""Brokers that go, come back, or are other ones than before, under a worker on Kafka."""
 
-import asyncio
 import json
-import logging
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
 
-from processors.common.errors import ConfigurationError, StateError
 from processors.common.hashing import partition_of
 from streams.broker import ApacheKafka
-from streams.kafka.clients import stop_client
-from streams.settings.sections import Settings
-from streams.worker.broker_probe import BrokerProbe
-from streams.worker.http import serve
-from streams.worker.logs import RepeatFilter
-from streams.worker.metrics import Metrics
-from streams.worker.topic_identity import compare_topic_ids
 from tests.oracle import account
 from tests.streams.worker.test_exactly_once import wait_drained
 from tests.support import WorkerProcess, event, fresh_settings, produce_batch
@@ -97,103 +86,3 @@ def test_changelogs_made_anew_are_not_mixed_with_old_stores(kafka: str, tmp_path
         assert worker.wait(30) == 1
         assert "it was recreated" in worker.tail()
         assert "Traceback" not in worker.tail()
-
-
-def test_topic_ids_are_noted_once_and_held_to(tmp_path: Path) -> None:
-    compare_topic_ids(tmp_path, {"a": "1"}, ["a"])
-    compare_topic_ids(tmp_path, {"a": "1", "b": "2"}, ["a"])
-    compare_topic_ids(tmp_path, {}, ["a"])
-    with pytest.raises(StateError, match=r"a is not the topic .* to follow it"):
-        compare_topic_ids(tmp_path, {"a": "3", "b": "2"}, ["a"])
-    with pytest.raises(StateError, match=r"b is not the topic .* start anew: delete .* the changelog topics"):
-        compare_topic_ids(tmp_path, {"a": "1", "b": "3"}, ["a"])
-
-
-async def test_a_port_that_is_taken_names_the_setting() -> None:
-    def nothing() -> dict[str, str]:
-        return {}
-
-    async def refresh() -> None:
-        return
-
-    registry = Metrics().registry
-    async with serve("127.0.0.1", 0, registry, nothing, nothing, refresh) as port:
-        with pytest.raises(ConfigurationError, match=rf"worker\.web_port: 127\.0\.0\.1:{port} cannot be served"):
-            async with serve("127.0.0.1", port, registry, nothing, nothing, refresh):
-                pass
-
-
-class Clock:
-    """Seconds that pass when told."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-async def silent() -> None:
-    raise KafkaConnectionError
-
-
-async def answering() -> None:
-    return
-
-
-async def test_silence_is_told_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    contact = BrokerProbe(Settings(), clock)
-    with caplog.at_level(logging.INFO):
-        for _ in range(20):
-            clock.now += 1
-            await contact.ask(silent)
-        assert contact.problem == "no answer from Kafka at 127.0.0.1:9092 for 20 s"
-        assert len(caplog.records) == 1
-        await contact.ask(answering)
-    assert contact.silent_s == 0
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
-
-
-def entry(name: str, text: str, *args: object) -> logging.LogRecord:
-    return logging.LogRecord(name, logging.ERROR, "", 0, text, args, None)
-
-
-def test_what_repeats_itself_is_counted_instead() -> None:
-    clock = Clock()
-    repeats = RepeatFilter(own=("streams",), after_s=10, clock=clock)
-    assert repeats.filter(entry("aiokafka", "node %d is away", 1))
-    assert not any(repeats.filter(entry("aiokafka", "node %d is away", n)) for n in range(5))
-    assert repeats.filter(entry("aiokafka", "something else"))
-    clock.now = 10
-    again = entry("aiokafka", "node %d is away", 7)
-    assert repeats.filter(again)
-    assert again.getMessage() == "node 7 is away (5 more like it left out)"
-
-
-def test_our_own_entries_are_never_left_out() -> None:
-    repeats = RepeatFilter(own=("streams",))
-    assert all(repeats.filter(entry("streams.worker.worker", "ready")) for _ in range(3))
-
-
-class Retrying:
-    """A client whose stop passes a cancellation on that nobody asked for."""
-
-    async def stop(self) -> None:
-        raise asyncio.CancelledError
-
-
-async def test_stopping_a_client_that_was_retrying_is_no_cancellation() -> None:
-    await stop_client(Retrying())
-
-
-async def test_a_real_cancellation_while_stopping_goes_through() -> None:
-    class Slow:
-        async def stop(self) -> None:
-            await asyncio.sleep(60)
-
-    task = asyncio.create_task(stop_client(Slow()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task

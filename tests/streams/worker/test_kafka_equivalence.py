@@ -189,8 +189,8 @@ def test_kafka_and_driver_give_the_same_bytes(kafka: str, tmp_path: Path) -> Non
                 for record in driver.read(name):
                     expected[name][record.partition].append((record.key, record.value, record.headers))
             broadcast = sum(len(log) for name in BROADCAST_TOPICS for log in expected[name])
-            wait_until(lambda: worker.reader.applied >= broadcast, f"{broadcast} views")
-            wait_until(lambda: not any(worker.health.lags().values()), "no lag")
+            wait_until(lambda: worker.feed.applied >= broadcast, f"{broadcast} views")
+            wait_until(lambda: not any(worker.lags.now().values()), "no lag")
 
         for fed in seeded_batches():
             feed(*fed)

@@ -1,0 +1,30 @@
+"""Clients of Kafka that are stopped while they are busy."""
+
+import asyncio
+
+import pytest
+
+from streams.kafka.clients import stop_client
+
+
+class Retrying:
+    """A client whose stop passes a cancellation on that nobody asked for."""
+
+    async def stop(self) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_stopping_a_client_that_was_retrying_is_no_cancellation() -> None:
+    await stop_client(Retrying())
+
+
+async def test_a_real_cancellation_while_stopping_goes_through() -> None:
+    class Slow:
+        async def stop(self) -> None:
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(stop_client(Slow()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
