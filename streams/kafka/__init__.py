@@ -1,1 +1,1 @@
-"""Talking to Kafka: clients, topics, publishing, and the transport that hands Faust whole fetches."""
+"""Kafka: clients, topics, publishing, and the transport that gives Faust whole fetches."""

@@ -1,4 +1,4 @@
-"""Talking to the brokers about themselves, with errors said in plain words."""
+"""Ask the brokers about their topics, with errors that say what to do next."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -16,15 +16,20 @@ from streams.kafka.errors import BrokerUnavailable
 from streams.settings.sections import KafkaSettings, Settings, broker_addresses
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
-"""How long brokers may take to answer at all before they count as unreachable."""
+"""Milliseconds after which brokers that have not answered at all count as unreachable."""
 
 _UNKNOWN_TOPIC = 3
 _CONNECT_TIMEOUT_S = 5.0
-_ALIKE = 0.65
+_SIMILAR = 0.65
 
 
 class TopicMissing(NearstreamError):
-    """A topic that is needed is not there.
+    """A topic that is needed is missing. The message says how to create it, or what name may have been meant.
+
+    Parameters
+    ----------
+    topic
+        Its name.
 
     Examples
     --------
@@ -47,7 +52,7 @@ class TopicMissing(NearstreamError):
 
 
 def _near(name: str, names: Sequence[str]) -> list[str]:
-    """Names that are like a name as a whole or in a part of it, the nearest first.
+    """Return at most two names that are similar to a name as a whole or in a part of it, the most similar first.
 
     Examples
     --------
@@ -57,28 +62,30 @@ def _near(name: str, names: Sequence[str]) -> list[str]:
     """
     stem = name.removesuffix(".v1")
 
-    def likeness(known: str) -> float:
+    def similarity(known: str) -> float:
         forms = (known, known.removesuffix(".v1"), *known.split(".")[:-1])
         return float(stem in known) or max(SequenceMatcher(None, stem, form).ratio() for form in forms)
 
-    return [known for known in sorted(names, key=likeness, reverse=True)[:2] if likeness(known) >= _ALIKE]
+    return [known for known in sorted(names, key=similarity, reverse=True)[:2] if similarity(known) >= _SIMILAR]
 
 
 @contextmanager
 def administration(kafka: KafkaSettings) -> Iterator[KafkaAdminClient]:
-    """Admin client of kafka-python that is closed in the end.
+    """Open an admin client of kafka-python, and close it when the context is left.
 
     Raises
     ------
     BrokerUnavailable
-        For every error of the brokers or on the way to them.
+        For every error of the brokers, or of the connection to them, inside the context too.
     """
     with plain_errors(kafka), closing(KafkaAdminClient(**tool_arguments(kafka))) as admin:
         yield admin
 
 
 def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments for the clients of tools, which give up soon when nobody answers, at once when nobody listens.
+    """Return the keyword arguments of clients that give up after 10 s without an answer, at once if nobody listens.
+
+    For commands that a person waits for. It connects to the brokers to find out.
 
     Raises
     ------
@@ -99,7 +106,7 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def _require_listener(kafka: KafkaSettings, addresses: Sequence[tuple[str, int]]) -> None:
-    # kafka-python tries again until its timeout, and leaves a socket open for each attempt.
+    # kafka-python would try again until its timeout, and leave a socket open for each attempt.
     why = "no addresses"
     for address in addresses:
         try:
@@ -120,7 +127,7 @@ def _unanswered(kafka: KafkaSettings, why: object) -> BrokerUnavailable:
 
 @contextmanager
 def plain_errors(kafka: KafkaSettings) -> Iterator[None]:
-    """Turn kafka-python's errors into :class:`streams.broker.BrokerUnavailable` that says what to do next.
+    """Turn kafka-python's errors inside the context into a ``BrokerUnavailable`` that says what to do next.
 
     Examples
     --------
@@ -142,7 +149,13 @@ def plain_errors(kafka: KafkaSettings) -> Iterator[None]:
 
 
 def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:
-    """Metadata of those topics that are there, in the order of the names."""
+    """Return the metadata of those topics that exist, by name, in the order of the names.
+
+    Raises
+    ------
+    KafkaError
+        If the brokers do not say of one whether it exists.
+    """
     metadata = {}
     for topic in admin.describe_topics(list(names)):
         if topic["error_code"] == 0 or topic["partitions"]:
@@ -153,12 +166,12 @@ def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, 
 
 
 def partition_counts(kafka: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
-    """Number of partitions of each topic.
+    """Return the number of partitions of each topic.
 
     Raises
     ------
     TopicMissing
-        If one is not there.
+        If one does not exist.
     BrokerUnavailable
         If the brokers cannot be reached.
     """

@@ -1,4 +1,4 @@
-"""Arguments that make a Kafka client of either library reach the brokers of the settings."""
+"""Arguments with which clients of kafka-python and aiokafka reach the brokers of the settings."""
 
 import asyncio
 import ssl
@@ -12,7 +12,7 @@ from streams.settings.sections import KafkaSettings
 
 
 def bootstrap_servers(kafka: KafkaSettings) -> list[str]:
-    """Brokers as a list.
+    """Return the addresses of the brokers as a list.
 
     Examples
     --------
@@ -23,7 +23,7 @@ def bootstrap_servers(kafka: KafkaSettings) -> list[str]:
 
 
 def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
-    """TLS context of the settings, :obj:`None` for plain text.
+    """Return the TLS context of the settings; :obj:`None` for plain text.
 
     Raises
     ------
@@ -43,7 +43,12 @@ def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
 
 
 def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Keyword arguments that kafka-python's and aiokafka's clients share.
+    """Return the keyword arguments that the clients of both libraries take.
+
+    Raises
+    ------
+    ConfigurationError
+        If a certificate or key cannot be read.
 
     Examples
     --------
@@ -72,12 +77,13 @@ class Stoppable(Protocol):
 
 
 async def stop_client(client: Stoppable) -> None:
-    """Stop a client of aiokafka whatever state it is in.
+    """Stop a client of aiokafka whatever state it is in; errors of the brokers are ignored.
 
-    A consumer that was just trying something again passes the cancellation of its own retries on to whoever stops it,
-    who would then look cancelled instead of failed. So does one that was only just started, and it leaves its
-    connections open: a task that is cancelled before its first step never gets to handle that.
+    A consumer that is retrying something passes the cancellation of its own retries on to whoever stops it, which
+    would then look cancelled instead of failed. Only a cancellation of the calling task is raised here.
     """
+    # A task of a client that was only just started must take its first step, or it never gets to handle its
+    # cancellation and leaves its connections open.
     await asyncio.sleep(0)
     try:
         with suppress(KafkaError):

@@ -1,4 +1,4 @@
-"""Consumers that read whole partitions, without a group."""
+"""Consumers outside the group, which read whole partitions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from streams.kafka.clients import client_arguments
 from streams.settings.sections import Settings
 
 _POLL_MS = 500
-_PATIENCE_S = 60.0
+_READ_WITHIN_S = 60.0
 
 
 def manual_consumer(settings: Settings) -> AIOKafkaConsumer:
-    """A consumer outside the group, for topics that are read by everybody who needs them, committed records only."""
+    """Return a consumer outside the group, to be assigned partitions by its caller.
+
+    For topics that every worker reads for itself. Under ``exactly_once`` it reads committed records only.
+    """
     exactly_once = settings.worker.processing_guarantee == "exactly_once"
     return AIOKafkaConsumer(
         **client_arguments(settings.kafka),
@@ -31,21 +34,28 @@ def manual_consumer(settings: Settings) -> AIOKafkaConsumer:
 
 
 def read_all(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[ConsumerRecord]:
-    """Everything committed on some partitions up to now.
+    """Return everything that some partitions hold up to now, all of it in memory at once.
+
+    Parameters
+    ----------
+    consumer
+        Not subscribed to anything; whether it reads uncommitted records too is up to it.
+    partitions
+        What to read, at least one.
 
     Raises
     ------
     NearstreamError
-        If it cannot be read in time.
+        If it cannot be read within a minute.
     """
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     ends = consumer.end_offsets(partitions)
     found: list[ConsumerRecord] = []
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _READ_WITHIN_S
     while any(consumer.position(tp) < ends[tp] for tp in partitions):
         if time.monotonic() > deadline:
-            raise NearstreamError(f"{partitions[0].topic} and others could not be read within {_PATIENCE_S:.0f} s")
+            raise NearstreamError(f"{partitions[0].topic} and others could not be read within {_READ_WITHIN_S:.0f} s")
         for records in consumer.poll(_POLL_MS).values():
             found.extend(records)
     return found

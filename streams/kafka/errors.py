@@ -1,4 +1,4 @@
-"""What goes wrong with a broker that Nearstream starts itself."""
+"""Errors of brokers, and excerpts of their logs for the messages."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from processors.common.errors import NearstreamError
 
 
 class BrokerUnavailable(NearstreamError):
-    """No broker could be started. The message says why, and what to do next."""
+    """No broker could be started or reached. The message says why, and what to do next."""
 
 
 def tail(text: str, lines: int = 20) -> str:

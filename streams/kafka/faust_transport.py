@@ -1,12 +1,13 @@
-"""The micro-batching Faust transport: what one fetch brought for one partition arrives as one message.
+"""A Faust transport that delivers micro-batches: what one fetch brought for one partition arrives as one message.
 
-Faust's own consumer hands over record by record, at about fifty microseconds each. This one leaves everything Faust
-does (flow control, buffered partitions, generations, rebalancing) as it is and changes what is handed over: a
-:class:`streams.engine.source_batch.SourceBatch` per partition and fetch, with the stretch of the log that it covers.
-Knowing the stretch makes gaps exact: an offset missing inside it is a transaction marker or an aborted or compacted
-record, one missing between two stretches was not delivered.
+Faust's own consumer delivers record by record, at about fifty microseconds each. This one leaves everything Faust does
+(flow control, buffered partitions, generations, rebalancing) as it is and changes what is delivered: a
+:class:`streams.engine.partition.SourceBatch` per partition and fetch, with the range of offsets that it covers.
+Knowing the range makes gaps exact: an offset missing inside it is a transaction marker or an aborted or compacted
+record, one missing between two ranges was not delivered.
 
-The lines of aiokafka and Faust this relies on are held in place by ``tests/streams/kafka/test_faust_transport.py``.
+It relies on private parts of aiokafka and Faust; ``tests/streams/kafka/test_faust_transport.py`` notices if one of
+them changes.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.engine.source_batch import SourceBatch
+from streams.engine.partition import SourceBatch
 from streams.kafka.clients import client_arguments
 from streams.kafka.record_batches import LenientMemoryRecords
 from streams.settings.sections import Settings
@@ -36,32 +37,32 @@ aiokafka_fetcher.MemoryRecords = LenientMemoryRecords
 
 
 class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and values
-    """Hands keys and values to the agent as they are: there is nothing to decode before the intake."""
+    """Gives keys and values to the agent as they are: the planes decode them."""
 
     def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ARG002
-        """Key of a message, untouched."""
+        """Return the key of a message as it is."""
         return message.key
 
     def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:  # noqa: ARG002
-        """Value of a message, untouched."""
+        """Return the value of a message as it is."""
         return message.value
 
 
 _REST_S = 0.02
-"""Least time between two hand-overs of what was fetched. Each costs threads and brokers alike, and a micro-batch
-gathers for longer anyway."""
+"""Least seconds between two deliveries of what was fetched: each costs time in threads and brokers alike, and a
+micro-batch gathers for longer anyway."""
 
 
 class CoveredFetches:
-    """Takes fetched records out of an aiokafka fetcher, together with the stretch of the log they cover.
+    """Takes fetched records out of an aiokafka fetcher, together with the range of offsets they cover.
 
-    Stretches that hold no record (a transaction's marker at the end of the log) are kept back and joined to the next
-    one, so that nobody is woken for them.
+    A range that holds no record (a transaction's marker at the end of the log) is kept back and joined to the next
+    one, so that no partition is woken for it.
 
     Parameters
     ----------
     max_records
-        Records per partition and fetch, at most.
+        Most records per partition and fetch.
     """
 
     def __init__(self, max_records: int) -> None:
@@ -71,11 +72,14 @@ class CoveredFetches:
 
     @property
     def recordless(self) -> Mapping[TP, tuple[int, int]]:
-        """Per partition, the stretch that is kept back: start and end."""
+        """Range of offsets that is kept back, by partition: first offset, and the one after the last."""
         return self._held
 
     def drain(self, fetcher: Any, partitions: set[TP] | None) -> dict[TP, list[SourceBatch]]:
-        """Everything that has been fetched for the partitions. Never waits, so no seek can come between."""
+        """Remove and return everything that has been fetched for the partitions, :obj:`None` for all of them.
+
+        Nothing is awaited here, so that no seek can come in between.
+        """
         drained: dict[TP, list[SourceBatch]] = {}
         for key in list(fetcher._records):
             tp = TP(key.topic, key.partition)
@@ -86,7 +90,7 @@ class CoveredFetches:
             result = fetcher._records[key]
             if not isinstance(result, FetchResult):
                 if drained:
-                    break  # hand over what there is; the error is raised at the next call
+                    break  # deliver what there is; the error is raised at the next call
                 del fetcher._records[key]
                 fetcher._notify(fetcher._wait_consume_future)
                 result.check_raise()
@@ -121,21 +125,21 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread, fetching whole batches with the settings of Nearstream."""
 
     def __post_init__(self) -> None:
-        """Set up the fetches beside what Faust sets up."""
+        """Set up the fetches in addition to what Faust sets up."""
         super().__post_init__()
         self.settings: Settings = cast(Any, self.app).nearstream_settings
         self.fetches = CoveredFetches(self.settings.worker.batch_max_records)
         self._drained_at = 0.0
 
     async def on_thread_stop(self) -> None:
-        """Close the consumer; brokers that are gone don't keep the worker from stopping."""
-        # aiokafka's fetcher lets the cancellation of its own retries through, and Faust waits for ever then.
+        """Close the consumer; brokers that are gone do not keep the worker from stopping."""
+        # aiokafka's fetcher raises the cancellation of its own retries, at which Faust would wait for ever.
         with suppress(asyncio.CancelledError):
             await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002
         kafka, conf = self.settings.kafka, self.app.conf
-        # Faust takes this one from here, whatever it consumes with.
+        # Faust reads its assignor from this attribute, whatever the consumer was given.
         self._assignor = RangePartitionAssignor
         exactly_once = self.settings.worker.processing_guarantee == "exactly_once"
         return AIOKafkaConsumer(
@@ -192,19 +196,20 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class UnreadOffsets(dict[TP, int | None]):
-    """Stands for Faust's notes of what it has handed over, and says that it was nothing.
+    """Replaces Faust's record of the last offset that it delivered, and is always empty.
 
-    Faust drops what ends before the last offset it noted. A batch that was on its way when a partition was sought back
-    is noted after the seek, so that Faust would drop what was sought; what comes twice the stores know themselves.
+    Faust drops messages up to the last offset that it delivered. A batch that was on its way at a seek is delivered
+    after it, so that Faust would drop the very records that were sought. Records that are delivered twice are left out
+    by the partition processors, which know their position.
     """
 
     def __getitem__(self, tp: TP) -> None:
-        """Offset of the last message; there never was one."""
+        """Return :obj:`None`, as for a partition that nothing was delivered of."""
         return
 
 
 class BatchConsumer(driver.Consumer):
-    """Faust's consumer, with batches for messages and the partition stores for the truth about offsets."""
+    """Faust's consumer, with batches as messages, and without opinions on offsets: the stores know the positions."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -215,13 +220,13 @@ class BatchConsumer(driver.Consumer):
 
     @property
     def recordless(self) -> Mapping[TP, tuple[int, int]]:
-        """Per partition, the stretch behind what was handed over last that is known to hold no record."""
+        """Range of offsets behind what was delivered last that is known to hold no record, by partition."""
         return cast(BatchConsumerThread, self._thread).fetches.recordless
 
     def end(self, tp: TP) -> int | None:
-        """Offset up to which records can be read now, as of the last fetch.
+        """Return the offset up to which records can be read now, as of the last fetch; :obj:`None` before the first.
 
-        Not those of a transaction that is still open, unless the consumer reads uncommitted ones too.
+        It does not reach into a transaction that is still open, unless the consumer reads uncommitted records too.
         """
         consumer = cast(BatchConsumerThread, self._thread)._ensure_consumer()
         stable = cast("int | None", consumer.last_stable_offset(tp))
@@ -249,7 +254,10 @@ class BatchConsumer(driver.Consumer):
         """Do nothing: a batch says itself which offsets it covers."""
 
     def _new_offset(self, tp: TP) -> int | None:
-        """Offset to commit: what is acknowledged was applied in order, so the highest one speaks for all before."""
+        """Return the offset to commit; :obj:`None` if nothing was acknowledged since the last one.
+
+        Batches are acknowledged in the order of the log, so the highest offset stands for all before it.
+        """
         acked = self._acked.get(tp)
         if not acked:
             return None
@@ -260,6 +268,6 @@ class BatchConsumer(driver.Consumer):
 
 
 class BatchTransport(driver.Transport):
-    """Faust transport with the batching consumer."""
+    """Faust transport with a consumer that delivers batches."""
 
     Consumer = BatchConsumer

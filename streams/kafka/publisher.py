@@ -1,4 +1,4 @@
-"""Publishing a micro-batch: everything it changes in one Kafka transaction, as whole batches per partition."""
+"""Publish a micro-batch: everything it changes in one Kafka transaction, as whole batches per partition."""
 
 from __future__ import annotations
 
@@ -22,39 +22,47 @@ from streams.settings.sections import Settings
 logger = logging.getLogger(__name__)
 
 _BATCH_BYTES = 900_000
-"""Below a broker's default limit for a batch, where no topic has a lower one; a larger record travels alone."""
+"""Below a broker's default limit for a batch, where no topic has a lower one; a larger record is sent alone."""
 
 _STOP_S = 10.0
 
-# A transaction begun while the broker still writes the markers of the last one is put off by this long and tried again.
-# The markers take about 2 ms; aiokafka waits 20.
+# Seconds after which a transaction is tried again that was begun while the broker still wrote the markers of the last
+# one. That takes about 2 ms; aiokafka waits 20.
 sender.BACKOFF_OVERRIDE = 0.003
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
 
 
 class Appended(NamedTuple):
-    """Where a batch of outputs ended up: the offset after its last record, and its append time (milliseconds)."""
+    """Where outputs were appended to a log.
+
+    Parameters
+    ----------
+    end
+        Offset after the last of them.
+    time_ms
+        Append time, milliseconds since the epoch; :obj:`None` if the broker did not say.
+    """
 
     end: int
     time_ms: int | None
 
 
 class Publisher:
-    """Publishes for one partition of one plane.
+    """Publishes for one partition of one plane. A publisher that was stopped cannot be started again.
 
     Parameters
     ----------
     settings
         Brokers and guarantee.
     name
-        Of plane and partition, such as ``users-3``. Under ``exactly_once`` the transactional id is made of it, so
-        that starting a publisher fences every earlier one of the same name, wherever it runs.
+        Names plane and partition, such as ``users-3``. Under ``exactly_once`` it is part of the transactional id, so
+        that starting a publisher fences every earlier one of the same name, wherever that runs.
 
-    Raises
-    ------
-    FencedError
-        From :meth:`publish`, once another publisher of the name has started.
+    Attributes
+    ----------
+    transactional : bool
+        Whether outputs are published in transactions.
     """
 
     def __init__(self, settings: Settings, name: str) -> None:
@@ -77,29 +85,34 @@ class Publisher:
         )
 
     async def start(self) -> None:
-        """Connect and, under ``exactly_once``, fence and abort whoever had this name before."""
+        """Connect and, under ``exactly_once``, fence every earlier publisher of the name and abort its transaction."""
         await self._producer.start()
 
     async def stop(self) -> None:
-        """Disconnect. A transaction that is still open is aborted by the broker."""
+        """Disconnect, within 10 s. A transaction that is still open is aborted by the broker."""
         try:
             async with asyncio.timeout(_STOP_S):
                 await stop_client(self._producer)
         except TimeoutError:
-            # A client whose requests are stuck waits for them for ever.
+            # A client whose requests are stuck would wait for them for ever.
             logger.warning("%s: the producer did not stop in %.0f s; leaving it behind", self.name, _STOP_S)
             await self._producer.client.close()
 
     async def publish(self, outputs: Iterable[Output]) -> dict[tuple[str, int], Appended]:
         """Append outputs, all or none under ``exactly_once``, and wait until the brokers have acknowledged them.
 
-        Without transactions the log that the last output goes to is appended to when all others are acknowledged: put
-        there what says that the rest is done.
+        Without transactions, the outputs to the log of the last output are appended after all others have been
+        acknowledged: let that be the changelog, whose records say that the rest was published.
+
+        Parameters
+        ----------
+        outputs
+            In the order in which each log is to get them.
 
         Returns
         -------
         dict
-            Per topic and partition, where its outputs ended.
+            Where the outputs to each topic and partition were appended.
 
         Raises
         ------

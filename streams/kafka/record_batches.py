@@ -1,7 +1,7 @@
-r"""Record batches as they come, whatever their headers are called.
+r"""Read record batches whose header names are not UTF-8.
 
-Brokers take header names that are not UTF-8; aiokafka raises at them, at every try anew. Here such a batch is read a
-second time, with what cannot be decoded written as ``\xff``. All else is left to aiokafka.
+Brokers accept such names, but aiokafka raises at them, and again whenever the batch is read again. Here such a batch is
+read a second time, with bytes that cannot be decoded written as ``\xff``. All others are read by aiokafka.
 """
 
 import struct
@@ -18,12 +18,12 @@ _MAGIC_AT = 16
 
 
 class LenientMemoryRecords:
-    """Stands in for aiokafka's ``MemoryRecords``: the record batches of one fetched partition.
+    """Replaces aiokafka's ``MemoryRecords``: the record batches that were fetched of one partition.
 
     Parameters
     ----------
     data
-        As fetched; the last batch may be cut short.
+        Bytes as fetched; the last batch may be cut off.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -32,26 +32,26 @@ class LenientMemoryRecords:
         self._records = MemoryRecords(data)
 
     def size_in_bytes(self) -> int:
-        """Bytes of all batches."""
+        """Return the number of bytes of all batches."""
         return int(self._records.size_in_bytes())
 
     def has_next(self) -> bool:
-        """Whether there is another whole batch."""
+        """Tell whether there is another whole batch."""
         return bool(self._records.has_next())
 
     def next_batch(self) -> Any:
-        """The next batch; :obj:`None` if there is none."""
+        """Return the next batch; :obj:`None` if there is none."""
         batch = self._records.next_batch()
         if batch is None:
             return None
         start = self._at
         self._at += _LENGTH.size + _LENGTH.unpack_from(self._data, start)[0]
-        # Headers came with the second version of the format.
+        # Formats before version 2 have no headers.
         return batch if self._data[start + _MAGIC_AT] < 2 else _LenientBatch(batch, self._data[start : self._at])
 
 
 class _LenientBatch:
-    """A batch of aiokafka that gives its records whatever their headers are called."""
+    """A batch of aiokafka whose records can be read whatever their headers are called."""
 
     def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch, self._raw = batch, raw
@@ -63,7 +63,7 @@ class _LenientBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        # All at once: a record that cannot be read would otherwise show when those before it are gone.
+        # All at once: otherwise those before a record that cannot be read would be consumed when that shows.
         try:
             return iter(list(self._batch))
         except (UnicodeDecodeError, CorruptRecordException):
@@ -99,13 +99,21 @@ def _read_leniently(raw: memoryview) -> list[Any]:
 
 
 class _Fields:
-    """Reads the fields of records one after the other."""
+    """Reads the fields of records one after the other.
+
+    Parameters
+    ----------
+    buffer
+        Bytes of the records of a batch.
+    at
+        Where the first field begins; moves on with each that is read.
+    """
 
     def __init__(self, buffer: bytearray, at: int) -> None:
         self._buffer, self.at = buffer, at
 
     def number(self) -> int:
-        # Not the compiled one, which reads beyond the end of the buffer.
+        # Not aiokafka's compiled decoder, which reads beyond the end of the buffer.
         number, self.at = decode_varint_py(self._buffer, self.at)
         return int(number)
 

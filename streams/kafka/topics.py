@@ -1,4 +1,4 @@
-"""Topics on the brokers: created as :func:`streams.engine.topology.topic_specs` wants them, and looked at."""
+"""Create topics as :func:`streams.engine.topology.topic_specs` has them, and compare them with those on the brokers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ _SETTING_OF_ERROR = {37: "topics.partitions", 38: "topics.replication", 40: "top
 
 @dataclass(frozen=True)
 class Difference:
-    """Something about a topic that is not as it should be.
+    """A property of a topic that is not as it should be.
 
     Parameters
     ----------
     topic
-        Its name.
+        Name of the topic.
     what
         ``partitions``, or the name of a topic configuration.
     expected, found
-        What the settings want, and what the brokers have.
+        Its value by the settings, and its value on the brokers.
 
     Examples
     --------
@@ -50,7 +50,15 @@ class Difference:
 
 @dataclass(frozen=True)
 class TopicReport:
-    """What :func:`ensure_topics` did, and what it saw but left alone."""
+    """What :func:`ensure_topics` did, and what it found and left as it is.
+
+    Parameters
+    ----------
+    created, existing
+        Names of the topics that were created, and of those that existed.
+    differences
+        Properties that are not as they should be, of both.
+    """
 
     created: tuple[str, ...]
     existing: tuple[str, ...]
@@ -59,18 +67,25 @@ class TopicReport:
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as the brokers have it.
+    """A topic as it is on the brokers.
 
     Parameters
     ----------
+    name
+        Name of the topic.
+    state
+        Whether it exists, and is as it should be.
     partitions, replication
-        Both 0 if the topic is missing.
+        Number of partitions, and replicas of the one that has fewest; both 0 if the topic is missing.
     cleanup_policy, timestamp_type
-        :obj:`None` if the brokers do not say.
+        Configurations; :obj:`None` if the brokers do not say.
     offsets
         Start and end offset of each partition.
     records_at_most
-        Offsets between start and end. Each transaction takes one of them for its marker, and compaction empties some.
+        Number of offsets between start and end. There may be fewer records: each transaction takes an offset for its
+        marker, and compaction removes records but not their offsets.
+    differences
+        Properties that are not as they should be.
     """
 
     name: str
@@ -118,7 +133,7 @@ def ensure_topics(settings: Settings, specs: Iterable[TopicSpec] | None = None) 
 
 
 def describe_topics(settings: Settings, specs: Iterable[TopicSpec] | None = None) -> list[TopicState]:
-    """Every topic as the brokers have it.
+    """Return every topic as it is on the brokers.
 
     Parameters
     ----------
@@ -176,7 +191,7 @@ def _create(admin: KafkaAdminClient, specs: Sequence[TopicSpec], settings: Setti
 
 
 def _configs(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Configurations by topic, of those that the brokers tell."""
+    """Return configurations by topic; empty if the brokers do not say."""
     if not names:
         return {}
     try:

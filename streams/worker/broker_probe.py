@@ -1,4 +1,4 @@
-"""Whether the brokers answer: what a worker says of itself when they don't."""
+"""Ask the brokers every second whether they answer, since the clients of Kafka do not say when they stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _EVERY_S = 1.0
 _ANSWER_WITHIN_S = 3.0
-_SAY_EVERY_S = 30.0
+_LOG_EVERY_S = 30.0
 
 SILENT_AFTER_S = 3.0
 """Seconds without an answer after which brokers count as gone."""
@@ -28,30 +28,30 @@ SILENT_AFTER_S = 3.0
 class BrokerProbe:
     """Asks the brokers every second for something small, and remembers when they last answered.
 
-    Clients of Kafka try again for minutes without a word to their caller; this tells at once.
+    Clients of Kafka try again for minutes before their caller hears of it; a probe knows within 3 s.
 
     Parameters
     ----------
     settings
-        Brokers.
+        Brokers to ask.
     clock
-        Monotonic seconds.
+        Returns monotonic seconds.
 
     Examples
     --------
     >>> time = 100.0
-    >>> contact = BrokerProbe(Settings(), clock=lambda: time)
-    >>> contact.silent_s
+    >>> probe = BrokerProbe(Settings(), clock=lambda: time)
+    >>> probe.silent_s
     0.0
     >>> time = 108.0
-    >>> contact.problem
+    >>> probe.problem
     'no answer from Kafka at 127.0.0.1:9092 for 8 s'
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = settings, clock
         self._answered_at = clock()
-        self._told_at: float | None = None
+        self._logged_at: float | None = None
 
     @property
     def silent_s(self) -> float:
@@ -78,19 +78,25 @@ class BrokerProbe:
             await stop_client(consumer)
 
     async def ask(self, question: Callable[[], Awaitable[object]]) -> None:
-        """Ask once, and note whether an answer came in time."""
+        """Ask once, and note whether an answer came within 3 s.
+
+        Parameters
+        ----------
+        question
+            Called without arguments; awaited for an answer of any kind.
+        """
         try:
             await asyncio.wait_for(question(), _ANSWER_WITHIN_S)
         except (KafkaError, TimeoutError):
-            self._say_silent()
+            self._log_silence()
             return
-        if self._told_at is not None:
+        if self._logged_at is not None:
             logger.info("Kafka at %s answers again", self._settings.kafka.brokers)
-            self._told_at = None
+            self._logged_at = None
         self._answered_at = self._clock()
 
-    def _say_silent(self) -> None:
+    def _log_silence(self) -> None:
         now = self._clock()
-        if self.problem and (self._told_at is None or now - self._told_at > _SAY_EVERY_S):
-            self._told_at = now
+        if self.problem and (self._logged_at is None or now - self._logged_at > _LOG_EVERY_S):
+            self._logged_at = now
             logger.warning("%s; trying again until it answers", self.problem)

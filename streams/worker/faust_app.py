@@ -15,7 +15,12 @@ from streams.settings.sections import Settings
 class FaustApp(faust.App):
     """Faust app on the micro-batching transport.
 
-    Faust's own producer, web server, leader topic and tables are off: nothing here uses them.
+    Faust's producer, web server, leader topic and tables are turned off: nothing here uses them.
+
+    Parameters
+    ----------
+    settings
+        Brokers, consumer group and state directory.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -35,7 +40,7 @@ class FaustApp(faust.App):
             broker_session_timeout=float(kafka.session_timeout_s),
             broker_request_timeout=max(60.0, float(kafka.session_timeout_s)),
             broker_commit_interval=2.0,
-            # The runners notice a stall themselves, and say it on /healthz.
+            # Stalls are the watchdog's business, which shows them on /healthz: Faust's timeouts are put out of reach.
             stream_processing_timeout=86_400.0,
             broker_commit_livelock_soft_timeout=86_400.0,
             autodiscover=False,

@@ -20,7 +20,7 @@ class Health:
     runners
         What the worker runs now.
     lags
-        Of its partitions.
+        Positions and lags of its partitions.
     watchdog
         Knows since when they have made no progress.
     feed

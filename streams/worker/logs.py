@@ -1,4 +1,4 @@
-"""Logging of the processes: one line an entry, and no entry that repeats itself without end."""
+"""Logging of a process: one line per entry, and entries of libraries that repeat themselves are counted instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ QUIET = {
     "streams.worker.faust_app": logging.WARNING,
     "streams.kafka.faust_transport": logging.WARNING,
 }
-"""What other libraries log of their own doings; a worker's log is about partitions and events.
+"""Lowest level that is logged, by logger, of libraries that log much about themselves.
 
 Faust logs in the name of the module that subclasses its app and its transport.
 """
@@ -26,16 +26,18 @@ _MOST_KINDS = 500
 
 
 class RepeatFilter(logging.Filter):
-    """Lets an entry through if none like it (same logger, same template) came within a while, and counts the rest.
+    """Lets an entry through if none like it (same logger, same template) came lately, and counts the others.
+
+    Remembers at most 500 kinds of entries; beyond that it begins anew.
 
     Parameters
     ----------
     own
-        Prefixes of loggers that are let through always.
+        Prefixes of the names of loggers whose entries are always let through.
     after_s
-        Seconds until the next one like it is let through, with how many were left out.
+        Seconds after which the next entry like it is let through, with the number that were left out.
     clock
-        Monotonic seconds.
+        Returns monotonic seconds.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class RepeatFilter(logging.Filter):
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the entry is to be written."""
+        """Tell whether the entry is to be written."""
         if record.name.startswith(self._own):
             return True
         kind, now = (record.name, str(record.msg)[:80]), self._clock()
@@ -63,7 +65,13 @@ class RepeatFilter(logging.Filter):
 
 
 def set_up_logging(level: int = logging.INFO) -> None:
-    """Log to standard error, one line an entry, in local time as the platform does."""
+    """Log to standard error, one line per entry, in local time.
+
+    Parameters
+    ----------
+    level
+        Lowest level that is logged. With ``DEBUG`` nothing is filtered, whatever a library logs.
+    """
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s %(message)s")
     if level > logging.DEBUG:
         for name, quiet in QUIET.items():

@@ -41,7 +41,7 @@ class Metrics:
     registry : CollectorRegistry
         What ``/metrics`` shows.
     broker_silence, ready : Gauge
-        Of the worker as a whole.
+        Figures of the worker as a whole: seconds without an answer, and 1 while it is ready.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Running a worker as a process: topics, signals, exit codes."""
+"""Run a worker as a process: topics, signals, exit codes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _STOP_WITHIN_S = 8.0
 
 
 def run_worker(settings: Settings) -> None:
-    """Create what topics are missing and run a worker until SIGINT or SIGTERM.
+    """Create the topics that are missing, and run a worker until SIGINT or SIGTERM; a second signal ends it at once.
 
     Raises
     ------
     NearstreamError
-        If brokers, topics or state cannot be used: topics whose records carry the time of their making, too.
+        If brokers, topics or state cannot be used. Topics whose records carry the time of their producers cannot.
     Exception
-        Whatever ended the worker early. The process should end with a code other than 0, so that its supervisor
-        starts it anew.
+        What ended the worker early (:mod:`streams.worker.failures`). The process must exit with a code other than 0,
+        so that its supervisor starts it again.
     """
     _check_topics(ensure_topics(settings))
     check_topic_ids(settings)
@@ -44,7 +44,7 @@ def run_worker(settings: Settings) -> None:
 
 
 def _check_topics(report: TopicReport) -> None:
-    """Say how topics differ from what they should be, and refuse those whose times are not append times."""
+    """Log how topics differ from what they should be, and refuse those whose times are not append times."""
     for difference in report.differences:
         logger.warning("%s", difference)
     wrong = [difference.topic for difference in report.differences if difference.what == TIMESTAMP_TYPE]
@@ -60,7 +60,7 @@ async def _run(settings: Settings) -> None:
 
     def ask() -> None:
         if stop.is_set():
-            os._exit(1)  # asked twice: whoever asks has no time
+            os._exit(1)  # whoever asks twice does not want to wait
         stop.set()
 
     loop = asyncio.get_running_loop()
@@ -70,10 +70,15 @@ async def _run(settings: Settings) -> None:
 
 
 def _end_in_time(exit_code: int) -> None:
-    """End the process a while from now, however its parts are doing.
+    """End the process in 8 s from now, unless it ends by itself before.
 
     Clients of Kafka take a minute to stop when the brokers are gone, and Faust waits for them in the event loop.
-    Nothing is lost by ending hard: that is what the order of commits is for.
+    Nothing is lost by ending without them: what is not committed is computed again.
+
+    Parameters
+    ----------
+    exit_code
+        Code to exit with: 0 if the worker was asked to stop.
     """
 
     def end() -> None:

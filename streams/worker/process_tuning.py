@@ -1,4 +1,4 @@
-"""How the process uses its machine: one thread for linear algebra, and memory that is kept rather than given back.
+"""Tune a process for ranking: one thread for linear algebra, and memory that is kept rather than given back.
 
 A worker ranks in one thread with arrays of some hundred kilobytes. Left alone, OpenBLAS starts a thread per core, which
 spin while they wait, and glibc returns the arrays' memory to the system after each step and faults it in anew; together
@@ -19,15 +19,20 @@ _LARGE_BYTES = 32 * 2**20
 
 
 def tune_process(environment: MutableMapping[str, str] = os.environ) -> bool:
-    """Set both for this process and its children; to be called before numpy is imported.
+    """Set both for this process and its children. Without effect on threads once numpy is imported.
 
-    What the environment says already is left as it is: ``OPENBLAS_NUM_THREADS``, and any variable of glibc's such as
-    ``MALLOC_TRIM_THRESHOLD_``.
+    What the environment sets already is left as it is: ``OPENBLAS_NUM_THREADS``, and the allocator if there is any
+    variable of glibc's such as ``MALLOC_TRIM_THRESHOLD_``.
+
+    Parameters
+    ----------
+    environment
+        Environment variables; the number of threads is added.
 
     Returns
     -------
     bool
-        Whether the allocator was set, as it is with glibc alone.
+        Whether the allocator was set, which works with glibc only.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Feeding the read models: every worker reads the whole broadcast topics and follows them."""
+"""Feed the read models: every worker reads the broadcast topics from their beginnings and follows them."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class ReadModelFeed:
     Parameters
     ----------
     settings
-        Brokers.
+        Brokers and number of partitions.
     topology
-        Its read models. Only this reader writes to them.
+        Has the read models. Nobody else may write to them.
     compute
-        Where it does that, between two steps of the planes.
+        Thread in which they are written to, between two steps of the planes.
 
     Attributes
     ----------
     complete : asyncio.Event
-        Set once everything that had been broadcast before the start has been read.
+        Set once everything that was broadcast before the start has been applied.
     changed_at : float
-        Seconds since the epoch when something was last read.
+        Seconds since the epoch when something was last applied.
     applied : int
-        Views read so far.
+        Number of broadcast records applied so far.
     """
 
     def __init__(self, settings: Settings, topology: Topology, compute: ComputeThread) -> None:
@@ -54,7 +54,13 @@ class ReadModelFeed:
         self.applied = 0
 
     async def run(self) -> None:
-        """Read the topics from their beginnings and follow them until cancelled."""
+        """Read the topics from their beginnings and follow them until cancelled.
+
+        Raises
+        ------
+        KafkaError
+            If the brokers refuse to be read.
+        """
         consumer = manual_consumer(self._settings)
         numbers = range(self._settings.topics.partitions)
         partitions = [TopicPartition(topic, number) for topic in BROADCAST_TOPICS for number in numbers]
@@ -74,9 +80,10 @@ class ReadModelFeed:
             await stop_client(consumer)
 
     async def _mark(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
-        """Append a marker to each partition; what is read up to it is complete.
+        """Append a marker to each partition, and return the offsets behind the markers.
 
-        A tombstone, so that compaction removes it. Needed because not every broker reports end offsets rightly.
+        The read models are complete once those offsets are reached. Markers are tombstones, so that compaction
+        removes them. Needed because not every broker reports end offsets rightly.
         """
         publisher = Publisher(_without_transactions(self._settings), "read-model")
         await publisher.start()

@@ -35,19 +35,13 @@ async def restore(
     publisher: Publisher,
     progress: Callable[[], None] = lambda: None,
 ) -> int:
-    """Read the changelog into the store, from where the store is to a marker that is appended now.
+    """Read the changelog of a plane's partition into the store, up to a marker that is appended now.
 
     Parameters
     ----------
-    settings
-        Brokers and guarantee.
-    plane, partition
-        Whose changelog to read.
-    store
-        Where to write it.
     publisher
-        Of the partition. It must have been started: only then has everything that its predecessor had in flight been
-        aborted, so that nothing that counts can be appended behind the marker.
+        Must have been started: that aborts what its predecessor had in flight, so that nothing that counts can be
+        appended behind the marker.
     progress
         Called whenever a part has been read.
 
@@ -76,7 +70,7 @@ async def restore(
 
 
 def _check_begin(begin: int, tp: TopicPartition, end: int, state_dir: str) -> int:
-    """Return the offset at which to begin, if the changelog reaches beyond it."""
+    """Return the offset at which to begin, or raise if the changelog does not reach beyond it."""
     # The marker alone makes a changelog longer than any store that was made from it.
     if begin >= end:
         raise StateError(

@@ -1,4 +1,4 @@
-"""Telling people of rules that cannot do what they were meant to: contradictory, without effect, or too many."""
+"""Warn of business rules that cannot do what they were meant to: contradictory, without effect, or too many."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RuleWarnings:
     Parameters
     ----------
     rules, index
-        The read models it looks at; it changes neither.
+        Read models of rules and items; neither is changed.
 
     Examples
     --------
@@ -32,7 +32,7 @@ class RuleWarnings:
 
     def __init__(self, rules: RuleIndex, index: ItemIndex) -> None:
         self._rules, self._index = rules, index
-        self._told: frozenset[str] = frozenset()
+        self._logged: frozenset[str] = frozenset()
 
     def look(self, now_ms: int) -> dict[str, int]:
         """Count per state of :data:`STATES`, and log what is new.
@@ -42,7 +42,12 @@ class RuleWarnings:
         Parameters
         ----------
         now_ms
-            The moment at which rules must be in force, milliseconds since the epoch.
+            Time at which rules must be in force to be judged, milliseconds since the epoch.
+
+        Returns
+        -------
+        dict
+            Number of findings by state.
         """
         rules = self._rules
         useless = rules.useless(now_ms, self._index) if len(rules) else []
@@ -50,7 +55,7 @@ class RuleWarnings:
         if rules.refused:
             findings.append(f"{rules.refused} rules left out: there are {len(rules)} already, withdraw some")
         for finding in findings:
-            if finding not in self._told:
+            if finding not in self._logged:
                 logger.warning("%s", finding)
-        self._told = frozenset(findings)
+        self._logged = frozenset(findings)
         return dict(zip(STATES, (len(rules), len(rules.conflicts), len(useless), rules.refused), strict=True))

@@ -38,7 +38,7 @@ class PartitionRunner:
     Parameters
     ----------
     settings
-        Of the worker.
+        Settings of the worker.
     plane, partition
         What to run.
     consumer

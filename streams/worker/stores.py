@@ -1,7 +1,7 @@
-"""The local stores of a worker: where they lie, and what becomes of a directory that is damaged or in use.
+"""The local stores of a worker: in which directories they are, and what is done about one that is damaged or in use.
 
-The changelog is the truth about a store; a directory only saves reading it from the beginning. So a damaged one is made
-anew, and who finds one in use takes another.
+What is in a store is on its changelog too; a directory only saves reading that from the beginning. So one that is
+damaged is deleted and made again, and one that another process has open is replaced by a private one meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ State = TypeVar("State", bound=msgspec.Struct)
 
 logger = logging.getLogger(__name__)
 
-_SHARERS = 100
+_MOST_PRIVATE = 100
 
 
 class Stores:
@@ -41,19 +41,19 @@ class Stores:
         self._rebuilt: set[Path] = set()
 
     def open(self, plane: Plane[State], partition: int) -> PartitionStore[State]:
-        """Store of a partition.
+        """Open the store of a partition.
 
         Workers may share a state directory, and one that lost the partition while it was frozen still has the store
-        open. Its successor takes a directory of its own then, ``users-0.1``, which goes when it is closed.
+        open. Its successor uses a private directory then, such as ``users-0.1``, which :meth:`close` deletes.
 
         Raises
         ------
         CorruptStoreError
             If its files are damaged (see :meth:`rebuild`).
-        StateError
-            If the directory cannot be used.
         StateFormatError
             If another release wrote it.
+        StateError
+            If the directory cannot be used.
         """
         own = self._path(plane, partition)
         try:
@@ -68,8 +68,8 @@ class Stores:
     def close(self, store: PartitionStore[Any]) -> None:
         """Close a store. What could not be written any more is read from the changelog again.
 
-        It never raises for a store that is damaged, so that who closes one because of that can go on to
-        :meth:`rebuild`; it is told in the log.
+        Errors of a store that is damaged are logged, not raised, so that one that is closed for its damage can be
+        rebuilt next.
         """
         try:
             try:
@@ -81,12 +81,12 @@ class Stores:
             logger.warning("%s", error)
 
     def rebuild(self, plane: Plane[Any], partition: int) -> bool:
-        """Delete a damaged store, which must be closed, so that the next one begins anew.
+        """Delete a damaged store, so that the next one is made from the changelog. It must be closed.
 
         Returns
         -------
         bool
-            Whether that was done: a partition whose store is damaged again has another problem than its files.
+            Whether that was done. Each store is deleted once: if it is damaged again, its files are not the cause.
         """
         own = self._path(plane, partition)
         if own in self._rebuilt:
@@ -104,7 +104,7 @@ class Stores:
         return RocksStore(path, plane.state_type, self._settings.store)
 
     def _open_private(self, own: Path, plane: Plane[State], error: LockedStoreError) -> RocksStore[State]:
-        for n in range(1, _SHARERS):
+        for n in range(1, _MOST_PRIVATE):
             with suppress(LockedStoreError):
                 store = self._open(own.with_suffix(f".{n}"), plane)
                 logger.warning("%s; using %s meanwhile, made from the changelog", error, store.path)

@@ -42,7 +42,7 @@ class Takeover:
     plane, partition
         What to take over.
     consumer
-        Delivers the source records; it is told where to go on.
+        Delivers the source records; it is made to seek to the position.
     buffer
         Holds the records that were delivered; it discards those that were fetched before a seek.
     metrics
@@ -53,7 +53,7 @@ class Takeover:
     Attributes
     ----------
     held : HeldPartition
-        What :meth:`hold` gave, while its context is open; :obj:`None` otherwise.
+        What :meth:`hold` yields, while its context is open; :obj:`None` otherwise.
     progressed_at : float
         Monotonic seconds of the last progress of a takeover: a part of the changelog that was read, or the moment at
         which the partition was let go of.

@@ -1,8 +1,9 @@
-"""Whether the local stores were made from the topics that the brokers have now.
+"""Check that the local stores were made from the topics that the brokers have now.
 
-Offsets alone don't tell: a topic that was deleted, created anew and filled again may be longer than what a store has
-read of the old one, and restoring would mix the two, or take new events for repeated ones. Ids do tell, but they are
-noted in the state directory. For one that is new the ends of the topics are all there is to go by.
+Offsets alone are not enough: a topic that was deleted, created again and filled may be longer than what a store has
+read of the old one, and restoring would mix the two, or take new events for repeated ones. So the ids that the brokers
+give to topics are noted in the state directory and compared. For a directory that is new there are no ids to compare;
+then only a topic that is shorter than what was applied of it can be recognized.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _NONE = UUID(int=0)
 
 
 def state_directory(settings: Settings) -> Path:
-    """Directory of the stores, made if it does not exist.
+    """Return the directory of the stores, and make it if it does not exist.
 
     Raises
     ------
@@ -41,7 +42,7 @@ def state_directory(settings: Settings) -> Path:
 
 
 def check_topic_ids(settings: Settings) -> None:
-    """Compare the ids of changelogs and source topics with those that the state directory is made from, and note them.
+    """Compare the ids of changelogs and source topics with those noted in the state directory, and note new ones.
 
     Raises
     ------
@@ -56,10 +57,19 @@ def check_topic_ids(settings: Settings) -> None:
 def check_source_end(settings: Settings, topic: str, partition: int, offset: int, end: int) -> None:
     """Make sure that a source topic is not shorter than what has been applied of it.
 
+    Parameters
+    ----------
+    settings
+        State directory, for the advice in the message.
+    topic, partition
+        What to check.
+    offset, end
+        Offset up to which it has been applied, and the offset at which it ends (both exclusive).
+
     Raises
     ------
     StateError
-        If it is.
+        If it is shorter.
     """
     if offset > end:
         raise StateError(
@@ -78,16 +88,18 @@ def _source_advice(directory: Path | str) -> str:
 def compare_topic_ids(
     directory: Path, found: dict[str, str], changelogs: Collection[str], *, note: bool = True
 ) -> None:
-    """Compare ids with those noted in a state directory, and note what is new, if wanted.
+    """Compare ids of topics with those noted in a state directory.
 
     Parameters
     ----------
     directory
-        Where they are noted.
+        State directory.
     found
-        Ids by topic, as the brokers have them.
+        Id of each topic, as the brokers have it.
     changelogs
-        Which of the topics are changelogs; the others are what planes read.
+        Names of those topics that are changelogs; the others are source topics, for which the advice is another.
+    note
+        Whether ids of topics that the directory has none of are noted there.
 
     Raises
     ------
@@ -104,19 +116,19 @@ def compare_topic_ids(
                 f"brokers. {follow if topic in changelogs else _source_advice(directory)}"
             )
     if note and noted | found != noted:
-        # Workers of one machine may share the directory, and none may see half a file.
+        # Workers of one machine may share the directory, and none may read half a file.
         written = file.with_suffix(f".{os.getpid()}")
         written.write_bytes(msgspec.json.encode(noted | found))
         written.replace(file)
 
 
 def changelogs(settings: Settings) -> list[str]:
-    """Changelog topics of all planes."""
+    """Return the names of the changelog topics of all planes."""
     return [changelog_topic(plane.name) for plane in build_topology(settings).planes]
 
 
 def topic_ids(settings: Settings) -> dict[str, str]:
-    """Ids of changelogs and source topics, by topic; those of brokers that give none are left out.
+    """Return the ids of changelogs and source topics, by name. Some brokers give topics no id; those are left out.
 
     Raises
     ------

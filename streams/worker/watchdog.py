@@ -31,7 +31,7 @@ class Watchdog:
     Parameters
     ----------
     lags
-        Of the partitions to watch.
+        Positions and lags of the partitions to watch.
     probe
         Tells whether the brokers answer.
     """
