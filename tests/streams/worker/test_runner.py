@@ -107,7 +107,8 @@ async def test_a_runner_whose_transaction_is_stuck_takes_its_partition_over_agai
         await until(lambda: runner.processor)
         assert (lost, brokers.publishers) == ([], 2)
         deliver(runner, batch("a", 0, 2))
-        await until(lambda: seen(runner) == ["a0", "a1"])
+        await until(lambda: seen(runner) == ["a0", "a1"] and runner.idle)
+        assert runner.publishing_since is None
     assert "log-3: a transaction found no end while the brokers answered; unless" in caplog.text
 
 

@@ -1,0 +1,59 @@
+"""What is counted of a step."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from processors.planes.base import Output, Step
+from processors.planes.users import UsersStep
+from streams.engine.partition import Prepared
+from streams.kafka.publisher import Appended
+from streams.worker.metrics import Metrics
+from streams.worker.step_metrics import StepSeconds
+
+SECONDS = StepSeconds(prepare=0.2, publish=0.03, store=0.001)
+CLICKS = "events.click.v1"
+
+
+def prepared(step: Step[Any], *times_ms: int) -> Prepared[Any]:
+    records = [SimpleNamespace(timestamp=time_ms) for time_ms in times_ms]
+    return cast(Prepared[Any], SimpleNamespace(step=step, batch=records, outputs=[Output("out", 0, b"k", b"v")] * 3))
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return metrics.registry.get_sample_value(f"nearstream_{name}", labels) or 0.0
+
+
+def test_a_step_counts_its_records_outcomes_outputs_and_seconds() -> None:
+    metrics = Metrics()
+    step: Step[Any] = Step()
+    step.outcomes[CLICKS, "accepted"] = 2
+    step.refusals["not_json"] = 1
+    metrics.count_step("items", prepared(step, 1, 2, 3), SECONDS, None)
+    assert value(metrics, "events_total", topic=CLICKS, outcome="accepted") == 2
+    assert value(metrics, "dead_letters_total", reason="not_json") == 1
+    assert value(metrics, "outputs_total", topic="out") == 3
+    assert value(metrics, "batch_records_sum", plane="items") == 3
+    took = [value(metrics, "step_seconds_sum", plane="items", step=name) for name in ("prepare", "publish", "store")]
+    assert took == list(SECONDS)
+    assert value(metrics, "event_to_recommendation_seconds_count") == 0
+
+
+@pytest.mark.parametrize(("appended_at", "count", "seconds"), [(5000, 2, 4.0), (None, 0, 0.0), (-1, 0, 0.0)])
+def test_latency_runs_from_each_event_to_its_recommendation(
+    appended_at: int | None, count: int, seconds: float
+) -> None:
+    metrics = Metrics()
+    metrics.count_step("users", prepared(UsersStep(), 1000, 6000), SECONDS, Appended(9, appended_at))
+    assert value(metrics, "event_to_recommendation_seconds_count") == count
+    assert value(metrics, "event_to_recommendation_seconds_sum") == seconds
+
+
+def test_a_step_of_users_counts_what_it_decided_and_attributed() -> None:
+    metrics, step = Metrics(), UsersStep()
+    step.decisions["filled"] = 4
+    step.delays.append(("click", 3000))
+    metrics.count_step("users", prepared(step, 1), SECONDS, None)
+    assert value(metrics, "ad_decisions_total", outcome="filled") == 4
+    assert value(metrics, "attribution_delay_seconds_sum", event="click") == 3
