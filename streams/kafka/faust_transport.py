@@ -2,7 +2,7 @@
 
 Faust's own consumer delivers record by record, at about fifty microseconds each. This one leaves everything Faust does
 (flow control, buffered partitions, generations, rebalancing) as it is and changes what is delivered: a
-:class:`streams.engine.partition.SourceBatch` per partition and fetch, with the range of offsets that it covers.
+:class:`streams.engine.source_batch.SourceBatch` per partition and fetch, with the range of offsets that it covers.
 Knowing the range makes gaps exact: an offset missing inside it is a transaction marker or an aborted or compacted
 record, one missing between two ranges was not delivered.
 
@@ -25,7 +25,7 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.kafka.clients import client_arguments
 from streams.kafka.record_batches import LenientMemoryRecords
 from streams.settings.sections import Settings

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from processors.evaluation.live_quality import LiveQuality
-from processors.planes.users import UsersStep
+from processors.planes.users_step import UsersStep
 from streams.engine.partition import Prepared
 from streams.kafka.publisher import Appended
 from streams.worker.ad_metrics import AdMetrics

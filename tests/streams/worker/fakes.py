@@ -15,7 +15,7 @@ from processors.common.errors import CorruptStoreError, FencedError
 from processors.planes.base import Output
 from state.rocks import RocksStore
 from state.store import ChangelogRecord, PartitionStore
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import build_topology
 from streams.kafka.publisher import Appended
 from streams.settings.sections import KafkaSettings, Settings, WorkerSettings

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from processors.planes.base import Output, Step
-from processors.planes.users import UsersStep
+from processors.planes.users_step import UsersStep
 from streams.engine.partition import Prepared
 from streams.kafka.publisher import Appended
 from streams.worker.metrics import Metrics

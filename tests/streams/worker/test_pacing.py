@@ -3,7 +3,7 @@
 import pytest
 
 from processors.events.record import Record
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.settings.sections import WorkerSettings
 from streams.worker.pacing import Pacing
 from streams.worker.record_buffer import RecordBuffer

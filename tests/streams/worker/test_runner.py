@@ -7,7 +7,7 @@ import pytest
 
 from processors.common.errors import CorruptStoreError, FencedError
 from processors.events.record import Record
-from streams.engine.partition import SourceBatch
+from streams.engine.source_batch import SourceBatch
 from streams.settings.sections import WorkerSettings
 from streams.worker.runner import PartitionRunner
 from tests.streams.engine.test_partition import batch
