@@ -1,6 +1,6 @@
-"""Requests for an ad: what an app asks on ``ads.requests.v1`` when a place for one is about to be shown.
+"""Ad requests: what an app sends on ``ads.requests.v1`` when a user is about to see a placement for an ad.
 
-The answer comes on ``ad-decisions.v1`` and repeats the request's id.
+The answer, a decision or the reason for none, is published on ``ad-decisions.v1`` and repeats the request's id.
 """
 
 from __future__ import annotations
@@ -11,42 +11,42 @@ import msgspec
 
 from processors.common.bounds import EpochMs, Id
 from processors.events.event import Context
-from processors.events.json_object import Moment, Purposes, Refused, as_number, decode_object, shown
-from processors.events.repair import (
+from processors.events.event_fields import (
     MAX_AMOUNT,
-    OPTIONAL,
-    Format,
-    IntakeSettings,
     as_id,
-    check_time,
+    optional_context,
+    optional_purposes,
+    optional_text,
     required_id,
     required_time,
 )
+from processors.events.json_object import Moment, Purposes, Refused, as_number, decode_object, quoted
+from processors.events.repair import Format, IntakeSettings, check_time
 
 _FLOOR = f"expected a number from 0 to {MAX_AMOUNT:.0e}"
 
 
 class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A clean request.
+    """A clean request for an ad: every field has its type and range.
 
     Parameters
     ----------
     request_id
-        The app's name for it; one that is repeated is not answered again.
+        The app's id for the request; a repeated one is not answered again.
     user_id
-        Who is there.
+        The user who will see the ad.
     time_ms
-        When, milliseconds since the epoch.
+        When the app asked, milliseconds since the epoch.
     placement
-        Where on the page.
+        Name of the placement to fill.
     bidfloor
-        Least price of one showing, in the currency of the ads; :obj:`None` leaves it to the settings.
+        Lowest price of one impression, in the currency of the ads; :obj:`None` leaves it to the settings.
     channel, context
-        Circumstances, as of an event.
+        The user's circumstances, as in :class:`processors.events.event.Event`.
     purposes
         What the user agreed to; :obj:`None` if the request does not say.
     repairs
-        ``field:what`` for each repair.
+        ``field:what`` for each repair, such as ``user_id:number_to_text``.
     """
 
     request_id: str
@@ -61,12 +61,12 @@ class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
 
     @property
     def event_id(self) -> str:
-        """The id that tells repetitions, as an event has one."""
+        """The request's id, under the name by which all records are checked for duplicates."""
         return self.request_id
 
 
 class _StrictRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The wire schema with nothing to repair; anything else fails to decode."""
+    """Schema of a request that needs no repair; anything else fails to decode."""
 
     request_id: Id
     user_id: Id
@@ -79,7 +79,7 @@ class _StrictRequest(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> AdRequest:
-    """Read a request that may need repairs.
+    """Read a request for an ad field by field, with repairs.
 
     Parameters
     ----------
@@ -100,44 +100,43 @@ def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> A
     >>> raw = b'{"request_id":"r1","user_id":"u","timestamp":1700000000000,"placement":"top","purposes":["target"]}'
     >>> repair_request(raw, 1_700_000_000_500, IntakeSettings()).purposes
     ('target',)
-    >>> repair_request(raw.replace(b"top", b""), 1_700_000_000_500, IntakeSettings())
-    Traceback (most recent call last):
-    ...
-    processors.events.json_object.Refused: placement: '', expected a non-empty text of at most 256 characters
     """
     fields = decode_object(raw, settings.max_event_bytes)
     repairs: list[str] = []
     ids = {name: required_id(fields, name, repairs) for name in ("request_id", "user_id")}
     time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
     repairs.extend(notes)
-    context = OPTIONAL["context"](fields.get("context"), "context", repairs)
-    placement = fields.get("placement")
-    if placement is None and context is not None:
-        placement = context.placement
+    context = optional_context(fields.get("context"), "context", repairs)
+    placement = as_id(_placement(fields.get("placement"), context), "placement", repairs)
     return AdRequest(
         **ids,
         time_ms=time_ms,
-        placement=as_id(placement, "placement", repairs),
-        bidfloor=_floor(fields.get("bidfloor")),
-        channel=OPTIONAL["channel"](fields.get("channel"), "channel", repairs),
+        placement=placement,
+        bidfloor=_bidfloor(fields.get("bidfloor")),
+        channel=optional_text(fields.get("channel"), "channel", repairs),
         context=context,
-        purposes=OPTIONAL["purposes"](fields.get("purposes"), "purposes", repairs),
+        purposes=optional_purposes(fields.get("purposes"), "purposes", repairs),
         repairs=tuple(repairs),
     )
 
 
-def _floor(value: Any) -> float | None:
-    """The floor: one that makes no sense refuses the request, or ads would be sold below it."""
+def _placement(given: Any, context: Context | None) -> Any:
+    """Return the placement of a request: its own field if there is one, else that of its context."""
+    return context.placement if given is None and context is not None else given
+
+
+def _bidfloor(value: Any) -> float | None:
+    """Read the floor price, or refuse the request: without its floor, ads would be sold below it."""
     if value is None:
         return None
     floor = as_number(value) if not isinstance(value, str) else None
     if floor is None or not 0.0 <= floor <= MAX_AMOUNT:
-        raise Refused("bad_floor", f"bidfloor: {shown(value)}, {_FLOOR}")
+        raise Refused("bad_floor", f"bidfloor: {quoted(value)}, {_FLOOR}")
     return float(floor)
 
 
 def ids_of(raw: bytes | None, settings: IntakeSettings) -> tuple[str, str] | None:
-    """Request id and user id of a request that was refused, if it has both: who asked gets to know.
+    """Return request id and user id of a refused request, so that the app can be answered; :obj:`None` without both.
 
     Examples
     --------
@@ -156,7 +155,7 @@ def _accept(wire: _StrictRequest, time_ms: int, repairs: tuple[str, ...]) -> AdR
         request_id=wire.request_id,
         user_id=wire.user_id,
         time_ms=time_ms,
-        placement=_placement_of(wire) or "",
+        placement=_placement(wire.placement, wire.context) or "",
         bidfloor=wire.bidfloor,
         channel=wire.channel,
         context=wire.context,
@@ -165,9 +164,9 @@ def _accept(wire: _StrictRequest, time_ms: int, repairs: tuple[str, ...]) -> AdR
     )
 
 
-def _placement_of(wire: _StrictRequest) -> str | None:
-    return wire.placement or (wire.context.placement if wire.context is not None else None)
+def _has_placement(wire: _StrictRequest) -> bool:
+    return _placement(wire.placement, wire.context) is not None
 
 
-AD_REQUEST = Format(_StrictRequest, _accept, repair_request, lambda wire: _placement_of(wire) is not None)
-"""How the records of the topic of requests are read."""
+AD_REQUEST = Format(_StrictRequest, _accept, repair_request, _has_placement)
+"""How the records on ``ads.requests.v1`` are read."""

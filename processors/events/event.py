@@ -1,4 +1,4 @@
-"""What an event is once it is clean: the native schema, and the source record it came in."""
+"""Events once they are clean: kinds, actions and their weights, the schema, and the topic of each kind."""
 
 from typing import Any, Literal
 
@@ -7,13 +7,13 @@ import msgspec
 from processors.common.topics import BROWSES_TOPIC, CLICKS_TOPIC, IMPRESSIONS_TOPIC, PURCHASES_TOPIC, REQUESTS_TOPIC
 
 ACTION_NUMBERS = {"fav": 1, "cart": 2, "purchase": 3}
-"""Actions that say more than a look."""
+"""Actions that say more than a view, with their number in the order of the funnel."""
 
 EventKind = Literal["browse", "click", "purchase"]
-"""Kinds of events that touch an item."""
+"""Kinds of events in which a user acts on an item."""
 
 RecordKind = EventKind | Literal["impression", "request"]
-"""Kinds of what apps send."""
+"""Kinds of all records that apps send about users."""
 
 
 ITEM_TOPICS: dict[str, EventKind] = {
@@ -21,25 +21,28 @@ ITEM_TOPICS: dict[str, EventKind] = {
     CLICKS_TOPIC: "click",
     PURCHASES_TOPIC: "purchase",
 }
-"""Topics of the events that touch an item. The topic says the kind of an event; its JSON does not."""
+"""Topics of the events in which a user acts on an item. The topic says the kind of an event; its JSON does not."""
 
 EVENT_TOPICS: dict[str, RecordKind] = {**ITEM_TOPICS, IMPRESSIONS_TOPIC: "impression", REQUESTS_TOPIC: "request"}
-"""All that apps send of users, by topic. Impressions (:mod:`processors.events.impression`) and requests
-(:mod:`processors.events.ad_request`) are of other shapes than the rest."""
-
+"""Kind of record by topic, for all topics that apps send records about users to. Impressions
+(:mod:`processors.events.impression`) and requests (:mod:`processors.events.ad_request`) have schemas of their own."""
 
 ACTION_WEIGHTS = {"view": 1.0, "click": 2.0, "fav": 3.0, "cart": 4.0, "purchase": 6.0}
-"""How strongly an action speaks for an interest, relative to a look."""
+"""How strongly an action counts as interest in an item, relative to a view. Other actions count as a view."""
 
 DISMISSED, REFUNDED = "dismiss", "refund"
 TAKES_BACK = frozenset((DISMISSED, REFUNDED))
-"""Actions that speak against something: an ad that is not wanted, a purchase that is undone."""
+"""Actions that undo something: an unwanted ad is dismissed, a purchase is refunded."""
 
 DEFAULT_ACTIONS: dict[EventKind, str] = {"browse": "view", "click": "click", "purchase": "purchase"}
+"""Action of an event that names none, by its kind."""
 
 
 class Context(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """Where an event happened. Everything is optional; ``time_zone`` is an IANA name such as ``Europe/Berlin``."""
+    """The user's circumstances at an event: page, device, region. All optional.
+
+    ``time_zone`` is an IANA name such as ``Europe/Berlin``.
+    """
 
     page: str | None = None
     placement: str | None = None
@@ -62,11 +65,11 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
         When it happened, milliseconds since the epoch.
     kind, action
         The kind comes from the topic; the action refines it. One that :data:`ACTION_WEIGHTS` does not know, such as
-        ``rate``, weighs as much as a look.
+        ``rate``, weighs as much as a view.
     price
-        In ``currency``, finite and not negative.
+        Price of one piece in ``currency``, finite and not negative.
     age
-        The user's, in years, as declared.
+        The user's age in years, as the user declared it.
     purposes
         What the user agreed to, such as ``target``; :obj:`None` if the event does not say.
     repairs
@@ -99,4 +102,4 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 REGION_FIELDS = ("country", "region", "city")
-"""What of a user's context a region can be the name of."""
+"""Fields of a context whose values are names of regions, the widest first."""

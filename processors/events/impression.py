@@ -1,7 +1,8 @@
-"""Impressions: what an app says its user has seen.
+"""Impressions: records in which an app says which items its user has seen.
 
-Slates are published with every event and most are never looked at, so only the app knows. An impression is no visit. It
-counts how often items were shown without a reaction (:mod:`processors.users.unclicked_impressions`), and nothing else.
+Slates are published with every event and most are never looked at, so only the app knows. An impression is no visit to
+an item: it counts towards how often the item was shown without a click
+(:mod:`processors.users.unclicked_impressions`), and it is what an ad is charged by.
 """
 
 from __future__ import annotations
@@ -12,31 +13,34 @@ import msgspec
 
 from processors.common.bounds import EpochMs, Id
 from processors.events.event import Context
-from processors.events.json_object import Moment, Refused, decode_object, shown
-from processors.events.repair import OPTIONAL, Format, IntakeSettings, as_id, check_time, required_id, required_time
+from processors.events.event_fields import as_id, optional_context, optional_text, required_id, required_time
+from processors.events.json_object import Moment, Refused, decode_object, quoted
+from processors.events.repair import Format, IntakeSettings, check_time
 
 MAX_ITEMS = 100
-"""Items of one impression."""
+"""Items that one impression may list."""
 
 _EXPECTED = f"expected a list of 1 to {MAX_ITEMS} item ids"
 _TEXTS = ("placement", "session_id", "recommendation_id", "decision_id", "anonymous_id")
 
 
 class Impression(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A clean impression.
+    """A clean impression: every field has its type and range.
 
     Parameters
     ----------
     event_id, user_id
-        As of :class:`processors.events.event.Event`.
+        As in :class:`processors.events.event.Event`.
     time_ms
         When it was seen, milliseconds since the epoch.
     items
         Ids of what was seen, each once, in the order of the message.
-    placement, recommendation_id, decision_id, context
-        Where it was seen, and the messages that it came from.
+    placement, context
+        Where it was seen.
+    recommendation_id, decision_id
+        Ids of the recommendation and of the ad decision that the app showed.
     repairs
-        ``field:what`` for each repair.
+        ``field:what`` for each repair, such as ``items:number_to_text``.
     """
 
     event_id: str
@@ -53,7 +57,7 @@ class Impression(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class _StrictImpression(msgspec.Struct, forbid_unknown_fields=True):
-    """The wire schema with nothing to repair; anything else fails to decode."""
+    """Schema of an impression that needs no repair; anything else fails to decode."""
 
     event_id: Id
     user_id: Id
@@ -69,7 +73,16 @@ class _StrictImpression(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def repair_impression(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> Impression:
-    """Read an impression that may need repairs. A bad optional field costs that field, never the impression.
+    """Read an impression field by field, with repairs. A bad optional field is dropped, the impression is kept.
+
+    Parameters
+    ----------
+    raw
+        The record's value.
+    at_ms
+        When the record was appended, milliseconds since the epoch.
+    settings
+        Limits on size and time.
 
     Raises
     ------
@@ -89,8 +102,8 @@ def repair_impression(raw: bytes | None, at_ms: int, settings: IntakeSettings) -
     items = _items(fields, repairs)
     time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
     repairs.extend(notes)
-    texts = {name: OPTIONAL["session_id"](fields.get(name), name, repairs) for name in _TEXTS}
-    context = OPTIONAL["context"](fields.get("context"), "context", repairs)
+    texts: dict[str, Any] = {name: optional_text(fields.get(name), name, repairs) for name in _TEXTS}
+    context = optional_context(fields.get("context"), "context", repairs)
     return Impression(**ids, time_ms=time_ms, items=items, **texts, context=context, repairs=tuple(repairs))
 
 
@@ -101,7 +114,7 @@ def _items(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...]:
             raise Refused("missing_field", f"items: missing, {_EXPECTED}, or one as item_id")
         return (required_id(fields, "item_id", repairs),)
     if not isinstance(listed, list):
-        raise Refused("wrong_type", f"items: {shown(listed)}, {_EXPECTED}")
+        raise Refused("wrong_type", f"items: {quoted(listed)}, {_EXPECTED}")
     if not 1 <= len(listed) <= MAX_ITEMS:
         raise Refused("bad_items", f"items: {len(listed)} ids, {_EXPECTED}")
     made: list[str] = []
@@ -134,7 +147,7 @@ def _names_items_once(wire: _StrictImpression) -> bool:
 
 
 IMPRESSION = Format(_StrictImpression, _accept, repair_impression, _names_items_once)
-"""How the records of the topic of impressions are read.
+"""How the records on ``events.impression.v1`` are read.
 
 Examples
 --------

@@ -1,4 +1,4 @@
-"""Reading JSON that anybody may have written: one object per record, bounded in size and depth, or a clear refusal."""
+"""Decode the JSON object of a record that anybody may have written: bounded in size and depth, or refused."""
 
 import math
 from datetime import UTC, datetime
@@ -10,10 +10,13 @@ from processors.common.bounds import MAX_MS, Id
 from processors.common.errors import NearstreamError
 
 MAX_DEPTH = 32
+"""Levels that objects and lists may be nested."""
 
 MAX_PURPOSES = 32
+"""Purposes that a record may list."""
+
 Purposes = Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_PURPOSES)]
-"""What a user agreed to."""
+"""What a user agreed to, in a record that needs no repair."""
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time that says its time zone."""
@@ -23,14 +26,14 @@ _A_TIME = "expected ISO-8601 or epoch milliseconds"
 
 
 class Refused(NearstreamError):
-    """Raised where a record cannot be used; whoever reads records turns it into a dead letter.
+    """A record cannot be used. Readers of records catch this and return a refusal, which becomes a dead letter.
 
     Parameters
     ----------
     reason
-        A code for machines.
+        Reason code, such as ``not_json``.
     message
-        Names field, value and expectation.
+        Text that names field, value and expectation.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -38,14 +41,21 @@ class Refused(NearstreamError):
         self.reason = reason
 
 
-def shown(value: object) -> str:
-    """The value for a message, cut to a length that cannot flood a log."""
+def quoted(value: object) -> str:
+    """Return a value as Python writes it, for a message: cut to 64 characters, so that it cannot flood a log."""
     text = repr(value)
     return text if len(text) <= 64 else text[:61] + "..."
 
 
 def decode_object(raw: bytes | None, max_bytes: int) -> dict[str, Any]:
-    """The JSON object that a record's value holds.
+    """Decode a record's value, which must be a JSON object.
+
+    Parameters
+    ----------
+    raw
+        The record's value; :obj:`None` for a tombstone.
+    max_bytes
+        Longer values are refused without decoding them.
 
     Raises
     ------
@@ -73,17 +83,17 @@ def decode_object(raw: bytes | None, max_bytes: int) -> dict[str, Any]:
     except RecursionError as error:
         raise Refused("too_deep", _TOO_DEEP) from error
     except msgspec.MsgspecError as error:
-        raise Refused("not_json", f"value: {shown(raw)} is not JSON: {error}") from error
+        raise Refused("not_json", f"value: {quoted(raw)} is not JSON: {error}") from error
     if _is_deeper(fields, MAX_DEPTH):
-        # The decoder's own limit depends on how deep the caller's stack is, and a verdict must not.
+        # The decoder's own limit depends on the depth of the caller's stack; what is refused must not depend on that.
         raise Refused("too_deep", _TOO_DEEP)
     if not isinstance(fields, dict):
-        raise Refused("not_an_object", f"value: {shown(fields)}, expected a JSON object")
+        raise Refused("not_an_object", f"value: {quoted(fields)}, expected a JSON object")
     return fields
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Whether objects and lists are nested more than so many levels deep."""
+    """Tell whether objects and lists are nested more than ``levels`` deep."""
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
@@ -91,7 +101,9 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def as_number(value: object) -> float | None:
-    """The value as a number that compares with others, if it is one; whole numbers may be too large for a float.
+    """Read a number, or a text that is one; return :obj:`None` for anything else, NaN and infinity among it.
+
+    A whole number is returned as it is and may be too large for a float: check its range before converting it.
 
     Examples
     --------
@@ -109,7 +121,16 @@ def as_number(value: object) -> float | None:
 
 
 def as_time(value: object, name: str, repairs: list[str]) -> int:
-    """Milliseconds since the epoch of a field that says when; without a time zone UTC is assumed, and noted.
+    """Read a time, ISO-8601 or epoch milliseconds, as milliseconds since the epoch.
+
+    Parameters
+    ----------
+    value
+        What the field holds.
+    name
+        Name of the field, for notes and messages.
+    repairs
+        Gets a note if the text has no time zone: it is taken to be UTC.
 
     Raises
     ------
@@ -124,20 +145,20 @@ def as_time(value: object, name: str, repairs: list[str]) -> int:
     if isinstance(value, str):
         moment = _moment(value)
         if moment is None:
-            raise Refused("bad_timestamp", f"{name}: {shown(value)}, {_A_TIME}")
+            raise Refused("bad_timestamp", f"{name}: {quoted(value)}, {_A_TIME}")
         if moment.tzinfo is None:
             repairs.append(f"{name}:utc_assumed")
             moment = moment.replace(tzinfo=UTC)
         return round(moment.timestamp() * 1000)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused("wrong_type", f"{name}: {shown(value)}, {_A_TIME}")
+        raise Refused("wrong_type", f"{name}: {quoted(value)}, {_A_TIME}")
     if abs(value) > MAX_MS:
-        raise Refused("bad_timestamp", f"{name}: {shown(value)}, {_A_TIME}")
+        raise Refused("bad_timestamp", f"{name}: {quoted(value)}, {_A_TIME}")
     return round(value)
 
 
 def _moment(text: str) -> datetime | None:
-    """The time as the strict reader reads it, or else as anything that ISO-8601 allows."""
+    """Parse a time as strict decoding does, else by all that ISO-8601 allows; :obj:`None` if neither can."""
     try:
         return msgspec.convert(text, datetime)
     except msgspec.ValidationError:

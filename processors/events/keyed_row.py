@@ -10,7 +10,7 @@ import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS
 from processors.common.hashing import partition_of
-from processors.events.json_object import Refused, shown
+from processors.events.json_object import Refused, quoted
 from processors.events.record import SourceRecord
 
 
@@ -26,7 +26,7 @@ class KeyWords(msgspec.Struct, frozen=True):
     bad_length
         The key has ``length`` characters, too many or none.
     elsewhere
-        The key belongs to partition ``home``, the record is on ``partition``. ``key`` is the key itself, ``shown`` the
+        The key belongs to partition ``home``, the record is on ``partition``. ``key`` is the key itself, ``quoted`` the
         key cut to what a log takes.
     """
 
@@ -96,7 +96,7 @@ def read_row(
         partition, partitions = on
         home = partition_of(key, partitions)
         if home != partition:
-            said = words.elsewhere.format(key=key, shown=shown(key), home=home, partition=partition)
+            said = words.elsewhere.format(key=key, quoted=quoted(key), home=home, partition=partition)
             raise Refused("wrong_partition", said)
     if record.value is not None and max_bytes is not None and len(record.value) > max_bytes:
         raise Refused("too_large", f"value: {len(record.value)} bytes, expected at most {max_bytes}")

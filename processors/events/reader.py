@@ -1,4 +1,4 @@
-"""From the bytes of a record to a clean event, impression or request, or to a refusal with a reason code."""
+"""Read the bytes of any record that apps send into a clean event, impression or ad request, or into a refusal."""
 
 from typing import Annotated, Any, overload
 
@@ -7,17 +7,18 @@ import msgspec
 from processors.common.bounds import EpochMs, Id
 from processors.events.ad_request import AD_REQUEST, AdRequest
 from processors.events.event import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
+from processors.events.event_fields import MAX_AGE, MAX_AMOUNT
 from processors.events.impression import IMPRESSION, Impression
 from processors.events.json_object import Moment, Purposes, Refused
 from processors.events.record import Refusal
-from processors.events.repair import MAX_AGE, Format, IntakeSettings, repair_event
+from processors.events.repair import Format, IntakeSettings, repair_event
 
 _Age = Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE)]
-_Amount = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
+_Amount = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
 
 
 class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """The wire schema with nothing to repair; anything else fails to decode."""
+    """Schema of an event that needs no repair; anything else fails to decode."""
 
     event_id: Id
     user_id: Id
@@ -71,16 +72,16 @@ class RecordReader:
     def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal: ...
 
     def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal:
-        """Read a record's value; say why if it cannot be used. Never raises, whatever the bytes.
+        """Read a record's value, or return why it is refused. Never raises, whatever the bytes.
 
         Parameters
         ----------
         raw
             The record's value as it came.
         kind
-            What the topic says the record is.
+            Kind of the record, which its topic says.
         at_ms
-            The record's append time, milliseconds since the epoch; late and future timestamps are judged against it.
+            When the record was appended, milliseconds since the epoch; late and future timestamps are told by it.
         """
         try:
             found: Event | Impression | AdRequest = _FORMATS[kind].read(raw, at_ms, self.settings)

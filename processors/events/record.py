@@ -1,4 +1,4 @@
-"""A record as it came from a topic, where it was first appended, and why one is refused."""
+"""Records as consumed from a topic, the origin of a forwarded one, and the refusal of an unusable one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from processors.common.bounds import EpochMs
 
 
 class SourceRecord(Protocol):
-    """What the planes need of a consumed record; aiokafka's ``ConsumerRecord`` is one, :class:`Record` another."""
+    """What the planes read of a consumed record.
+
+    Both aiokafka's ``ConsumerRecord`` and :class:`Record` fit.
+    """
 
     @property
     def topic(self) -> str:
@@ -49,7 +52,7 @@ class SourceRecord(Protocol):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """A source record outside Kafka: the topology driver's and the tests'.
+    """A source record made outside Kafka, as the topology driver and the tests make them.
 
     ``timestamp`` is the append time in milliseconds since the epoch.
     """
@@ -64,7 +67,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True):
-    """Where and when (milliseconds since the epoch) a record was first appended."""
+    """Where and when an app's record was first appended, before it was forwarded to its user's partition.
+
+    ``time_ms`` is the append time in milliseconds since the epoch.
+    """
 
     topic: str
     partition: Annotated[int, msgspec.Meta(ge=0)]
@@ -73,12 +79,21 @@ class Origin(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, record: SourceRecord) -> Origin:
-        """Where the record itself is."""
+        """Return the place and time of the record itself, as for one that was not forwarded."""
         return cls(record.topic, record.partition, record.offset, record.timestamp)
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """Why a record is refused. ``reason`` is one of :data:`processors.events.repair.REASONS`, or of its topic's own."""
+    """Why a record is refused.
+
+    Parameters
+    ----------
+    reason
+        Reason code: one of :data:`processors.events.repair.REASONS`, or for the catalogue one of
+        :data:`processors.items.catalogue.CATALOG_REASONS`.
+    message
+        Text that names field, value and expectation.
+    """
 
     reason: str
     message: str

@@ -1,19 +1,25 @@
-"""Reading what apps send: strictly where nothing needs repair, else with every repair there is, else a refusal.
+"""Decode a record strictly, else repair it, else refuse it: the procedure, its settings and its reason codes.
 
-The strict reader decodes straight into a schema (a third of a microsecond). Whatever it declines goes to the reader
-that repairs. A message is refused only when it cannot be attributed (who, what, when, which event). A bad optional
-field costs that field, never the message.
+Strict decoding goes straight into a schema (a third of a microsecond); whatever it declines is read field by field and
+repaired (:mod:`processors.events.event_fields`). A record is refused only when it does not say who, what, when and
+which event. A bad optional field costs that field, never the record.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from processors.common.bounds import MAX_ID_CHARACTERS, EpochMs, Milliseconds, Positive
-from processors.common.time import zone_of
-from processors.events.event import DEFAULT_ACTIONS, Context, Event, EventKind
-from processors.events.json_object import MAX_PURPOSES, Refused, as_number, as_time, decode_object, shown
+from processors.common.bounds import EpochMs, Milliseconds, Positive
+from processors.events.event import DEFAULT_ACTIONS, Event, EventKind
+from processors.events.event_fields import (
+    OPTIONAL_FIELDS,
+    needs_no_repair,
+    required_id,
+    required_time,
+    unknown_context_fields,
+)
+from processors.events.json_object import Refused, decode_object
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",
@@ -39,21 +45,20 @@ REASONS = {
 """Every reason code a dead letter can carry, and what it means."""
 
 MAX_EXTRA_FIELDS = 32
-MAX_AMOUNT = 1e9
-MAX_AGE = 150
+"""Fields unknown to the schema that an event keeps; further ones are cut off."""
 
 Clean = TypeVar("Clean")
 
 
 class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits of the intake.
+    """Limits on the records that apps send.
 
     Parameters
     ----------
     max_event_bytes
-        Larger records are refused unread.
+        Larger values are refused without decoding them.
     future_tolerance_ms
-        Clock skew that is taken as it is.
+        How far a timestamp may be ahead of the record's append time and still be kept as it is (clock skew).
     max_future_ms
         Between the tolerance and this, a timestamp is set back to the append time; beyond it the event is refused.
     late_after_ms
@@ -70,12 +75,21 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_time(time_ms: int, at_ms: int, settings: IntakeSettings) -> tuple[int, tuple[str, ...]]:
-    """Judge an event's time against its append time.
+    """Check an event's timestamp against the append time of its record.
+
+    Parameters
+    ----------
+    time_ms
+        The event's own time, milliseconds since the epoch.
+    at_ms
+        When the record was appended, milliseconds since the epoch.
+    settings
+        How far the two may differ.
 
     Returns
     -------
     tuple
-        The time to use and the repairs made.
+        The time to use, and a note for each repair. A late event keeps its time and gets the note ``timestamp:late``.
 
     Raises
     ------
@@ -101,22 +115,22 @@ def check_time(time_ms: int, at_ms: int, settings: IntakeSettings) -> tuple[int,
 
 
 class Format(Generic[Clean]):
-    """Read records of one kind: strictly first, with repairs if that fails.
-
-    For a message that both accept, ``accept`` and ``repair`` must give the same.
+    """How records of one kind are read: decoded strictly, and repaired only if that fails.
 
     Parameters
     ----------
     wire
-        The schema with nothing to repair; anything else fails to decode. It has the fields ``timestamp`` and
-        ``context``.
+        Schema of a record that needs no repair, with fields ``timestamp`` and ``context``; anything else must fail to
+        decode into it.
     accept
-        ``accept(wire, time_ms, repairs)``: the clean message.
+        Called as ``accept(wire, time_ms, repairs)``; turns a decoded record into a clean message.
     repair
-        ``repair(raw, at_ms, settings)``: the clean message, repaired where that is possible; raises
-        :class:`processors.events.json_object.Refused`.
+        Called as ``repair(raw, at_ms, settings)``; reads the same record field by field, repairs what it can, and
+        raises :class:`processors.events.json_object.Refused` otherwise. For a record that both can read it must return
+        what ``accept`` returns, or what is stored would depend on the way it was read.
     usable
-        Whether what was decoded needs no repair, beyond what the schema says.
+        Tells of a decoded record whether it meets conditions that the schema cannot express. Where it does not, the
+        record goes to ``repair``.
     """
 
     def __init__(
@@ -130,14 +144,14 @@ class Format(Generic[Clean]):
         self._accept, self._repair, self._usable = accept, repair, usable
 
     def read(self, raw: bytes | None, at_ms: int, settings: IntakeSettings) -> Clean:
-        """Read a record's value.
+        """Read a record's value into a clean message.
 
         Parameters
         ----------
         raw
             The value as it came.
         at_ms
-            When the record was appended (milliseconds since the epoch), against which its own time is judged.
+            When the record was appended (milliseconds since the epoch); its timestamp is checked against that.
         settings
             Limits on size and time.
 
@@ -152,15 +166,26 @@ class Format(Generic[Clean]):
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass
             else:
-                if (wire.context is None or is_tidy(wire.context)) and self._usable(wire):
-                    said = wire.timestamp
-                    time_ms = said if isinstance(said, int) else round(said.timestamp() * 1000)
+                if (wire.context is None or needs_no_repair(wire.context)) and self._usable(wire):
+                    moment = wire.timestamp
+                    time_ms = moment if isinstance(moment, int) else round(moment.timestamp() * 1000)
                     return self._accept(wire, *check_time(time_ms, at_ms, settings))
         return self._repair(raw, at_ms, settings)
 
 
 def repair_event(raw: bytes | None, kind: EventKind, at_ms: int, settings: IntakeSettings) -> Event:
-    """Clean event of a record's value, repaired where that is possible.
+    """Read an event field by field, with repairs. Use it for what strict decoding declines.
+
+    Parameters
+    ----------
+    raw
+        The record's value.
+    kind
+        Kind of the event, which its topic says.
+    at_ms
+        When the record was appended, milliseconds since the epoch.
+    settings
+        Limits on size and time.
 
     Raises
     ------
@@ -183,8 +208,10 @@ def repair_event(raw: bytes | None, kind: EventKind, at_ms: int, settings: Intak
     required: dict[str, Any] = {name: required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")}
     time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
     repairs.extend(notes)
-    unknown = _unknown_context(fields.get("context"))
-    optional: dict[str, Any] = {name: read(fields.pop(name, None), name, repairs) for name, read in OPTIONAL.items()}
+    unknown = unknown_context_fields(fields.get("context"))
+    optional: dict[str, Any] = {
+        name: read(fields.pop(name, None), name, repairs) for name, read in OPTIONAL_FIELDS.items()
+    }
     if unknown:
         fields["context"] = unknown
     action = optional.pop("action") or DEFAULT_ACTIONS[kind]
@@ -194,135 +221,3 @@ def repair_event(raw: bytes | None, kind: EventKind, at_ms: int, settings: Intak
     return Event(
         **required, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=fields
     )
-
-
-def required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
-    """The id in a field, which is taken out of the fields; raises as :func:`as_id`."""
-    return as_id(fields.pop(name, None), name, repairs)
-
-
-def as_id(value: object, name: str, repairs: list[str]) -> str:
-    """The value of a field as an id; a whole number becomes a text, and is noted.
-
-    Raises
-    ------
-    Refused
-        With ``missing_field``, ``wrong_type``, ``id_too_long`` or ``empty_id``.
-
-    Examples
-    --------
-    >>> as_id(7, "user_id", [])
-    '7'
-    """
-    expected = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
-    if value is None:
-        raise Refused("missing_field", f"{name}: missing, {expected}")
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-        repairs.append(f"{name}:number_to_text")
-    if not isinstance(value, str):
-        raise Refused("wrong_type", f"{name}: {shown(value)}, {expected}")
-    if len(value) > MAX_ID_CHARACTERS:
-        raise Refused("id_too_long", f"{name}: {len(value)} characters, {expected}")
-    if not value:
-        raise Refused("empty_id", f"{name}: {shown(value)}, {expected}")
-    return value
-
-
-def required_time(fields: dict[str, Any], repairs: list[str]) -> int:
-    """The time in the field ``timestamp``, which is taken out; raises as ``as_time`` of the JSON reader does."""
-    value = fields.pop("timestamp", None)
-    if value is None:
-        raise Refused("missing_field", "timestamp: missing, expected ISO-8601 or epoch milliseconds")
-    return as_time(value, "timestamp", repairs)
-
-
-def _text(value: object, name: str, repairs: list[str]) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-        repairs.append(f"{name}:number_to_text")
-    if not isinstance(value, str) or not value or len(value) > MAX_ID_CHARACTERS:
-        repairs.append(f"{name}:dropped")
-        return None
-    return value
-
-
-def _amount(value: object, name: str, repairs: list[str]) -> float | None:
-    if value is None:
-        return None
-    amount = as_number(value)
-    if amount is None:
-        repairs.append(f"{name}:dropped")
-        return None
-    if isinstance(value, str):
-        repairs.append(f"{name}:text_to_number")
-    if not 0 <= amount <= MAX_AMOUNT:
-        repairs.append(f"{name}:clipped")
-    return float(min(max(amount, 0.0), MAX_AMOUNT))
-
-
-def _age(value: object, name: str, repairs: list[str]) -> int | None:
-    if value is None:
-        return None
-    years = as_number(value)
-    if years is None or not 0 <= years <= MAX_AGE:
-        repairs.append(f"{name}:dropped")
-        return None
-    if isinstance(value, str):
-        repairs.append(f"{name}:text_to_number")
-    if years != int(years):
-        repairs.append(f"{name}:rounded_down")
-    return int(years)
-
-
-def _context(value: object, name: str, repairs: list[str]) -> Context | None:
-    if value is None:
-        return None
-    if not isinstance(value, Mapping):
-        repairs.append(f"{name}:dropped")
-        return None
-    known = {key: _text(value.get(key), f"{name}.{key}", repairs) for key in Context.__struct_fields__}
-    zone = known["time_zone"]
-    if zone is not None and zone_of(zone) is None:
-        repairs.append(f"{name}.time_zone:dropped")
-        known["time_zone"] = None
-    return Context(**known)
-
-
-def _purposes(value: object, name: str, repairs: list[str]) -> tuple[str, ...] | None:
-    """What was agreed to. Where that cannot be read, nothing was."""
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) > MAX_PURPOSES:
-        repairs.append(f"{name}:none_taken")
-        return ()
-    texts = [part for part in value if isinstance(part, str) and 0 < len(part) <= MAX_ID_CHARACTERS]
-    if len(texts) < len(value):
-        repairs.append(f"{name}:dropped")
-    return tuple(texts)
-
-
-def is_tidy(context: Context) -> bool:
-    """Whether every text of a context would be taken as it is."""
-    texts = msgspec.structs.astuple(context)
-    known = context.time_zone is None or zone_of(context.time_zone) is not None
-    return known and all(text is None or 0 < len(text) <= MAX_ID_CHARACTERS for text in texts)
-
-
-def _unknown_context(value: object) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {}
-    return {key: part for key, part in value.items() if key not in Context.__struct_fields__}
-
-
-OPTIONAL: dict[str, Callable[[object, str, list[str]], Any]] = {
-    **dict.fromkeys(("action", "session_id", "currency", "category", "brand", "channel"), _text),
-    **dict.fromkeys(("recommendation_id", "decision_id", "anonymous_id"), _text),
-    **dict.fromkeys(("price", "quantity"), _amount),
-    "context": _context,
-    "purposes": _purposes,
-    "age": _age,
-}
-"""How each optional field is read: what cannot be repaired is left out, and noted."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS, MAX_MS
-from processors.events.json_object import Refused, as_time, decode_object, shown
+from processors.events.json_object import Refused, as_time, decode_object, quoted
 from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Refusal, SourceRecord
 from processors.items.catalogue_fields import READERS, direction, text_of
@@ -109,7 +109,7 @@ class CatalogReader:
     def _attributes(self, fields: dict[str, Any], item_id: str, repairs: list[str]) -> Attributes:
         named = text_of(fields.get("item_id"), "item_id", MAX_ID_CHARACTERS, repairs)
         if named is not None and named != item_id:
-            raise Refused("key_mismatch", f"item_id: {shown(named)}, expected the record's key {shown(item_id)}")
+            raise Refused("key_mismatch", f"item_id: {quoted(named)}, expected the record's key {quoted(item_id)}")
         given = {
             name: read(fields[name], name, repairs) for name, read in READERS.items() if fields.get(name) is not None
         }
@@ -124,6 +124,6 @@ _KEY_WORDS = KeyWords(
     missing="key: missing, expected the item_id",
     not_utf8="key: byte {byte} is not UTF-8, expected the item_id",
     bad_length=f"key: {{length}} characters, expected an item_id of 1 to {MAX_ID_CHARACTERS} characters",
-    elsewhere="key: {shown} belongs to partition {home}, the record is on {partition}; key records by item_id and let "
+    elsewhere="key: {quoted} belongs to partition {home}, the record is on {partition}; key records by item_id and let "
     "the producer partition as Kafka's own does (murmur2)",
 )

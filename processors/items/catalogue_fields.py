@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from processors.common.bounds import MAX_ID_CHARACTERS
-from processors.events.json_object import Refused, as_number, shown
+from processors.events.json_object import Refused, as_number, quoted
 
 MAX_TITLE_CHARACTERS = 512
 MAX_URL_CHARACTERS = 2048
@@ -39,13 +39,13 @@ def direction(numbers: object, size: int) -> bytes:
     [0.0, -1.0]
     """
     if not isinstance(numbers, list) or not all(type(number) in (int, float) for number in numbers):
-        raise Refused("wrong_type", f"embedding: {shown(numbers)}, expected a list of numbers")
+        raise Refused("wrong_type", f"embedding: {quoted(numbers)}, expected a list of numbers")
     if len(numbers) != size:
         expected = f"{size} (items.embedding_size)" if size else "none: items.embedding_size is 0"
         raise Refused("bad_embedding", f"embedding: {len(numbers)} numbers, expected {expected}")
     largest = max(map(abs, numbers), default=0)
     if largest > sys.float_info.max or not all(map(math.isfinite, numbers)):
-        raise Refused("bad_embedding", f"embedding: {shown(numbers)}, expected finite numbers")
+        raise Refused("bad_embedding", f"embedding: {quoted(numbers)}, expected finite numbers")
     if not largest:
         raise Refused("bad_embedding", f"embedding: {size} zeros, expected a direction")
     # By the largest first: squares of what is very large or very small leave the range of floats.
@@ -68,7 +68,7 @@ def text_of(value: object, name: str, most: int, repairs: list[str]) -> str | No
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Refused("wrong_type", f"{name}: {shown(value)}, expected a text")
+        raise Refused("wrong_type", f"{name}: {quoted(value)}, expected a text")
     if len(value) > most:
         raise Refused("too_long", f"{name}: {len(value)} characters, expected at most {most}")
     return value
@@ -92,9 +92,9 @@ def _title(value: object, name: str, repairs: list[str]) -> str | None:
 def _figure(value: object, name: str, most: float, repairs: list[str]) -> float:
     number = as_number(value)
     if number is None:
-        raise Refused("wrong_type", f"{name}: {shown(value)}, expected a number from 0 to {most:g}")
+        raise Refused("wrong_type", f"{name}: {quoted(value)}, expected a number from 0 to {most:g}")
     if not 0 <= number <= most:
-        raise Refused("out_of_range", f"{name}: {shown(value)}, expected a number from 0 to {most:g}")
+        raise Refused("out_of_range", f"{name}: {quoted(value)}, expected a number from 0 to {most:g}")
     if isinstance(value, str):
         repairs.append(f"{name}:text_to_number")
     return float(number)
@@ -111,7 +111,7 @@ def _share(value: object, name: str, repairs: list[str]) -> float:
 def _years(value: object, name: str, repairs: list[str]) -> int:
     years = _figure(value, name, MAX_AGE_YEARS, repairs)
     if not years.is_integer():
-        raise Refused("wrong_type", f"{name}: {shown(value)}, expected whole years")
+        raise Refused("wrong_type", f"{name}: {quoted(value)}, expected whole years")
     return int(years)
 
 
@@ -120,7 +120,7 @@ def _truth(value: object, name: str, repairs: list[str]) -> bool:
         return value
     found = _TRUTHS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, str | int) else None
     if found is None:
-        raise Refused("wrong_type", f"{name}: {shown(value)}, expected true or false")
+        raise Refused("wrong_type", f"{name}: {quoted(value)}, expected true or false")
     repairs.append(f"{name}:to_truth_value")
     return found
 
@@ -128,7 +128,7 @@ def _truth(value: object, name: str, repairs: list[str]) -> bool:
 def _list(value: object, name: str, most: int, repairs: list[str]) -> tuple[str, ...]:
     """Distinct texts in the order they come."""
     if not isinstance(value, list):
-        raise Refused("wrong_type", f"{name}: {shown(value)}, expected a list of texts")
+        raise Refused("wrong_type", f"{name}: {quoted(value)}, expected a list of texts")
     texts = [text_of(part, name, MAX_TAG_CHARACTERS, repairs) for part in value]
     distinct = tuple(dict.fromkeys(text for text in texts if text is not None))
     if len(distinct) > most:
