@@ -25,7 +25,8 @@ from processors.ads.settings import AdSettings
 from processors.common.errors import NearstreamError
 from processors.events.event import Event
 from processors.models.interest_groups import InterestGroups
-from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Profile, ProfileKeeper
+from processors.users.settings import ProfileSettings
 
 _PLACEMENT = "basket"
 _HOUSEHOLDS = ProfileSettings(interests=60, interest_half_life_ms=180 * 86_400_000)

@@ -17,7 +17,7 @@ from processors.common.hashing import fingerprint
 from processors.events.event import ACTION_WEIGHTS
 from processors.items.state import ItemSettings
 from processors.ranking.settings import Placement, RankingSettings
-from processors.users.profile import ProfileSettings
+from processors.users.settings import ProfileSettings
 
 USERS = ProfileSettings()
 ITEMS = ItemSettings()

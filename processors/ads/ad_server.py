@@ -28,7 +28,7 @@ from processors.events.record import Origin
 from processors.models.click_model import PURCHASE_LOGIT, ClickModel, packed
 from processors.models.interest_groups import InterestGroups
 from processors.users.ad_history import Decision
-from processors.users.context import remember
+from processors.users.context import update_circumstances
 from processors.users.profile import Profile
 
 TARGETING_PURPOSE = "target"
@@ -194,7 +194,7 @@ class AdServer:
 def _dimensions_of(asked: Event | AdRequest, profile: Profile, placement: str) -> dict[str, str]:
     """Read the targeting dimensions off an event or a request, and off what the profile knows beside."""
     dimensions = dict(profile.context)
-    remember(dimensions, asked.context, asked.channel)
+    update_circumstances(dimensions, asked.context, asked.channel)
     dimensions.pop("page", None)
     locale = asked.context.locale if asked.context is not None else None
     if locale:

@@ -144,8 +144,8 @@ def _known_of(opportunities: Sequence[Opportunity], categories: Sequence[str]) -
             total = sum(weights.values()) or 1.0
             for name in columns.keys() & weights.keys():
                 shares[row, columns[name]] = weights[name] / total
-        for name in columns.keys() & profile.habits.keys():
-            habit = profile.habits[name]
+        for name in columns.keys() & profile.category_visits.keys():
+            habit = profile.category_visits[name]
             visits[row, columns[name]] = habit.visits / max(profile.sessions, habit.visits)
             hours[row, columns[name]] = max(0.0, (found.at_ms - habit.last_ms) / HOUR_MS)
     return shares, visits, hours
@@ -155,7 +155,7 @@ def _fatigue(opportunities: Sequence[Opportunity], columns: Columns) -> Ints:
     """Count how often each campaign was shown to each user within a day, up to 8; shape (opportunities, campaigns)."""
     counts = np.zeros((len(opportunities), len(columns.cids)), np.int64)
     for row, found in enumerate(opportunities):
-        shown = found.profile.ads.shown
+        shown = found.profile.ads.impressions
         for cid in columns.rows.keys() & shown.keys():
             counts[row, columns.rows[cid]] = min(len(shown[cid].times), _MAX_FATIGUE)
     return counts

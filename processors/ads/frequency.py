@@ -35,9 +35,9 @@ def capped(history: AdHistory, cid: str, advertiser: str, caps: Frequency, now_m
     >>> capped(history, "c", "shop", Frequency(per_hour=1), now_ms=3_600_001) is None
     True
     """
-    shown = history.shown.get(cid)
+    shown = history.impressions.get(cid)
     if shown is not None:
-        if now_ms < shown.rests_until_ms:
+        if now_ms < shown.cool_down_until_ms:
             return NoBid.COOL_DOWN
         if caps.total is not None and shown.total >= caps.total:
             return NoBid.FREQUENCY_CAP
@@ -49,7 +49,7 @@ def capped(history: AdHistory, cid: str, advertiser: str, caps: Frequency, now_m
 
 
 def _capped_by_advertiser(history: AdHistory, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
-    shown = [other for other in history.shown.values() if other.advertiser == advertiser]
+    shown = [other for other in history.impressions.values() if other.advertiser == advertiser]
     if caps.advertiser_total is not None and sum(one.total for one in shown) >= caps.advertiser_total:
         return NoBid.FREQUENCY_CAP
     for most, span_ms, code in (
@@ -74,7 +74,7 @@ def remove_capped(frame: Frame) -> Frame:
     """
     columns, by_advertiser = frame.columns, np.flatnonzero(frame.columns.capped_by_advertiser).tolist()
     for row, found in enumerate(frame.opportunities):
-        shown = [columns.rows[cid] for cid in found.profile.ads.shown if cid in columns.rows]
+        shown = [columns.rows[cid] for cid in found.profile.ads.impressions if cid in columns.rows]
         for campaign in sorted({*shown, *by_advertiser}) if shown else ():
             if frame.removed[row, campaign] or not columns.capped[campaign]:
                 continue

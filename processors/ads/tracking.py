@@ -133,7 +133,7 @@ class AdTracking:
 
     def _cool_down(self, profile: Profile, decision: Decision, at_ms: int) -> None:
         if decision.cool_down_ms:
-            profile.ads.rest(decision.cid, at_ms + decision.cool_down_ms)
+            profile.ads.cool_down(decision.cid, at_ms + decision.cool_down_ms)
 
     def expire(self, profile: Profile, now_ms: int) -> None:
         """Forget the user's decisions that nothing can be attributed to any more, in place."""

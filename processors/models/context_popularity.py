@@ -14,7 +14,7 @@ from processors.common.bounded_counter import add_bounded, rarest
 from processors.common.bounds import MAX_ID_CHARACTERS, Listed, Positive
 from processors.events.event import Event
 from processors.models.base import ViewDecoder
-from processors.users.context import FIELDS, MAX_NAME_CHARACTERS, names_of, remember
+from processors.users.context import FIELDS, MAX_NAME_CHARACTERS, context_names, update_circumstances
 
 SAMPLED_USERS = 2
 """Users per micro-batch whose choice is counted, at most: bounds the cost under load."""
@@ -227,8 +227,8 @@ def chosen_in(
         has_context = before or event.context is not None or event.channel
         if has_context and event.item_id not in touched:
             known = dict(before)
-            remember(known, event.context, event.channel)
-            names = names_of(known)
+            update_circumstances(known, event.context, event.channel)
+            names = context_names(known)
             contexts += names
             items += [event.item_id] * len(names)
             sampled += 1

@@ -41,7 +41,8 @@ from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import SlateItem
 from processors.ranking.why_not import WhyNot, why_not
-from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Profile, ProfileKeeper
+from processors.users.settings import ProfileSettings
 
 
 @dataclass
@@ -152,13 +153,13 @@ class UsersPlane:
         """Fold in one record; return whether it was new."""
         if isinstance(event, AdRequest):
             if self.ads.agreed(event):
-                if not self._keeper.ask(profile, event.request_id):
+                if not self._keeper.note_request(profile, event.request_id):
                     return False
                 gathered.changed[event.user_id] = None
             gathered.opportunities.append(self.ads.requested(event, origin, profile))
             return True
         if isinstance(event, Impression):
-            if not self._keeper.see(profile, event):
+            if not self._keeper.note_impression(profile, event):
                 return False
             self.ads.tracking.seen(profile, event, gathered.ads)
         else:

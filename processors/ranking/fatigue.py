@@ -115,7 +115,7 @@ class Fatigue(Stage):
         rows, ids, times, shown_at = list[int](), list[str](), list[int](), list[int]()
         after = self._after
         for row, profile in enumerate(candidates.visitors.profiles if self._strength else ()):
-            shown = profile.shown
+            shown = profile.unclicked
             if shown.ids and max(shown.counts) > after:
                 for item, count, at in zip(shown.ids, shown.counts, shown.times, strict=True):
                     if count > after:

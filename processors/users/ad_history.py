@@ -1,11 +1,11 @@
-"""What ads a user was shown, and what came of them: for frequency caps, and for who gets the credit.
+"""A user's ad history: decisions still open to clicks and purchases, and impressions per campaign for frequency caps.
 
-Decisions are kept until everything that may come of them has had its time; showings for as long as the longest cap
-looks back. All of it is bounded.
+A decision is kept for as long as a click, a purchase or a refund may still be attributed to it; impressions of a
+campaign are counted for as long as the longest cap looks back. Both are bounded in number.
 
 A decision counts against the caps from the moment it is made, seen or not: an app that asks twice at once must not be
-able to show a campaign more often than it may. One that is never seen is forgiven when it has expired, and nothing that
-says otherwise can be on its way any more.
+able to show a campaign more often than its cap allows. A decision that was never seen is taken off the caps again once
+it has expired and no impression of it can still arrive.
 """
 
 from __future__ import annotations
@@ -17,33 +17,44 @@ import msgspec
 from processors.common.time import DAY_MS
 
 Model = Literal["cpm", "cpc", "cpa"]
-"""What is paid for: a thousand impressions, a click, a purchase."""
+"""What a campaign pays for: an impression (priced per thousand), a click, a purchase."""
 
 MAX_TIMES = 100
-"""Impressions of a campaign to one user that are told apart within a day; caps above make no sense."""
+"""Impressions of a campaign whose times are kept per user and day. A cap above this would never be reached."""
 
 
 class Decision(msgspec.Struct, array_like=True):
-    """An ad that was decided for, as far as what comes of it must know.
+    """An ad decision, as far as attribution and charging need it later.
 
     Parameters
     ----------
     number
-        Of the decision, as :func:`processors.common.hashing.fingerprint` gives it.
+        Fingerprint of the decision's id (:func:`processors.common.hashing.fingerprint`) as a whole number.
+    cid, crid, advertiser
+        Ids of the campaign and the creative, and name of the advertiser.
+    at_ms
+        When it was made, milliseconds since the epoch.
+    expires_ms
+        Until when the app may show the ad, milliseconds since the epoch.
     price
-        What is charged if what is paid for happens, in the campaign's currency.
+        What is charged if the event that the campaign pays for happens, in the campaign's currency.
+    model
+        Which event the campaign pays for.
     cool_down_ms
-        How long the campaign rests after a purchase or a dismissal.
+        How long the campaign is not shown to the user after a purchase or a dismissal, milliseconds; 0 for none.
     item_id
-        What it promotes.
+        The item that the ad promotes, if it promotes one.
     expected_click, expected_purchase
-        Probabilities as the models gave them, before the campaign's calibration.
+        Probabilities that the models gave, before they were multiplied by the campaign's calibration.
     features
-        Of the click model, packed (:func:`processors.models.click_model.packed`): a profile holds many decisions.
+        Features of the click model, packed (:func:`processors.models.click_model.packed`): a profile holds many
+        decisions.
     seen_ms, clicked_ms
-        When it was seen and clicked; 0 if not.
-    billed, converted
-        Whether what is paid for was charged, and whether a purchase was credited to it.
+        When it was seen and clicked, milliseconds since the epoch; 0 if it was not.
+    billed
+        Whether the price was charged.
+    converted
+        Whether a purchase was attributed to it.
     """
 
     number: int
@@ -65,77 +76,107 @@ class Decision(msgspec.Struct, array_like=True):
     expected_purchase: float = 0.0
 
     def unseen_until(self, unseen_ms: int) -> int:
-        """When it is given up if it was not seen: when it has expired, and ``unseen_ms`` after it was made are over."""
+        """Return until when an impression of it is awaited, milliseconds since the epoch.
+
+        Parameters
+        ----------
+        unseen_ms
+            Milliseconds after the decision for which an impression may still arrive, even past the expiry.
+        """
         return max(self.expires_ms, self.at_ms + unseen_ms + 1)
 
 
-class Shown(msgspec.Struct, array_like=True):
-    """How often a campaign was shown: when, the last times of a day, and in all; and until when it rests."""
+class CampaignImpressions(msgspec.Struct, array_like=True):
+    """Impressions of one campaign to one user, as frequency caps count them: from the decision on.
+
+    Parameters
+    ----------
+    advertiser
+        The campaign's advertiser.
+    times
+        Times of those of the last day, milliseconds since the epoch, at most :data:`MAX_TIMES`.
+    total
+        Number of all of them.
+    cool_down_until_ms
+        Until when the campaign must not be shown to the user again, milliseconds since the epoch; 0 for no cool-down.
+    """
 
     advertiser: str
     times: list[int] = msgspec.field(default_factory=list)
     total: int = 0
-    rests_until_ms: int = 0
+    cool_down_until_ms: int = 0
 
 
 class AdHistory(msgspec.Struct, array_like=True):
-    """A user's ads: decisions by age, and showings by campaign, the one shown last at the end.
+    """A user's ads.
 
-    ``next_ms`` is the first moment at which a decision may have had its time, milliseconds since the epoch.
+    Parameters
+    ----------
+    decisions
+        Decisions that something may still be attributed to, oldest first.
+    impressions
+        Impressions by campaign id, the campaign shown last at the end.
+    next_ms
+        First moment at which :meth:`expire` may find a decision to drop, milliseconds since the epoch.
     """
 
     decisions: list[Decision] = msgspec.field(default_factory=list)
-    shown: dict[str, Shown] = msgspec.field(default_factory=dict)
+    impressions: dict[str, CampaignImpressions] = msgspec.field(default_factory=dict)
     next_ms: int = 0
 
     def note(self, decision: Decision, decisions: int, campaigns: int) -> None:
-        """Take over a decision, in place.
+        """Add a decision and count it against its campaign's caps, in place.
 
         Parameters
         ----------
+        decision
+            The decision, the latest so far.
         decisions, campaigns
-            Kept at most; the oldest decision and the campaign shown the longest ago go first.
+            Decisions and campaigns kept at most. The oldest decision and the campaign shown the longest ago go first;
+            a dropped decision gets no more clicks or purchases, a dropped campaign is no longer capped.
         """
         self.next_ms = min(self.next_ms, decision.expires_ms) if self.decisions else decision.expires_ms
         self.decisions.append(decision)
-        # One that goes before its time stays counted: it may be on a screen.
+        # A decision dropped here stays counted against the caps: its ad may be on a screen.
         del self.decisions[:-decisions]
-        shown = self.shown.pop(decision.cid, None) or Shown(decision.advertiser)
-        shown.advertiser = decision.advertiser
-        lately = [time for time in shown.times if time > decision.at_ms - DAY_MS]
-        shown.times = [*lately, decision.at_ms][-MAX_TIMES:]
-        shown.total += 1
-        self.shown[decision.cid] = shown
-        if len(self.shown) > campaigns:
-            del self.shown[next(iter(self.shown))]
+        counted = self.impressions.pop(decision.cid, None) or CampaignImpressions(decision.advertiser)
+        counted.advertiser = decision.advertiser
+        of_last_day = [time for time in counted.times if time > decision.at_ms - DAY_MS]
+        counted.times = [*of_last_day, decision.at_ms][-MAX_TIMES:]
+        counted.total += 1
+        self.impressions[decision.cid] = counted
+        if len(self.impressions) > campaigns:
+            del self.impressions[next(iter(self.impressions))]
 
     def find(self, number: int) -> Decision | None:
-        """The decision of a number, if it is still kept."""
+        """Find the decision with that number; :obj:`None` if it is not kept (any more)."""
         return next((decision for decision in self.decisions if decision.number == number), None)
 
-    def rest(self, cid: str, until_ms: int) -> None:
-        """Let a campaign rest, in place."""
-        shown = self.shown.get(cid)
-        if shown is not None:
-            shown.rests_until_ms = max(shown.rests_until_ms, until_ms)
+    def cool_down(self, cid: str, until_ms: int) -> None:
+        """Keep a campaign from being shown before ``until_ms`` (milliseconds since the epoch), in place."""
+        counted = self.impressions.get(cid)
+        if counted is not None:
+            counted.cool_down_until_ms = max(counted.cool_down_until_ms, until_ms)
 
     def expire(self, now_ms: int, credit_ms: int, unseen_ms: int = 0, refund_ms: int = 0) -> list[Decision]:
-        """Let go of decisions whose time is over, in place.
+        """Drop the decisions that nothing can be attributed to any more, in place.
 
         Parameters
         ----------
+        now_ms
+            The present, milliseconds since the epoch.
         credit_ms
-            How long after an ad was decided for, seen or clicked something may still come of it.
+            How long after a decision, its impression or its click something may still be attributed to it,
+            milliseconds.
         unseen_ms
-            How long after it was decided for one that was not seen is kept, if that is longer than it holds: what says
-            that it was seen may be late.
+            How long after a decision its impression may still arrive, milliseconds; it may be later than the expiry.
         refund_ms
-            How much longer one is kept that a purchase was credited to.
+            How much longer a decision is kept that a purchase was attributed to, milliseconds.
 
         Returns
         -------
         list of Decision
-            Those that go.
+            The decisions dropped.
         """
         if now_ms < self.next_ms:
             return []
@@ -151,14 +192,14 @@ class AdHistory(msgspec.Struct, array_like=True):
                 continue
             gone.append(decision)
             if not seen:
-                self._forgive(decision)
+                self._uncount(decision)
         self.decisions, self.next_ms = kept, next_ms
         return gone
 
-    def _forgive(self, decision: Decision) -> None:
-        """Take back from the caps what was never seen."""
-        shown = self.shown.get(decision.cid)
-        if shown is not None:
-            shown.total = max(0, shown.total - 1)
-            if decision.at_ms in shown.times:
-                shown.times.remove(decision.at_ms)
+    def _uncount(self, decision: Decision) -> None:
+        """Take a decision that was never seen off the caps of its campaign."""
+        counted = self.impressions.get(decision.cid)
+        if counted is not None:
+            counted.total = max(0, counted.total - 1)
+            if decision.at_ms in counted.times:
+                counted.times.remove(decision.at_ms)

@@ -1,4 +1,4 @@
-"""A user's circumstances: country, region, city, device, channel, page, time zone, as last known."""
+"""A user's circumstances as last known: country, region, city, device, channel, page, time zone."""
 
 from __future__ import annotations
 
@@ -7,35 +7,51 @@ from collections.abc import Mapping
 from processors.events.event import REGION_FIELDS, Context
 
 FIELDS = ("country", "region", "device", "channel", "page")
-"""Circumstances that are counted."""
+"""Circumstances by which choices are counted, each value being one context such as ``country:DE``."""
 
 
 _VALUE_CHARACTERS = 64
 
 
 MAX_NAME_CHARACTERS = _VALUE_CHARACTERS + len("country:")
+"""Longest name of a context."""
 
 
-def names_of(context: Mapping[str, str]) -> list[str]:
-    """Contexts that a user's circumstances are.
+def context_names(circumstances: Mapping[str, str]) -> list[str]:
+    """Return the names of the contexts that a user is in.
+
+    Parameters
+    ----------
+    circumstances
+        Values by field, as :func:`update_circumstances` keeps them.
 
     Examples
     --------
-    >>> names_of({"city": "Kiel", "device": "phone", "country": "DE"})
+    >>> context_names({"city": "Kiel", "device": "phone", "country": "DE"})
     ['country:DE', 'device:phone']
     """
-    return [f"{field}:{context[field]}" for field in FIELDS if field in context]
+    return [f"{field}:{circumstances[field]}" for field in FIELDS if field in circumstances]
 
 
-def remember(known: dict[str, str], context: Context | None, channel: str | None = None) -> None:
-    """Take over what is said of a user's circumstances, in place.
+def update_circumstances(known: dict[str, str], context: Context | None, channel: str | None = None) -> None:
+    """Overwrite a user's known circumstances with what an event says, in place.
 
-    Who is in another country is no longer in the region and the city known before.
+    A new country makes the known region and city void, a new region the known city.
+
+    Parameters
+    ----------
+    known
+        Values by field.
+    context
+        The event's context, if it has one. Texts are cut to 64 characters. Longer names of regions are left out: cut,
+        one could equal another region's, and items limited to that region would be shown.
+    channel
+        The event's channel, if it has one.
 
     Examples
     --------
     >>> known = {"country": "DE", "region": "Bayern", "city": "Ulm", "device": "phone"}
-    >>> remember(known, Context(country="FR"))
+    >>> update_circumstances(known, Context(country="FR"))
     >>> known
     {'device': 'phone', 'country': 'FR'}
     """
@@ -45,7 +61,7 @@ def remember(known: dict[str, str], context: Context | None, channel: str | None
             if value and known.get(name) != value:
                 for narrower in REGION_FIELDS[at:]:
                     known.pop(narrower, None)
-                if len(value) <= _VALUE_CHARACTERS:  # cut, it could pass for another place that limits speak of
+                if len(value) <= _VALUE_CHARACTERS:
                     known[name] = value
         for name in ("device", "page", "time_zone"):
             value = getattr(context, name)

@@ -1,72 +1,64 @@
-"""What we know of a user: decayed interests, habits of buying, the session at hand. Bounded in size.
+"""The user profile: recent items, decayed interests, purchases, the running session, ads. Bounded in size.
 
-A profile is plain data (:class:`Profile`) plus one rule that folds an event into it (:meth:`ProfileKeeper.learn`).
-Items are kept as parallel lists, oldest first: that decodes several times faster than a list of objects, and the
-ranker wants columns anyway.
+A profile is plain data (:class:`Profile`); :class:`ProfileKeeper` folds events, impressions and ad requests into it.
 """
-
-from typing import Any
 
 import msgspec
 
 from processors.common.bounded_counter import add_bounded
-from processors.common.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.hashing import FingerprintRing, fingerprint
-from processors.common.time import DAY_MS
 from processors.events.event import ACTION_WEIGHTS, REFUNDED, TAKES_BACK, Event
 from processors.events.impression import Impression
 from processors.users.ad_history import AdHistory
-from processors.users.category_visits import CategoryVisits, note_visit
-from processors.users.context import remember
+from processors.users.category_visits import CategoryVisits, count_visit
+from processors.users.context import update_circumstances
+from processors.users.item_history import ItemHistory
+from processors.users.settings import ProfileSettings
 from processors.users.unclicked_impressions import UnclickedImpressions
 
 _BOUGHT = 64
-"""Items bought that are remembered."""
-
-
-class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds and half-lives of a profile.
-
-    Parameters
-    ----------
-    recent_items
-        Distinct items kept in detail, the most recent ones.
-    older_items
-        Fingerprints kept of items that fell out of the detail, so that ``discover`` still knows them.
-    interests
-        Categories kept, and as many brands; the weakest goes first.
-    event_ids
-        Event ids remembered per user: the window within which duplicates are found. As many ids of impressions and
-        requests for ads are.
-    interest_half_life_ms
-        After this long without a new event, an interest counts half.
-    session_idle_ms
-        A gap longer than this ends the session.
-    window_items
-        Items of the session that a new event is paired with.
-    shown_items
-        Distinct items kept that were shown without a reaction, those shown last; 0 keeps none.
-    """
-
-    recent_items: Entries = 120
-    older_items: EntriesOrNone = 1000
-    interests: Entries = 24
-    event_ids: Entries = 128
-    interest_half_life_ms: HalfLife = 14 * DAY_MS
-    session_idle_ms: Milliseconds = 1_800_000
-    window_items: Steps = 20
-    shown_items: EntriesOrNone = 60
+"""Items bought last whose fingerprints are kept."""
 
 
 class Profile(msgspec.Struct, array_like=True):
-    """One user's state. All times in milliseconds since the epoch, all weights relative to ``landmark``.
+    """One user's state. Its fields are stored by position: a new one goes to the end, with a default.
 
-    ``item_ids`` and the lists beside it run from the least to the most recently touched item.
-    ``context`` are the user's circumstances as last known (:func:`processors.users.context.remember`); ``age`` in
-    years. ``habits`` are of some of the categories; ``bought`` has the items bought last and not returned.
-    ``older_items``, ``event_ids`` and ``bought`` are rings of fingerprints
+    Times are milliseconds since the epoch. Rings are rings of fingerprints
     (:class:`processors.common.hashing.FingerprintRing`).
+
+    Parameters
+    ----------
+    item_ids, item_times, item_counts, item_weights, item_actions
+        Recent items, see :attr:`items`.
+    older_items
+        Ring of the items that were recent before.
+    categories, brands
+        Interests: decayed weights of the user's events by category and by brand.
+    landmark
+        Time that all weights are relative to (:mod:`processors.common.decay`).
+    first_seen, last_seen
+        Times of the earliest and the latest event.
+    events, purchases, spent
+        Number of events, number of purchases not refunded, and money spent on these.
+    session_id, session_start, session_events
+        The running session: the app's id for it, if any, its first event's time, and its number of events.
+    sessions
+        Number of sessions so far.
+    event_ids
+        Ring of the latest event ids, by which duplicates are found.
+    unclicked
+        Items shown and not touched since.
+    context
+        The user's circumstances as last known (:func:`processors.users.context.update_circumstances`).
+    age
+        The user's age in years, as last declared.
+    ads
+        Ad decisions and impressions.
+    category_visits
+        Visits to some of the ``categories``.
+    bought
+        Ring of the items bought last and not returned.
     """
 
     item_ids: list[str] = msgspec.field(default_factory=list)
@@ -88,19 +80,24 @@ class Profile(msgspec.Struct, array_like=True):
     session_events: int = 0
     sessions: int = 0
     event_ids: bytes = b""
-    shown: UnclickedImpressions = msgspec.field(default_factory=UnclickedImpressions)
+    unclicked: UnclickedImpressions = msgspec.field(default_factory=UnclickedImpressions)
     context: dict[str, str] = msgspec.field(default_factory=dict)
     age: int | None = None
     ads: AdHistory = msgspec.field(default_factory=AdHistory)
-    habits: dict[str, CategoryVisits] = msgspec.field(default_factory=dict)
+    category_visits: dict[str, CategoryVisits] = msgspec.field(default_factory=dict)
     bought: bytes = b""
 
+    @property
+    def items(self) -> ItemHistory:
+        """The recent items; changing its lists changes the profile."""
+        return ItemHistory(self.item_ids, self.item_times, self.item_counts, self.item_weights, self.item_actions)
+
     def has_bought(self, item: str) -> bool:
-        """Whether an item is among those bought last."""
+        """Tell whether an item is among those bought last and not returned."""
         return FingerprintRing.contains(self.bought, fingerprint(item))
 
     def recency_ms(self, now_ms: int) -> int:
-        """Time since the user was last seen: the R of recency, frequency, monetary value.
+        """Return the milliseconds since the user's latest event: the R of recency, frequency, monetary value.
 
         Examples
         --------
@@ -111,14 +108,14 @@ class Profile(msgspec.Struct, array_like=True):
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """What folding in one event showed.
+    """What came of folding an event into a profile.
 
     Parameters
     ----------
     duplicate
-        The event id was known; nothing was changed.
+        Whether the event's id was known; nothing was changed then.
     preceding
-        Distinct other items of the running session, the latest first: what the event's item is paired with.
+        Distinct other items of the running session, the latest first: the event's item is co-visited with them.
     """
 
     duplicate: bool = False
@@ -126,7 +123,12 @@ class Learned(msgspec.Struct, frozen=True):
 
 
 class ProfileKeeper:
-    """Folds events into profiles.
+    """Folds events, impressions and ad requests into profiles.
+
+    Parameters
+    ----------
+    settings
+        Bounds and half-lives of the profiles.
 
     Examples
     --------
@@ -154,14 +156,14 @@ class ProfileKeeper:
         self.settings = settings
 
     def knows(self, profile: Profile, event: Event) -> bool:
-        """Whether the profile has learned an event of this id, as far back as it remembers ids."""
+        """Tell whether an event with this id was folded in before, as far back as the profile remembers ids."""
         return FingerprintRing.contains(profile.event_ids, fingerprint(event.event_id))
 
     def learn(self, profile: Profile, event: Event) -> Learned:
         """Fold one event into the profile, in place.
 
-        An event that is older than the running session by more than the idle cut-off arrived too late to say
-        anything of the order of things: it counts, but starts no session and is paired with nothing.
+        An event that is older than the profile's latest by more than the session's idle time came too late to belong
+        to the running session: it counts, but starts no session and is co-visited with nothing.
 
         Complexity: linear in the bounds of the profile, a few microseconds.
         """
@@ -177,13 +179,13 @@ class ProfileKeeper:
         preceding = self._enter_session(profile, event) if in_order else ()
         weight = self._weight(profile, event)
         self._touch_item(profile, event, weight, in_order)
-        profile.shown.forget(event.item_id)
+        profile.unclicked.discard(event.item_id)
         if event.category:
             add_bounded(profile.categories, event.category, weight, settings.interests)
-            _note_habit(profile, event.category, event.time_ms)
+            _count_visit(profile, event.category, event.time_ms)
         if event.brand:
             add_bounded(profile.brands, event.brand, weight, settings.interests)
-        _note_circumstances(profile, event)
+        _update_circumstances(profile, event)
         profile.events += 1
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
         profile.last_seen = max(profile.last_seen, event.time_ms)
@@ -194,34 +196,37 @@ class ProfileKeeper:
             profile.bought = FingerprintRing.add(FingerprintRing.without(profile.bought, mark), mark, _BOUGHT)
         return Learned(preceding=preceding)
 
-    def see(self, profile: Profile, impression: Impression) -> bool:
-        """Note what the user was shown, in place; whether it was news, or a duplicate that changes nothing.
+    def note_impression(self, profile: Profile, impression: Impression) -> bool:
+        """Count what the user was shown, in place. Nothing but ``unclicked`` changes: seeing is no event.
 
-        Nothing else of the profile changes: who looks has not done anything.
+        Returns
+        -------
+        bool
+            False for a duplicate, which changes nothing.
 
         Examples
         --------
         >>> keeper, profile = ProfileKeeper(ProfileSettings()), Profile()
         >>> seen = Impression(event_id="e", user_id="u", time_ms=1_700_000_000_000, items=("tent",))
-        >>> keeper.see(profile, seen), keeper.see(profile, seen)
+        >>> keeper.note_impression(profile, seen), keeper.note_impression(profile, seen)
         (True, False)
-        >>> profile.shown.ids, profile.item_ids, profile.events
+        >>> profile.unclicked.ids, profile.item_ids, profile.events
         (['tent'], [], 0)
         """
-        if not profile.shown.is_new(impression.event_id, self.settings.event_ids):
+        if not profile.unclicked.is_new(impression.event_id, self.settings.event_ids):
             return False
         touched = dict(zip(profile.item_ids, profile.item_times, strict=True))
-        profile.shown.note(impression.items, impression.time_ms, touched, self.settings.shown_items)
+        profile.unclicked.add(impression.items, impression.time_ms, touched, self.settings.shown_items)
         return True
 
-    def ask(self, profile: Profile, request_id: str) -> bool:
-        """Note that an ad was asked for, in place; whether it was news, or a repetition that changes nothing."""
-        return profile.shown.is_new(f"request {request_id}", self.settings.event_ids)
+    def note_request(self, profile: Profile, request_id: str) -> bool:
+        """Remember the id of an ad request, in place; return False for a duplicate, which must get no second answer."""
+        return profile.unclicked.is_new(f"request {request_id}", self.settings.event_ids)
 
     @staticmethod
     def _take_back(profile: Profile, event: Event) -> None:
-        """Undo a purchase, in place; a dismissal says nothing of the user's interests, only of where the user is."""
-        _note_circumstances(profile, event)
+        """Undo a purchase, in place. A dismissal only updates the user's circumstances and times."""
+        _update_circumstances(profile, event)
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
         profile.last_seen = max(profile.last_seen, event.time_ms)
         if event.action == REFUNDED:
@@ -232,6 +237,7 @@ class ProfileKeeper:
                 profile.item_actions[profile.item_ids.index(event.item_id)] = REFUNDED
 
     def _enter_session(self, profile: Profile, event: Event) -> tuple[str, ...]:
+        """Continue the running session or start one, in place; return the items touched in it before the event."""
         settings = self.settings
         fresh = profile.events == 0 or event.time_ms > profile.last_seen + settings.session_idle_ms
         if fresh or (event.session_id is not None and event.session_id != profile.session_id):
@@ -243,16 +249,10 @@ class ProfileKeeper:
         profile.session_events += 1
         if profile.session_events == 1:
             return ()
-        start, times, ids = profile.session_start, profile.item_times, profile.item_ids
-        preceding: list[str] = []
-        for at in range(len(ids) - 1, -1, -1):
-            if times[at] < start or len(preceding) == settings.window_items:
-                break
-            if ids[at] != event.item_id:
-                preceding.append(ids[at])
-        return tuple(preceding)
+        return profile.items.touched_since(profile.session_start, event.item_id, settings.window_items)
 
     def _weight(self, profile: Profile, event: Event) -> float:
+        """Return the weight of an event relative to the profile's landmark, which is moved first if it is due."""
         half_life = self.settings.interest_half_life_ms
         landmark = landmark_at(event.time_ms, half_life)
         if landmark > profile.landmark:
@@ -264,51 +264,30 @@ class ProfileKeeper:
         return ACTION_WEIGHTS.get(event.action, 1.0) * growth(event.time_ms, profile.landmark, half_life)
 
     def _touch_item(self, profile: Profile, event: Event, weight: float, in_order: bool) -> None:
-        ids = profile.item_ids
-        columns: tuple[list[Any], ...] = (
-            ids,
-            profile.item_times,
-            profile.item_counts,
-            profile.item_weights,
-            profile.item_actions,
-        )
-        time_ms, count = event.time_ms, 1
-        try:
-            at = ids.index(event.item_id)
-        except ValueError:
-            to = len(ids) if in_order else 0
-        else:
-            time_ms = max(time_ms, profile.item_times[at])
-            count += profile.item_counts[at]
-            weight += profile.item_weights[at]
-            for column in columns:
-                del column[at]
-            to = len(ids) if in_order else at
-        for column, value in zip(columns, (event.item_id, time_ms, count, weight, event.action), strict=True):
-            column.insert(to, value)
-        if len(ids) > self.settings.recent_items:
-            mark = fingerprint(ids[0])
+        items = profile.items
+        items.touch(event.item_id, event.time_ms, weight, event.action, in_order)
+        if len(items.ids) > self.settings.recent_items:
+            mark = fingerprint(items.drop_oldest())
             if not FingerprintRing.contains(profile.older_items, mark):
                 profile.older_items = FingerprintRing.add(profile.older_items, mark, self.settings.older_items)
-            for column in columns:
-                del column[0]
 
 
 def _paid(event: Event) -> float:
     return (event.price or 0.0) * (1.0 if event.quantity is None else event.quantity)
 
 
-def _note_habit(profile: Profile, category: str, at_ms: int) -> None:
-    """Note a visit to a category; habits go with their categories."""
-    note_visit(profile.habits, category, at_ms, profile.session_start)
-    if len(profile.habits) > len(profile.categories):
-        profile.habits = {name: habit for name, habit in profile.habits.items() if name in profile.categories}
+def _count_visit(profile: Profile, category: str, at_ms: int) -> None:
+    """Count a visit to a category; visits to a category are dropped with the interest in it."""
+    visits = profile.category_visits
+    count_visit(visits, category, at_ms, profile.session_start)
+    if len(visits) > len(profile.categories):
+        profile.category_visits = {name: found for name, found in visits.items() if name in profile.categories}
 
 
-def _note_circumstances(profile: Profile, event: Event) -> None:
-    """Remember where the user is and how old, as last said; an event that came late says nothing new."""
+def _update_circumstances(profile: Profile, event: Event) -> None:
+    """Take over circumstances and age from an event, in place, unless a later event came before it."""
     if event.time_ms < profile.last_seen:
         return
     if event.age is not None:
         profile.age = event.age
-    remember(profile.context, event.context, event.channel)
+    update_circumstances(profile.context, event.context, event.channel)

@@ -1,4 +1,4 @@
-"""What a user was shown and has not reacted to: how often, and when last. Bounded in size."""
+"""Unclicked impressions: how often a user was shown an item without touching it, and when last. Bounded in size."""
 
 from __future__ import annotations
 
@@ -10,48 +10,68 @@ from processors.common.hashing import FingerprintRing, fingerprint
 
 
 class UnclickedImpressions(msgspec.Struct, array_like=True):
-    """The items shown to a user since the user last touched each of them, the latest last.
+    """Items shown to a user since the user last touched each of them, the one shown last at the end.
 
-    ``times`` are milliseconds since the epoch. ``event_ids`` is a ring of fingerprints of impressions
-    (:class:`processors.common.hashing.FingerprintRing`), apart from that of the events: there are many more
-    impressions, and they must not push out of it what keeps a click from counting twice.
+    Parameters
+    ----------
+    ids
+        Item ids.
+    counts
+        Impressions of each item.
+    times
+        Time of each item's latest impression, milliseconds since the epoch.
+    event_ids
+        Ring of fingerprints of the latest impressions and ad requests, by which duplicates are found
+        (:class:`processors.common.hashing.FingerprintRing`).
 
     Examples
     --------
-    >>> showings = UnclickedImpressions()
-    >>> showings.note(["tent", "lamp"], 1000, touched={}, bound=60)
-    >>> showings.note(["tent"], 2000, touched={"tent": 1500}, bound=60)
-    >>> showings.ids, showings.counts, showings.times
+    >>> unclicked = UnclickedImpressions()
+    >>> unclicked.add(["tent", "lamp"], 1000, touched={}, bound=60)
+    >>> unclicked.add(["tent"], 2000, touched={"tent": 1500}, bound=60)
+    >>> unclicked.ids, unclicked.counts, unclicked.times
     (['lamp', 'tent'], [1, 2], [1000, 2000])
-    >>> showings.forget("tent")
-    >>> showings.ids
+    >>> unclicked.discard("tent")
+    >>> unclicked.ids
     ['lamp']
     """
 
     ids: list[str] = msgspec.field(default_factory=list)
     counts: list[int] = msgspec.field(default_factory=list)
     times: list[int] = msgspec.field(default_factory=list)
+    # Apart from the ring of other events: impressions are many, and would push out what tells a repeated click.
     event_ids: bytes = b""
 
     def is_new(self, event_id: str, bound: int) -> bool:
-        """Whether no impression of this id is remembered; it is from now on, as one of the last ``bound``."""
+        """Tell whether an id is none of those remembered, and remember it from now on, in place.
+
+        Parameters
+        ----------
+        event_id
+            Id of an impression or of an ad request.
+        bound
+            Ids remembered; a duplicate that comes after so many others is taken to be new.
+        """
         mark = fingerprint(event_id)
         if FingerprintRing.contains(self.event_ids, mark):
             return False
         self.event_ids = FingerprintRing.add(self.event_ids, mark, bound)
         return True
 
-    def note(self, items: Sequence[str], time_ms: int, touched: Mapping[str, int], bound: int) -> None:
-        """Count that some items were shown, in place.
+    def add(self, items: Sequence[str], time_ms: int, touched: Mapping[str, int], bound: int) -> None:
+        """Count one impression of each of some items, in place.
 
         Parameters
         ----------
         items
-            The one that is seen first, first: if there are more than there is room for, the last are left out.
+            Ids of the items shown, the topmost first. If there are more than ``bound``, the last are left out.
+        time_ms
+            When they were shown, milliseconds since the epoch.
         touched
-            When the user last touched which items. What was shown no later than that has had its reaction.
+            When the user last touched which items, milliseconds since the epoch. An item shown no later than that is
+            not counted: the impression was clicked.
         bound
-            Items kept, at most; those shown the longest ago go first.
+            Items kept at most; those shown the longest ago go first.
         """
         known = {item: (n, at) for item, n, at in zip(self.ids, self.counts, self.times, strict=True)}
         for item in reversed(items):
@@ -63,8 +83,8 @@ class UnclickedImpressions(msgspec.Struct, array_like=True):
         self.counts = [count for _, (count, _) in kept]
         self.times = [at for _, (_, at) in kept]
 
-    def forget(self, item: str) -> None:
-        """Forget an item, in place: the user has reacted to it."""
+    def discard(self, item: str) -> None:
+        """Drop an item, in place, because the user has touched it."""
         if item in self.ids:
             at = self.ids.index(item)
             del self.ids[at], self.counts[at], self.times[at]

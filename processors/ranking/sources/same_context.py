@@ -10,7 +10,7 @@ import numpy as np
 from processors.common.bounds import Listed, Reach
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import Block, Locale, ReasonKind, Visitors
-from processors.users.context import names_of
+from processors.users.context import context_names
 
 _FIELD_TEXTS: dict[str, dict[Locale, str]] = {
     "country": {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"},
@@ -64,7 +64,7 @@ class SameContext:
         if popular.views and self._items:
             for row, profile in enumerate(visitors.profiles):
                 if profile.context and len(profile.item_ids) <= self._history:
-                    for name in names_of(profile.context):
+                    for name in context_names(profile.context):
                         members.setdefault(name, []).append(row)
         none = np.empty(0, np.int64)
         rows, slots, weights, contexts = [none], [none], [np.empty(0)], [none]

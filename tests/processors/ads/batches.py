@@ -18,7 +18,7 @@ from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.common.hashing import fingerprint
 from processors.models.click_model import ClickModel
-from processors.users.ad_history import Model, Shown
+from processors.users.ad_history import CampaignImpressions, Model
 from processors.users.category_visits import CategoryVisits
 from processors.users.profile import Profile
 
@@ -155,13 +155,15 @@ def _profile(chance: Chance) -> Profile:
         sessions=int(chance.random.integers(1, 4)),
         events=int(chance.random.integers(6)),
         last_seen=chance.ago(100 * HOUR),
-        habits={name: CategoryVisits(chance.ago(300 * HOUR), 2) for name in chance.some(CATEGORIES)},
+        category_visits={name: CategoryVisits(chance.ago(300 * HOUR), 2) for name in chance.some(CATEGORIES)},
         bought=b"".join(map(fingerprint, chance.some(ITEMS, 0.3))),
     )
     for number in chance.some(range(CAMPAIGNS)):
         times = [chance.ago(chance.one(1, 30) * HOUR) for _ in range(int(chance.random.integers(4)))]
-        rests_until_ms = chance.one(0, 0, 0, NOW + HOUR)
-        profile.ads.shown[f"c{number:02}"] = Shown(chance.one("a", "b", "c"), times, len(times), rests_until_ms)
+        cool_down_until_ms = chance.one(0, 0, 0, NOW + HOUR)
+        profile.ads.impressions[f"c{number:02}"] = CampaignImpressions(
+            chance.one("a", "b", "c"), times, len(times), cool_down_until_ms
+        )
     return profile
 
 

@@ -12,7 +12,7 @@ from processors.ads.features import features_of, habit_step, recency_step, share
 from processors.ads.opportunity import Opportunity
 from processors.common.time import DAY_MS
 from processors.models.click_model import MAX_FEATURES, ClickModel
-from processors.users.ad_history import Shown
+from processors.users.ad_history import CampaignImpressions
 from processors.users.category_visits import CategoryVisits
 from processors.users.profile import Profile
 
@@ -33,7 +33,7 @@ def campaigns_for(**categories: tuple[str | None, ...]) -> CampaignIndex:
 def shopper(share: float, last_ms: int, visits: int, sessions: int = 8) -> Profile:
     """Somebody interested in tents and lamps."""
     weights = {"tents": share, "lamps": 1.0 - share}
-    return Profile(categories=weights, sessions=sessions, habits={"tents": CategoryVisits(last_ms, visits)})
+    return Profile(categories=weights, sessions=sessions, category_visits={"tents": CategoryVisits(last_ms, visits)})
 
 
 def moment(profile: Profile, name: str = "d") -> Opportunity:
@@ -70,7 +70,7 @@ def test_how_an_ad_suits_a_user_follows_from_share_habit_and_recency(other: dict
 
 def test_a_campaign_that_was_shown_often_today_differs_from_one_that_was_not() -> None:
     often = shopper(**USUAL)
-    often.ads.shown["b"] = Shown("shop", [NOW - 1000, NOW - 500])
+    often.ads.impressions["b"] = CampaignImpressions("shop", [NOW - 1000, NOW - 500])
     both = campaigns_for(a=("tents",), b=("tents",))
     (a, b), (a_then, b_then) = features_by_creative(both, shopper(**USUAL)), features_by_creative(both, often)
     assert (a == a_then, b == b_then) == (True, False)

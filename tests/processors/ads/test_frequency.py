@@ -91,7 +91,7 @@ def test_the_history_stays_bounded() -> None:
     for _ in range(14):
         shop.see(shop.ask())
     profile = shop.profile("u")
-    assert (len(profile.ads.decisions), len(profile.ads.shown)) == (5, 3)
+    assert (len(profile.ads.decisions), len(profile.ads.impressions)) == (5, 3)
 
 
 def test_an_impression_that_is_late_forgives_no_other_ad() -> None:

@@ -146,7 +146,7 @@ def test_without_consent_a_visit_is_noted_and_its_ad_is_not() -> None:
     shop.put("c", campaign())
     shop.send("events.browse.v1", "u", context={"placement": "top"}, **NOT_AGREED)
     profile = shop.profile("u")
-    assert (profile.events, profile.ads.decisions, profile.ads.shown) == (1, [], {})
+    assert (profile.events, profile.ads.decisions, profile.ads.impressions) == (1, [], {})
 
 
 @pytest.mark.parametrize(

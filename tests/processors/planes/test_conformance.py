@@ -33,7 +33,8 @@ from processors.planes.items import ItemsPlane
 from processors.planes.models import ModelsPlane
 from processors.planes.users import UsersPlane, UsersSettings
 from processors.ranking.training import Answers, examples_of
-from processors.users.profile import Profile, ProfileSettings
+from processors.users.profile import Profile
+from processors.users.settings import ProfileSettings
 from tests.processors.conformance import Case, check_plane
 
 NOW = 1_700_000_000_000

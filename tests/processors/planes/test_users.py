@@ -27,7 +27,8 @@ from processors.items.view import ItemView
 from processors.planes.base import Output, Step
 from processors.planes.users import UsersPlane, UsersSettings
 from processors.ranking.settings import Placement, RankingSettings
-from processors.users.profile import Profile, ProfileSettings
+from processors.users.profile import Profile
+from processors.users.settings import ProfileSettings
 
 NOW = 1_700_000_000_000
 CLICKS = "events.click.v1"
@@ -456,8 +457,8 @@ def test_an_impression_is_noted_and_has_no_other_effect() -> None:
     assert users.take(impression(seen(ANN, "tent", "lamp"))) == []
     assert users.last.outcomes == Counter({(IMPRESSIONS_TOPIC, "accepted"): 1})
     profile = users.profile(ANN)
-    assert (profile.shown.ids, profile.shown.counts) == (["lamp", "tent"], [1, 1])
-    profile.shown = Profile().shown
+    assert (profile.unclicked.ids, profile.unclicked.counts) == (["lamp", "tent"], [1, 1])
+    profile.unclicked = Profile().unclicked
     assert profile == Profile()
 
 
@@ -468,7 +469,7 @@ def test_impressions_among_clicks_change_neither_signals_nor_lessons_nor_who_is_
     first, second = alone.take(*clicks), among.take(other[0], clicks[0], other[1], clicks[1])
     assert second == first
     assert set(among.last.states) == {ANN, BEN}
-    assert among.profile(ANN).shown.ids == ["lamp"]
+    assert among.profile(ANN).unclicked.ids == ["lamp"]
 
 
 def test_within_a_batch_a_touch_clears_what_was_shown_before_it() -> None:
@@ -478,7 +479,7 @@ def test_within_a_batch_a_touch_clears_what_was_shown_before_it() -> None:
         record(event(ANN, "tent", timestamp=NOW + 1)),
         impression(seen(ANN, "tent", n=2, timestamp=NOW + 2)),
     )
-    kept = users.profile(ANN).shown
+    kept = users.profile(ANN).unclicked
     assert (kept.ids, kept.counts) == (["lamp", "tent"], [1, 1])
 
 
@@ -497,7 +498,7 @@ def test_an_impression_on_the_wrong_partition_reaches_its_user() -> None:
     assert here.last.outcomes == Counter({(IMPRESSIONS_TOPIC, "forwarded"): 1})
     assert there.take(delivered(forwarded)) == []
     assert there.last.outcomes == Counter({(IMPRESSIONS_TOPIC, "accepted"): 1})
-    assert there.profile(ABROAD).shown.ids == ["tent"]
+    assert there.profile(ABROAD).unclicked.ids == ["tent"]
 
 
 def test_a_bad_impression_becomes_a_dead_letter_that_names_the_field() -> None:

@@ -20,7 +20,8 @@ from processors.ranking.rule_index import RuleIndex
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import RankingSettings
 from processors.ranking.why_not import why_not
-from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Profile, ProfileKeeper
+from processors.users.settings import ProfileSettings
 from tests.processors.worlds import NOW, World, profile, view
 
 ITEMS = ("lamp", "tent", "wine")

@@ -25,7 +25,7 @@ PLACEMENTS = (Placement("home", size=9), Placement("discover", only_new=True, si
 def shown(times: int, item: str = "item 8", ago_ms: int = 0) -> Profile:
     """Somebody who was shown an item so many times."""
     user = profile("bolt")
-    user.shown = UnclickedImpressions([item], [times], [NOW - ago_ms])
+    user.unclicked = UnclickedImpressions([item], [times], [NOW - ago_ms])
     return user
 
 
@@ -128,7 +128,9 @@ def test_slates_are_those_of_scores_less_the_loss(seed: int, random: Any) -> Non
     for user in tired.users:
         items = random.sample(sorted(tired.known()), min(5, len(tired.known())))
         ages = [random.randrange(0, 3 * DAY_MS) for _ in items]
-        user.shown = UnclickedImpressions(items, [random.randrange(1, 20) for _ in items], [NOW - age for age in ages])
+        user.unclicked = UnclickedImpressions(
+            items, [random.randrange(1, 20) for _ in items], [NOW - age for age in ages]
+        )
     alone = [replace(tired, users=[user]).slates() for user in tired.users]
     found = tired.slates()
     assert found == [[slates[n][0] for slates in alone] for n in range(2)]
@@ -140,7 +142,7 @@ def test_slates_are_those_of_scores_less_the_loss(seed: int, random: Any) -> Non
     lowered = replace(tired, settings=whole).slates()
     for before, after in zip(rested, lowered, strict=True):
         for user, slate, now in zip(tired.users, before, after, strict=True):
-            expected = {item.item_id: item.score - _loss(user.shown, item.item_id) for item in slate}
+            expected = {item.item_id: item.score - _loss(user.unclicked, item.item_id) for item in slate}
             assert {item.item_id: item.score for item in now} == pytest.approx(expected, abs=1e-5)
             assert [item.score for item in now] == sorted((item.score for item in now), reverse=True)
 

@@ -38,7 +38,7 @@ def full_world(seed: int) -> World:
     world.rules.exposure = {"some lamps": Exposure(offset=0.4)}
     for user in world.users[::2]:
         names = sorted(world.known())[:5]
-        user.shown = UnclickedImpressions(names, [9] * len(names), [NOW] * len(names))
+        user.unclicked = UnclickedImpressions(names, [9] * len(names), [NOW] * len(names))
     diversity = float(random.choice([0.0, 0.3]))
     return replace(
         world, settings=msgspec.structs.replace(world.settings, diversity=diversity, exploration=0.5, fatigue=0.5)

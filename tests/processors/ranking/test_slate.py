@@ -11,7 +11,8 @@ from processors.events.event import Event
 from processors.ranking.candidates import MAX_ROWS
 from processors.ranking.reasons import Reason
 from processors.ranking.settings import Placement, RankingSettings
-from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Profile, ProfileKeeper
+from processors.users.settings import ProfileSettings
 from tests.processors.worlds import World, profile, random_world, touched, view
 
 seeds = st.integers(0, 2**32)

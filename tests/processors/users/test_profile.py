@@ -15,7 +15,8 @@ from processors.common.hashing import FINGERPRINT_BYTES, FingerprintRing, finger
 from processors.common.time import DAY_MS
 from processors.events.event import ACTION_WEIGHTS, Event
 from processors.users.category_visits import CategoryVisits
-from processors.users.profile import Learned, Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Learned, Profile, ProfileKeeper
+from processors.users.settings import ProfileSettings
 
 NOW = 1_700_000_000_000
 IDLE = ProfileSettings().session_idle_ms
@@ -90,7 +91,7 @@ def test_stays_within_its_bounds_whatever_happens(events: list[Event]) -> None:
         assert len(profile.older_items) <= SMALL.older_items * FINGERPRINT_BYTES
         assert len(profile.event_ids) <= SMALL.event_ids * FINGERPRINT_BYTES
         assert max(len(profile.categories), len(profile.brands)) <= SMALL.interests
-        assert profile.habits.keys() <= profile.categories.keys()
+        assert profile.category_visits.keys() <= profile.categories.keys()
         assert len(learned.preceding) <= SMALL.window_items
         weights = [*profile.item_weights, *profile.categories.values(), *profile.brands.values(), profile.spent]
         assert all(math.isfinite(weight) and weight >= 0.0 for weight in weights)
@@ -343,7 +344,7 @@ def test_a_visit_to_a_category_is_a_session_that_had_it() -> None:
     someone.does("c", NOW + DAY_MS, category="lamps")
     someone.does("a", NOW + 2 * DAY_MS, category="tents")
     someone.does("a", NOW + 5, category="tents")
-    assert someone.profile.habits == {
+    assert someone.profile.category_visits == {
         "tents": CategoryVisits(NOW + 2 * DAY_MS, 2),
         "lamps": CategoryVisits(NOW + DAY_MS, 1),
     }
@@ -355,21 +356,21 @@ def test_an_event_that_comes_late_is_no_visit_more() -> None:
     someone.does("a", NOW, category="tents")
     someone.does("b", NOW + 2 * DAY_MS, category="lamps")
     someone.does("a", NOW + DAY_MS, category="tents")
-    assert someone.profile.habits["tents"] == CategoryVisits(NOW + DAY_MS, 1)
+    assert someone.profile.category_visits["tents"] == CategoryVisits(NOW + DAY_MS, 1)
 
 
-def test_a_habit_goes_with_its_category() -> None:
+def test_visits_go_with_their_category() -> None:
     someone = user(interests=2)
     for n, name in enumerate(("tents", "lamps", "mats")):
         someone.does(name, NOW + n * DAY_MS, category=name)
-    assert list(someone.profile.habits) == list(someone.profile.categories) == ["lamps", "mats"]
+    assert list(someone.profile.category_visits) == list(someone.profile.categories) == ["lamps", "mats"]
 
 
-def test_a_profile_from_before_there_were_habits_learns_them() -> None:
+def test_a_profile_from_before_visits_were_counted_learns_them() -> None:
     someone = user()
     someone.does("tent", category="tents")
     *older, _, _ = msgspec.msgpack.decode(encode(someone.profile))
     profile = msgspec.msgpack.decode(msgspec.msgpack.encode(older), type=Profile)
-    assert (list(profile.categories), profile.habits) == (["tents"], {})
+    assert (list(profile.categories), profile.category_visits) == (["tents"], {})
     someone.keeper.learn(profile, event("next", "tent", NOW + DAY_MS, category="tents"))
-    assert profile.habits == {"tents": CategoryVisits(NOW + DAY_MS, 1)}
+    assert profile.category_visits == {"tents": CategoryVisits(NOW + DAY_MS, 1)}

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from processors.events.event import Event
 from processors.events.impression import Impression
-from processors.users.profile import Profile, ProfileKeeper, ProfileSettings
+from processors.users.profile import Profile, ProfileKeeper
+from processors.users.settings import ProfileSettings
 from processors.users.unclicked_impressions import UnclickedImpressions
 
 NOW = 1_700_000_000_000
@@ -22,7 +23,7 @@ class User:
     def sees(self, *items: str, at: int = NOW, event_id: str | None = None) -> bool:
         self._n += 1
         seen = Impression(event_id=event_id or f"seen {self._n}", user_id="u", time_ms=at, items=items)
-        return self.keeper.see(self.profile, seen)
+        return self.keeper.note_impression(self.profile, seen)
 
     def touches(self, item: str, at: int = NOW, event_id: str | None = None) -> None:
         self._n += 1
@@ -31,11 +32,11 @@ class User:
         assert not self.keeper.learn(self.profile, click).duplicate
 
     def shown(self) -> dict[str, tuple[int, int]]:
-        shown = self.profile.shown
+        shown = self.profile.unclicked
         return dict(zip(shown.ids, zip(shown.counts, shown.times, strict=True), strict=True))
 
 
-def test_showings_are_counted_with_the_time_of_the_last() -> None:
+def test_impressions_are_counted_with_the_time_of_the_last() -> None:
     user = User()
     user.sees("tent", "lamp", at=NOW)
     user.sees("tent", at=NOW + 5)
@@ -49,8 +50,8 @@ def test_an_impression_changes_nothing_else_of_the_profile() -> None:
     before = msgspec.structs.replace(user.profile)
     user.sees("lamp", at=NOW + 10**9)
     assert user.shown() == {"lamp": (1, NOW + 10**9)}
-    user.profile.shown = UnclickedImpressions()
-    before.shown = UnclickedImpressions()
+    user.profile.unclicked = UnclickedImpressions()
+    before.unclicked = UnclickedImpressions()
     assert user.profile == before
 
 
@@ -117,10 +118,10 @@ def test_stays_within_its_bounds_whatever_happens(happened: list[tuple[list[str]
     for what, at in happened:
         if isinstance(what, str):
             user.touches(what, at=at)
-            assert what not in user.profile.shown.ids
+            assert what not in user.profile.unclicked.ids
         else:
             user.sees(*what, at=at)
-        shown = user.profile.shown
+        shown = user.profile.unclicked
         assert len(shown.ids) == len(set(shown.ids)) == len(shown.counts) == len(shown.times) <= 4
         assert len(shown.event_ids) <= 5 * 8
         assert min(shown.counts, default=1) >= 1
@@ -132,6 +133,6 @@ def test_profiles_that_were_stored_before_still_read() -> None:
     user = User()
     user.touches("tent")
     fields = list(msgspec.structs.astuple(user.profile))
-    assert Profile.__struct_fields__[fields.index(UnclickedImpressions())] == "shown"
-    without = fields[: Profile.__struct_fields__.index("shown")]
+    assert Profile.__struct_fields__[fields.index(UnclickedImpressions())] == "unclicked"
+    without = fields[: Profile.__struct_fields__.index("unclicked")]
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(without), type=Profile) == user.profile

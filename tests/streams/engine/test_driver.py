@@ -181,7 +181,7 @@ def test_impressions_reach_no_item_and_bring_no_slate() -> None:
         driver.flush()
     assert seen.state("items") == plain.state("items")
     assert seen.state("models") == plain.state("models")
-    assert seen.state("users")["u"].shown.ids == ["lamp", "mat"]
+    assert seen.state("users")["u"].unclicked.ids == ["lamp", "mat"]
 
 
 def test_limits_come_from_the_settings() -> None:
