@@ -1,65 +1,23 @@
-"""What the read model holds of the catalogue: columns of attributes, who is alike whom in what, and what is new."""
+"""The attribute columns of the item index: what catalogue and events say of items, and each category's newest items."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from processors.common.bounds import MAX_MS
 from processors.items.catalogue_fields import MAX_TAGS
+from processors.items.labels import Labels
 from processors.items.regions import EVERYWHERE, RegionSets
 from processors.items.top_k import Slots, TopSlots
 from processors.items.view import ItemView, Listing
 
 NEWEST_DEPTH = 24
-"""New items of a category that can be asked for."""
-MAX_LABELS = 65_535
-"""Suppliers told apart, and tags; those that come later count as none."""
+"""Newest items kept per category."""
 PRICE_STEP = 0.25
-"""Of the logarithm of one plus the price: three quarters of a price to the price."""
-
-
-class Labels:
-    """Numbers for labels, from 1 on; 0 stands for none, and for every label beyond the bound.
-
-    A number is never given to another label: columns refer to it.
-
-    Examples
-    --------
-    >>> labels = Labels(limit=1)
-    >>> labels.number("aster"), labels.number("halden"), labels.number(None), labels.number("aster")
-    (1, 0, 0, 1)
-    """
-
-    def __init__(self, limit: int = MAX_LABELS) -> None:
-        self._limit = limit
-        self._numbers: dict[str, int] = {}
-
-    def number(self, label: str | None) -> int:
-        """Number of a label. Constant time."""
-        if label is None:
-            return 0
-        found = self._numbers.get(label)
-        if found is None:
-            if len(self._numbers) >= self._limit:
-                return 0
-            found = self._numbers[label] = len(self._numbers) + 1
-        return found
-
-    def known(self, labels: Iterable[str]) -> list[int]:
-        """Numbers of labels; those that were never met are left out."""
-        return [self._numbers[label] for label in labels if label in self._numbers]
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    @property
-    def numbers(self) -> int:
-        """Numbers in use, 0 for none among them."""
-        return len(self._numbers) + 1
+"""Width of a price step, in the logarithm of one plus the price: from one step to the next prices rise by 28 %."""
 
 
 class AttributeColumns:
@@ -70,9 +28,9 @@ class AttributeColumns:
     Parameters
     ----------
     embedding_size
-        Numbers of an embedding; others are left out. 0 for none at all.
+        Length of an embedding; embeddings of another length are left out. 0 keeps none.
     max_categories
-        Bound on the numbers of categories, and on the brands told apart.
+        Categories told apart, and brands; those that come later count as none.
 
     Attributes
     ----------
@@ -81,40 +39,42 @@ class AttributeColumns:
     available : bool array of the same shape
         False only where the catalogue says so.
     category, brand, supplier : int32 arrays of the same shape
-        Numbers of the labels, 0 for none.
+        Number of the item's label, 0 for none.
     margin : float64 array of the same shape
-        NaN if unknown.
+        Share of the price that the shop keeps; NaN if unknown.
     min_age : int16 array of the same shape
-        Years, 0 for everybody.
+        Age in years from which a user may be shown the item; 0 for everybody.
     regions : int32 array of the same shape
-        Number of the set of regions that it may be shown in.
+        Number of the set of regions that the item may be shown in.
     region_sets : RegionSets
-        Those sets.
+        The sets of regions by their numbers.
     limited : set of int
-        Slots of the items that not everybody may be shown.
+        Slots of the items with a limit of age or region.
     purchases : float64 array of the same shape
-        All purchases ever.
+        Number of purchases, all time.
     log_price : float64 array of the same shape
         Logarithm of one plus the price; NaN if unknown.
     price_step : float64 array of the same shape
-        The same, rounded to quarters, so that what rests on it outlives small changes of the price.
+        ``log_price`` rounded to multiples of :data:`PRICE_STEP`. Similar items are found by it, so that a small change
+        of price does not make the cache of them void.
     since : float64 array of the same shape
-        Since when there is the item, milliseconds since the epoch; 0 if unknown.
+        When the item was published or first seen, milliseconds since the epoch; 0 if unknown.
     tags : uint16 array of shape (capacity or 0, 32)
-        Numbers of the tags, 0 beyond the last.
+        Numbers of the item's tags, 0 beyond the last.
     tag_count : uint8 array of shape (capacity,)
-        How many there are.
+        How many tags the item has.
     embedding : float32 array of shape (capacity or 0, embedding_size)
-        Of length one, multiples of :data:`processors.items.catalogue_fields.EMBEDDING_STEP`; zeros if there is none.
+        Unit vectors of multiples of :data:`processors.items.catalogue_fields.EMBEDDING_STEP`; zeros for an item without
+        embedding.
     version : int64 array of shape (categories + 1,)
-        Of each category; another one after every change of category, brand, price step, tags or embedding of one of its
-        listed items, and when one is listed or no longer is. No two ever agree.
+        Version of each category. It changes with category, brand, price step, tags or embedding of any of its listed
+        items, and when one is listed or no longer is. No version is ever used twice.
     categories, brands, suppliers : Labels
-        Of the categories, the brands and the suppliers.
+        Numbers of the categories, the brands and the suppliers.
     tie : float64 array of the same shape as ``listed``
-        In [0, 1), from the item's id: puts equals in one order in every process.
+        Number in [0, 1) that follows from the item's id; it orders equal scores alike in every process.
     listings : int
-        How many items are listed.
+        Number of listed items.
     """
 
     def __init__(self, capacity: int, embedding_size: int, max_categories: int) -> None:
@@ -139,7 +99,7 @@ class AttributeColumns:
         self.grow(capacity)
 
     def grow(self, capacity: int) -> None:
-        """Make room for more slots."""
+        """Lengthen all columns to ``capacity`` slots."""
         self.listed, self.available = _grown(self.listed, capacity, False), _grown(self.available, capacity, True)
         self.category, self.brand = _grown(self.category, capacity, 0), _grown(self.brand, capacity, 0)
         self.supplier, self.tie = _grown(self.supplier, capacity, 0), _grown(self.tie, capacity, 0.0)
@@ -156,18 +116,18 @@ class AttributeColumns:
 
     @property
     def tag_numbers(self) -> int:
-        """Numbers of tags there are, 0 for none among them."""
+        """How many numbers of tags are in use, counting 0."""
         return len(self._tags) + 1
 
     def members(self, category: int) -> npt.NDArray[np.int64]:
-        """Slots of the listed items of a category, available or not, in no order that means anything."""
+        """Return the slots of the listed items of a category, available or not, in arbitrary order."""
         found = self._members.get(category, ())
         return np.fromiter(found, np.int64, len(found))
 
     def newest_in(self, category: int, k: int) -> Slots:
-        """Find the ``k`` items of a category that there are for the shortest time, the latest first.
+        """Find the ``k`` newest items of a category, the newest first; at most :data:`NEWEST_DEPTH`.
 
-        At most :data:`NEWEST_DEPTH`; unavailable items and those of unknown age are left out.
+        Unavailable items and those of unknown age are left out.
         """
 
         def everything() -> Slots:
@@ -178,14 +138,18 @@ class AttributeColumns:
         return newest.best(self.since, self.tie, everything)[:k]
 
     def describe(self, slot: int, view: ItemView, before: ItemView | None) -> None:
-        """Take over what was published of an item.
+        """Write a published item view into the columns.
 
-        Complexity: constant for what did not change since the last time.
+        Complexity: constant for attributes that did not change.
 
         Parameters
         ----------
+        slot
+            The item's slot.
+        view
+            What was published now.
         before
-            What had been published; its embedding does not matter.
+            What was published of the item before, with or without its embedding; :obj:`None` if nothing was.
         """
         categories = int(self.category[slot]), self.categories.number(view.category)
         listing, self.purchases[slot] = view.listing, view.purchases
@@ -203,21 +167,24 @@ class AttributeColumns:
         elif self.listed[slot]:
             self._unlist(slot, categories[0])
             self._forget_rest(slot)
-        if listing is not None and (before is None or _kind(view) != _kind(before) or not self._embeds(slot, listing)):
+        if listing is not None and (
+            before is None or _similarity_key(view) != _similarity_key(before) or not self._embeds(slot, listing)
+        ):
             self._list(slot, listing, categories)
         self.category[slot] = categories[1]
 
     def _limit(self, slot: int, listing: Listing) -> None:
+        """Write the item's limits of age and region."""
         self.min_age[slot] = listing.min_age or 0
-        self.region_sets.give_back(int(self.regions[slot]))
-        self.regions[slot] = self.region_sets.take(listing.regions)
+        self.region_sets.release(int(self.regions[slot]))
+        self.regions[slot] = self.region_sets.acquire(listing.regions)
         if self.min_age[slot] or self.regions[slot]:
             self.limited.add(slot)
         else:
             self.limited.discard(slot)
 
     def _date(self, slot: int, since: float, available: bool, listed: bool, categories: tuple[int, int]) -> None:
-        """Keep the latest items of each category, and of those without one the listed ones."""
+        """Write age and availability, and keep the newest items of each category (without category: listed ones)."""
         old, new = categories
         before = (old, self.since[slot], self.available[slot], self.listed[slot])
         if before == (new, since, available, listed):
@@ -229,6 +196,7 @@ class AttributeColumns:
             self._newest.setdefault(new, TopSlots(NEWEST_DEPTH)).offer(slot, since)
 
     def _list(self, slot: int, listing: Listing, categories: tuple[int, int]) -> None:
+        """Make the item a listed one of its category, with its tags and embedding."""
         old, new = categories
         self._unlist(slot, old)
         self.listed[slot] = True
@@ -259,13 +227,13 @@ class AttributeColumns:
 
     def _forget_rest(self, slot: int) -> None:
         self.supplier[slot] = self.min_age[slot] = 0
-        self.region_sets.give_back(int(self.regions[slot]))
+        self.region_sets.release(int(self.regions[slot]))
         self.regions[slot] = EVERYWHERE
         self.limited.discard(slot)
         self.margin[slot] = np.nan
 
     def _unlist(self, slot: int, category: int) -> None:
-        """Take over that an item has no row any more, or not this one."""
+        """Take an item off the listed ones of its category, and empty its tags and embedding."""
         if not self.listed[slot]:
             return
         self.listed[slot] = False
@@ -282,20 +250,20 @@ class AttributeColumns:
         self.version[category] = self._changes
 
     def _vector(self, listing: Listing) -> npt.NDArray[np.float16] | None:
-        """The embedding; none if it is not of the size there is now, which a setting decides."""
+        """Return the embedding; :obj:`None` if there is none, or one of another length than the setting says now."""
         found = listing.embedding
         return np.frombuffer(found, "<f2") if found and len(found) == 2 * self._size else None
 
     def _embeds(self, slot: int, listing: Listing | None) -> bool:
-        """Whether the column already holds the embedding."""
+        """Tell whether the column already holds the embedding."""
         vector = None if listing is None else self._vector(listing)
         if not len(self.embedding):
             return vector is None
         return bool((self.embedding[slot] == (0.0 if vector is None else vector)).all())
 
 
-def _kind(view: ItemView) -> tuple[object, ...]:
-    """Whether it is listed, and the attributes but the embedding that listed items are chosen by as being alike."""
+def _similarity_key(view: ItemView) -> tuple[object, ...]:
+    """Return what similar items are found by, the embedding apart; nothing if the item is not listed."""
     return () if view.listing is None else (view.category, view.brand, _step(view.price), view.listing.tags)
 
 

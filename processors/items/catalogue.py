@@ -1,8 +1,8 @@
-"""What the app says of its items: a row per item on ``catalog.items.v1``, keyed by item; a tombstone withdraws it.
+"""The catalogue: a row per item on ``catalog.items.v1``, keyed by item, read or refused; a tombstone withdraws it.
 
-A row replaces the one before it as a whole. Its attributes are shown to people and decide what is shown, so a field
-that cannot be right costs the row, which becomes a dead letter that says what to mend; the item keeps the attributes it
-had. Only what has one meaning is mended: numbers written as text, ids written as numbers, titles that are too long.
+A row replaces the item's last one as a whole. Its attributes are shown to users and decide what is shown, so a row with
+an unusable field is refused: it becomes a dead letter that says what to correct, and the item keeps its attributes.
+Repaired is only what has a single meaning: numbers written as text, ids written as numbers, titles that are too long.
 """
 
 from typing import Any
@@ -35,20 +35,22 @@ CATALOG_REASONS = {
     "bad_timestamp": "published_at is neither ISO-8601 nor epoch milliseconds",
     "bad_embedding": "the embedding has another length than items.embedding_size, or no direction",
 }
-"""Every reason code of a dead letter from this topic, and what it means."""
+"""Every reason code with which a row is refused, and what it means."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A record of the catalogue, understood.
+    """A row of the catalogue, read.
 
     Parameters
     ----------
+    item_id
+        The item.
     attributes
-        :obj:`None` for a tombstone.
+        The item's attributes; :obj:`None` for a tombstone.
     at_ms
-        Append time.
+        Append time of the record, milliseconds since the epoch.
     repairs
-        ``field:what`` for each.
+        ``field:what`` for each repair, such as ``price:text_to_number``.
     """
 
     item_id: str
@@ -63,11 +65,11 @@ class CatalogReader:
     Parameters
     ----------
     embedding_size
-        Numbers an embedding has; 0 if none is expected.
+        Length of an embedding; 0 if rows have none.
     max_row_bytes
-        Larger values are refused unread.
+        Larger values are refused without decoding them.
     partitions
-        Of the topic.
+        Partitions of the topic.
 
     Examples
     --------
@@ -87,12 +89,14 @@ class CatalogReader:
         self._size, self._max_bytes, self._partitions = embedding_size, max_row_bytes, partitions
 
     def read(self, record: SourceRecord, partition: int) -> Row | Refusal:
-        """What the record says, or why that cannot be told. Never raises for any bytes.
+        """Read a record into a row, or return why it is refused. Never raises, whatever the bytes.
 
         Parameters
         ----------
+        record
+            The record as consumed.
         partition
-            The one that the record is on.
+            The partition that it is on; an item's rows belong on the partition that its id is hashed to.
         """
         try:
             item_id, value = read_row(record, _KEY_WORDS, on=(partition, self._partitions))

@@ -1,4 +1,4 @@
-"""The fields of a catalogue row: what each may be, what is mended, and what costs the row."""
+"""The fields of a catalogue row: the range of each, what is repaired, and what refuses the row."""
 
 import math
 import sys
@@ -18,14 +18,21 @@ MAX_PRICE = 1e9
 MAX_AGE_YEARS = 150
 
 EMBEDDING_STEP = 2.0**-11
-"""Embeddings are rounded to multiples of this, which half precision holds exactly, and single precision their products
-and the sums of these: a cosine is the same number whatever order it is summed up in."""
+"""Embeddings are rounded to multiples of this. Half precision holds these exactly, and single precision their products
+and sums, so that a cosine is the same number whatever order it is summed up in."""
 
-_TRUTHS = {"true": True, "false": False, 1: True, 0: False}
+_FLAGS = {"true": True, "false": False, 1: True, 0: False}
 
 
 def direction(numbers: object, size: int) -> bytes:
-    """Direction of an embedding as :class:`processors.items.view.Attributes` keeps it.
+    """Scale an embedding to length one and encode it, as :class:`processors.items.view.Attributes` keeps it.
+
+    Parameters
+    ----------
+    numbers
+        What the field holds.
+    size
+        Length that an embedding must have; 0 refuses every embedding.
 
     Raises
     ------
@@ -55,7 +62,23 @@ def direction(numbers: object, size: int) -> bytes:
 
 
 def text_of(value: object, name: str, most: int, repairs: list[str]) -> str | None:
-    """A text of at most so many characters; none if it is empty, which is how many exports write that there is none.
+    """Read a text; a whole number is written as a text, and noted.
+
+    Parameters
+    ----------
+    value
+        What the field holds.
+    name
+        Name of the field, for notes and messages.
+    most
+        Longest text accepted, in characters.
+    repairs
+        Gets a note if a number was turned into a text.
+
+    Returns
+    -------
+    str or None
+        :obj:`None` for a missing text, and for an empty one, which many exports write for a missing one.
 
     Raises
     ------
@@ -89,7 +112,7 @@ def _title(value: object, name: str, repairs: list[str]) -> str | None:
     return text_of(value, name, MAX_TITLE_CHARACTERS, repairs)
 
 
-def _figure(value: object, name: str, most: float, repairs: list[str]) -> float:
+def _number(value: object, name: str, most: float, repairs: list[str]) -> float:
     number = as_number(value)
     if number is None:
         raise Refused("wrong_type", f"{name}: {quoted(value)}, expected a number from 0 to {most:g}")
@@ -101,24 +124,24 @@ def _figure(value: object, name: str, most: float, repairs: list[str]) -> float:
 
 
 def _price(value: object, name: str, repairs: list[str]) -> float:
-    return _figure(value, name, MAX_PRICE, repairs)
+    return _number(value, name, MAX_PRICE, repairs)
 
 
 def _share(value: object, name: str, repairs: list[str]) -> float:
-    return _figure(value, name, 1.0, repairs)
+    return _number(value, name, 1.0, repairs)
 
 
 def _years(value: object, name: str, repairs: list[str]) -> int:
-    years = _figure(value, name, MAX_AGE_YEARS, repairs)
+    years = _number(value, name, MAX_AGE_YEARS, repairs)
     if not years.is_integer():
         raise Refused("wrong_type", f"{name}: {quoted(value)}, expected whole years")
     return int(years)
 
 
-def _truth(value: object, name: str, repairs: list[str]) -> bool:
+def _flag(value: object, name: str, repairs: list[str]) -> bool:
     if isinstance(value, bool):
         return value
-    found = _TRUTHS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, str | int) else None
+    found = _FLAGS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, str | int) else None
     if found is None:
         raise Refused("wrong_type", f"{name}: {quoted(value)}, expected true or false")
     repairs.append(f"{name}:to_truth_value")
@@ -126,7 +149,7 @@ def _truth(value: object, name: str, repairs: list[str]) -> bool:
 
 
 def _list(value: object, name: str, most: int, repairs: list[str]) -> tuple[str, ...]:
-    """Distinct texts in the order they come."""
+    """Read a list of texts as the distinct ones, in their order."""
     if not isinstance(value, list):
         raise Refused("wrong_type", f"{name}: {quoted(value)}, expected a list of texts")
     texts = [text_of(part, name, MAX_TAG_CHARACTERS, repairs) for part in value]
@@ -151,8 +174,8 @@ READERS: dict[str, Callable[[object, str, list[str]], Any]] = {
     "price": _price,
     "margin": _share,
     "min_age": _years,
-    "available": _truth,
+    "available": _flag,
     "tags": _tags,
     "regions": _regions,
 }
-"""How each field is read: value that is not null, name, repairs to note in."""
+"""The reader of each field, by its name; called with a value that is not null, the name, and the list of notes."""

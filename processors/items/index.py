@@ -1,8 +1,8 @@
-"""The read model of items: numpy columns over a dense index, so that ranking needs no lookup outside this process.
+"""The item index: the read model of all items as numpy columns, so that ranking needs no lookup outside the process.
 
-Every worker holds one, fed by the compacted broadcast topic. An item's place in the columns is its *slot*. Slots are
-private to the process; whatever leaves it names items by id, and ties are broken by a hash of the id, so that two
-processes with different slots rank alike.
+Every worker holds one, fed by the compacted topic ``broadcast.items``. An item's row in the columns is its *slot*.
+Slots are private to the process: messages name items by id, and equal scores are ordered by a hash of the id, so that
+two processes with different slots rank alike.
 """
 
 import msgspec
@@ -17,34 +17,40 @@ from processors.items.view import ItemView
 
 
 class ItemIndex:
-    """Columns over items.
+    """Columns over all items, by slot.
 
     Parameters
     ----------
     neighbours
-        Width of the neighbour columns; longer lists are cut.
+        Neighbours kept per item (width of the neighbour columns); further ones are cut off.
     max_items
-        Bound on the items held. Beyond it the twentieth with the least trend goes at once. As many withdrawn ids are
-        remembered beside them, those that nothing was heard of for longest going first.
+        Items held at most. Beyond it, the twentieth part with the lowest trend is evicted at once. Ids of as many
+        withdrawn items are kept beside them, those withdrawn last.
+    max_categories
+        Categories told apart; items of later ones count as having none.
     embedding_size
-        Numbers of an embedding in the catalogue, 0 for none.
+        Length of an embedding in the catalogue, 0 for none.
 
     Attributes
     ----------
     neighbours : int32 array of shape (capacity, width)
-        Slots of the neighbours; where there is none, the item's own slot with zero weights.
+        Slots of each item's neighbours; where there is none, the item's own slot with zero weights.
     together, after : float32 arrays of the same shape
-        Their weights; each row sums to one or is zero.
+        Weights of the neighbours: visited in the same session, visited soon after. Each row sums to one or is zero.
     price : float64 array of shape (capacity,)
-        Price last seen; NaN if none was.
+        Price last published; NaN if none was.
     first_seen, last_seen : int64 array of shape (capacity,)
-        Milliseconds since the epoch; 0 if unknown.
+        Times of the earliest and the latest touch, milliseconds since the epoch; 0 if unknown.
     ids : list of str
-        Item id per slot.
+        Item id per slot; empty for a free slot.
+    views : list of ItemView or None
+        What was published last, per slot, without embeddings.
     attributes : AttributeColumns
         What events and the catalogue say of the items.
     popularity : Popularity
-        How wanted the items are.
+        Visits and trends of the items.
+    evictions : int
+        Items evicted so far.
 
     Examples
     --------
@@ -95,7 +101,7 @@ class ItemIndex:
 
     @property
     def capacity(self) -> int:
-        """Slots there is room for."""
+        """Length of the columns."""
         return len(self.price)
 
     @property
@@ -115,35 +121,41 @@ class ItemIndex:
         return self._near
 
     def slot(self, item_id: str) -> int:
-        """Slot of an item, -1 if it is unknown."""
+        """Return the slot of an item, -1 if it is unknown."""
         return self._slots.get(item_id, -1)
 
     def slot_of_fingerprint(self, mark: bytes) -> int:
-        """Slot of the item with this fingerprint (:mod:`processors.common.hashing`), -1 if it is unknown."""
+        """Return the slot of the item with that fingerprint (:mod:`processors.common.hashing`), -1 if it is unknown."""
         return self._marks.get(mark, -1)
 
     def slots_of(self, item_ids: list[str]) -> list[int]:
-        """Slots of items, -1 where unknown."""
+        """Return the slots of items in their order, -1 where unknown."""
         get = self._slots.get
         return [get(item_id, -1) for item_id in item_ids]
 
     def category_name(self, slot: int) -> str | None:
-        """Category of the item in a slot, if it has one."""
+        """Return the category of the item in a slot; :obj:`None` if it has none."""
         view = self.views[slot]
         return None if view is None else view.category
 
     def view(self, item_id: str) -> ItemView | None:
-        """What was last published of an item, without its embedding."""
+        """Return what was last published of an item, without its embedding; :obj:`None` if nothing was."""
         slot = self._slots.get(item_id, -1)
         return self.views[slot] if slot >= 0 else None
 
     def apply(self, item_id: str, view: ItemView | None) -> None:
-        """Take over what was published of an item; :obj:`None`, or that it is withdrawn, takes it off every list.
+        """Write what was published of an item into the columns.
 
-        Withdrawn items stay away, whoever names them as a neighbour, until a view says otherwise.
+        Complexity: linear in the width of the neighbour columns; amortised for growth and eviction. After removals, the
+        next reader of the neighbour columns waits for one pass over all of them.
 
-        Complexity: the width of the neighbour columns; amortised for growth and eviction. Withdrawals cost the next
-        reader of the neighbour columns one look at all of them.
+        Parameters
+        ----------
+        item_id
+            The item.
+        view
+            What was published. :obj:`None` (a tombstone) and a withdrawn view remove the item. A withdrawn item is not
+            entered again for being another item's neighbour, only by a view that is not withdrawn.
         """
         slot = self._slots.get(item_id, -1)
         self._withdrawn.pop(item_id, None)
@@ -161,7 +173,7 @@ class ItemIndex:
                 self._new_slot(name)
         slot = self._slots.get(item_id, -1)
         if slot < 0:
-            return  # making room for its neighbours evicted the item itself: it was the least wanted
+            return  # making room for its neighbours evicted the item itself: its trend was the lowest
         self._near.put(slot, self.slots_of(names), view.together, view.after)
         self._describe(slot, view)
 
@@ -171,7 +183,7 @@ class ItemIndex:
             del self._withdrawn[next(iter(self._withdrawn))]
 
     def _describe(self, slot: int, view: ItemView) -> None:
-        """Take over everything about an item but its neighbours."""
+        """Write everything about an item but its neighbours."""
         before, self.views[slot] = self.views[slot], _without_embedding(view)
         self.first_seen[slot], self.last_seen[slot] = view.first_seen, view.last_seen
         self.price[slot] = np.nan if view.price is None else view.price
@@ -205,7 +217,7 @@ class ItemIndex:
         return slot
 
     def _remove(self, slots: list[int]) -> None:
-        """Take items off every list. Their slots are free once nothing points at them any more."""
+        """Remove items. Their slots are free again once no neighbour column names them, after the next sweep."""
         for slot in slots:
             del self._slots[self.ids[slot]]
             self._marks.pop(fingerprint(self.ids[slot]), None)
@@ -221,7 +233,7 @@ class ItemIndex:
 
 
 def _without_embedding(view: ItemView) -> ItemView:
-    """The view as it is kept: its embedding is in a column, and the larger part of the view."""
+    """Return a view without its embedding, which is most of it in size and kept in a column."""
     listing = view.listing
     if listing is None or not listing.embedding:
         return view

@@ -1,4 +1,4 @@
-"""The neighbour columns of the read model: a few fixed-width rows per item, and what happens when an item goes."""
+"""The neighbour columns of the item index: co-visited items by slot with their weights, kept free of removed items."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 
 class NeighbourColumns:
-    """Who goes with whom, by slot.
+    """Co-visited items of each item, by slot.
 
     Parameters
     ----------
     width
-        Neighbours per item.
+        Neighbours kept per item.
 
     Attributes
     ----------
     neighbours : int32 array of shape (capacity, width)
         Slots of the neighbours; where there is none, the item's own slot with zero weights.
     together, after : float32 arrays of the same shape
-        Their weights; each row sums to one or is zero.
+        Weights of the neighbours: visited in the same session, visited soon after. Each row sums to one or is zero.
 
     Examples
     --------
@@ -39,25 +39,27 @@ class NeighbourColumns:
         self._leaving: list[int] = []
 
     def grow(self, capacity: int) -> None:
-        """Make room for more slots."""
+        """Lengthen the columns to ``capacity`` slots."""
         more = ((0, capacity - len(self.neighbours)), (0, 0))
         self.neighbours = np.pad(self.neighbours, more)
         self.together, self.after = np.pad(self.together, more), np.pad(self.after, more)
 
     def clear(self, slot: int) -> None:
-        """Leave an item without neighbours."""
+        """Empty an item's row: no neighbours."""
         self.neighbours[slot] = slot
         self.together[slot] = self.after[slot] = 0.0
 
     def put(self, slot: int, others: Sequence[int], together: bytes, after: bytes) -> None:
-        """Give an item its neighbours.
+        """Write an item's neighbours.
 
         Parameters
         ----------
+        slot
+            The item's slot.
         others
-            Their slots, at most :attr:`width`; -1 for one that is not there.
+            Slots of the neighbours, at most :attr:`width`; -1 for one that has no slot.
         together, after
-            As in :class:`processors.items.view.ItemView`.
+            Weights as in :class:`processors.items.view.ItemView`, at least as many as ``others``.
         """
         found = np.array(others, np.int32)
         n, there = len(found), found >= 0
@@ -67,13 +69,13 @@ class NeighbourColumns:
         self.after[slot, :n] = np.frombuffer(after, "<f4", n) * there
 
     def leave(self, slots: Sequence[int]) -> None:
-        """Note that items are gone; :meth:`sweep` has to follow before the columns are read."""
+        """Mark items as removed. Call :meth:`sweep` before the columns are read or the slots are used again."""
         self._leaving += slots
 
     def sweep(self) -> list[int]:
-        """Have nobody point at items that are gone, and give their slots back.
+        """Replace removed items in all rows by the row's own slot with zero weights, and return their slots.
 
-        Complexity: one look at all neighbours, however many items went.
+        Complexity: one pass over all neighbours, however many items were removed.
         """
         leaving, self._leaving = self._leaving, []
         if leaving:
@@ -81,7 +83,7 @@ class NeighbourColumns:
             gone[leaving] = True
             for slot in leaving:
                 self.clear(slot)
-            # One flat pass: twice as fast as asking the matrix for rows and columns.
+            # One flat pass is twice as fast as finding rows and columns.
             pointing = np.flatnonzero(np.take(gone, self.neighbours.ravel(), mode="clip"))
             self.together.ravel()[pointing] = self.after.ravel()[pointing] = 0.0
             self.neighbours.ravel()[pointing] = pointing // self.width

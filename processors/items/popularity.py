@@ -1,4 +1,4 @@
-"""How wanted items are: decayed and all-time visits as columns, and the items that lead in each."""
+"""Popularity of items: decayed visits (trends) and all visits as columns, and the most popular items by each."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from processors.items.top_k import Slots, TopSlots
 from processors.items.view import ItemView
 
 POPULAR_DEPTH = 100
-"""Popular items that can be asked for."""
+"""Most popular items kept."""
 
 CATEGORY_DEPTH = 32
-"""Popular items of a category that can be asked for."""
+"""Most popular items kept per category."""
 
 NO_TREND = -1e9
-"""Trend of a slot that nothing has been published for yet."""
+"""Trend of a slot of which nothing is published yet."""
 
 _SCALES = 3
 
@@ -28,20 +28,20 @@ class Popularity:
     Parameters
     ----------
     attributes
-        Columns of the same slots, for their categories and for the order among equals.
+        Attribute columns over the same slots, for the categories and the order of equals.
     max_categories
-        Bound on the numbers of categories.
+        Categories told apart.
 
     Attributes
     ----------
     trends : float64 array of shape (3, capacity)
-        Log2 of the decayed visits, per half-life; :data:`NO_TREND` where unknown.
+        Log2 of the decayed visits, one row per half-life, the shortest first; :data:`NO_TREND` where unknown.
     trend : float64 array of shape (capacity,)
-        The middle one of them, by which items are kept.
+        The row of the middle half-life, by which items are evicted.
     visits : float64 array of shape (capacity,)
-        All visits ever.
+        Number of visits, all time.
     category_trend : float64 array of shape (max_categories + 1,)
-        Highest trend there was in each category.
+        Highest trend of any item so far in each category; it never falls.
     """
 
     def __init__(self, attributes: AttributeColumns, max_categories: int) -> None:
@@ -55,7 +55,7 @@ class Popularity:
         self.visits: Floats = np.zeros(0)
 
     def grow(self, capacity: int) -> None:
-        """Make room for more slots."""
+        """Lengthen the columns to ``capacity`` slots."""
         trends = np.full((_SCALES, capacity), NO_TREND)
         trends[:, : self.trends.shape[1]] = self.trends
         visits = np.zeros(capacity)
@@ -63,14 +63,16 @@ class Popularity:
         self.trends, self.trend, self.visits = trends, trends[1], visits
 
     def put(self, slot: int, view: ItemView, category_before: int) -> None:
-        """Take over what was published of an item, once its attributes are.
+        """Write a published item view into the columns. Write its attributes first: its category is read from them.
 
         Parameters
         ----------
-        slot, view
-            The item's place in the columns, and what was published of it.
+        slot
+            The item's slot.
+        view
+            What was published of it.
         category_before
-            Number of the category that it had.
+            Number of the category that it had before.
         """
         self.trends[:, slot], self.visits[slot] = view.trends, view.visits
         if view.visits:
@@ -85,7 +87,7 @@ class Popularity:
             self.category_trend[category] = max(self.category_trend[category], view.trends[1])
 
     def forget(self, slot: int) -> None:
-        """Empty the columns of a slot, before its attributes are forgotten."""
+        """Empty the columns of a slot. Call it before the slot's attributes are emptied: its category is read there."""
         for top in self._trending:
             top.discard(slot)
         self._visited.discard(slot)

@@ -1,4 +1,4 @@
-"""Where items may be shown: distinct sets of regions, numbered, so that an item's limit is one figure of a column."""
+"""Regions that items may be shown in: distinct sets of regions by number, so that a column holds each item's set."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ import numpy.typing as npt
 from processors.events.event import REGION_FIELDS
 
 EVERYWHERE, NOWHERE = 0, 1
-"""Number of no limit at all, and that of sets beyond the bound: what cannot be checked is not shown."""
-
+"""Number of the empty set, which is no limit, and that of all sets beyond the bound: such items are never shown."""
 
 MAX_SETS = 4096
+"""Distinct sets of regions told apart."""
 
 
 class RegionSets:
-    """Numbers for sets of regions, for as long as some item has them; upper and lower case are alike.
+    """Numbers for sets of regions, counted by reference; upper and lower case are the same.
 
-    Below the bound, which sets there are follows from what items have now, not from what they had: workers that heard
-    of different pasts agree on who may be shown an item.
+    A set keeps its number while some item has it. As long as no more than ``limit`` sets are in use, who may be shown
+    an item depends only on the sets that items have now, so that workers with different pasts agree on it.
+
+    Parameters
+    ----------
+    limit
+        Distinct sets told apart. An item with a set beyond it is shown to nobody.
 
     Examples
     --------
     >>> sets = RegionSets()
-    >>> alps = sets.take(["DE", "at"])
-    >>> alps, sets.take(["AT", "DE"]), sets.take([])
+    >>> alps = sets.acquire(["DE", "at"])
+    >>> alps, sets.acquire(["AT", "DE"]), sets.acquire([])
     (2, 2, 0)
-    >>> sets.open_to([{"country": "AT"}, {"country": "FR"}, {}], unknown=False)[:, alps].tolist()
+    >>> sets.allowed([{"country": "AT"}, {"country": "FR"}, {}], unknown=False)[:, alps].tolist()
     [True, False, False]
     """
 
@@ -43,8 +48,14 @@ class RegionSets:
     def __len__(self) -> int:
         return len(self._sets)
 
-    def take(self, regions: Iterable[str]) -> int:
-        """Number of a set for one more item, :data:`EVERYWHERE` for an empty set. Constant time."""
+    def acquire(self, regions: Iterable[str]) -> int:
+        """Return the number of a set of regions for one more item that has it. Constant time.
+
+        Returns
+        -------
+        int
+            :data:`EVERYWHERE` for an empty set, :data:`NOWHERE` for a new one beyond the bound.
+        """
         names = frozenset(name.casefold() for name in regions)
         if not names:
             return EVERYWHERE
@@ -52,12 +63,12 @@ class RegionSets:
         if found is None:
             if len(self._numbers) >= self._limit:
                 return NOWHERE
-            found = self._enter(names)
+            found = self._add(names)
         self._uses[found] += 1
         return found
 
-    def give_back(self, number: int) -> None:
-        """Say that an item has no longer the set it took. Constant time."""
+    def release(self, number: int) -> None:
+        """Give up the number that :meth:`acquire` returned for an item: once per item, or the count of uses is off."""
         if number <= NOWHERE:
             return
         self._uses[number] -= 1
@@ -70,26 +81,33 @@ class RegionSets:
             self._sets[number] = frozenset()
             self._free.append(number)
 
-    def open_to(self, contexts: Iterable[Mapping[str, str]], unknown: bool) -> npt.NDArray[np.bool_]:
-        """Which sets people in each context are in, shape (people, numbers).
+    def allowed(self, contexts: Iterable[Mapping[str, str]], unknown: bool) -> npt.NDArray[np.bool_]:
+        """Tell for each user which sets contain one of the user's regions.
 
-        Complexity: for each place that somebody is in, the sets that name it.
+        Complexity: per distinct region of a user, the number of sets that contain it.
 
         Parameters
         ----------
+        contexts
+            Each user's circumstances (:mod:`processors.users.context`).
         unknown
-            What holds for people of whom no place is known.
+            The answer for users of whom no region is known.
+
+        Returns
+        -------
+        bool array of shape (users, len(self))
+            By the numbers of the sets.
         """
         rows: dict[frozenset[str], npt.NDArray[np.bool_]] = {}
         found = []
         for context in contexts:
-            places = frozenset(context[field].casefold() for field in REGION_FIELDS if field in context)
-            if places not in rows:
-                rows[places] = self._row(places, unknown)
-            found.append(rows[places])
+            regions = frozenset(context[field].casefold() for field in REGION_FIELDS if field in context)
+            if regions not in rows:
+                rows[regions] = self._row(regions, unknown)
+            found.append(rows[regions])
         return np.array(found, np.bool_).reshape(len(found), len(self))
 
-    def _enter(self, names: frozenset[str]) -> int:
+    def _add(self, names: frozenset[str]) -> int:
         if self._free:
             number = self._free.pop()
             self._sets[number] = names
@@ -102,11 +120,11 @@ class RegionSets:
             self._holding.setdefault(name, set()).add(number)
         return number
 
-    def _row(self, places: frozenset[str], unknown: bool) -> npt.NDArray[np.bool_]:
+    def _row(self, regions: frozenset[str], unknown: bool) -> npt.NDArray[np.bool_]:
         row = np.zeros(len(self), np.bool_)
         row[EVERYWHERE] = True
-        if not places:
+        if not regions:
             row[NOWHERE + 1 :] = unknown
-        for place in places:
-            row[list(self._holding.get(place, ()))] = True
+        for region in regions:
+            row[list(self._holding.get(region, ()))] = True
         return row

@@ -1,6 +1,6 @@
-"""What the users plane tells the items plane: which items were touched, and which were touched together.
+"""Item signals: what the users plane sends to the items plane, touches of items and pairs co-visited in a session.
 
-One message per micro-batch and receiving partition, as columns, so that ten thousand pairs cost one record.
+One message per micro-batch and receiving partition, as columns, so that ten thousand pairs take one record.
 """
 
 from collections.abc import Iterable
@@ -12,11 +12,25 @@ from processors.common.hashing import partition_of
 from processors.events.event import ACTION_WEIGHTS, Event
 
 _FRAME_BYTES, _NUMBER_BYTES, _PAIR_BYTES = 32, 5, 17
-"""Of a message: its arrays' own bytes, the longest index or length, a pair in the four columns."""
+"""Sizes in bytes: of a message without content, of the longest index or length, of a pair in the four columns."""
 
 
 class Touch(msgspec.Struct, array_like=True):
-    """One item touched once."""
+    """One touch of an item: an event of a user with it.
+
+    Parameters
+    ----------
+    item
+        Index of the item in the message's table.
+    time_ms
+        Time of the event, milliseconds since the epoch.
+    weight
+        Weight of the action (:data:`processors.events.event.ACTION_WEIGHTS`).
+    category, brand, price
+        What the event says of the item.
+    purchased
+        Whether the event is a purchase.
+    """
 
     item: int
     time_ms: int
@@ -28,11 +42,21 @@ class Touch(msgspec.Struct, array_like=True):
 
 
 class ItemSignals(msgspec.Struct, array_like=True):
-    """Columns of one message. ``items`` is the table that the other columns index.
+    """One message of item signals. Lists of pairs are packed little-endian columns of equal length.
 
-    ``owners``, ``others`` and ``distances`` (int32, int32, int8, little-endian) and ``times`` (int64, milliseconds)
-    describe pairs: owner ``a`` and other ``b`` with distance ``+d`` say that ``b`` came ``d`` steps after ``a`` in a
-    session, ``-d`` that it came before.
+    Parameters
+    ----------
+    items
+        Table of item ids, which touches and pairs refer to by index.
+    touches
+        Touches in the order of the events.
+    owners, others
+        Indices (int32) of the two items of each pair. The receiving partition owns the first.
+    distances
+        Steps (int8) from the owner to the other item in the session: ``d`` if the other was touched ``d`` steps later,
+        ``-d`` if earlier. Never 0.
+    times
+        Times (int64) of the pairs, milliseconds since the epoch.
     """
 
     items: list[str]
@@ -43,12 +67,12 @@ class ItemSignals(msgspec.Struct, array_like=True):
     times: bytes
 
     def check(self) -> None:
-        """Make sure that the columns fit together.
+        """Check that the columns fit together.
 
         Raises
         ------
         ValueError
-            If they do not; nothing in the message can be used then.
+            If they do not. Nothing of the message may be used then.
 
         Examples
         --------
@@ -67,9 +91,9 @@ class ItemSignals(msgspec.Struct, array_like=True):
             raise ValueError(f"columns refer to items beyond the table of {len(self.items)}")
 
     def cut(self, max_bytes: int) -> tuple["ItemSignals", int]:
-        """As much as goes into so many bytes, and how many touches and pairs were left out.
+        """Return as much of the message as fits into ``max_bytes``, and how many touches and pairs are left out.
 
-        Touches come before pairs and near pairs before far ones, so that what goes says least.
+        Pairs are left out before touches, and pairs far apart in their session before near ones: these say least.
 
         Examples
         --------
@@ -98,7 +122,7 @@ class ItemSignals(msgspec.Struct, array_like=True):
         return kept.message(), 0
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Pair columns as arrays: owners, others, distances, times."""
+        """Return the pair columns as arrays: owners, others, distances, times."""
         return (
             np.frombuffer(self.owners, "<i4"),
             np.frombuffer(self.others, "<i4"),
@@ -122,7 +146,7 @@ class _Columns:
         return self.table.setdefault(item, len(self.table))
 
     def new_bytes(self, *items: str) -> int:
-        """What the table grows by with the items, at most."""
+        """Return by how many bytes the table grows at most if the items are added."""
         return sum(_NUMBER_BYTES + len(item.encode()) for item in items if item not in self.table)
 
     def add_pair(self, owner: str, other: str, distance: int, time_ms: int) -> None:
@@ -144,7 +168,7 @@ class _Columns:
 
 
 class SignalGatherer:
-    """Collects the signals of one micro-batch, split by the partition that owns each item.
+    """Collects the item signals of one micro-batch, split by the partition that owns each item.
 
     Parameters
     ----------
@@ -166,23 +190,31 @@ class SignalGatherer:
         self._columns: dict[int, _Columns] = {}
 
     def add(self, event: Event, preceding: Iterable[str]) -> None:
-        """Record that an event touched its item after ``preceding``, the latest of which comes first."""
+        """Add the touch of an event, and a pair of its item with each item touched before it in the session.
+
+        Parameters
+        ----------
+        event
+            The event.
+        preceding
+            Ids of distinct other items, the latest first.
+        """
         item, time_ms = event.item_id, event.time_ms
-        home = self._of(item)
+        home = self._columns_of(item)
         touched = home.table.setdefault(item, len(home.table))
         weight = ACTION_WEIGHTS.get(event.action, 1.0)
         home.touches.append(
             Touch(touched, time_ms, weight, event.category, event.brand, event.price, event.action == "purchase")
         )
         for distance, before in enumerate(preceding, 1):
-            self._of(before).add_pair(before, item, distance, time_ms)
+            self._columns_of(before).add_pair(before, item, distance, time_ms)
             home.add_pair(item, before, -distance, time_ms)
 
     def messages(self) -> dict[int, ItemSignals]:
-        """Message per receiving partition; partitions with nothing to hear get none."""
+        """Return the message for each receiving partition; there is none for a partition without signals."""
         return {partition: self._columns[partition].message() for partition in sorted(self._columns)}
 
-    def _of(self, item: str) -> _Columns:
+    def _columns_of(self, item: str) -> _Columns:
         partition = partition_of(item, self._partitions)
         columns = self._columns.get(partition)
         if columns is None:

@@ -1,4 +1,4 @@
-"""The items most alike each item, found when first asked for and remembered until attributes change."""
+"""The most similar items of an item, found when first asked for and cached until attributes of its category change."""
 
 from __future__ import annotations
 
@@ -8,48 +8,47 @@ import numpy as np
 
 from processors.common.arrays import Floats, Ints
 from processors.items.attributes import AttributeColumns
-from processors.items.similarity import cosine_with_all, kinship, price_nearness, shared_with_all
+from processors.items.similarity import attribute_similarity, cosine_with_all, price_nearness, shared_with_all
 from processors.items.similarity_index import COMPARED, SimilarityIndex
 
 REMEMBERED = 16_384
-"""Items whose neighbours are remembered; those found first go first."""
+"""Items whose neighbours are cached; those found first are dropped first."""
 
-_TOGETHER = 512
+_COMPARED_AT_ONCE = 512
 _TIE = 2.0**-24
 
 
-class Alike(NamedTuple):
-    """Neighbours of several items, most alike first, as arrays of shape (items, k).
+class MostSimilar(NamedTuple):
+    """Neighbours of several items, the most similar first, as arrays of shape (items, k).
 
     Attributes
     ----------
     slots
-        The item's own where there are no more.
-    kinship, cosine
-        See :mod:`processors.items.similarity`; 0 where there is no neighbour.
+        Slots of the neighbours; the item's own slot where there are no more.
+    attribute_similarity, cosine
+        Similarities of the two items (:mod:`processors.items.similarity`); 0 where there is no neighbour.
     """
 
     slots: Ints
-    kinship: Floats
+    attribute_similarity: Floats
     cosine: Floats
 
-    def take(self, rows: Ints) -> Alike:
-        """Some of the items, or some of them several times."""
-        return Alike(self.slots[rows], self.kinship[rows], self.cosine[rows])
+    def take(self, rows: Ints) -> MostSimilar:
+        """Return the neighbours of some of the items, which may repeat, by their row."""
+        return MostSimilar(self.slots[rows], self.attribute_similarity[rows], self.cosine[rows])
 
 
 class SimilarItems:
-    """Finds for listed items the listed items of their categories that are most alike, available or not.
+    """Finds for listed items the most similar listed items of their categories, available or not.
 
-    Most alike has the highest sum of kinship, nearness of price step, and cosine; equals are ordered by the hash of
-    their ids. So neither stock nor small changes of price, which shops have all the time, make what is remembered
-    obsolete.
+    The most similar has the highest sum of attribute similarity, nearness of price step, and cosine; equals are ordered
+    by the hash of their ids. Stock and small changes of price, which shops have all the time, leave the cache valid.
 
-    Complexity: of an item that is remembered, constant. Of another, comparisons with its category, or with
-    2 x :data:`processors.items.similarity_index.COMPARED` items of a larger one, each as dear as tags and embedding are
-    long. A change of any other fact of an item has those of its category found anew, each when it is asked for next,
-    and the category sorted once. Memory: 24 bytes times ``k`` for each of the :data:`REMEMBERED`, and a slot per listed
-    item.
+    Complexity: constant for a cached item. Else it is compared with its category, or with
+    2 x :data:`processors.items.similarity_index.COMPARED` items of a larger one, each in time linear in tags and
+    embedding. Any other change of an item's attributes voids the cache for its category: the category is sorted once,
+    and each item compared again when asked for. Memory: 24 bytes times ``k`` for each of the :data:`REMEMBERED`, and a
+    slot per listed item.
 
     Parameters
     ----------
@@ -61,8 +60,16 @@ class SimilarItems:
         self._k = k
         self._attributes: AttributeColumns | None = None
 
-    def of(self, slots: Ints, attributes: AttributeColumns) -> Alike:
-        """Neighbours of listed items. What is remembered changes nothing but the time it takes."""
+    def of(self, slots: Ints, attributes: AttributeColumns) -> MostSimilar:
+        """Find the neighbours of listed items. The cache changes nothing but the time it takes.
+
+        Parameters
+        ----------
+        slots
+            Slots of listed items, which may repeat.
+        attributes
+            The attribute columns; other columns than at the last call empty the cache.
+        """
         if attributes is not self._attributes:
             self._begin(attributes)
         self._cover(len(attributes.tie))
@@ -75,13 +82,13 @@ class SimilarItems:
             new = self._find(asked[missing], attributes)
             for part, values in zip(found, new, strict=True):
                 part[missing] = values
-            self._remember(asked[missing], new, attributes)
+            self._cache(asked[missing], new, attributes)
         return found.take(where)
 
     def _begin(self, attributes: AttributeColumns) -> None:
         self._attributes = attributes
         self._indexes: dict[int, SimilarityIndex] = {}
-        self._found = Alike(
+        self._found = MostSimilar(
             np.zeros((REMEMBERED, self._k), np.int64), np.zeros((REMEMBERED, self._k)), np.zeros((REMEMBERED, self._k))
         )
         self._version = np.full(REMEMBERED, -1, np.int64)
@@ -93,30 +100,30 @@ class SimilarItems:
         if len(self._row) < capacity:
             self._row = np.append(self._row, np.full(capacity - len(self._row), -1, np.int64))
 
-    def _remember(self, slots: Ints, found: Alike, attributes: AttributeColumns) -> None:
+    def _cache(self, slots: Ints, found: MostSimilar, attributes: AttributeColumns) -> None:
         slots = slots[:REMEMBERED]
-        strange = np.flatnonzero(self._row[slots] < 0)
-        places = (self._next + np.arange(len(strange))) % REMEMBERED
-        self._next = (self._next + len(strange)) % REMEMBERED
-        before = self._owner[places]
+        uncached = np.flatnonzero(self._row[slots] < 0)
+        free_rows = (self._next + np.arange(len(uncached))) % REMEMBERED
+        self._next = (self._next + len(uncached)) % REMEMBERED
+        before = self._owner[free_rows]
         self._row[before[before >= 0]] = -1
-        self._row[slots[strange]] = places
-        self._owner[places] = slots[strange]
-        # One that was known, but not as it is now, may just have lost its place to a strange one.
+        self._row[slots[uncached]] = free_rows
+        self._owner[free_rows] = slots[uncached]
+        # A cached item that is out of date may just have lost its row to one that was not cached.
         kept = np.flatnonzero(self._row[slots] >= 0)
         rows = self._row[slots[kept]]
         for part, values in zip(self._found, found, strict=True):
             part[rows] = values[kept]
         self._version[rows] = attributes.version[attributes.category[slots[kept]]]
 
-    def _find(self, slots: Ints, attributes: AttributeColumns) -> Alike:
+    def _find(self, slots: Ints, attributes: AttributeColumns) -> MostSimilar:
         n = len(slots)
-        found = Alike(np.repeat(slots[:, None], self._k, axis=1), np.zeros((n, self._k)), np.zeros((n, self._k)))
+        found = MostSimilar(np.repeat(slots[:, None], self._k, axis=1), np.zeros((n, self._k)), np.zeros((n, self._k)))
         categories = attributes.category[slots]
         for category in np.unique(categories).tolist():
             index = self._index_of(category, attributes)
             mine = np.flatnonzero(categories == category)
-            at_once = _TOGETHER if len(index.slots) <= COMPARED else 1
+            at_once = _COMPARED_AT_ONCE if len(index.slots) <= COMPARED else 1
             for begin in range(0, len(mine), at_once):
                 rows = mine[begin : begin + at_once]
                 self._compare(rows, slots[rows], index.pool(attributes, int(slots[rows[0]])), attributes, found)
@@ -128,17 +135,19 @@ class SimilarItems:
             index = self._indexes[category] = SimilarityIndex(attributes, category)
         return index
 
-    def _compare(self, rows: Ints, slots: Ints, pool: Ints, attributes: AttributeColumns, found: Alike) -> None:
-        """Write the neighbours of the slots, which all have the same pool, into the rows."""
-        kin = kinship(attributes, slots[:, None], pool[None, :], shared_with_all(attributes, slots, pool))
+    def _compare(self, rows: Ints, slots: Ints, pool: Ints, attributes: AttributeColumns, found: MostSimilar) -> None:
+        """Compare items with a pool that they share, and write their neighbours into rows of ``found``."""
+        similarity = attribute_similarity(
+            attributes, slots[:, None], pool[None, :], shared_with_all(attributes, slots, pool)
+        )
         cosine = cosine_with_all(attributes, slots, pool)
         prices = attributes.price_step
-        score = kin + price_nearness(prices[slots][:, None], prices[pool]) + cosine
+        score = similarity + price_nearness(prices[slots][:, None], prices[pool]) + cosine
         score = np.where((score > 0.0) & (pool != slots[:, None]), score + _TIE * attributes.tie[pool], 0.0)
         k = min(self._k, len(pool))
         best = np.argpartition(-score, k - 1, axis=1)[:, :k] if k else np.zeros((len(rows), 0), np.int64)
         best = np.take_along_axis(best, np.argsort(-np.take_along_axis(score, best, axis=1), axis=1), axis=1)
         there = np.take_along_axis(score, best, axis=1) > 0.0
         found.slots[rows, :k] = np.where(there, pool[best], slots[:, None])
-        found.kinship[rows, :k] = np.where(there, np.take_along_axis(kin, best, axis=1), 0.0)
+        found.attribute_similarity[rows, :k] = np.where(there, np.take_along_axis(similarity, best, axis=1), 0.0)
         found.cosine[rows, :k] = np.where(there, np.take_along_axis(cosine, best, axis=1), 0.0)

@@ -1,8 +1,9 @@
-"""How alike items are by what the catalogue says of them.
+"""Similarity of items by what the catalogue says of them: by attributes and price, and by embedding.
 
-Two measures: content, from category, brand, price and tags, and the cosine of the embeddings. Both are the same numbers
-wherever items lie and whoever else is compared, bit for bit: content takes but single operations of floating point, and
-embeddings are such that products and sums are exact (:data:`processors.items.catalogue_fields.EMBEDDING_STEP`).
+Two measures: content similarity, from category, brand, price and tags, and the cosine of the embeddings. Both are the
+same numbers bit for bit in every process, whichever slots the items have and whatever else they are compared with:
+content similarity is computed pair by pair, and embeddings are rounded so that their products and sums are exact
+(:data:`processors.items.catalogue_fields.EMBEDDING_STEP`).
 """
 
 from __future__ import annotations
@@ -16,27 +17,37 @@ from processors.items.attributes import AttributeColumns
 Vectors = npt.NDArray[np.float32]
 
 CATEGORY, BRAND, PRICE, TAGS = 0.2, 0.2, 0.2, 0.4
-"""What each fact contributes at most; they sum to one. How much content counts is for the ranker to learn."""
+"""Highest contribution of each attribute to content similarity; they sum to one."""
 
 
 def content(attributes: AttributeColumns, one: Ints, other: Ints, shared_tags: Ints) -> Floats:
-    """How alike items are in category, brand, price and tags, in [0, 1]: :func:`kinship` and nearness of price."""
-    log_price = attributes.log_price
-    return kinship(attributes, one, other, shared_tags) + price_nearness(log_price[one], log_price[other])
-
-
-def kinship(attributes: AttributeColumns, one: Ints, other: Ints, shared_tags: Ints) -> Floats:
-    """How alike items are in what seldom changes.
-
-    The weighted sum of: same category, same brand, and the share of common tags among all tags of the two (Jaccard).
-    What is unknown of either counts as different.
+    """Compute content similarity: the sum of :func:`attribute_similarity` and :func:`price_nearness`, in [0, 1].
 
     Parameters
     ----------
+    attributes
+        Columns over the slots.
+    one, other, shared_tags
+        As for :func:`attribute_similarity`.
+    """
+    log_price = attributes.log_price
+    return attribute_similarity(attributes, one, other, shared_tags) + price_nearness(log_price[one], log_price[other])
+
+
+def attribute_similarity(attributes: AttributeColumns, one: Ints, other: Ints, shared_tags: Ints) -> Floats:
+    """Compute the similarity of items in category, brand and tags, which seldom change.
+
+    It is the weighted sum of: same category, same brand, and the share of common tags among all tags of the two
+    (Jaccard). An attribute that either item lacks counts as different.
+
+    Parameters
+    ----------
+    attributes
+        Columns over the slots.
     one, other
-        Slots; shapes that broadcast to that of the result.
+        Slots; their shapes broadcast to that of the result.
     shared_tags
-        How many tags each pair has in common, of the result's shape.
+        Number of tags each pair has in common, of the result's shape.
     """
     same_category = (attributes.category[one] == attributes.category[other]) & (attributes.category[one] > 0)
     same_brand = (attributes.brand[one] == attributes.brand[other]) & (attributes.brand[one] > 0)
@@ -46,20 +57,20 @@ def kinship(attributes: AttributeColumns, one: Ints, other: Ints, shared_tags: I
 
 
 def price_nearness(one: Floats, other: Floats) -> Floats:
-    """What nearness of price contributes: a weight times ``1 / (1 + |difference|)``, 0 where one is unknown.
+    """Compute the contribution of similar prices: :data:`PRICE` times ``1 / (1 + |difference|)``, 0 if one is unknown.
 
     Parameters
     ----------
     one, other
-        Logarithms of prices, NaN where unknown.
+        Logarithms of prices, NaN where unknown; their shapes broadcast to that of the result.
     """
     return np.nan_to_num(PRICE / (1.0 + np.abs(one - other)), nan=0.0)
 
 
 def shared_with_all(attributes: AttributeColumns, one: Ints, others: Ints) -> Ints:
-    """Numbers of common tags of each of some items with each of others, shape (one, others).
+    """Count the tags that each of some items shares with each of others, shape (one, others).
 
-    Complexity: a look at the tags of the others for each one.
+    Complexity: linear in the tags of ``others`` for each of ``one``.
     """
     shared = np.zeros((len(one), len(others)), np.int64)
     if len(attributes.tags):
@@ -75,7 +86,7 @@ def shared_with_all(attributes: AttributeColumns, one: Ints, others: Ints) -> In
 
 
 def shared_in_pairs(attributes: AttributeColumns, one: Ints, other: Ints) -> Ints:
-    """Numbers of common tags of pairs of items, of the shape of both."""
+    """Count the tags that the items of each pair share; ``one``, ``other`` and the result have shape (pairs,)."""
     if not len(attributes.tags):
         return np.zeros(len(one), np.int64)
     width = int(max(attributes.tag_count[part].max(initial=0) for part in (one, other)))
@@ -84,7 +95,7 @@ def shared_in_pairs(attributes: AttributeColumns, one: Ints, other: Ints) -> Int
 
 
 def cosine_with_all(attributes: AttributeColumns, one: Ints, others: Ints) -> Floats:
-    """Cosines of embeddings, shape (one, others), in [0, 1]: 0 where they point apart or one has none."""
+    """Compute cosines of embeddings, shape (one, others), in [0, 1]: 0 for negative ones and for items without any."""
     embedding = attributes.embedding
     if not len(embedding):
         return np.zeros((len(one), len(others)))
@@ -93,7 +104,7 @@ def cosine_with_all(attributes: AttributeColumns, one: Ints, others: Ints) -> Fl
 
 
 def cosine_in_pairs(attributes: AttributeColumns, one: Ints, other: Ints) -> Floats:
-    """Cosines of the embeddings of pairs of items, likewise."""
+    """Compute the cosine of each pair's embeddings, in [0, 1]; ``one``, ``other`` and the result: shape (pairs,)."""
     embedding = attributes.embedding
     if not len(embedding):
         return np.zeros(len(one))

@@ -1,4 +1,4 @@
-"""Which items of a category are compared with an item: all of a small one, the likely ones of a large one."""
+"""The similarity index of a category: which of its items an item is compared with, all of few, the likely of many."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from processors.items.attributes import AttributeColumns
 from processors.items.similarity import Vectors
 
 COMPARED = 1024
-"""Items that an item is compared with: all there are in its category, or so many by price and as many by embedding."""
+"""Largest category in which all items are compared; in a larger one, so many by price and as many by embedding."""
 _PER_BUCKET = 256
 _MOST_BITS = 12
 
@@ -25,9 +25,16 @@ class SimilarityIndex:
     Parameters
     ----------
     attributes
-        What is known of all items; nothing of it is kept.
+        Attribute columns of all items, of which no reference is kept.
     category
         Number of the category.
+
+    Attributes
+    ----------
+    version : int
+        Version of the category that the index was made from; the index is out of date once the columns have another.
+    slots : int64 array
+        Slots of the listed items, by price step.
 
     References
     ----------
@@ -50,7 +57,15 @@ class SimilarityIndex:
             self._in_buckets, self._codes = self.slots[by_code], codes[by_code]
 
     def pool(self, attributes: AttributeColumns, slot: int) -> Ints:
-        """Slots to compare an item with, in an order that is the same in every process. It may be one of them."""
+        """Return the slots to compare an item with, in the same order of items in every process.
+
+        Parameters
+        ----------
+        attributes
+            The columns that the index was made from.
+        slot
+            The item's slot; it may be among those returned.
+        """
         if len(self.slots) <= COMPARED:
             return self.slots
         price = np.nan_to_num(attributes.price_step[slot], nan=np.inf)
@@ -72,8 +87,8 @@ class SimilarityIndex:
 
 
 def _codes(embeddings: Vectors, bits: int) -> Ints:
-    """On which sides of the hyperplanes embeddings lie, a bit each. The planes are always the same ones."""
-    # Of ones and minus ones, with which the sums are exact: the code of an embedding does not depend on the others.
+    """Return on which sides of ``bits`` fixed hyperplanes embeddings lie, one bit each."""
+    # Normals of ones and minus ones keep the sums exact: an embedding's code does not depend on the others beside it.
     planes = np.random.default_rng(0).integers(0, 2, (_MOST_BITS, embeddings.shape[1])) * 2.0 - 1.0
     sides = embeddings @ planes[:bits].T.astype(embeddings.dtype) > 0.0
     return np.asarray(sides @ (1 << np.arange(bits)), np.int64)

@@ -1,4 +1,4 @@
-"""What we know of an item: how wanted it is now, what it goes with, and the attributes seen on its events."""
+"""The item state that the items plane keeps: trends, visits, co-visited items, and attributes. Bounded in size."""
 
 from collections.abc import Iterator
 from operator import itemgetter
@@ -19,24 +19,22 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     neighbours
-        Co-visited items kept per item. They may grow by half before the weakest are cut, so that a cut is rare.
+        Co-visited items kept per item. They may grow by half before the weakest are cut, so that cuts are rare.
     published_neighbours
-        The strongest of them, which the read models get.
+        Co-visited items published to the workers: the strongest.
     neighbour_half_life_ms
-        After this long a co-visit counts half.
+        After this long a co-visitation counts half; milliseconds.
     trend_half_lives_ms
-        After so long a visit counts half for popularity: of the hour, of the day, of the week. How fast a shop's
-        fashions change is not known beforehand, so the ranker gets all three.
+        After this long a visit counts half for the trend; milliseconds, the shortest first. How fast tastes change in a
+        shop is not known beforehand, so the ranker gets three trends, about of the hour, the day and the week.
     distance_power
-        How fast a pair of visits loses weight with the steps between them: that number to the minus this power; 0 for
-        all alike.
+        A pair of visits ``n`` steps apart in a session weighs ``n`` to the minus this power; 0 weighs all alike.
     next_distance
-        A visit up to this many steps later in the session counts as "what came next".
+        An item visited up to this many steps later in the session counts as visited "after".
     embedding_size
-        Numbers of the embeddings in the catalogue; 0 if it has none. Every worker holds four bytes of each for each
-        item.
+        Length of the embeddings in the catalogue; 0 if it has none. Every worker holds four bytes per number and item.
     max_row_bytes
-        Larger rows of the catalogue are refused unread.
+        Larger rows of the catalogue are refused without decoding them.
     """
 
     neighbours: Neighbours = 300
@@ -50,13 +48,30 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ItemState(msgspec.Struct, array_like=True):
-    """One item's state. Times in milliseconds since the epoch.
+    """One item's state. Its fields are stored by position: a new one goes to the end, with a default.
 
-    ``together`` and ``after`` are forward-decayed weights relative to ``landmark``: how much another item was visited
-    in the same session, and how much within the next few steps after this one. ``trends`` are the decayed numbers of
-    visits relative to ``trend_landmarks``, one per half-life. ``category``, ``brand`` and ``price`` are those seen on
-    events; what the catalogue says, in ``attributes``, goes before them. ``listed_ms`` is when it first had a row
-    there.
+    Times are milliseconds since the epoch.
+
+    Parameters
+    ----------
+    landmark
+        Time that ``together`` and ``after`` are relative to (:mod:`processors.common.decay`).
+    together, after
+        Decayed weights of other items: visited in the same session, and within the next few steps after this one.
+    trend_landmarks, trends
+        Decayed numbers of visits, one per half-life, and the times that they are relative to.
+    visits, purchases
+        Numbers of visits and purchases, all time.
+    first_seen, last_seen
+        Times of the earliest and the latest touch.
+    category, brand, price
+        As last seen on events. What the catalogue says, in ``attributes``, takes precedence.
+    attributes
+        The item's row in the catalogue; :obj:`None` if it has none.
+    listed_ms
+        When the item got its first row, since it was last withdrawn; 0 if it has none.
+    withdrawn
+        Whether the catalogue has withdrawn it.
     """
 
     landmark: int = 0
@@ -79,6 +94,11 @@ class ItemState(msgspec.Struct, array_like=True):
 class ItemKeeper:
     """Folds touches, pairs and rows of the catalogue into item states.
 
+    Parameters
+    ----------
+    settings
+        Bounds and half-lives.
+
     Examples
     --------
     >>> keeper = ItemKeeper(ItemSettings())
@@ -96,7 +116,7 @@ class ItemKeeper:
         self._of_distance = [max(1, steps) ** -settings.distance_power for steps in range(MAX_STEPS + 1)]
 
     def touch(self, state: ItemState, touch: Touch) -> None:
-        """Count a visit and take over the attributes it carries, in place. Attributes of the latest visit win."""
+        """Count a visit and take over the attributes on its event, in place; those of the latest event win."""
         for scale, half_life in enumerate(self.settings.trend_half_lives_ms):
             landmark, before = landmark_at(touch.time_ms, half_life), state.trend_landmarks[scale]
             if landmark > before:
@@ -116,7 +136,19 @@ class ItemKeeper:
             state.price = touch.price
 
     def pair(self, state: ItemState, other: str, distance: int, time_ms: int) -> None:
-        """Count that ``other`` was visited ``distance`` steps later (earlier, if negative) in a session, in place."""
+        """Count that another item was visited in the same session, in place.
+
+        Parameters
+        ----------
+        state
+            State of the item.
+        other
+            Id of the other item.
+        distance
+            Steps from the item to the other one in the session; negative if the other came earlier.
+        time_ms
+            When the later of the two was visited, milliseconds since the epoch.
+        """
         settings = self.settings
         half_life = settings.neighbour_half_life_ms
         landmark = landmark_at(time_ms, half_life)
@@ -130,12 +162,16 @@ class ItemKeeper:
             self._cut(state)
 
     def describe(self, state: ItemState, attributes: Attributes | None, time_ms: int) -> None:
-        """Take over a row of the catalogue as a whole, in place; :obj:`None` withdraws the item until the next one.
+        """Replace the item's row of the catalogue, in place.
 
         Parameters
         ----------
+        state
+            State of the item.
+        attributes
+            The new row; :obj:`None` withdraws the item until the next row.
         time_ms
-            When the row arrived.
+            When the row was appended, milliseconds since the epoch.
         """
         state.attributes, state.withdrawn = attributes, attributes is None
         if attributes is None:
@@ -144,7 +180,7 @@ class ItemKeeper:
             state.listed_ms = time_ms
 
     def view(self, state: ItemState) -> ItemView:
-        """What is published of a state. Complexity: a sort of the neighbours."""
+        """Return the item view to publish. Complexity: a sort of the neighbours."""
         if state.withdrawn:
             return ItemView(
                 self._trends(state), state.visits, state.first_seen, state.last_seen, [], b"", b"", withdrawn=True
@@ -210,7 +246,7 @@ def _since(state: ItemState, attributes: Attributes) -> int:
 
 
 def _with_order(state: ItemState) -> Iterator[tuple[str, float]]:
-    """Neighbours with the weight they are kept by: together, and once more for coming after."""
+    """Return the neighbours with the weight that they are kept by: the sum of both weights."""
     after = state.after
     return ((name, weight + after.get(name, 0.0)) for name, weight in state.together.items())
 

@@ -1,4 +1,4 @@
-"""The best few of very many, kept current at the price of a set insertion."""
+"""The slots with the highest scores, kept current at constant cost per changed score."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _NONE = float("-inf")
 
 
 class TopSlots:
-    """The slots with the highest scores, exactly, as long as scores only rise.
+    """The slots with the highest scores. Exact as long as scores only rise; a slot whose score fell may stay too long.
 
-    What scores less than the ``2 * depth`` best at some moment can only come back by being offered again, so nothing
-    else needs to be looked at. Scores themselves stay in the caller's columns.
+    A pool of at least ``2 * depth`` slots is kept: a slot that scored less than all of them when the pool was last cut
+    comes back only by being offered with a higher score. The scores themselves stay in the caller's columns.
 
     Parameters
     ----------
     depth
-        How many can be asked for.
+        How many slots :meth:`best` returns at most.
 
     Examples
     --------
@@ -40,13 +40,13 @@ class TopSlots:
         self._best: Slots | None = None
 
     def offer(self, slot: int, score: float) -> None:
-        """Note that a slot has a new score. Constant time, amortised over :meth:`best`."""
+        """Take note of a slot's new score. Constant time, amortised over :meth:`best`."""
         if score >= self._floor or slot in self._pool:
             self._pool.add(slot)
             self._best = None
 
     def discard(self, slot: int) -> None:
-        """Note that a slot is gone."""
+        """Remove a slot."""
         if slot in self._pool:
             self._pool.discard(slot)
             self._best = None
@@ -54,12 +54,16 @@ class TopSlots:
     def best(
         self, scores: npt.NDArray[np.float64], tie: npt.NDArray[np.float64], everything: Callable[[], Slots]
     ) -> Slots:
-        """The ``depth`` best slots, best first; equals by ``tie``, the higher one first.
+        """Return the ``depth`` slots with the highest scores, the highest first.
 
         Parameters
         ----------
+        scores
+            Score by slot.
+        tie
+            Number by slot that orders slots of equal score, the higher first.
         everything
-            Gives all slots there are, for when so many were discarded that the pool ran dry.
+            Returns all slots that may be in the result; called if too many were removed from the pool.
         """
         if self._best is None:
             if len(self._pool) < self._depth and self._floor > _NONE:

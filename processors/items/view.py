@@ -1,4 +1,4 @@
-"""What is known of an item, as it is kept, published and held by every worker."""
+"""The item view: what the items plane publishes of an item, and the catalogue attributes within it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import msgspec
 
 
 class Attributes(msgspec.Struct, array_like=True, frozen=True):
-    """What a row says of an item; what it does not say is :obj:`None` or empty.
+    """The attributes in a row of the catalogue; what the row leaves out is :obj:`None` or empty.
 
     Parameters
     ----------
     price
-        In ``currency``, finite and not negative.
+        Price in ``currency``, finite and not negative.
     available
-        Whether it can be had now.
+        Whether the item can be bought now.
     margin
         Share of the price that the shop keeps, in [0, 1].
     embedding
-        Direction of the user's embedding: little-endian half precision, of length one, rounded to multiples of
+        The embedding of the row, scaled to length one: little-endian half precision, rounded to multiples of
         :data:`processors.items.catalogue_fields.EMBEDDING_STEP`.
     published_ms
-        Since when there is the item, milliseconds since the epoch.
+        When the item was published, milliseconds since the epoch.
     min_age
-        Years.
+        Age in years from which a user may be shown the item.
     regions
-        Where it may be shown; empty for everywhere.
+        Regions that the item may be shown in; empty for everywhere.
     """
 
     title: str | None = None
@@ -45,7 +45,7 @@ class Attributes(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Listing(msgspec.Struct, array_like=True, frozen=True):
-    """What the read models get of an item's row in the catalogue, beside the attributes that events can carry too.
+    """What is published of an item's row in the catalogue, beside category, brand and price, which events have too.
 
     Parameters
     ----------
@@ -64,26 +64,30 @@ class Listing(msgspec.Struct, array_like=True, frozen=True):
 
 
 class ItemView(msgspec.Struct, array_like=True, frozen=True):
-    """What the read models get of an item.
+    """What is published of an item to every worker.
 
     Parameters
     ----------
     trends
-        Base-2 logarithms of the decayed visits, one per half-life, relative to the epoch: comparable between items at
+        Base-2 logarithms of the decayed visits relative to the epoch, one per half-life: comparable between items at
         any time.
+    visits, purchases
+        Numbers of visits and purchases, all time.
+    first_seen, last_seen
+        Times of the earliest and the latest touch, milliseconds since the epoch.
     neighbours
-        Ids of the strongest neighbours, strongest first.
+        Ids of the co-visited items of highest weight, the highest first.
     together, after
-        Their weights as little-endian float32, each kind summing to one.
+        Weights of the neighbours as little-endian float32: visited in the same session, visited soon after. Each sums
+        to one or is zero.
+    category, brand, price
+        As the catalogue says, or else as last seen on events.
     listing
-        What the catalogue says beside category, brand and price; :obj:`None` if the item has no row.
+        The rest of the item's row in the catalogue; :obj:`None` if it has none.
     since
-        Since when there is the item, milliseconds since the epoch: as published, or else as first seen anywhere; 0 if
-        that is not known.
+        When the item was published, or else first seen or listed, milliseconds since the epoch; 0 if unknown.
     withdrawn
         Whether the catalogue has withdrawn it: it must not be shown then, whatever else is known.
-    purchases
-        All purchases ever.
     """
 
     trends: tuple[float, float, float]
@@ -103,7 +107,7 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
 
 
 def decode_view(value: bytes | None) -> ItemView | None:
-    """Item view of a broadcast record's value; a tombstone gives :obj:`None`."""
+    """Decode the value of a record on ``broadcast.items``; a tombstone gives :obj:`None`."""
     return None if value is None else _DECODER.decode(value)
 
 

@@ -30,7 +30,7 @@ def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) ->
         return np.ones(len(candidates), np.bool_)
     slots, rows = candidates.slots, candidates.rows
     ages = np.array([_age(profile.age, unknown) for profile in profiles], np.int64)
-    places = attributes.region_sets.open_to([profile.context for profile in profiles], unknown == "show")
+    places = attributes.region_sets.allowed([profile.context for profile in profiles], unknown == "show")
     allowed: Flags = (ages[rows] >= attributes.min_age[slots]) & places[rows, attributes.regions[slots]]
     return allowed
 

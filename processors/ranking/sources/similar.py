@@ -69,7 +69,7 @@ class Similar:
         weight = self._decay ** visitors.positions[asks].astype(np.float64)
         owner, column = np.nonzero((alike.slots != slots[:, None]) & index.attributes.available[alike.slots])
         links, found, log_price = slots[owner], alike.slots[owner, column], index.attributes.log_price
-        content = alike.kinship[owner, column] + price_nearness(log_price[links], log_price[found])
+        content = alike.attribute_similarity[owner, column] + price_nearness(log_price[links], log_price[found])
         return Block(
             rows=visitors.rows[asks][owner],
             slots=found,

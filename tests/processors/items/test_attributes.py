@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.hashing import fingerprint
-from processors.items.attributes import NEWEST_DEPTH, Labels
+from processors.items.attributes import NEWEST_DEPTH
 from processors.items.catalogue_fields import direction
 from processors.items.index import ItemIndex
+from processors.items.labels import Labels
 from processors.items.view import ItemView, Listing
 from tests.processors.catalogues import DAY, index_of, listed, random_views
 from tests.processors.worlds import NOW, SIZE, view

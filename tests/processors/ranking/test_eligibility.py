@@ -120,15 +120,15 @@ def test_a_limit_ends_when_the_catalogue_lifts_it() -> None:
 @given(st.lists(st.lists(st.sampled_from(["DE", "de", "AT", "FR", "Tyrol"]), max_size=3), max_size=20))
 def test_sets_of_regions_stay_bounded_and_what_cannot_be_checked_is_not_shown(regions: list[list[str]]) -> None:
     sets = RegionSets(limit=2)
-    numbers = [sets.take(names) for names in regions]
+    numbers = [sets.acquire(names) for names in regions]
     assert len(sets) <= 4
     for names, number in zip(regions, numbers, strict=True):
         assert (number == EVERYWHERE) is (not names)
         if number != NOWHERE:
             for unknown in (False, True):
-                row = sets.open_to([{"country": "at"}], unknown)[0]
+                row = sets.allowed([{"country": "at"}], unknown)[0]
                 assert row[number] == (not names or "AT" in names)
-    assert not sets.open_to([{"country": "AT"}, {}], unknown=True)[:, NOWHERE].any()
+    assert not sets.allowed([{"country": "AT"}, {}], unknown=True)[:, NOWHERE].any()
 
 
 def event(n: int, time_ms: int = NOW, **fields: Any) -> Event:
@@ -182,12 +182,12 @@ def test_sets_of_regions_follow_from_what_items_have_now(changes: list[tuple[int
     taken: dict[int, int] = {}
     now: dict[int, set[str]] = {}
     for item, regions in changes:
-        sets.give_back(taken.get(item, EVERYWHERE))
-        taken[item] = sets.take(regions)
+        sets.release(taken.get(item, EVERYWHERE))
+        taken[item] = sets.acquire(regions)
         now[item] = regions
     assert len(sets) <= 2 + 6
     people = [{"country": name} for name in "abcd"] + [{}]
-    rows = sets.open_to(people, unknown=False)
+    rows = sets.allowed(people, unknown=False)
     for item, regions in now.items():
         if taken[item] != NOWHERE:
             assert rows[:, taken[item]].tolist() == [not regions or name in regions for name in "abcd"] + [not regions]
