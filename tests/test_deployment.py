@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from processors.ads.no_bid import NoBid
-from processors.evaluation.live_quality import Choices, Observations, Shown
+from processors.evaluation.live_quality import Choices, Observations, ShownSlatesSlates
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.engine.topology import build_topology
 from streams.settings.loading import load_settings
@@ -407,7 +407,7 @@ def _work(metrics: Metrics) -> None:
     metrics.read_models.evictions.set(0)
     metrics.read_models.age.set(0.2)
     choice = Choices("any", np.array([3]), np.array([True]), np.array([0.5]), np.array([True]))
-    shown = Shown("home", np.array([[1, 2]]), np.array([[1, 2]]), np.array([[0.1, 0.2]]))
+    shown = ShownSlates("home", np.array([[1, 2]]), np.array([[1, 2]]), np.array([[0.1, 0.2]]))
     metrics.quality.live.take(Observations([choice], [shown]))
     metrics.quality.refresh()
     metrics.ranker.examples.inc(20)

@@ -1,13 +1,14 @@
-"""Estimators of off-policy evaluation, each with its interval.
+"""The estimators of off-policy evaluation (replay, IPS, SNIPS, DR), each with its confidence interval.
 
-``replay``: rows are accepted by rejection sampling as if the policy had chosen, and averaged. ``ips``: every row counts
-by its importance weight. ``snips``: the same, divided by the weights' sum. ``dr``: a model of the rewards says what the
-policy would earn, and the weighted rows correct the model; right if either model or propensities are. On the log of a
-policy that learns it is the one to read: see :func:`doubly_robust`.
+``replay``: rows are accepted by rejection sampling as if the policy had chosen, and averaged. ``ips`` (inverse
+propensity scoring): every row counts by its importance weight. ``snips`` (self-normalised IPS): the same, divided by
+the sum of the weights. ``dr`` (doubly robust): a model of the rewards predicts what the policy would earn, and the
+weighted rows correct the model; it is unbiased if either model or propensities are right. On the log of a policy that
+learns, DR is the one to rely on: see :func:`doubly_robust`.
 
-Intervals are Student's, from the variance of what each row adds, with the effective sample size less one as degrees of
+Intervals are Student's, from the variance of the rows' terms, with the effective sample size less one as degrees of
 freedom. Rewards between 0 and 1 get Wilson's interval instead, for as many rows as would give a proportion of that size
-that variance: clicks are rare, and a plain interval around two of them reaches below zero, around none of them nowhere.
+that variance: clicks are rare, and a plain interval around two of them reaches below zero, around none has no width.
 
 References
 ----------
@@ -35,18 +36,18 @@ from processors.common.random import uniform
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean reward per row.
+    """An estimated mean reward per row.
 
     Attributes
     ----------
     value
         The estimate; IPS and DR may leave the range of the rewards.
     low, high
-        Ends of its interval.
+        Ends of its confidence interval.
     ess
-        Effective sample size: of how many rows with equal weights the rows are worth (Kish).
+        Effective sample size (Kish): how many rows of equal weight would estimate as well.
     rows
-        That the estimate rests on, with a weight above zero.
+        Number of rows with a weight above zero, on which the estimate rests.
     """
 
     value: float
@@ -58,7 +59,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Logged:
-    """What the estimators need of a log, beside the importance weights of its rows."""
+    """A log as the estimators read it: columns of n rows, with the importance weights for one policy.
+
+    Attributes
+    ----------
+    actions, rewards, positions, predicted, logging
+        As in :class:`processors.evaluation.feedback.Feedback`.
+    weights
+        Importance weights, clipped, shape (n,).
+    """
 
     actions: Ints
     rewards: Floats
@@ -69,20 +78,20 @@ class Logged:
 
     @property
     def unit(self) -> bool:
-        """Whether all rewards are between 0 and 1."""
+        """Whether all rewards are between 0 and 1, so that Wilson's interval applies."""
         return bool(((self.rewards >= 0.0) & (self.rewards <= 1.0)).all())
 
     @property
     def ess(self) -> float:
-        """Effective sample size of the weights."""
+        """Effective sample size (Kish) of the weights."""
         return float(self.weights.sum() ** 2 / (self.weights**2).sum())
 
 
 def replayed(logged: Logged, confidence: float) -> Estimate:
-    """Mean reward of the rows that rejection sampling accepts: each by its weight's share of the highest.
+    """Estimate by replay: average the rows accepted by rejection sampling, each with weight / highest weight.
 
-    Where the log was uniformly random and the policy always sure, these are the rows on which the two agree. Chance is
-    drawn from the row's number. Clipped weights accept as if the policy were as little different from the log.
+    Where the log was uniformly random and the policy is deterministic, these are the rows in which the two agree. The
+    random numbers follow from the rows' numbers. With clipped weights the estimate is biased towards the log.
     """
     chance = uniform(np.arange(len(logged.weights), dtype=np.uint64))
     rewards = logged.rewards[chance * logged.weights.max() < logged.weights]
@@ -94,13 +103,14 @@ def replayed(logged: Logged, confidence: float) -> Estimate:
 
 
 def ips(logged: Logged, confidence: float) -> Estimate:
-    """Inverse propensity scoring: the mean of weighted rewards. Without bias; its variance grows with the weights."""
+    """Estimate by inverse propensity scoring, the mean of weighted rewards: unbiased, but large weights add variance."""
     terms = logged.weights * logged.rewards
     return _of_terms(terms, logged, confidence)
 
 
 def snips(logged: Logged, confidence: float) -> Estimate:
-    """Self-normalised IPS: the weighted mean of rewards. Less variance for a small bias. Variance: delta method."""
+    """Estimate by self-normalised IPS: the weighted mean of rewards. Less variance than IPS for a small bias."""
+    # The variance of this ratio is that of the delta method.
     weights = logged.weights
     total = float(weights.sum())
     value = float((weights * logged.rewards).sum()) / total
@@ -111,22 +121,26 @@ def snips(logged: Logged, confidence: float) -> Estimate:
 
 
 def doubly_robust(logged: Logged, policy: Floats, smoothing: float, confidence: float) -> Estimate:
-    """DR: what a model of the rewards expects of the policy, and what the weighted rows say that the model missed.
+    """Estimate by DR: the reward that a model predicts for the policy, plus the weighted errors of the model.
 
-    The model is cross-fitted forwards: rows are predicted in blocks, each from the rows before it, so that none is
-    predicted by itself or by what it has led to.
+    The model is fitted forwards: rows are predicted in blocks, each from the rows before it, so that no row is
+    predicted from itself or from what it led to.
 
-    A policy that learns shows less and less of what it finds worse, and how soon depends on luck: a plain mean is then
-    not normal, and its interval too narrow. If all of the log's probabilities are known, rows count by how well the
-    log could answer for the policy lately, so that stretches of the log add alike to the variance (Hadad et al.). On
-    a log that does not change that is nearly a plain mean.
+    The log of a policy that learns holds ever fewer of the actions that it finds worse, and how soon depends on chance:
+    a plain mean is then not normal, and its interval too narrow. If all probabilities of the log are known, rows are
+    weighted by :func:`steadying` instead, so that all stretches of the log add alike to the variance (Hadad et al.). On
+    a log that does not change that is nearly the plain mean.
 
     Parameters
     ----------
+    logged
+        The log.
     policy
         Probability of each action in each row, shape (n, actions).
     smoothing
-        See :func:`expected`.
+        Strength of the reward model's smoothing in rows, see :func:`expected`.
+    confidence
+        Probability that the interval covers the true value.
     """
     terms = np.empty(len(logged.actions))
     for block, rewards in expected(logged, policy.shape[1], smoothing):
@@ -143,19 +157,19 @@ def doubly_robust(logged: Logged, policy: Floats, smoothing: float, confidence: 
 
 
 def steadying(policy: Floats, logging: Floats) -> Floats:
-    """How much each row counts: the inverse root of what the rows before it would add to the variance.
+    """Compute by how much each row counts: one over the root of the variance that the rows before it add on average.
 
-    A row adds about the sum of p²/q over its actions, p and q the probabilities of policy and log; what it counts
-    follows from rows before it alone, so that the row's own context has no say in it.
+    A row adds about the sum of p²/q over its actions, where p is the probability of the policy and q that of the log.
+    By how much a row counts depends on earlier rows alone, never on its own context, as Hadad et al. require.
 
     Parameters
     ----------
     policy, logging
-        Probabilities of both, shape (n, actions); what the policy does the log could have done.
+        Probabilities of policy and log, shape (n, actions). Where the policy's is above 0 the log's must be.
 
     Examples
     --------
-    The log once did the wanted thing every other time, then one time in fifty:
+    The log took the policy's action every other time, then one time in fifty:
 
     >>> logging = np.array([[0.5, 0.5]] * 100 + [[0.02, 0.98]] * 100)
     >>> steadying(np.broadcast_to([1.0, 0.0], (200, 2)), logging)[[0, 99, 199]].round(2).tolist()
@@ -164,17 +178,31 @@ def steadying(policy: Floats, logging: Floats) -> Floats:
     added = np.divide(policy**2, logging, out=np.zeros(policy.shape), where=policy > 0.0).sum(axis=1)
     sums = np.concatenate([[0.0], added.cumsum()])
     ends = np.maximum(np.arange(len(added)), 1)
-    begins = np.maximum(ends - _LATELY, 0)
+    begins = np.maximum(ends - _RECENT_ROWS, 0)
     found: Floats = ((sums[ends] - sums[begins]) / (ends - begins)) ** -0.5
     return found
 
 
 def expected(logged: Logged, n_actions: int, smoothing: float) -> Iterator[tuple[slice, Floats]]:
-    """Block by block the reward expected of every action, shape (block, actions), from the rows before the block.
+    """Yield for each block of rows the expected reward of every action, learned from the rows before the block.
 
-    An action's mean reward, held to that of all actions by ``smoothing`` rows, and that of the action at a position
-    held to that of the action. What was predicted at the time counts as the form of the rewards, and the means say by
-    how much all of it must be scaled.
+    It is the mean reward of the action at the row's position, smoothed towards the mean of the action at all positions,
+    and that towards the mean of all actions. If the log has rewards that were predicted at the time, the means are of
+    rewards per predicted reward, and scale the predictions.
+
+    Parameters
+    ----------
+    logged
+        The log.
+    n_actions
+        Number of actions.
+    smoothing
+        Rows at which an own mean counts as much as the mean that it is smoothed towards.
+
+    Yields
+    ------
+    tuple
+        The block as a slice, and rewards of shape (block, actions).
     """
     size = len(logged.actions)
     positions = np.zeros(size, np.int64) if logged.positions is None else logged.positions
@@ -197,7 +225,7 @@ def expected(logged: Logged, n_actions: int, smoothing: float) -> Iterator[tuple
 
 
 def blocks(size: int) -> Iterator[tuple[int, int]]:
-    """Where blocks begin and end, each a quarter of what came before it, and never so large that it fills the memory.
+    """Yield begin and end of blocks of rows, each a quarter as long as all before it, at most 65,536 rows.
 
     Examples
     --------
@@ -211,7 +239,7 @@ def blocks(size: int) -> Iterator[tuple[int, int]]:
 
 
 def _scales(earned: Floats, based: Floats, smoothing: float) -> Floats:
-    """Rewards per unit of what they are based on, shape (actions, positions); no data and no smoothing give 0."""
+    """Return smoothed ratios of ``earned`` to ``based``, shape (actions, positions); 0 without data and smoothing."""
     overall = earned.sum() / max(based.sum(), _TINY)
     by_action = (earned.sum(axis=1) + smoothing * overall) / np.maximum(based.sum(axis=1) + smoothing, _TINY)
     found: Floats = (earned + smoothing * by_action[:, None]) / np.maximum(based + smoothing, _TINY)
@@ -229,16 +257,20 @@ def _counted(found: Estimate, logged: Logged) -> Estimate:
 
 
 def interval(value: float, variance: float, ess: float, confidence: float, *, unit: bool) -> Estimate:
-    """An estimate with its interval.
+    """Give an estimated mean its confidence interval.
 
     Parameters
     ----------
+    value
+        The estimate.
     variance
-        Of the estimate.
+        Variance of the estimate.
     ess
-        Effective sample size, which counts where the variance says nothing: nobody clicked, or everybody.
+        Effective sample size. It also takes the place of the variance where all rewards are 0, or all are 1.
+    confidence
+        Probability that the interval covers the true value.
     unit
-        Whether the mean must be between 0 and 1.
+        Whether the true mean must be between 0 and 1 (Wilson's interval).
 
     Examples
     --------
@@ -261,5 +293,5 @@ def interval(value: float, variance: float, ess: float, confidence: float, *, un
 
 
 _FIRST, _LARGEST = 32, 65_536
-_LATELY = 50
+_RECENT_ROWS = 50
 _TINY = 1e-12

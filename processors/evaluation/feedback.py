@@ -1,4 +1,4 @@
-"""Logged bandit feedback: what was shown, how likely that was, and what came of it."""
+"""Logged bandit feedback: the actions that a policy took, their propensities and rewards, checked."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from processors.common.errors import FeedbackError
 
 @dataclass(frozen=True)
 class Feedback:
-    """A log: n rows in the order in which they happened, each with one action of so many.
+    """A log: n rows in the order in which they happened, each with the one action that was taken.
 
     Attributes
     ----------
     actions
-        What was shown, numbered from 0, shape (n,).
+        The action taken, numbered from 0, shape (n,).
     rewards
-        What came of it, such as 1 for a click, shape (n,).
+        The reward of the action, such as 1 for a click, shape (n,).
     propensities
-        How likely what was shown was to be shown, above 0 and at most 1, shape (n,).
+        Probability with which the action was taken, above 0 and at most 1, shape (n,).
     n_actions
-        How many actions there are.
+        Number of actions.
     available
-        Which actions could have been shown, shape (n, actions); without it, all.
+        Which actions could have been taken, shape (n, actions); :obj:`None` if all could.
     positions
-        Places on the page, or any other few groups that rewards differ by, numbered from 0, shape (n,).
+        Position on the page, or another grouping by which rewards differ, numbered from 0, shape (n,).
     logging
-        All probabilities of the policy that ran, shape (n, actions), if they are known.
+        Probabilities of all actions under the policy that ran, shape (n, actions), if they are known.
     predicted
-        Rewards that were expected of each action before the outcome was known, shape (n, actions).
+        Reward of each action as predicted before the outcome was known, shape (n, actions).
 
     Raises
     ------
     FeedbackError
-        If something is not of its shape or range.
+        If a column does not have its shape or range.
 
     Examples
     --------
@@ -72,8 +72,8 @@ class Feedback:
         if self.positions is not None:
             require(self.positions >= 0, self.positions, "position", "0 or more")
         if self.available is not None:
-            shown = self.available[np.arange(len(self)), self.actions]
-            require(shown, self.actions, "action", "one that was available")
+            possible = self.available[np.arange(len(self)), self.actions]
+            require(possible, self.actions, "action", "one that was available")
         for table, name in ((self.logging, "logging probability"), (self.predicted, "predicted reward")):
             if table is not None:
                 require(np.logical_and.reduce(np.isfinite(table), axis=1), table, name, "finite numbers")
@@ -82,7 +82,7 @@ class Feedback:
         return len(self.actions)
 
     def part(self, rows: Flags | slice) -> Feedback:
-        """Some of the rows."""
+        """Return the log of some of the rows, given as a mask or a slice."""
         return replace(self, **{name: column[rows] for name, column in self._columns()})
 
     def _columns(self) -> Iterator[tuple[str, Any]]:
@@ -93,21 +93,21 @@ class Feedback:
 
 
 def require(good: Flags, values: Any, name: str, expected: str) -> None:
-    """Make sure that something holds of every row.
+    """Check that a condition holds in every row.
 
     Parameters
     ----------
     good
-        Whether it does, shape (n,).
+        Whether it holds, shape (n,).
     values
-        What it is about, by row.
+        The values checked, by row.
     name, expected
-        For the message.
+        What a value is and what it should be, for the message.
 
     Raises
     ------
     FeedbackError
-        With the first row of which it does not.
+        Naming the first row in which the condition does not hold.
     """
     if not good.all():
         row = int(np.argmin(good))

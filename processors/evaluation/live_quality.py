@@ -1,7 +1,7 @@
-"""How good slates are, while they are shown: rolling figures over what users chose next and what they were shown.
+"""Live quality of slates: rolling hit rate, reciprocal rank, calibration, coverage, inequality, novelty, diversity.
 
-Every choice is judged before anything is learned from it (prequentially), by the rank that the chosen item had among
-all that could have been shown.
+A choice is an event that touches an item. It is judged before anything is learned from it (prequentially), by the rank
+of the chosen item among all candidates that could have been shown.
 
 References
 ----------
@@ -23,23 +23,25 @@ from river.utils import Rolling
 from processors.common.arrays import Flags, Floats, Ints
 
 DEPTHS = (10, 20)
+"""Positions within which a chosen item counts as a hit."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What users chose, as columns.
+    """Choices of users that one head of the ranker predicted, as columns.
 
     Attributes
     ----------
     head
-        By which head of the ranker it was judged.
+        Name of the head.
     ranks
-        Place of the item among the candidates, from 1; 0 if it was none.
+        Rank of the chosen item among the candidates, from 1; 0 if it was no candidate. Shape (choices,).
     known
-        Whether the user had a history.
-    confidences, first
-        Of those whose item was a candidate: the probability that the ranker gave to the candidate it put first, and
-        whether that was the one chosen.
+        Whether the user had a history. Shape (choices,).
+    confidences
+        For each choice of a candidate, the probability that the ranker gave to the candidate it ranked first.
+    first
+        For each choice of a candidate, whether it was the one ranked first.
     """
 
     head: str
@@ -50,13 +52,15 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Some slates of a placement, arrays of shape (slates, size).
+class ShownSlates:
+    """Slates published for one placement, as arrays of shape (slates, size).
 
     Attributes
     ----------
+    placement
+        Name of the placement.
     slots
-        Items; -1 beyond the end.
+        Slots of the items by position; -1 beyond the end of a slate.
     categories
         Number of each item's category, 0 for none.
     popularity
@@ -71,19 +75,19 @@ class Shown:
 
 @dataclass(frozen=True)
 class Observations:
-    """What one step showed of the quality of slates."""
+    """Choices and slates of one step, from which live quality is computed."""
 
     choices: list[Choices] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[ShownSlates] = field(default_factory=list)
 
 
 class LiveQuality:
-    """Keeps rolling figures.
+    """Rolling metrics of the slates that one process made.
 
     Parameters
     ----------
     window
-        Choices, and slates, that a figure looks back on.
+        Number of latest choices, or slates, that a metric is taken over.
 
     Examples
     --------
@@ -100,20 +104,20 @@ class LiveQuality:
         self._coverage: dict[str, _Distinct] = {}
 
     def take(self, observations: Observations) -> None:
-        """Take in what a step showed. Complexity: some microseconds per choice and per slate."""
+        """Add the choices and slates of a step. Complexity: some microseconds per choice and per slate."""
         for choices in observations.choices:
-            self._judge(choices)
+            self._add_choices(choices)
         for shown in observations.shown:
-            self._look_at(shown)
+            self._add_slates(shown)
 
     def figures(self) -> dict[tuple[str, ...], float]:
-        """All figures by name and labels.
+        """Return all metrics, keyed by name and labels.
 
-        ``hit_rate`` (head, user, depth), ``reciprocal_rank`` (head, user), ``calibration`` (head; what the ranker
-        expected of its first candidate over what came true), ``coverage`` (placement; distinct items per place),
-        ``inequality`` (placement; Gini coefficient of how often each item shown was shown: 0 if all alike),
-        ``novelty`` (placement; mean self-information in bits), ``diversity`` (placement; share of pairs in a slate that
-        are of different categories).
+        ``hit_rate`` (head, user, depth), ``reciprocal_rank`` (head, user), ``calibration`` (head; mean probability
+        given to the candidate ranked first over the share of choices that were it; 1 is ideal), ``coverage``
+        (placement; distinct items per position shown), ``inequality`` (placement; Gini coefficient of the impressions
+        per item shown: 0 if all are equal), ``novelty`` (placement; mean self-information in bits), ``diversity``
+        (placement; share of the pairs of items in a slate that are of different categories).
         """
         found = {name: mean.get() for name, mean in self._means.items() if not name[0].startswith("_")}
         for name, mean in self._means.items():
@@ -131,7 +135,7 @@ class LiveQuality:
             self._means[name] = Rolling(Mean, window_size=self._window)
         self._means[name].update(value)
 
-    def _judge(self, choices: Choices) -> None:
+    def _add_choices(self, choices: Choices) -> None:
         for rank, known in zip(choices.ranks.tolist(), choices.known.tolist(), strict=True):
             user = "known" if known else "new"
             for depth in DEPTHS:
@@ -141,7 +145,7 @@ class LiveQuality:
             self._update(expected, "_expected", choices.head)
             self._update(float(came_true), "_true", choices.head)
 
-    def _look_at(self, shown: Shown) -> None:
+    def _add_slates(self, shown: ShownSlates) -> None:
         coverage = self._coverage.setdefault(shown.placement, _Distinct(20 * self._window))
         filled = shown.slots >= 0
         bits = -np.log2(np.maximum(shown.popularity, 1e-12))
@@ -153,7 +157,7 @@ class LiveQuality:
 
 
 def _diversity(categories: Ints) -> float:
-    """Share of the pairs that are of different categories; items without one are like nothing."""
+    """Return the share of pairs of items of different categories; an item without category differs from every other."""
     n = len(categories)
     if n < 2:
         return 1.0
@@ -162,7 +166,7 @@ def _diversity(categories: Ints) -> float:
 
 
 class _Distinct:
-    """Distinct numbers among the last so many."""
+    """How often each number occurs among the last ``window`` ones."""
 
     def __init__(self, window: int) -> None:
         self._recent: deque[int] = deque()
@@ -179,9 +183,11 @@ class _Distinct:
                 del self._counts[old]
 
     def share(self) -> float:
+        """Return the number of distinct ones over the number of all."""
         return len(self._counts) / max(len(self._recent), 1)
 
     def inequality(self) -> float:
+        """Return the Gini coefficient of the counts."""
         counts = np.sort(np.fromiter(self._counts.values(), np.float64, len(self._counts)))
         if not len(counts):
             return 0.0

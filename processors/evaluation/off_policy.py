@@ -1,12 +1,14 @@
-"""Off-policy evaluation: what another policy would have earned, from the log of the one that ran.
+"""Off-policy evaluation: estimate what another policy would have earned, from the log of the policy that ran.
 
-A log says what was shown, how likely that was, and what came of it. A policy gives each action of each row a
-probability. Rows that fit the policy better than the log count for more, by their importance weight, the ratio of the
-two probabilities: :mod:`processors.evaluation.estimators` has the estimators, this module what goes in and comes out.
+A log says which action was taken, with what probability (its propensity), and with what reward. A policy to be
+evaluated gives each action in each row a probability. Rows count by their importance weight, the ratio of the policy's
+probability to the propensity. The estimators are in :mod:`processors.evaluation.estimators`; this module checks what
+goes into them and reports what comes out.
 
-An estimate can only rest on what the log could have done. Where all its probabilities are known, rows in which the
-policy does what the log could not are left out; where they are not, actions that the log never shows are said
-(``unseen``), as is a mean weight that is not what it must be, which speaks of wrong propensities.
+An estimate can only rest on actions that the log could have taken. Where all probabilities of the log are known, rows
+in which the policy may take an action of logging probability 0 are left out. Where they are not, actions that the log
+never took are reported (``unseen``), and so is a mean weight that differs from what it must be: the sign of wrong
+propensities.
 
 References
 ----------
@@ -35,19 +37,20 @@ Part = Annotated[float, msgspec.Meta(ge=0.05, le=0.95)]
 
 
 class OpeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How policies are evaluated.
+    """Settings of off-policy evaluation.
 
     Parameters
     ----------
     clip
-        Importance weights above this count as this. IPS and SNIPS then lean on fewer lucky rows and estimate too low
-        (rewards that are not negative); DR falls back on its model by as much. The default hardly ever does anything.
+        Bound on importance weights: those above it are set to it. It lowers variance, but IPS and SNIPS then estimate
+        too low (for rewards that are not negative), and DR relies on its reward model instead. The default hardly ever
+        takes effect.
     confidence
-        Of the intervals.
+        Probability that an interval covers the true value.
     smoothing
-        Rows that an action's own mean reward needs to count as much as that of all.
+        Rows at which an action's own mean reward counts as much as the mean of all actions.
     learned
-        Share of the log, its beginning, that the policy ``best`` learns from.
+        Share of the log, from its beginning, that the policy ``best`` learns from.
     """
 
     clip: Bound = 1e6
@@ -58,30 +61,30 @@ class OpeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a policy would have earned per row.
+    """Estimates of a policy's mean reward per row, and what they rest on.
 
     Attributes
     ----------
     rows
-        That the policy says something of and the log can answer for.
+        Number of rows evaluated: the policy gives them probabilities, and the log could have taken its actions.
     estimates
-        By name of the estimator: ``replay``, ``ips``, ``snips``, ``dr``.
+        Estimate by name of the estimator: ``replay``, ``ips``, ``snips``, ``dr``.
     logged
-        What the policy that ran earned in these rows, the plain mean.
+        Mean reward that the policy that ran earned in these rows.
     mean_weight, max_weight
-        Of the importance weights as they are; the mean is 1 less ``unsupported`` on average if the propensities are
-        right.
+        Mean and maximum of the importance weights before clipping. With right propensities the mean is expected to be 1
+        less ``unsupported``.
     left_out
-        Rows in which the policy does what the log could not have done. The estimates are of the other rows.
+        Rows left out because the policy may take an action that the log could not. The estimates say nothing of them.
     clipped
-        Share of the policy's weight that :attr:`OpeSettings.clip` took away.
+        Share of the sum of importance weights that :attr:`OpeSettings.clip` removed.
     unsupported
-        Share of what the policy does that is an action of ``unseen``. IPS estimates nothing for it; SNIPS takes it to
-        be as the rest, DR trusts its model.
+        Share of the policy's probability that is on actions in ``unseen``. IPS counts their reward as 0; SNIPS takes
+        them to earn what the others earn; DR trusts its reward model.
     unseen
-        Actions of the policy that the log never shows, if its probabilities are not known.
+        Actions of the policy that the log never took; empty if all probabilities of the log are known.
     warnings
-        What to beware of, in words.
+        Texts that say why the estimates may be wrong.
     """
 
     rows: int
@@ -101,59 +104,56 @@ ESTIMATORS = ("replay", "ips", "snips", "dr")
 
 
 def evaluate(feedback: Feedback, policy: Floats, settings: OpeSettings | None = None) -> Evaluation:
-    """What a policy would have earned per row, by every estimator.
-
-    Deterministic in its arguments.
+    """Estimate by every estimator what a policy would have earned per row. Deterministic in its arguments.
 
     Parameters
     ----------
+    feedback
+        The log.
     policy
-        Probability of each action in each row, shape (n, actions). A row of zeros says nothing of that row, and leaves
-        it out.
+        Probability of each action in each row, shape (n, actions). A row of zeros is left out.
+    settings
+        Clipping, confidence and smoothing.
 
     Raises
     ------
     FeedbackError
-        If a row's probabilities do not sum to 1, or one of them is of an action that was not available.
+        If a row's probabilities do not sum to 1, or one is on an action that was not available.
     SupportError
-        If there is no row that the policy could have led to.
+        If the log took none of the policy's actions.
 
     Examples
     --------
     A coin decided, and the second action is the better one:
 
-    >>> shown = np.tile([0, 1], 500)
-    >>> clicked = np.where(shown == 1, np.arange(1000) % 4 == 1, np.arange(1000) % 20 == 0).astype(float)
-    >>> log = Feedback(shown, clicked, np.full(1000, 0.5), n_actions=2)
+    >>> actions = np.tile([0, 1], 500)
+    >>> clicked = np.where(actions == 1, np.arange(1000) % 4 == 1, np.arange(1000) % 20 == 0).astype(float)
+    >>> log = Feedback(actions, clicked, np.full(1000, 0.5), n_actions=2)
     >>> found = evaluate(log, np.broadcast_to([0.0, 1.0], (1000, 2)))
     >>> {name: round(one.value, 3) for name, one in found.estimates.items()}
     {'replay': 0.5, 'ips': 0.5, 'snips': 0.5, 'dr': 0.5}
     """
     settings = settings or OpeSettings()
-    feedback, policy = _spoken_of(feedback, policy)
-    spoken = len(feedback)
-    feedback, policy = _possible(feedback, policy)
+    evaluated, policy = _evaluated_rows(feedback, policy)
+    supported, policy = _supported_rows(evaluated, policy)
+    return _evaluate_supported(supported, policy, settings, left_out=len(evaluated) - len(supported))
+
+
+def _evaluate_supported(feedback: Feedback, policy: Floats, settings: OpeSettings, left_out: int) -> Evaluation:
+    """Evaluate a policy on rows in which the log could have taken its actions, as far as that is known."""
     wanted = policy[np.arange(len(feedback)), feedback.actions]
     raw = wanted / feedback.propensities
     if not raw.any():
         raise SupportError(f"none of the {len(feedback):,} rows of the log shows what the policy would show")
     weights = np.minimum(raw, settings.clip)
-    logged = Logged(
-        feedback.actions, feedback.rewards, weights, feedback.positions, feedback.predicted, feedback.logging
-    )
-    unsupported, unseen = _unsupported(feedback, policy)
+    unsupported, unseen = _unseen_actions(feedback, policy)
     found = Evaluation(
         rows=len(feedback),
-        estimates={
-            "replay": replayed(logged, settings.confidence),
-            "ips": ips(logged, settings.confidence),
-            "snips": snips(logged, settings.confidence),
-            "dr": doubly_robust(logged, policy, settings.smoothing, settings.confidence),
-        },
+        estimates=_estimates(feedback, policy, weights, settings),
         logged=float(feedback.rewards.mean()),
         mean_weight=float(raw.mean()),
         max_weight=float(raw.max()),
-        left_out=spoken - len(feedback),
+        left_out=left_out,
         clipped=float(1.0 - weights.sum() / raw.sum()),
         unsupported=unsupported,
         unseen=unseen,
@@ -161,8 +161,20 @@ def evaluate(feedback: Feedback, policy: Floats, settings: OpeSettings | None = 
     return replace(found, warnings=tuple(_warnings(found, float(raw.std()))))
 
 
+def _estimates(feedback: Feedback, policy: Floats, weights: Floats, settings: OpeSettings) -> dict[str, Estimate]:
+    logged = Logged(
+        feedback.actions, feedback.rewards, weights, feedback.positions, feedback.predicted, feedback.logging
+    )
+    return {
+        "replay": replayed(logged, settings.confidence),
+        "ips": ips(logged, settings.confidence),
+        "snips": snips(logged, settings.confidence),
+        "dr": doubly_robust(logged, policy, settings.smoothing, settings.confidence),
+    }
+
+
 def as_logged(feedback: Feedback, settings: OpeSettings | None = None) -> Evaluation:
-    """What the policy that ran did earn: the plain mean, whatever the estimator."""
+    """Evaluate the policy that ran: the plain mean of the rewards under the name of every estimator."""
     if not len(feedback):
         raise FeedbackError("the log has no rows")
     rewards, confidence = feedback.rewards, (settings or OpeSettings()).confidence
@@ -172,26 +184,28 @@ def as_logged(feedback: Feedback, settings: OpeSettings | None = None) -> Evalua
     return Evaluation(len(feedback), dict.fromkeys(ESTIMATORS, mean), mean.value)
 
 
-def _spoken_of(feedback: Feedback, policy: Floats) -> tuple[Feedback, Floats]:
-    """The rows that a policy says something of, if it is one."""
+def _evaluated_rows(feedback: Feedback, policy: Floats) -> tuple[Feedback, Floats]:
+    """Check that a policy is one, and keep the rows in which it has probabilities."""
     wanted = (len(feedback), feedback.n_actions)
     if policy.shape != wanted:
         raise FeedbackError(f"policy: shape {policy.shape}, expected {wanted}")
     sums = policy.sum(axis=1)
-    spoken = sums != 0.0
-    require(np.abs(sums - spoken) <= _TOLERANCE, sums, "the policy's probabilities sum to", "1, or 0 to leave it out")
+    evaluated = sums != 0.0
+    require(
+        np.abs(sums - evaluated) <= _TOLERANCE, sums, "the policy's probabilities sum to", "1, or 0 to leave it out"
+    )
     lowest = policy.min(axis=1, initial=0.0)
     require(lowest >= 0.0, lowest, "the policy's probability", "0 or more")
     if feedback.available is not None:
         possible = np.logical_and.reduce((policy == 0.0) | feedback.available, axis=1)
         require(possible, policy.argmax(axis=1), "the policy does what was not available: action", "another")
-    if not spoken.any():
+    if not evaluated.any():
         raise SupportError("the policy says nothing of any row of the log")
-    return (feedback, policy) if spoken.all() else (feedback.part(spoken), policy[spoken])
+    return (feedback, policy) if evaluated.all() else (feedback.part(evaluated), policy[evaluated])
 
 
-def _possible(feedback: Feedback, policy: Floats) -> tuple[Feedback, Floats]:
-    """The rows in which the log could have done all that the policy does, as far as that is known."""
+def _supported_rows(feedback: Feedback, policy: Floats) -> tuple[Feedback, Floats]:
+    """Keep the rows in which the log could have taken all actions of the policy, as far as that is known."""
     if feedback.logging is None:
         return feedback, policy
     possible = np.logical_and.reduce((policy == 0.0) | (feedback.logging > 0.0), axis=1)
@@ -200,7 +214,8 @@ def _possible(feedback: Feedback, policy: Floats) -> tuple[Feedback, Floats]:
     return (feedback, policy) if possible.all() else (feedback.part(possible), policy[possible])
 
 
-def _unsupported(feedback: Feedback, policy: Floats) -> tuple[float, tuple[int, ...]]:
+def _unseen_actions(feedback: Feedback, policy: Floats) -> tuple[float, tuple[int, ...]]:
+    """Return the policy's share of actions that the log never took, and these actions."""
     if feedback.logging is not None:
         return 0.0, ()
     shown = np.bincount(feedback.actions, minlength=feedback.n_actions) > 0

@@ -1,7 +1,7 @@
-"""Policies to be evaluated on a log: probabilities of each action in each row, shape (n, actions).
+"""Policies to be evaluated on a log: each returns the probability of each action in each row, shape (n, actions).
 
-Where an action could not have been shown, a policy does with the others as it would; a row in which none of its actions
-could have been shown it says nothing of.
+Where actions were not available, their probability is spread over the available ones in proportion; a row in which the
+policy has no available action is all zeros, and evaluation leaves it out.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from processors.evaluation.feedback import Feedback
 
 
 def uniform(feedback: Feedback) -> Floats:
-    """Every action that is available is as likely as the others."""
+    """Return the policy that takes every available action with the same probability."""
     return everywhere(feedback, np.full(feedback.n_actions, 1.0 / feedback.n_actions))
 
 
 def fixed(feedback: Feedback, action: int) -> Floats:
-    """Always the same action."""
+    """Return the policy that always takes the same action."""
     return everywhere(feedback, np.eye(feedback.n_actions)[action])
 
 
 def everywhere(feedback: Feedback, probabilities: Floats) -> Floats:
-    """The same probabilities in every row, shape (actions,), as far as the actions are available.
+    """Return the policy with the same probabilities, shape (actions,), in every row, as far as actions are available.
 
     Examples
     --------
@@ -40,14 +40,19 @@ def everywhere(feedback: Feedback, probabilities: Floats) -> Floats:
 
 
 def best(feedback: Feedback, learned: Feedback, smoothing: float) -> Floats:
-    """The available action of the highest mean reward in another part of the log; of equals, the first.
+    """Return the policy that takes the available action with the highest mean reward in another part of the log.
+
+    Of actions with equal means it takes the first; actions that the log never took come last.
 
     Parameters
     ----------
+    feedback
+        The log to be evaluated on.
     learned
-        The part of the log that the means are from: no row of it may be among those evaluated.
+        The part of the log that the means are taken from. If it shares rows with ``feedback``, the estimates are too
+        high.
     smoothing
-        Rows that an action's own mean needs to count as much as that of all. An action never shown comes last.
+        Rows at which an action's own mean counts as much as the mean of all actions.
 
     Examples
     --------

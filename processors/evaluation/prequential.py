@@ -1,12 +1,12 @@
-"""Prequential evaluation: whether the list shown before an event held the item it touched.
+"""Prequential evaluation of a finite stream: whether the list made before an event held the event's item.
 
-Every event is a question first and a lesson afterwards, so each figure speaks of predictions only. An event counts in
-one variant or two: ``all`` takes every event, ``new`` those whose user meets the item for the first time, and judges
-them by a list without anything the user has touched.
+Every event is predicted first and learned from afterwards, so that all metrics are of predictions. They come in two
+variants: ``all`` counts every event; ``new`` counts the events that are their user's first with the item, and judges
+them by a list without the items that the user has touched.
 
-A list is cleaned of what was never seen, repeats itself or is excluded, and a short one is filled up with the most
-popular items so far, so that systems are compared by how they rank, not by how much they return. An item that nobody
-has touched before is a certain miss; it stays in the denominator, and ``ceiling`` is what a clairvoyant would reach.
+Items never touched by anybody, repeated or excluded are removed from a list, and a short list is filled up with the
+most popular items so far, so that systems are compared by how they rank, not by how many items they return. An item
+that nobody has touched before is a certain miss, but is counted; ``ceiling`` is the highest hit rate possible.
 """
 
 from array import array
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 DEPTH = 20
-"""Places of a list that are looked at."""
+"""Positions of a list that count."""
 
 _MISS, _UNSEEN, _NOT_NEW = 0, -1, -2
 
@@ -27,8 +27,8 @@ _MISS, _UNSEEN, _NOT_NEW = 0, -1, -2
 class Figures(TypedDict):
     """Metrics over the ``n`` events of a segment; nothing but ``n`` if that is zero.
 
-    ``hr10``, ``hr20`` are hit rates, ``mrr20`` the mean reciprocal rank, ``ndcg10`` the discounted gain, ``ceiling``
-    the share of the events that any list could have hit.
+    ``hr10`` and ``hr20`` are hit rates in the first 10 and 20 positions, ``mrr20`` the mean reciprocal rank (0 beyond
+    20), ``ndcg10`` the normalised discounted cumulative gain, ``ceiling`` the share of events that a list could hit.
     """
 
     n: int
@@ -40,7 +40,7 @@ class Figures(TypedDict):
 
 
 class Popularity:
-    """Items in the exact order of how often they were counted; of equals, the one counted first comes first.
+    """Items in descending order of how often they were counted; of equals, the one counted first comes first.
 
     Examples
     --------
@@ -59,9 +59,14 @@ class Popularity:
         return (key & 0xFFFFFFFF for key in self._order)
 
     def count(self, item: int) -> None:
-        """Count an item once more. Items are numbered from 0 in the order in which they first come.
+        """Count an item once more.
 
-        Complexity: a binary search, and a move of the items it overtakes.
+        Complexity: a binary search, and moving the items that it overtakes.
+
+        Parameters
+        ----------
+        item
+            Number of the item. The first item counted must be 0, and each new one the next number.
         """
         if item == len(self._counts):
             self._counts.append(0)
@@ -76,9 +81,9 @@ def _key(count: int, item: int) -> int:
 
 
 class Prequential:
-    """Follows a stream and keeps the rank at which each event's item stood.
+    """Follows a stream and keeps the rank of each event's item in the list made before it.
 
-    Memory grows with the distinct user-item pairs: this is for finite streams.
+    Memory grows without bound, with the events and the distinct user-item pairs: use it for finite streams only.
 
     Examples
     --------
@@ -101,20 +106,20 @@ class Prequential:
         return len(self._ranks["all"])
 
     def first_time(self, user: str, item: str) -> bool:
-        """Whether the user has not touched the item so far, so that the event counts as ``new``."""
+        """Tell whether the user has not touched the item so far, so that an event counts in the variant ``new``."""
         return self._numbers.get(item) not in self._touched.get(user, ())
 
     def score(self, user: str, item: str, shown: Iterable[str], discover: Iterable[str]) -> None:
-        """Judge the lists for an event, then count the event as seen.
+        """Rank an event's item in the lists made for it, then learn the event.
 
         Parameters
         ----------
         user, item
-            Of the event.
+            User and item of the event.
         shown
-            What the user would have been shown just before, best first.
+            Item ids that the user would have been shown just before the event, best first.
         discover
-            The same without what the user has touched; looked at only if the event is a first-time one.
+            The same from a placement for items new to the user; read only if the item is new to the user.
         """
         number = self._numbers.get(item)
         touched = self._touched.get(user, set())
@@ -123,7 +128,7 @@ class Prequential:
         self.see(user, item)
 
     def see(self, user: str, item: str) -> None:
-        """Count an event as seen without judging anything by it.
+        """Learn an event without counting it in any metric, as for a warm-up.
 
         Examples
         --------
@@ -137,7 +142,10 @@ class Prequential:
         self._popularity.count(number)
 
     def result(self) -> dict[str, dict[str, Figures]]:
-        """Figures per segment (``full``, ``last50``, ``last20``) and variant (``all``, ``new``)."""
+        """Return the figures by segment and variant (``all``, ``new``).
+
+        Segments are ``full``, ``last50`` and ``last20``: the whole stream and its last 50 and 20 per cent.
+        """
         n = len(self)
         begins = {"full": 0, "last50": n // 2, "last20": int(n * 0.8)}
         ranks = {variant: np.array(column, np.int64) for variant, column in self._ranks.items()}
@@ -147,7 +155,7 @@ class Prequential:
         }
 
     def series(self, buckets: int = 60) -> list[dict[str, float]]:
-        """Figures of consecutive parts of the stream, each with the number of events up to its end.
+        """Return the figures of at most ``buckets`` consecutive parts of the stream, with the events up to their end.
 
         Examples
         --------
@@ -170,7 +178,7 @@ class Prequential:
         return points
 
     def _rank(self, wanted: int | None, listed: Iterable[str], excluded: Collection[int]) -> int:
-        """Rank of an item in a list once that is cleaned and filled up; the first is 1."""
+        """Return the rank of an item, from 1, in a list after removals and filling up; 0 or less if it has none."""
         if wanted is None:
             return _UNSEEN
         known = (self._numbers[item] for item in listed if item in self._numbers)
@@ -186,7 +194,7 @@ class Prequential:
 
 
 def _figures(ranks: npt.NDArray[np.int64]) -> Figures:
-    """Metrics over ranks as :class:`Prequential` keeps them.
+    """Compute the metrics of ranks as :class:`Prequential` keeps them.
 
     Examples
     --------

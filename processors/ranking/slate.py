@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
-from processors.evaluation.live_quality import Shown
+from processors.evaluation.live_quality import ShownSlates
 from processors.items.index import ItemIndex
 from processors.ranking.frame import Frame
 from processors.ranking.read_models import ReadModels
@@ -55,12 +55,12 @@ class Slates:
     _reasons: dict[int, tuple[tuple[Reason, ...], str]] = field(default_factory=dict, init=False, repr=False)
     _made: list[list[list[Any]]] = field(default_factory=list, init=False, repr=False)
 
-    def sample(self, placement: str, index: ItemIndex) -> Shown:
+    def sample(self, placement: str, index: ItemIndex) -> ShownSlates:
         """Some of the slates, for the figures of their quality."""
         slots = self.slots[:_SAMPLED]
         there = np.maximum(slots, 0)
         popularity = index.popularity.visits[there] / max(float(index.popularity.visits.sum()), 1.0)
-        return Shown(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
+        return ShownSlates(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
 
     def items(self, row: int, read: ReadModels) -> list[SlateItem]:
         """The slate of one user."""

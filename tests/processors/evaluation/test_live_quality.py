@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.evaluation.live_quality import Choices, LiveQuality, Observations, Shown
+from processors.evaluation.live_quality import Choices, LiveQuality, Observations, ShownSlates
 from streams.engine.driver import TopologyDriver
 
 AT = 1_700_000_000_000
@@ -19,12 +19,12 @@ def choices(ranks: Sequence[int], known: bool = True, head: str = "any") -> Choi
     return Choices(head, np.array(ranks), np.full(n, known), np.full(len(listed), 0.5), listed == 1)
 
 
-def slates(*rows: Sequence[tuple[int, int, float]]) -> Shown:
+def slates(*rows: Sequence[tuple[int, int, float]]) -> ShownSlates:
     """Per place the item, its category and its share of all visits."""
     width = max(map(len, rows))
     padded = [[*row, *[(-1, 0, 1.0)] * (width - len(row))] for row in rows]
     slots, categories, popularity = (np.array([[place[n] for place in row] for row in padded]) for n in range(3))
-    return Shown("home", slots, categories, popularity)
+    return ShownSlates("home", slots, categories, popularity)
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
@@ -69,7 +69,7 @@ def test_inequality_is_that_of_gini() -> None:
     def gini(*counts: int) -> float:
         quality = LiveQuality()
         slots = np.repeat(np.arange(len(counts)), counts)[:, None]
-        quality.take(Observations(shown=[Shown("home", slots, np.zeros_like(slots), np.full(slots.shape, 0.1))]))
+        quality.take(Observations(shown=[ShownSlates("home", slots, np.zeros_like(slots), np.full(slots.shape, 0.1))]))
         return quality.figures()["inequality", "home"]
 
     assert gini(5, 5, 5, 5) == pytest.approx(0.0)
