@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from processors.ads.no_bid import NoBid
-from processors.evaluation.live_quality import Choices, Observations, ShownSlatesSlates
+from processors.evaluation.live_quality import Choices, Observations, ShownSlates
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.engine.topology import build_topology
 from streams.settings.loading import load_settings

@@ -1,4 +1,4 @@
-"""Types of the columns that the core computes with, and runs of equal values in sorted columns.
+"""Array types of the columns that the core computes with, and runs of equal values in sorted columns.
 
 ``numpy.diff`` with something prepended does the same, but copies the column first; ranking asks for runs a dozen times
 per pass, mostly of short columns.
@@ -14,15 +14,15 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
-"""Figures per feature and candidate: half the memory, and precise enough for what lies in [0, 1]."""
+"""Values per feature and candidate: single precision takes half the memory and is enough for values in [0, 1]."""
 
 Flags = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
-"""Sixty-four bits that stand for a text, or that chance is drawn from."""
+"""Hashes of texts, 64 bits each; also the seeds of random numbers."""
 
 
 def run_begins(column: npt.NDArray[Any]) -> Ints:
-    """Where each run of equal values begins.
+    """Return the indices at which runs of equal values begin.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def run_begins(column: npt.NDArray[Any]) -> Ints:
 
 
 def run_lengths(begins: Ints, total: int) -> Ints:
-    """How long the runs are that begin there, in a column of so many values.
+    """Return the lengths of the runs that begin at given indices of a column of ``total`` values.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""Ranges of settings: a figure that something would break on later is refused at the start, with its name.
+"""Ranges of settings, so that a value that would break something later is refused at the start, with its name.
 
-Every range has two ends, which also keeps out infinity and what is not a number.
+Every range has two ends, which also keeps out infinity and NaN.
 """
 
 from typing import Annotated
@@ -14,34 +14,34 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 """One or more."""
 
 Neighbours = Annotated[int, msgspec.Meta(ge=1, le=4096)]
-"""Neighbours of an item; each costs every item as much."""
+"""Neighbours kept per item; memory grows with it times the number of items."""
 
 Entries = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
-"""Entries of a list that each state holds and each event goes through."""
+"""Entries of a list in each state; memory per state and time per event grow with it."""
 
 EntriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
-"""The same, or none."""
+"""As :data:`Entries`; 0 keeps none."""
 
 SeriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100)]
-"""Series of metrics that have an id in a label, or none."""
+"""Time series of a metric that has an id as a label; 0 publishes none."""
 
 Reach = Annotated[int, msgspec.Meta(ge=0, le=256)]
-"""Items of a user, or neighbours of an item, that a candidate source goes through."""
+"""Items of a user, or neighbours of an item, that a candidate source reads."""
 
 Listed = Annotated[int, msgspec.Meta(ge=0, le=100)]
-"""Items of a list kept for everybody; :data:`processors.items.popularity.POPULAR_DEPTH` bounds it."""
+"""Items of a list of popular items; :data:`processors.items.popularity.POPULAR_DEPTH` bounds it."""
 
 Newest = Annotated[int, msgspec.Meta(ge=0, le=24)]
-"""Newest items of a category; :data:`processors.items.attributes.NEWEST_DEPTH` bounds it."""
+"""Items of a list of newest items; :data:`processors.items.attributes.NEWEST_DEPTH` bounds it."""
 
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
-"""A share of one."""
+"""A share, from 0 to 1."""
 
 Rate = Annotated[float, msgspec.Meta(ge=0.0, le=100.0)]
 """A rate or weight without a unit."""
 
 PositiveRate = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
-"""The same, where zero makes no sense."""
+"""A rate or weight without a unit that must not be 0."""
 
 Importance = Annotated[float, msgspec.Meta(ge=0.0, le=1000.0)]
 """Weight of one objective beside others."""
@@ -50,52 +50,52 @@ Confidence = Annotated[float, msgspec.Meta(ge=1e-9, le=0.5)]
 """Probability of a false alarm."""
 
 WindowBlocks = Annotated[int, msgspec.Meta(ge=8, le=1024)]
-"""Means that a drift alarm looks back on."""
+"""Means of blocks that a drift alarm compares."""
 
 ItemDays = Annotated[float, msgspec.Meta(ge=0.0, le=36_500.0)]
 """Age of an item, in days."""
 
 Groups = Annotated[int, msgspec.Meta(ge=0, le=64)]
-"""Interest groups; every user is compared with each."""
+"""Interest groups; every user is compared with each of them."""
 
 Examples = Annotated[int, msgspec.Meta(ge=0, le=256)]
 """Training examples per micro-batch."""
 
-Places = Annotated[int, msgspec.Meta(ge=1, le=100)]
-"""Places of a slate."""
+Positions = Annotated[int, msgspec.Meta(ge=1, le=100)]
+"""Size of a slate, or a position in one, from 1."""
 
 Power = Annotated[float, msgspec.Meta(ge=0.0, le=10.0)]
-"""Exponent of a falling weight."""
+"""Exponent by which a weight falls with distance."""
 
 MAX_STEPS = 128
-"""The longest distance that a byte with a sign holds."""
+"""Longest distance that fits into a signed byte."""
 
 Steps = Annotated[int, msgspec.Meta(ge=0, le=127)]
-"""Steps within a session; signals carry them in a byte."""
+"""Steps within a session; item signals carry them in a signed byte."""
 
 Bytes = Annotated[int, msgspec.Meta(ge=2**16, le=2**40)]
-"""Memory; no part makes do with less."""
+"""Memory of a part of the worker in bytes; no part works with less than the lower end."""
 
 MessageBytes = Annotated[int, msgspec.Meta(ge=2**16, le=2**30)]
-"""Of a Kafka record batch; Kafka counts in 32 bits."""
+"""Size of a Kafka record batch in bytes; Kafka counts it in 32 bits."""
 
 Replicas = Annotated[int, msgspec.Meta(ge=1, le=2**15 - 1)]
-"""Copies of a partition; Kafka counts in 16 bits."""
+"""Copies of a partition; Kafka counts them in 16 bits."""
 
 WaitMs = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
-"""A wait within a request, shorter than any request may take."""
+"""A wait within a request in milliseconds, shorter than any request may take."""
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-"""Of TCP; 0 takes a free one."""
+"""TCP port; 0 takes a free one."""
 
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**13)]
-"""A span of at most three centuries."""
+"""A span in milliseconds, up to three centuries."""
 
 Age = Annotated[int, msgspec.Meta(ge=1, le=10**13)]
 """An age in milliseconds, up to three centuries."""
 
 HalfLife = Annotated[int, msgspec.Meta(ge=1000, le=10**13)]
-"""A second at least: decay moves its landmark every sixteen half-lives."""
+"""A half-life in milliseconds, a second at least, because landmarks move every sixteen half-lives."""
 
 MAX_MS = 253_402_300_799_999
 """Last millisecond of the year 9999."""
@@ -104,10 +104,10 @@ EpochMs = Annotated[int, msgspec.Meta(ge=0, le=MAX_MS)]
 """Milliseconds since the epoch, up to the year 9999."""
 
 EmbeddingSize = Annotated[int, msgspec.Meta(ge=0, le=4096)]
-"""Numbers of an embedding; beyond that their products could no longer be added up exactly."""
+"""Length of an embedding; cosines of longer ones could not be summed up exactly."""
 
 RowBytes = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
-"""Of one row of a catalogue."""
+"""Size of a row of the catalogue in bytes."""
 
 MAX_ID_CHARACTERS = 256
 """Characters of an id, a name or a label."""
@@ -116,4 +116,4 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
 """An id or other short text that needs no repair."""
 
 Ids = Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)]
-"""A list of them."""
+"""A list of up to 1000 ids or short texts."""

@@ -1,4 +1,4 @@
-"""Exponential forgetting that costs nothing to read: forward decay.
+"""Forward decay: exponential forgetting by half-lives, without touching what is stored.
 
 A backward-decayed weight must be multiplied down at every read. A forward-decayed one is stored relative to a
 *landmark* in the past: an event at time ``t`` adds ``2 ** ((t - landmark) / half_life)``, so weights of different ages
@@ -18,12 +18,12 @@ GRID_HALF_LIVES = 16
 
 
 def landmark_at(at_ms: int, half_life_ms: int) -> int:
-    """Landmark in force at a time.
+    """Return the landmark in force at a time.
 
     Parameters
     ----------
     at_ms, half_life_ms
-        Milliseconds.
+        The time, milliseconds since the epoch, and the half-life in milliseconds.
 
     Examples
     --------
@@ -35,9 +35,16 @@ def landmark_at(at_ms: int, half_life_ms: int) -> int:
 
 
 def growth(at_ms: int, landmark_ms: int, half_life_ms: int) -> float:
-    """Weight of a unit event at ``at_ms`` relative to the landmark.
+    """Return the weight relative to a landmark that an event of weight one at a time adds.
 
-    Late events get less than one; the exponent is held within ±1000, so the result is always finite.
+    Events from before the landmark add less than one. The exponent is held within ±1000, so that the result is finite.
+
+    Parameters
+    ----------
+    at_ms, landmark_ms
+        Milliseconds since the epoch.
+    half_life_ms
+        After this many milliseconds a weight counts half.
 
     Examples
     --------
@@ -49,7 +56,9 @@ def growth(at_ms: int, landmark_ms: int, half_life_ms: int) -> float:
 
 
 def rebase(old_landmark_ms: int, new_landmark_ms: int, half_life_ms: int) -> float:
-    """Factor that carries stored weights from one landmark to a later one.
+    """Return the factor by which stored weights are multiplied when the landmark moves to a later one.
+
+    Weights relative to different landmarks must not be added up.
 
     Examples
     --------

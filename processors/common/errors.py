@@ -1,4 +1,4 @@
-"""The exceptions of Nearstream: one small tree, so that callers can catch as wide or as narrow as they mean.
+"""The exceptions of Nearstream, in one small tree, so that callers can catch as widely or as narrowly as they want.
 
 Refused events are data, not exceptions (see :class:`processors.events.record.Refusal`): nothing in the hot path raises
 for bad input.
@@ -22,7 +22,7 @@ class StateFormatError(StateError):
 
 
 class CorruptStoreError(StateError):
-    """The files of a store are damaged: it must be made anew from its changelog."""
+    """The files of a store are damaged: delete it and restore it from its changelog."""
 
 
 class LockedStoreError(StateError):
@@ -30,14 +30,14 @@ class LockedStoreError(StateError):
 
 
 class DeliveryGap(StateError):
-    """Records were skipped on the way here: the batch starts beyond the next offset the store expects.
+    """Records are missing: a batch starts beyond the next offset that the store expects.
 
     Parameters
     ----------
     topic, partition
         Where the gap is.
     expected
-        The offset the store is waiting for.
+        The next offset that the store expects.
     found
         The first offset the batch covers.
     """
@@ -48,19 +48,19 @@ class DeliveryGap(StateError):
 
 
 class FencedError(StateError):
-    """Another worker owns this partition now; whatever this one had in flight was aborted by the broker."""
+    """Another worker owns the partition now; the broker has aborted the transaction of this one."""
 
 
 class StuckTransactionError(StateError):
-    """A transaction was neither committed nor refused in all the time that the brokers answered others."""
+    """A transaction was neither committed nor refused for long, although the brokers answer other requests."""
 
 
 class FeedbackError(NearstreamError):
-    """A log of decisions, or a policy to be evaluated on it, is not what it must be. The message says what is."""
+    """A log of decisions, or a policy to be evaluated on it, is malformed. The message says where."""
 
 
 class SupportError(FeedbackError):
-    """The log has nothing to say of a policy: it never did what the policy would do."""
+    """A policy cannot be evaluated on a log, because the log took none of the policy's actions."""
 
 
 class FieldError(NearstreamError):

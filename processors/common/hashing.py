@@ -4,11 +4,12 @@ from functools import lru_cache
 from hashlib import blake2b
 
 FINGERPRINT_BYTES = 8
+"""Length of a fingerprint."""
 _MAX_REMEMBERED = 65_536
 
 
 def murmur2(data: bytes) -> int:
-    """Kafka's 32-bit murmur2, as the Java client and kafka-python partition with.
+    """Compute Kafka's 32-bit murmur2, with which the Java client and kafka-python choose partitions.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def murmur2(data: bytes) -> int:
 
 @lru_cache(_MAX_REMEMBERED)
 def partition_of(key: str, partitions: int) -> int:
-    """Partition that Kafka's default partitioner gives a key.
+    """Return the partition that Kafka's default partitioner gives a key. Results for the latest keys are cached.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def partition_of(key: str, partitions: int) -> int:
 
 @lru_cache(_MAX_REMEMBERED)
 def fingerprint(text: str) -> bytes:
-    """Eight bytes that stand for an id where only membership matters.
+    """Return eight bytes that stand for an id where only equality matters.
 
     Two of *n* ids share one with probability about ``n**2 / 2**65``.
 
@@ -76,14 +77,14 @@ def fingerprint(text: str) -> bytes:
 
 
 class FingerprintRing:
-    """Operations on a bounded first-in-first-out set of fingerprints kept as plain bytes.
+    """Operations on a ring: a bounded first-in-first-out set of fingerprints, kept as plain bytes.
 
-    Kept as bytes inside a profile, a ring of 128 costs 1 KiB and no objects when the profile is decoded.
+    A ring of 128 in a profile takes 1 KiB, and decoding the profile makes no objects for it.
     """
 
     @staticmethod
     def contains(ring: bytes, mark: bytes) -> bool:
-        """Whether the ring holds the fingerprint. Linear in the ring, at C speed.
+        """Tell whether the ring holds the fingerprint. Linear in the ring, at the speed of C.
 
         Examples
         --------
@@ -98,7 +99,7 @@ class FingerprintRing:
 
     @staticmethod
     def without(ring: bytes, mark: bytes) -> bytes:
-        """Ring without the fingerprint.
+        """Return the ring without the fingerprint.
 
         Examples
         --------
@@ -111,7 +112,7 @@ class FingerprintRing:
 
     @staticmethod
     def add(ring: bytes, mark: bytes, capacity: int) -> bytes:
-        """Ring with the fingerprint as its newest entry, the oldest dropped beyond ``capacity`` entries.
+        """Return the ring with the fingerprint as its newest entry; the oldest go beyond ``capacity`` entries.
 
         Examples
         --------
@@ -128,7 +129,7 @@ class FingerprintRing:
 
 @lru_cache(_MAX_REMEMBERED)
 def hashed(text: str) -> int:
-    """64 bits that stand for a text; remembered.
+    """Return the fingerprint of a text as a whole number. Results for the latest texts are cached.
 
     Examples
     --------

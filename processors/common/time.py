@@ -1,4 +1,4 @@
-"""Milliseconds since the epoch, as people and other programs write them, and time zones by their IANA names."""
+"""Time: milliseconds since the epoch written as ISO-8601, and time zones by their IANA names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = 4096
 
 @lru_cache(_MOST_REMEMBERED)
 def zone_of(name: str) -> ZoneInfo | None:
-    """The zone of a name such as ``Europe/Berlin``; :obj:`None` if there is none.
+    """Find the time zone with an IANA name such as ``Europe/Berlin``; :obj:`None` if there is none.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def zone_of(name: str) -> ZoneInfo | None:
 
 
 def stamp(at_ms: int) -> str:
-    """ISO-8601 in UTC with milliseconds.
+    """Write milliseconds since the epoch as ISO-8601 in UTC.
 
     Examples
     --------
@@ -43,5 +43,5 @@ def stamp(at_ms: int) -> str:
 
 @lru_cache(_SECONDS)
 def _second(second: int) -> str:
-    """The stamp's part up to the second: events of one moment share it."""
+    """Write the part up to the second. It is cached, because events of one batch share it."""
     return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

@@ -1,9 +1,9 @@
-"""Every topic by its name, with what travels on it. Keys are UTF-8."""
+"""Every topic by its name, with the records on it and their keys (UTF-8)."""
 
 from __future__ import annotations
 
 BROWSES_TOPIC = "events.browse.v1"
-"""Looks at items, from apps; keyed by user."""
+"""Views of items, from apps; keyed by user."""
 
 CLICKS_TOPIC = "events.click.v1"
 """Clicks on items and ads, from apps; keyed by user."""
@@ -12,13 +12,13 @@ PURCHASES_TOPIC = "events.purchase.v1"
 """Purchases and refunds, from apps; keyed by user."""
 
 IMPRESSIONS_TOPIC = "events.impression.v1"
-"""What users were shown and saw, from apps; keyed by user."""
+"""Impressions, from apps: what users were shown and saw; keyed by user."""
 
 REQUESTS_TOPIC = "ads.requests.v1"
-"""Apps asking for an ad; keyed by user."""
+"""Ad requests, from apps; keyed by user."""
 
 FORWARDED_TOPIC = "internal.events"
-"""Any of the above that came to a partition its user does not live on; keyed by user."""
+"""Forwarded records: any of the above that came to another partition than its user's; keyed by user."""
 
 CATALOG_TOPIC = "catalog.items.v1"
 """Rows of the catalogue, from the shop; keyed by item, a tombstone withdraws one."""
@@ -33,34 +33,34 @@ RECOMMENDATIONS_TOPIC = "recommendations.v1"
 """Slates, to apps; keyed by user."""
 
 AD_DECISIONS_TOPIC = "ad-decisions.v1"
-"""Which ad to show, or why none, to apps; keyed by user."""
+"""Ad decisions, to apps: which ad to show, or why none; keyed by user."""
 
 DECISION_LOG_TOPIC = "decision-log.v1"
-"""What each decision rested on, for off-policy evaluation; keyed by user."""
+"""Logged ad decisions with their propensities, for off-policy evaluation; keyed by user."""
 
 DEAD_LETTERS_TOPIC = "dead-letters.v1"
-"""What could not be read, with its original bytes and the reason in its headers."""
+"""Dead letters: refused records with their original bytes, and the reason in their headers."""
 
 SIGNALS_TOPIC = "internal.item-signals"
-"""From the users plane to the items plane: what was touched, and touched together."""
+"""Item signals from the users plane to the items plane: touches, and pairs touched in one session."""
 
 TRAINING_TOPIC = "internal.training"
-"""From the users plane to the models plane: examples to learn from."""
+"""Training examples from the users plane to the models plane."""
 
 CAMPAIGN_SIGNALS_TOPIC = "internal.campaign-signals"
-"""From the users plane to the campaigns plane: opportunities, costs, clicks, purchases."""
+"""Campaign signals from the users plane to the campaigns plane: opportunities, impressions, charges, clicks."""
 
 BROADCAST_ITEMS_TOPIC = "broadcast.items"
-"""From the items plane to every worker: what is known of an item; keyed by item."""
+"""Item views, from the items plane to every worker; keyed by item."""
 
 BROADCAST_MODELS_TOPIC = "broadcast.models"
-"""From the models plane to every worker: what was learned; keyed by model."""
+"""Learned models, from the models plane to every worker; keyed by model."""
 
 BROADCAST_RULES_TOPIC = "broadcast.rules"
-"""From the models plane to every worker: rules that make sense; keyed by rule."""
+"""Valid rules of the shop, from the models plane to every worker; keyed by rule."""
 
 BROADCAST_CAMPAIGNS_TOPIC = "broadcast.campaigns"
-"""From the campaigns plane to every worker: a campaign and what it may spend; keyed by campaign."""
+"""Campaign views, from the campaigns plane to every worker: a campaign and its budget left; keyed by campaign."""
 
 BROADCAST_TOPICS = (
     BROADCAST_ITEMS_TOPIC,
@@ -68,11 +68,11 @@ BROADCAST_TOPICS = (
     BROADCAST_RULES_TOPIC,
     BROADCAST_CAMPAIGNS_TOPIC,
 )
-"""What every worker reads in whole, for its read models."""
+"""Topics that every worker reads from the beginning, for its read models."""
 
 
 def changelog_topic(plane: str) -> str:
-    """Name the topic that holds every change of a plane's states, and its positions.
+    """Name the changelog of a plane: the topic that holds its states, and the source positions they include.
 
     Examples
     --------

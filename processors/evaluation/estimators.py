@@ -103,7 +103,7 @@ def replayed(logged: Logged, confidence: float) -> Estimate:
 
 
 def ips(logged: Logged, confidence: float) -> Estimate:
-    """Estimate by inverse propensity scoring, the mean of weighted rewards: unbiased, but large weights add variance."""
+    """Estimate by inverse propensity scoring: the mean of weighted rewards. Unbiased; large weights add variance."""
     terms = logged.weights * logged.rewards
     return _of_terms(terms, logged, confidence)
 

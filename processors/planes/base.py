@@ -1,7 +1,7 @@
-"""The one shape that every plane has: a pure step over a micro-batch.
+"""The interface of every plane: a pure step that folds a micro-batch into states and outputs.
 
-``step(read, batch, ...) -> Step``: what the states become, what is published, and what happened, for the metrics. Where
-the batch came from, where the states are kept and how the outputs leave is the shell's business.
+``step(read, batch, partition) -> Step``: the changed states, the records to publish, and counts for the metrics. Where
+the batch came from, where the states are stored and how the outputs are sent is up to the shell.
 """
 
 from collections import Counter
@@ -17,17 +17,17 @@ State = TypeVar("State", bound=msgspec.Struct)
 
 
 DEFAULT_MAX_MESSAGE_BYTES = 16 * 2**20
-"""What the topics of forwarded events, signals and dead letters take, unless ``topics.max_message_bytes`` differs."""
+"""Largest record on topics of forwarded records, signals and dead letters: default of ``topics.max_message_bytes``."""
 
 _RECORD_BYTES, _HEADER_BYTES = 128, 10
-"""Beside the data: the batch's own 61 bytes and a record's lengths and numbers, each as long as they get."""
+"""Overhead of a record batch and of a header in bytes: the batch's own 61, and the longest lengths and numbers."""
 
 
 class ReadStates(Protocol[State]):
-    """Looks up the states of keys; :obj:`None` where there is none yet."""
+    """A function that reads the states of keys; :obj:`None` for a key without a state."""
 
     def __call__(self, keys: Sequence[str], /) -> list[State | None]:
-        """States in the order of the keys."""
+        """Read the states in the order of the keys."""
         ...
 
 
@@ -37,11 +37,11 @@ class Output(msgspec.Struct, frozen=True):
     Parameters
     ----------
     topic, key, value, headers
-        As on the wire; a value of :obj:`None` is a tombstone.
+        As they are sent; a value of :obj:`None` is a tombstone.
     partition
-        Where it goes. The step decides, because the partition is part of what it promises.
+        Partition of the topic. The step chooses it, because each state has its own partition.
     chained
-        Whether the receiver must see these records without a gap or repetition (see
+        Whether the shell adds a link, by which the receiver tells gaps and duplicates (see
         :class:`processors.planes.chain.Link`).
     """
 
@@ -53,7 +53,7 @@ class Output(msgspec.Struct, frozen=True):
     chained: bool = False
 
     def batch_bytes(self) -> int:
-        """Bytes of a Kafka record batch with nothing else in it, at most.
+        """Return the size of a Kafka record batch with only this record, at most.
 
         Examples
         --------
@@ -75,9 +75,9 @@ class Step(Generic[State]):
     outputs
         Records to publish, in order.
     outcomes
-        How many source records had which outcome, by topic and outcome.
+        Number of source records by topic and outcome.
     refusals
-        How many were refused, by reason.
+        Number of refused records by reason code.
     """
 
     states: dict[str, State] = field(default_factory=dict)
@@ -87,27 +87,27 @@ class Step(Generic[State]):
 
 
 class Plane(Protocol[State]):
-    """What the shell needs of a plane."""
+    """A plane, as the shell runs it."""
 
     name: str
     """Short name: ``users``, ``items``."""
 
     state_type: type[State]
-    """What a state is decoded to."""
+    """Type of its states."""
 
     source_topics: tuple[str, ...]
-    """Topics it reads, in the order in which equally old records are taken."""
+    """Topics it reads, in the order in which records of equal time are taken."""
 
     chained_topics: frozenset[str]
-    """Those whose records carry a link of a chain. On any other topic a header of that name is the app's own."""
+    """Those of its topics whose records carry a link. A header of that name on another topic is the app's own."""
 
     def step(self, read: ReadStates[State], batch: Sequence[SourceRecord], partition: int) -> Step[State]:
         """Fold a micro-batch of one partition into the states.
 
-        Promises: the result depends on nothing but the states read, the batch, the partition and the plane's own
-        settings and read model; neither batch nor read model is changed.
+        The result must depend on nothing but the states read, the batch, the partition and the plane's own settings and
+        read models, or a repeated step would publish something else. Neither batch nor read models are changed.
         """
         ...
 
     def committed(self, step: Step[State]) -> None:
-        """Take note that a step has come true: what is known of this process alone may follow from it."""
+        """Learn that the step's transaction is committed. Only now may it change what this process keeps in memory."""

@@ -1,24 +1,25 @@
-"""The chain that links the messages from one plane's partition to another's, so that none is lost or taken twice."""
+"""Links: the header by which a receiving partition tells gaps and duplicates among another plane's messages."""
 
 from __future__ import annotations
 
 import msgspec
 
 LINK_BYTES = 512
-"""What a message has beside its signals, at most: the link and Kafka's own."""
+"""Overhead of a chained message in bytes at most: its link and Kafka's own."""
 
 
 class Link(msgspec.Struct, array_like=True, frozen=True):
-    """Position of a message in the chain from one sender to one receiving partition.
+    """The link of a message to the one before it, in the chain from one sender to one receiving partition.
 
     Parameters
     ----------
     sender
-        Plane and partition, such as ``users-3``; with an incarnation ``users-3@7``, which is another sender.
+        Plane and partition, such as ``users-3``; with an incarnation, ``users-3@7``, it is another sender.
     number
-        The sender's batch number; rises with every message.
+        Number of the sender's micro-batch; it rises from message to message.
     previous
-        Number of the message before it on this chain, 0 if it is the first.
+        Number of the message before it in this chain, 0 for the first. A receiver that has taken another one last has
+        found a gap.
     """
 
     sender: str

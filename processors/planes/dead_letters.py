@@ -1,4 +1,4 @@
-"""Dead letters: what could not be understood, with its original bytes and the error headers of Kafka Streams."""
+"""Dead letters: refused records with their original bytes, and the error headers that Kafka Streams writes."""
 
 from hashlib import sha256
 
@@ -14,25 +14,25 @@ Headers = tuple[tuple[str, bytes], ...]
 def dead_letter(
     record: SourceRecord, origin: Origin, reason: str, message: str, partition: int, max_bytes: int
 ) -> Output:
-    """Record for the dead-letter topic.
+    """Make the dead letter of a refused record.
 
-    What is larger than the topic takes is cut: headers and key where they are more than a quarter of that, then the
-    value. The header ``nearstream.cut`` names what was, and two more give size and SHA-256 of the value as it came.
+    A dead letter larger than ``max_bytes`` is cut: headers and key if they take more than a quarter of that, then the
+    value. The header ``nearstream.cut`` names the parts cut, and two more give size and SHA-256 of the original value.
 
     Parameters
     ----------
     record
-        What was refused; its key, value and headers are kept as they came.
+        The refused record; its key, value and headers are kept as they came.
     origin
         Where it was first appended.
     reason
-        A code of :data:`processors.events.repair.REASONS` or :data:`processors.items.catalogue.CATALOG_REASONS`.
+        Reason code of :data:`processors.events.repair.REASONS` or :data:`processors.items.catalogue.CATALOG_REASONS`.
     message
-        Names field, value and expectation.
+        Text that names field, value and expectation.
     partition
-        Of the dead-letter topic.
+        Partition of the dead-letter topic to send it to.
     max_bytes
-        What the topic takes.
+        Largest record batch that the topic accepts.
 
     Examples
     --------
@@ -54,6 +54,7 @@ def dead_letter(
 
 
 def _cut(letter: Output, errors: Headers, max_bytes: int) -> Output:
+    """Cut a dead letter to the size that the topic accepts, and mark it with the headers that say so."""
     key, value, headers = letter.key or b"", letter.value or b"", letter.headers[: -len(errors)]
     quarter = max_bytes // 4
     marks: Headers = (

@@ -1,7 +1,7 @@
-"""What comes in at the users plane: records of all event topics in, clean messages of users who live here out.
+"""Ingest at the users plane: each record from the event topics is accepted, forwarded or refused.
 
-What cannot be read goes to the dead letters, what belongs to another partition is forwarded there. Producers partition
-differently, so a record may come to any partition.
+Producers partition differently, so that a record may come to any partition: one whose user belongs to another
+partition is forwarded there. A record that cannot be used is refused and becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ from processors.planes.dead_letters import dead_letter
 _ORIGIN = "nearstream.origin"
 _BAD_TIME = "bad_record_time"
 
-Seen = Event | Impression | AdRequest
-"""What a record of an event topic may hold."""
+Message = Event | Impression | AdRequest
+"""A clean message from any of the event topics."""
 
 
 @dataclass
 class Ingested:
-    """What came of the records of a micro-batch.
+    """The messages of a micro-batch that were accepted.
 
     Attributes
     ----------
     accepted
-        Clean messages in order, each with where it was first appended.
+        Clean messages in order, each with the origin of its record.
     declined
-        Requests for ads that made no sense and were answered so.
+        Number of ad requests that were refused, and answered with the refusal.
     """
 
-    accepted: list[tuple[Seen, Origin]] = field(default_factory=list)
+    accepted: list[tuple[Message, Origin]] = field(default_factory=list)
     declined: int = 0
 
 
 class Ingest:
-    """Reads, refuses and forwards.
+    """Accepts, forwards and refuses records.
 
     Parameters
     ----------
     settings
-        Limits on what is accepted.
+        Limits on the records that are accepted.
     partitions
-        Of every topic.
+        Partitions of every topic.
     max_message_bytes
-        What the topics of forwarded events and dead letters take in one message.
+        Largest record batch that the topics of forwarded records and dead letters accept.
     """
 
     def __init__(self, settings: IntakeSettings, partitions: int, max_message_bytes: int) -> None:
@@ -70,29 +70,38 @@ class Ingest:
         self._unpack_origin = msgspec.msgpack.Decoder(Origin).decode
 
     def read(self, batch: Sequence[SourceRecord], partition: int, step: Step[Any]) -> Ingested:
-        """Read the records of a micro-batch; what was not accepted is noted in the step, in place.
+        """Read the records of a micro-batch, and add outputs and counts for those not accepted to the step, in place.
+
+        Parameters
+        ----------
+        batch
+            Records in order, from the event topics and the topic of forwarded records.
+        partition
+            The partition that they came to.
+        step
+            The step to add forwarded records, dead letters, answers to refused ad requests and counts to.
 
         Returns
         -------
         Ingested
-            The clean messages of users who live on the partition, and how many requests for ads made no sense.
+            The clean messages of the partition's own users, and the number of ad requests refused.
         """
         found = Ingested()
         for record in batch:
             origin = self._origin(record)
-            seen = self._understand(record, origin)
-            if isinstance(seen, Refusal):
-                self._refuse(record, origin, seen, partition, step)
-                if EVENT_TOPICS.get(origin.topic) == "request" and seen.reason != _BAD_TIME:
-                    found.declined += self._decline(record, origin, seen, step)
-            elif partition_of(seen.user_id, self._partitions) == partition:
-                found.accepted.append((seen, origin))
+            message = self._read(record, origin)
+            if isinstance(message, Refusal):
+                self._refuse(record, origin, message, partition, step)
+                if EVENT_TOPICS.get(origin.topic) == "request" and message.reason != _BAD_TIME:
+                    found.declined += self._decline(record, origin, message, step)
+            elif partition_of(message.user_id, self._partitions) == partition:
+                found.accepted.append((message, origin))
             else:
-                self._forward(record, origin, seen.user_id, partition, step)
+                self._forward(record, origin, message.user_id, partition, step)
         return found
 
     def _origin(self, record: SourceRecord) -> Origin:
-        """Where an app appended the record: for a forwarded one, what the last header of that kind says."""
+        """Return where an app appended the record; a forwarded record says so in its last header of that kind."""
         if record.topic == FORWARDED_TOPIC:
             for name, value in reversed(record.headers):
                 if name == _ORIGIN:
@@ -105,8 +114,8 @@ class Ingest:
                     break
         return Origin.of(record)
 
-    def _understand(self, record: SourceRecord, origin: Origin) -> Seen | Refusal:
-        """Read what the record says, or why it says nothing."""
+    def _read(self, record: SourceRecord, origin: Origin) -> Message | Refusal:
+        """Read a record into a clean message, or return why it is refused."""
         kind = EVENT_TOPICS.get(origin.topic)
         if kind is None:
             return Refusal("no_origin", f"headers: no {_ORIGIN} that names one of {', '.join(EVENT_TOPICS)}")
@@ -115,7 +124,7 @@ class Ingest:
         return self._reader.read(record.value, kind, origin.time_ms)
 
     def _forward(self, record: SourceRecord, origin: Origin, user_id: str, partition: int, step: Step[Any]) -> None:
-        """Hand a record over to the partition that its user lives on; refuse one that was handed over before."""
+        """Forward a record to its user's partition; refuse one that was forwarded before, or it might go in circles."""
         home = partition_of(user_id, self._partitions)
         if record.topic == FORWARDED_TOPIC:
             message = f"user_id: belongs to partition {home}, the record was forwarded to {partition}"
@@ -138,11 +147,11 @@ class Ingest:
         step.refusals[refusal.reason] += 1
 
     def _decline(self, record: SourceRecord, origin: Origin, refusal: Refusal, step: Step[Any]) -> bool:
-        """Tell who asked for an ad that the request makes no sense; whether it says who asked."""
+        """Answer a refused ad request with the refusal; return False if it does not say who asked."""
         ids = ids_of(record.value, self._settings)
         if ids is None:
             return False
-        told = refusal_of(decision_id_of(origin), *ids, origin.time_ms, refusal.message)
+        answer = refusal_of(decision_id_of(origin), *ids, origin.time_ms, refusal.message)
         home = partition_of(ids[1], self._partitions)
-        step.outputs.append(Output(AD_DECISIONS_TOPIC, home, ids[1].encode(), self._json(told)))
+        step.outputs.append(Output(AD_DECISIONS_TOPIC, home, ids[1].encode(), self._json(answer)))
         return True

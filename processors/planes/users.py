@@ -32,7 +32,7 @@ from processors.items.index import ItemIndex
 from processors.items.signals import SignalGatherer
 from processors.models.serving_weights import ServingWeights
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, ReadStates, Step
-from processors.planes.ingest import Ingest, Seen
+from processors.planes.ingest import Ingest, Message
 from processors.planes.outgoing import Outgoing
 from processors.planes.teaching import Teaching
 from processors.planes.users_step import UsersStep
@@ -149,7 +149,7 @@ class UsersPlane:
         self._outgoing.item_signals(step, gathered.signals)
         return step
 
-    def _fold(self, event: Seen, origin: Origin, profile: Profile, gathered: _Gathered) -> bool:
+    def _fold(self, event: Message, origin: Origin, profile: Profile, gathered: _Gathered) -> bool:
         """Fold in one record; return whether it was new."""
         if isinstance(event, AdRequest):
             if self.ads.agreed(event):

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.common.bounds import Ids, Places, PositiveRate, Share
+from processors.common.bounds import Ids, Positions, PositiveRate, Share
 from processors.models.exposure import MAX_EXPOSURES
 
 Kind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure"]
@@ -91,7 +91,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     placements: Ids = ()
     starts_at: datetime | None = None
     ends_at: datetime | None = None
-    position: Places | None = None
+    position: Positions | None = None
     at_most: Annotated[int, msgspec.Meta(ge=0, le=100)] | None = None
     per: Literal["category", "brand"] | None = None
     factor: PositiveRate | None = None

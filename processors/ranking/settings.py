@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from processors.common.bounds import Examples as ExampleCount
-from processors.common.bounds import HalfLife, ItemDays, Natural, Places, Rate, Share
+from processors.common.bounds import HalfLife, ItemDays, Natural, Positions, Rate, Share
 from processors.common.time import DAY_MS
 from processors.ranking.eligibility import Unknown
 from processors.ranking.objectives import Objectives
@@ -28,7 +28,7 @@ class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     only_new: bool = False
-    size: Places = 20
+    size: Positions = 20
 
 
 class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
