@@ -1,1 +1,1 @@
-"""What every room may use and what depends on nothing."""
+"""Small things that every room may use and that depend on no room: arrays, hashes, decay, time, bounds, topics."""

@@ -1,1 +1,1 @@
-"""How good: prequential, live, off-policy. Arrays in, figures out."""
+"""How good recommendations and policies are: prequential, live and off-policy evaluation. Arrays in, metrics out."""

@@ -1,12 +1,11 @@
-"""What the simulated shop sells: departments, brands, kinds of product and what is used with what.
+"""The assortment of the simulated shop: departments, brands, kinds of product, and what people look at next.
 
-Hand-written, so that a person who watches a demo sees sense in a recommendation. Each line of a department
-reads ``kind | usual price | what people look at next``; a kind of another department is written
-``department/kind``.
+Written by hand, so that a person who watches a demo can follow the recommendations. Lines are read as
+:func:`processors.simulator.departments.department` says.
 
 Examples
 --------
->>> [department.name for department in DEPARTMENTS][:3]
+>>> [one.name for one in DEPARTMENTS][:3]
 ['running', 'camping', 'kitchen']
 >>> DEPARTMENTS[1].kinds[0]
 Kind(name='tent', price=249.0, leads_to=('camping/sleeping bag', 'camping/sleeping mat', 'camping/headlamp'))
@@ -14,70 +13,12 @@ Kind(name='tent', price=249.0, leads_to=('camping/sleeping bag', 'camping/sleepi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from processors.simulator.departments import Department, department
 
-__all__ = ["DEPARTMENTS", "Department", "Kind"]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of product, such as a tent.
-
-    Parameters
-    ----------
-    name
-        The words a person would use.
-    price
-        The usual price in euros.
-    leads_to
-        Kinds people look at next, likeliest first, each as ``department/kind``.
-
-    Examples
-    --------
-    >>> Kind("tent", 249.0, ("camping/sleeping bag",)).leads_to
-    ('camping/sleeping bag',)
-    """
-
-    name: str
-    price: float
-    leads_to: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Department:
-    """A part of the shop with its own brands.
-
-    Parameters
-    ----------
-    name
-        The category that products carry.
-    brands
-        From the cheapest to the dearest.
-    kinds
-        What it sells.
-
-    Examples
-    --------
-    >>> DEPARTMENTS[0].brands[0]
-    'Pacer'
-    """
-
-    name: str
-    brands: tuple[str, ...]
-    kinds: tuple[Kind, ...]
-
-
-def _department(name: str, brands: str, table: str) -> Department:
-    kinds = []
-    for line in table.strip().splitlines():
-        kind, price, leads_to = (cell.strip() for cell in line.split("|"))
-        follows = (other.strip() for other in leads_to.split(","))
-        kinds.append(Kind(kind, float(price), tuple(f if "/" in f else f"{name}/{f}" for f in follows)))
-    return Department(name, tuple(brands.split()), tuple(kinds))
-
+__all__ = ["DEPARTMENTS"]
 
 DEPARTMENTS: tuple[Department, ...] = (
-    _department(
+    department(
         "running",
         "Pacer Stridelle Halden Kivo Northlap Velora",
         """
@@ -95,7 +36,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         anti-chafe balm   |  12 | running short, skincare/sunscreen
         """,
     ),
-    _department(
+    department(
         "camping",
         "Roam Tarnside Fellkit Osterra Highmoor Alpenglow",
         """
@@ -113,7 +54,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         camp chair        |  69 | camp lantern, coffee/travel press
         """,
     ),
-    _department(
+    department(
         "kitchen",
         "Pantry Fornello Brasera Kokkum Atelier Maison",
         """
@@ -131,7 +72,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         salad bowl        |  32 | garden/herb kit, wooden spoon
         """,
     ),
-    _department(
+    department(
         "coffee",
         "Mokka Torrefa Baristo Kessler Altura Forma",
         """
@@ -149,7 +90,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         travel press      |  39 | coffee beans, camping/gas stove
         """,
     ),
-    _department(
+    department(
         "gaming",
         "Joypad Hexa Overclock Vanta Ninth Apex",
         """
@@ -167,7 +108,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         led strip         |  22 | stream microphone, keycap set
         """,
     ),
-    _department(
+    department(
         "skincare",
         "Plain Dermia Botanik Lumiel Sereine Oriel",
         """
@@ -185,7 +126,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         face mask         |  12 | face cleanser, face serum
         """,
     ),
-    _department(
+    department(
         "cycling",
         "Spoke Cadenza Pedalo Granfond Ventoux Serpentin",
         """
@@ -203,7 +144,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         mini pump         |  34 | inner tube, bike lock
         """,
     ),
-    _department(
+    department(
         "photography",
         "Pixa Lumora Optika Argent Norrsken Obscura",
         """
@@ -221,7 +162,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         remote release    |  29 | lens filter, camping/headlamp
         """,
     ),
-    _department(
+    department(
         "office",
         "Folio Bureau Stillwork Tavla Ergona Kontor",
         """
@@ -238,7 +179,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         plant pot         |  18 | garden/potting soil, desk lamp
         """,
     ),
-    _department(
+    department(
         "garden",
         "Sprout Greenhand Tilth Hortus Wildwood Arbor",
         """
@@ -256,7 +197,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         spray nozzle      |  18 | garden hose, watering can
         """,
     ),
-    _department(
+    department(
         "music",
         "Chord Resona Tonwerk Belcanto Legato Opus",
         """
@@ -274,7 +215,7 @@ DEPARTMENTS: tuple[Department, ...] = (
         studio headphones | 119 | gaming/headset stand, audio interface
         """,
     ),
-    _department(
+    department(
         "baby",
         "Tiny Nestling Pomme Kindli Doudou Lullaby",
         """
@@ -294,3 +235,4 @@ DEPARTMENTS: tuple[Department, ...] = (
         """,
     ),
 )
+"""The departments, the most visited first."""

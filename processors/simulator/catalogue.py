@@ -1,4 +1,4 @@
-"""Build a shop's catalogue of named products, with the tastes they appeal to and what is used together.
+"""The simulated shop's catalogue: named products with styles, prices and links to what people look at next, seeded.
 
 A product is a model of a kind by a brand: "Halden Aster trail shoe".
 """
@@ -12,10 +12,11 @@ from random import Random
 import msgspec
 import numpy as np
 
-from processors.simulator.assortment import DEPARTMENTS, Department, Kind
-from processors.simulator.products import Catalogue, Floats, Positions, Product, Shelf
+from processors.simulator.assortment import DEPARTMENTS
+from processors.simulator.departments import Department, Kind
+from processors.simulator.products import Catalogue, CategoryProducts, Floats, Positions, Product
 
-__all__ = ["EMBEDDING_SIZE", "Catalogue", "Product", "Shelf", "build_catalogue", "catalogue_rows"]
+__all__ = ["EMBEDDING_SIZE", "Catalogue", "CategoryProducts", "Product", "build_catalogue", "catalogue_rows"]
 
 STYLE_AXES = 6
 EMBEDDING_SIZE = STYLE_AXES + 1
@@ -51,17 +52,17 @@ def build_catalogue(seed: int, size: int = 300) -> Catalogue:
         raise ValueError(f"a catalogue needs a product for each of {len(DEPARTMENTS)} categories, not {size} in all")
     rng = Random(f"catalogue:{seed}")
     products: list[Product] = []
-    shelves = []
+    categories = []
     groups: dict[str, range] = {}
-    for place, (department, models) in enumerate(zip(DEPARTMENTS, _models_of_each_kind(size), strict=True)):
+    for number, (department, models) in enumerate(zip(DEPARTMENTS, _models_of_each_kind(size), strict=True)):
         start = len(products)
         for kind, count in zip(department.kinds, models, strict=True):
             groups[f"{department.name}/{kind.name}"] = range(len(products), len(products) + count)
             products += _models(rng, department, kind, count)
-        shelves.append(_shelf(rng, department, place, start, products))
-    links = _links(groups, shelves)
+        categories.append(_category_products(rng, department, number, start, products))
+    links = _links(groups, categories)
     return Catalogue(
-        tuple(products), tuple(shelves), links, {product.item_id: at for at, product in enumerate(products)}
+        tuple(products), tuple(categories), links, {product.item_id: at for at, product in enumerate(products)}
     )
 
 
@@ -80,8 +81,8 @@ def catalogue_rows(catalogue: Catalogue, embeddings: bool = False) -> Iterator[t
     >>> key, value[:63]
     (b'running-trail-shoe-cedar', b'{"item_id":"running-trail-shoe-cedar","title":"Velora Cedar tra')
     """
-    shelves = catalogue.shelves
-    looks = np.concatenate([np.column_stack([shelf.styles, shelf.tiers]) for shelf in shelves])
+    categories = catalogue.categories
+    looks = np.concatenate([np.column_stack([one.styles, one.tiers]) for one in categories])
     for product, look in zip(catalogue.products, looks.round(4).tolist(), strict=True):
         row = {
             "item_id": product.item_id,
@@ -96,12 +97,12 @@ def catalogue_rows(catalogue: Catalogue, embeddings: bool = False) -> Iterator[t
 
 
 def _models_of_each_kind(size: int) -> list[list[int]]:
-    """Deal `size` models out evenly: every category its first kind, then its second, and round again."""
+    """Return how many of `size` models each kind gets, by department: in turns, every department's first kind first."""
     counts = [[0] * len(department.kinds) for department in DEPARTMENTS]
-    turns = sorted((row, place) for place, kinds in enumerate(counts) for row in range(len(kinds)))
-    for number in range(size):
-        row, place = turns[number % len(turns)]
-        counts[place][row] += 1
+    turns = sorted((kind, number) for number, kinds in enumerate(counts) for kind in range(len(kinds)))
+    for turn in range(size):
+        kind, number = turns[turn % len(turns)]
+        counts[number][kind] += 1
     return counts
 
 
@@ -111,8 +112,8 @@ def _models(rng: Random, department: Department, kind: Kind, count: int) -> list
     stem = kind.name if kind.name.startswith(f"{department.name} ") else f"{department.name} {kind.name}"
     products = []
     for number in range(count):
-        edition, place = divmod(number, len(names))
-        model = names[place] if edition == 0 else f"{names[place]} {edition + 1}"
+        edition, at = divmod(number, len(names))
+        model = names[at] if edition == 0 else f"{names[at]} {edition + 1}"
         maker = rng.randrange(len(department.brands))
         dearness = 0.72 * 1.15**maker * math.exp(rng.gauss(0, 0.12))
         products.append(
@@ -128,7 +129,9 @@ def _models(rng: Random, department: Department, kind: Kind, count: int) -> list
     return products
 
 
-def _shelf(rng: Random, department: Department, place: int, start: int, products: list[Product]) -> Shelf:
+def _category_products(
+    rng: Random, department: Department, number: int, start: int, products: list[Product]
+) -> CategoryProducts:
     mine = products[start:]
     usual = {kind.name: kind.price for kind in department.kinds}
     kind_style = {kind.name: _style(rng) for kind in department.kinds}
@@ -140,10 +143,10 @@ def _shelf(rng: Random, department: Department, place: int, start: int, products
     ]
     ranks = rng.sample(range(1, len(mine) + 1), len(mine))
     popularity = np.array([rank**-ZIPF for rank in ranks])
-    return Shelf(
+    return CategoryProducts(
         category=department.name,
         brands=department.brands,
-        share=_visits(place) / sum(_visits(other) for other in range(len(DEPARTMENTS))),
+        share=_visits(number) / sum(_visits(other) for other in range(len(DEPARTMENTS))),
         start=start,
         stop=len(products),
         popularity=popularity / popularity.sum(),
@@ -153,18 +156,18 @@ def _shelf(rng: Random, department: Department, place: int, start: int, products
     )
 
 
-def _visits(place: int) -> float:
-    return 1 / (place + 3)
+def _visits(number: int) -> float:
+    return 1 / (number + 3)
 
 
 def _style(rng: Random) -> list[float]:
     return [rng.gauss(0, 1) for _ in range(STYLE_AXES)]
 
 
-def _links(groups: Mapping[str, range], shelves: list[Shelf]) -> tuple[tuple[int, ...], ...]:
+def _links(groups: Mapping[str, range], categories: list[CategoryProducts]) -> tuple[tuple[int, ...], ...]:
     """Link each product to the models of the next kinds that match it best in style and brand."""
-    styles = np.concatenate([shelf.styles for shelf in shelves])
-    brands = np.concatenate([shelf.makers + 100 * place for place, shelf in enumerate(shelves)])
+    styles = np.concatenate([one.styles for one in categories])
+    brands = np.concatenate([one.makers + 100 * number for number, one in enumerate(categories)])
     links: list[tuple[int, ...]] = []
     for department in DEPARTMENTS:
         for kind in department.kinds:

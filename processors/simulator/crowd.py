@@ -1,4 +1,4 @@
-"""Who is in the shop: shoppers come, do one thing after another, leave, and may come again."""
+"""The simulated shop over time: shoppers begin sessions, act, leave, and may come again."""
 
 from __future__ import annotations
 
@@ -72,11 +72,11 @@ class Crowd:
         """
         self.elapsed_s -= math.log(1.0 - self._rng.random()) / self._rate
         self._let_in()
-        place = int(self._rng.random() * len(self._present))
-        session = self._present[place]
+        at = int(self._rng.random() * len(self._present))
+        session = self._present[at]
         session.advance(self._catalogue, self._rng)
         if not session.events_left:
-            self._leave(place)
+            self._leave(at)
         return session
 
     def _let_in(self) -> None:
@@ -105,8 +105,8 @@ class Crowd:
         self.sessions[session.shopper.user_id] = session
         self._present.append(session)
 
-    def _leave(self, place: int) -> None:
-        self._present[place], self._present[-1] = self._present[-1], self._present[place]
+    def _leave(self, at: int) -> None:
+        self._present[at], self._present[-1] = self._present[-1], self._present[at]
         user_id = self._present.pop().shopper.user_id
         del self.sessions[user_id]
         if self._apart > 0:

@@ -1,4 +1,4 @@
-"""What a catalogue holds: products an app shows, and what only the simulator may know of them."""
+"""Products of the simulated shop: what an app shows of them, and what only the simulator may know of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Catalogue", "Floats", "Positions", "Product", "Shelf"]
+__all__ = ["Catalogue", "CategoryProducts", "Floats", "Positions", "Product"]
 
 Floats = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
 
 
 class Product(msgspec.Struct, frozen=True):
-    """What an app shows of a product.
+    """A product, as an app shows it.
 
     Parameters
     ----------
@@ -53,23 +53,23 @@ class Product(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Shelf:
-    """One category's products, which stand next to each other in the catalogue.
+class CategoryProducts:
+    """The products of one category, which follow each other in the catalogue.
 
     Parameters
     ----------
     category
-        Its name.
+        Name of the category.
     brands
         From the cheapest to the dearest.
     share
         How readily shoppers take an interest in this category, relative to all.
     start, stop
-        Where the products stand in the catalogue.
+        The products' positions in the catalogue, from `start` to before `stop`.
     popularity
         Each product's share of the category, by Zipf's law over a random order.
     styles
-        A row for each product: its place on the axes of taste.
+        A row for each product: its coordinates on the axes of taste.
     tiers
         How dear each is for its kind: the logarithm of price over usual price.
     makers
@@ -78,8 +78,8 @@ class Shelf:
     Examples
     --------
     >>> from processors.simulator import build_catalogue
-    >>> shelf = build_catalogue(seed=1).shelves[0]
-    >>> shelf.category, shelf.start, shelf.stop, round(float(shelf.popularity.sum()), 6)
+    >>> running = build_catalogue(seed=1).categories[0]
+    >>> running.category, running.start, running.stop, round(float(running.popularity.sum()), 6)
     ('running', 0, 25, 1.0)
     """
 
@@ -102,7 +102,7 @@ class Catalogue:
     ----------
     products
         In order; "position" always means an index into this.
-    shelves
+    categories
         The categories, most visited first.
     links
         By position: positions of what people look at next, likeliest first.
@@ -113,12 +113,12 @@ class Catalogue:
     --------
     >>> from processors.simulator import build_catalogue
     >>> catalogue = build_catalogue(seed=1)
-    >>> len(catalogue.products), len(catalogue.shelves)
+    >>> len(catalogue.products), len(catalogue.categories)
     (300, 12)
     """
 
     products: tuple[Product, ...]
-    shelves: tuple[Shelf, ...]
+    categories: tuple[CategoryProducts, ...]
     links: tuple[tuple[int, ...], ...]
     positions: Mapping[str, int]
 
@@ -135,19 +135,19 @@ class Catalogue:
         """
         return [self.products[position] for position in self.links[self.positions[item_id]]]
 
-    def shelf(self, category: str) -> Shelf:
-        """Return the shelf of a category.
+    def of_category(self, category: str) -> CategoryProducts:
+        """Return the products of a category.
 
         Examples
         --------
         >>> from processors.simulator import build_catalogue
-        >>> build_catalogue(seed=1).shelf("camping").brands[0]
+        >>> build_catalogue(seed=1).of_category("camping").brands[0]
         'Roam'
         """
-        return next(shelf for shelf in self.shelves if shelf.category == category)
+        return next(one for one in self.categories if one.category == category)
 
     def popularity(self) -> Floats:
-        """Return every product's share of the shop's custom, as if all shoppers had the same tastes.
+        """Return every product's share of the visits, as if all shoppers had the same tastes.
 
         Examples
         --------
@@ -155,4 +155,4 @@ class Catalogue:
         >>> round(float(build_catalogue(seed=1).popularity().sum()), 6)
         1.0
         """
-        return np.concatenate([shelf.share * shelf.popularity for shelf in self.shelves])
+        return np.concatenate([one.share * one.popularity for one in self.categories])

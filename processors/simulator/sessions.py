@@ -1,4 +1,4 @@
-"""How a shopper moves through the shop: what is looked at next, and whether a look becomes a purchase.
+"""A simulated session: which product a shopper looks at next, and whether a view becomes a purchase.
 
 A session has an intent, which is one of the shopper's interests. Each event either takes the current product
 a step down the funnel (view, click, cart, purchase) or turns to another product, which is drawn from a
@@ -22,7 +22,7 @@ from random import Random
 import numpy as np
 
 from processors.simulator.catalogue import LINKS
-from processors.simulator.products import Catalogue, Floats, Shelf
+from processors.simulator.products import Catalogue, CategoryProducts, Floats
 from processors.simulator.tastes import Shopper, liking
 
 __all__ = ["ACTIONS", "Session", "begin", "first_looks"]
@@ -43,7 +43,7 @@ _LINK_STEPS = tuple((*accumulate(chances[:-1]), 1.0) for chances in LINK_CHANCES
 
 @dataclass(slots=True)
 class Session:
-    """A shopper with an intent, somewhere in the shop.
+    """A session under way: a shopper with an intent, and the product at hand.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ class Session:
         Who it is.
     session_id
         What its events carry.
-    shelf
-        The category of the intent.
+    intent
+        The products of the category that the session is about.
     chances
-        What the shopper likes there, as probabilities.
+        Probabilities of these products by the shopper's taste.
     steps
         The running sums of `chances`.
     events_left
@@ -80,7 +80,7 @@ class Session:
 
     shopper: Shopper
     session_id: str
-    shelf: Shelf
+    intent: CategoryProducts
     chances: Floats
     steps: Floats
     events_left: int
@@ -133,7 +133,7 @@ class Session:
         links = self._links(catalogue)
         pull = self._pull() if links else 0.0
         weights = np.full(len(catalogue.products), STRAY / len(catalogue.products))
-        weights[self.shelf.start : self.shelf.stop] += (1 - STRAY - pull) * self.chances
+        weights[self.intent.start : self.intent.stop] += (1 - STRAY - pull) * self.chances
         weights[list(links)] += pull * np.array(LINK_CHANCES[len(links)])
         if self.position != NOWHERE:
             weights[self.position] = 0.0
@@ -159,7 +159,7 @@ class Session:
         links = self._links(catalogue)
         if links and draw < STRAY + self._pull():
             return links[bisect_right(_LINK_STEPS[len(links)], rng.random())], True
-        return self.shelf.start + int(self.steps.searchsorted(rng.random(), side="right")), True
+        return self.intent.start + int(self.steps.searchsorted(rng.random(), side="right")), True
 
 
 def begin(catalogue: Catalogue, shopper: Shopper, session_id: str, rng: Random) -> Session:
@@ -170,19 +170,19 @@ def begin(catalogue: Catalogue, shopper: Shopper, session_id: str, rng: Random) 
     >>> from processors.simulator import Simulator
     >>> simulator = Simulator(seed=1)
     >>> session = begin(simulator.catalogue, simulator.shopper("shopper-0042"), "session-1", Random(1))
-    >>> session.shelf.category, session.events_left
+    >>> session.intent.category, session.events_left
     ('kitchen', 9)
     """
     draw, interest = rng.random(), 0
     while interest + 1 < len(shopper.interests) and draw >= shopper.interests[interest][1]:
         draw -= shopper.interests[interest][1]
         interest += 1
-    shelf = catalogue.shelf(shopper.interests[interest][0])
-    chances = liking(shopper, interest, shelf)
+    products = catalogue.of_category(shopper.interests[interest][0])
+    chances = liking(shopper, interest, products)
     steps = chances.cumsum()
     steps[-1] = 1.0  # rounding must not leave a gap beyond the last product
     length = min(LONGEST, int(rng.triangular(SHORTEST, LONGEST + 1, USUAL)))
-    return Session(shopper, session_id, shelf, chances, steps, events_left=length)
+    return Session(shopper, session_id, products, chances, steps, events_left=length)
 
 
 def first_looks(catalogue: Catalogue, shopper: Shopper) -> Floats:
@@ -198,6 +198,6 @@ def first_looks(catalogue: Catalogue, shopper: Shopper) -> Floats:
     """
     chances = np.full(len(catalogue.products), STRAY / len(catalogue.products))
     for interest, (category, share) in enumerate(shopper.interests):
-        shelf = catalogue.shelf(category)
-        chances[shelf.start : shelf.stop] += (1 - STRAY) * share * liking(shopper, interest, shelf)
+        products = catalogue.of_category(category)
+        chances[products.start : products.stop] += (1 - STRAY) * share * liking(shopper, interest, products)
     return chances

@@ -1,4 +1,4 @@
-"""Shoppers whose tastes are known: events to feed an engine, and the truth to measure it against."""
+"""The simulator: events of shoppers whose tastes are known, and the truth to measure recommendations against."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ class Simulator:
         """Return the chance that the next product this shopper turns to is among the first `k` of a slate.
 
         It is the expected hit-rate at `k`, without the noise of one draw: `affinity` summed over the slate.
-        An item counts once; one that is not in the catalogue counts nothing but takes its place.
+        An item counts once; one that is not in the catalogue counts nothing but takes up its position.
 
         Examples
         --------

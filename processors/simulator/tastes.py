@@ -1,4 +1,4 @@
-"""Who the shoppers are: everything about one follows from the seed and a number, so nobody is stored."""
+"""Simulated shoppers and their tastes: everything about one follows from the seed and a number, so none is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from processors.simulator.catalogue import STYLE_AXES
-from processors.simulator.products import Catalogue, Floats, Shelf
+from processors.simulator.products import Catalogue, CategoryProducts, Floats
 
 __all__ = ["Population", "Shopper", "liking"]
 
@@ -90,8 +90,8 @@ class Population:
         self.seed = seed
         self.size = size
         self._digits = max(4, len(str(size - 1)))
-        self._categories = [(shelf.category, shelf.share) for shelf in catalogue.shelves]
-        self._brands = {shelf.category: shelf.brands for shelf in catalogue.shelves}
+        self._categories = [(one.category, one.share) for one in catalogue.categories]
+        self._brands = {one.category: one.brands for one in catalogue.categories}
         # An affine map scatters activity over the numbers: a permutation that needs no table.
         rng = Random(f"population:{seed}")
         self._shift = rng.randrange(size)
@@ -178,8 +178,8 @@ class Population:
         return float(high - low) * self.size
 
 
-def liking(shopper: Shopper, interest: int, shelf: Shelf) -> Floats:
-    """Return the chance of each product of a shelf when this shopper browses it by taste alone.
+def liking(shopper: Shopper, interest: int, products: CategoryProducts) -> Floats:
+    """Return the chance of each product of a category when this shopper browses it by taste alone.
 
     Parameters
     ----------
@@ -187,20 +187,20 @@ def liking(shopper: Shopper, interest: int, shelf: Shelf) -> Floats:
         Who looks.
     interest
         Which of the shopper's interests it is.
-    shelf
-        That interest's category.
+    products
+        The products of that interest's category.
 
     Examples
     --------
     >>> from processors.simulator.catalogue import build_catalogue
     >>> catalogue = build_catalogue(seed=1)
     >>> shopper = Population(seed=1, size=200, catalogue=catalogue).shopper(42)
-    >>> chances = liking(shopper, 0, catalogue.shelf("kitchen"))
+    >>> chances = liking(shopper, 0, catalogue.of_category("kitchen"))
     >>> round(float(chances.sum()), 6)
     1.0
     """
-    favourite = np.array([BRAND_WEIGHT * (brand in shopper.brands[interest]) for brand in shelf.brands])
-    appeal = STYLE_WEIGHT * (shelf.styles @ np.array(shopper.style)) + favourite[shelf.makers]
-    weights = shelf.popularity * np.exp(appeal - PRICE_WEIGHT * np.abs(shelf.tiers - shopper.price_level))
+    favourite = np.array([BRAND_WEIGHT * (brand in shopper.brands[interest]) for brand in products.brands])
+    appeal = STYLE_WEIGHT * (products.styles @ np.array(shopper.style)) + favourite[products.makers]
+    weights = products.popularity * np.exp(appeal - PRICE_WEIGHT * np.abs(products.tiers - shopper.price_level))
     chances: Floats = weights / weights.sum()
     return chances

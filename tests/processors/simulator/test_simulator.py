@@ -30,7 +30,7 @@ def events() -> list[SimulatedEvent]:
 def test_a_catalogue_has_the_size_asked_for_and_no_id_twice(size: int) -> None:
     catalogue = build_catalogue(seed=1, size=size)
     assert (len(catalogue.products), len(catalogue.positions), len(catalogue.links)) == (size, size, size)
-    assert all(shelf.start < shelf.stop for shelf in catalogue.shelves)
+    assert all(one.start < one.stop for one in catalogue.categories)
 
 
 def test_a_catalogue_too_small_for_its_categories_is_refused() -> None:
