@@ -3,7 +3,7 @@
 Each showing beyond the first few multiplies an item's odds by about ``exp(-strength)``, until after some tens of them
 there is no more to lose: what speaks loudly enough for an item still brings it up. With every half-life since it was
 last shown, half of what it lost in score is given back. A reaction ends it at once
-(:meth:`processors.users.unclicked_impressions.UnclickedImpressions.forget`).
+(:meth:`processors.users.unclicked_impressions.UnclickedImpressions.discard`).
 
 References
 ----------

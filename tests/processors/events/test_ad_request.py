@@ -46,3 +46,17 @@ def test_what_needs_no_repair_is_read_strictly() -> None:
     read = AD_REQUEST.read(raw, NOW, IntakeSettings())
     assert (read.placement, read.repairs, read.bidfloor) == ("top", (), None)
     assert AD_REQUEST._usable(AD_REQUEST._decode(raw))
+
+
+def test_a_request_names_its_placement_itself_or_in_its_context() -> None:
+    start = b'{"request_id":1,"user_id":"u","timestamp":1700000000000,'
+    own = repaired(start + b'"placement":"a","context":{"placement":"b"}}')
+    assert isinstance(own, AdRequest)
+    assert (own.placement, own.repairs) == ("a", ("request_id:number_to_text",))
+    of_context = repaired(start + b'"context":{"placement":"b"}}')
+    assert isinstance(of_context, AdRequest)
+    assert of_context.placement == "b"
+    for placement in (b'"placement":""}', b'"channel":"web"}'):
+        refused = repaired(start + placement)
+        assert isinstance(refused, Refusal)
+        assert refused.message.startswith("placement: ")
