@@ -178,14 +178,10 @@ def repair_event(raw: bytes | None, kind: EventKind, at_ms: int, settings: Intak
 
     Parameters
     ----------
-    raw
-        The record's value.
+    raw, at_ms, settings
+        As for :meth:`Format.read`.
     kind
         Kind of the event, which its topic says.
-    at_ms
-        When the record was appended, milliseconds since the epoch.
-    settings
-        Limits on size and time.
 
     Raises
     ------
@@ -215,9 +211,13 @@ def repair_event(raw: bytes | None, kind: EventKind, at_ms: int, settings: Intak
     if unknown:
         fields["context"] = unknown
     action = optional.pop("action") or DEFAULT_ACTIONS[kind]
-    if len(fields) > MAX_EXTRA_FIELDS:
-        repairs.append("extra:cut")
-        fields = dict(list(fields.items())[:MAX_EXTRA_FIELDS])
-    return Event(
-        **required, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=fields
-    )
+    extra = _extra(fields, repairs)
+    return Event(**required, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=extra)
+
+
+def _extra(fields: dict[str, Any], repairs: list[str]) -> dict[str, Any]:
+    """Return the fields that the schema does not know, cut to the number that an event keeps."""
+    if len(fields) <= MAX_EXTRA_FIELDS:
+        return fields
+    repairs.append("extra:cut")
+    return dict(list(fields.items())[:MAX_EXTRA_FIELDS])
