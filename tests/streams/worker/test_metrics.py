@@ -54,6 +54,8 @@ def test_a_step_of_users_counts_what_it_decided_and_attributed() -> None:
     metrics, step = Metrics(), UsersStep()
     step.decisions["filled"] = 4
     step.delays.append(("click", 3000))
+    step.removed["rules"] = 7
     metrics.count_step("users", prepared(step, 1), SECONDS, None)
     assert value(metrics, "ad_decisions_total", outcome="filled") == 4
     assert value(metrics, "attribution_delay_seconds_sum", event="click") == 3
+    assert value(metrics, "candidates_removed_total", stage="rules") == 7
