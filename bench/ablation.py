@@ -25,7 +25,7 @@ from processors.ranking.features import features_of
 from processors.ranking.gathering import Gatherer
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
-from processors.ranking.reasons import holds
+from processors.ranking.reasons import true_kinds
 from processors.ranking.scoring import scores_of
 from processors.ranking.sources import ALL
 from processors.ranking.training import Answers, listwise_loss
@@ -183,7 +183,7 @@ class _Study:
     def _ask(self, profile: Profile, user: str, item: str, read: ReadModels) -> None:
         index = read.items
         candidates = self._gatherer.gather([profile], [self._driver.now], read)
-        features, true = features_of(candidates, index), holds(candidates)
+        features, true = features_of(candidates, index), true_kinds(candidates)
         ties, slot = index.attributes.tie[candidates.slots], index.slot(item)
         seen = self._seen.setdefault(user, set())
         new = item not in seen

@@ -1,4 +1,4 @@
-"""What the users plane publishes: slates and ad decisions to apps, signals to the items and campaigns planes."""
+"""What the users plane publishes: slates and ad decisions for apps, signals for the items and campaigns planes."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from processors.ranking.slate import Slates
 
 
 class Outgoing:
-    """Turns what a step found into records to publish.
+    """Encodes what a step found as records to publish.
 
     Parameters
     ----------
     placements
-        In the order of the settings.
+        The placements, in the order of the settings.
     partitions
-        Partitions of every topic.
+        Number of partitions of every topic.
     max_message_bytes
-        What the topic of item signals takes in one message.
+        Greatest size of one message on the topic of item signals.
     """
 
     def __init__(self, placements: Sequence[Placement], partitions: int, max_message_bytes: int) -> None:
@@ -58,28 +58,25 @@ class Outgoing:
         at_ms: int,
         partition: int,
     ) -> None:
-        """Add a recommendation per user and placement to the step, and what the slates show of their quality.
+        """Add a recommendation per user and placement to the step, and the figures of the slates.
 
         Parameters
         ----------
         step
-            Takes the outputs and figures.
+            Its outputs and figures are added to.
         causes
-            The event that each user's slates answer, in the order of the rows of the slates.
+            By user, in the order of the rows of the slates: the event that the user's slates answer, and where it was
+            appended.
         slates
-            Per placement.
+            One per placement, in the order of the settings.
         read
-            The read models that the slates rest on.
+            The read models that the slates were made from.
         at_ms
-            When they are made, milliseconds since the epoch.
+            When the slates are made, milliseconds since the epoch.
         partition
-            The users' partition.
+            The partition of the users.
         """
-        for placement, part in zip(self._placements, slates, strict=True):
-            step.quality.shown.append(part.sample(placement.name, read.items))
-            step.removed += part.removed
-            if part.ignored:
-                step.outcomes[RULES_TOPIC, "ignored"] += part.ignored.total()
+        self._count(step, slates, read)
         now, version = stamp(at_ms), read.weights.version
         for row, (user, (event, origin)) in enumerate(causes.items()):
             cause = CausedBy(event.event_id, origin.topic, origin.partition, origin.offset)
@@ -97,6 +94,14 @@ class Outgoing:
                 )
                 step.outputs.append(Output(RECOMMENDATIONS_TOPIC, partition, key, self._json(message)))
 
+    def _count(self, step: UsersStep, slates: Sequence[Slates], read: ReadModels) -> None:
+        """Add to the step how good the slates are, what was removed from them, and which rules were ignored."""
+        for placement, part in zip(self._placements, slates, strict=True):
+            step.quality.shown.append(part.sample(placement.name, read.items))
+            step.removed += part.removed
+            if part.ignored:
+                step.outcomes[RULES_TOPIC, "ignored"] += part.ignored.total()
+
     def decisions(
         self,
         step: UsersStep,
@@ -105,9 +110,20 @@ class Outgoing:
         partition: int,
         publish: bool,
     ) -> None:
-        """Add the ad decisions and their log to the step, and count how they came out.
+        """Add the ad decisions and their log to the step, and count their outcomes.
 
-        Where there is no campaign at all nobody waits for ads, and nothing is published but answers to requests.
+        Without any campaign, only answers to requests are published: no app waits for other decisions.
+
+        Parameters
+        ----------
+        step
+            Its outputs and counts are added to.
+        opportunities, decided
+            The opportunities, and the decision and the log entry of each.
+        partition
+            The partition of the users.
+        publish
+            Whether to add the decisions, or only to count them.
         """
         for opportunity, (decision, logged) in zip(opportunities, decided, strict=True):
             step.decisions["filled" if decision.nbr is None else NoBid(decision.nbr).name.lower()] += 1
@@ -122,9 +138,13 @@ class Outgoing:
 
         Parameters
         ----------
+        step
+            Its outputs are added to.
+        signals
+            What happened to each campaign: opportunities, impressions, clicks, purchases and what they cost.
         to_all
-            Whether every partition gets a message, empty or not: whom an opportunity concerns is known to the read
-            model alone, and the chain, which is state, must not depend on it.
+            Whether every partition gets a message, empty or not. Needed if there were opportunities: which campaigns
+            they concern depends on a read model, and the chain, which is state, must not.
         """
         messages = signals.messages()
         for receiver in range(self._partitions) if to_all else sorted(messages):
@@ -132,7 +152,7 @@ class Outgoing:
             step.outputs.append(Output(CAMPAIGN_SIGNALS_TOPIC, receiver, None, packed, chained=True))
 
     def item_signals(self, step: UsersStep, gatherer: SignalGatherer) -> None:
-        """Add the signals for the items plane to the step, cut to what a message may hold."""
+        """Add the signals for the items plane to the step; what does not fit into a message is dropped and counted."""
         for receiver, signals in gatherer.messages().items():
             packed = self._pack(signals)
             if len(packed) > self._max_bytes - LINK_BYTES:

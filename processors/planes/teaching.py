@@ -1,7 +1,7 @@
-"""What the users plane sends to the models plane: lessons of users' next choices, and of what came of ads.
+"""What the users plane sends to the models plane: training examples from users' next choices, and from ads.
 
-A lesson is asked before anything of the micro-batch is folded in: the ranker may know no more than it did when the user
-chose.
+Examples from choices are made before anything of the micro-batch is folded in: the ranker must not know more than it
+did when the user chose.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from processors.users.profile import Profile, ProfileKeeper
 
 
 class Teaching:
-    """Finds lessons in micro-batches and sends them.
+    """Makes training examples from micro-batches and sends them to the models plane.
 
     Parameters
     ----------
     pipeline
         The ranking that learns.
     keeper
-        Knows which events a profile has learned already.
+        Tells which events a profile contains already.
     partitions
-        Partitions of every topic.
+        Number of partitions of every topic.
     max_message_bytes
-        What the topic of examples takes in one message; bounds the number of lessons.
+        Greatest size of one message on the topic of examples; bounds their number per micro-batch.
     """
 
     def __init__(
@@ -60,29 +60,27 @@ class Teaching:
         at_ms: int,
         step: UsersStep,
     ) -> Examples | None:
-        """Ask what the first new event of each user teaches, while nothing of the batch is folded in.
+        """Make an example of each user's first new event. Call it before anything of the batch is folded in.
 
         Parameters
         ----------
         events
-            Of the micro-batch, in order.
+            The events of the micro-batch, in order.
         profiles
-            Of their users, as they were before.
+            By user: the profile as it was before the micro-batch.
         read
             The read models.
         at_ms
             The latest append time of the batch, milliseconds since the epoch.
         step
-            Takes what the lessons show of the quality of slates.
+            Its figures of quality are added to.
+
+        Returns
+        -------
+        examples
+            :obj:`None` if the ranker learns from none of the events.
         """
-        first: dict[str, Event] = {}
-        for event in events:
-            if len(first) == self._most:
-                break
-            if event.action in TAKES_BACK:
-                continue
-            if event.user_id not in first and not self._keeper.knows(profiles[event.user_id], event):
-                first[event.user_id] = event
+        first = self._first_new_events(events, profiles)
         if not first:
             return None
         chosen, asked = list(first.values()), [profiles[user] for user in first]
@@ -94,11 +92,33 @@ class Teaching:
         examples.chosen_in = chosen_in(contexts, histories, chosen)
         return examples
 
+    def _first_new_events(self, events: Sequence[Event], profiles: Mapping[str, Profile]) -> dict[str, Event]:
+        """Find, by user, the first event that the profile does not contain yet, of as many users as fit a message."""
+        first: dict[str, Event] = {}
+        for event in events:
+            if len(first) == self._most:
+                break
+            if event.action in TAKES_BACK:
+                continue
+            if event.user_id not in first and not self._keeper.knows(profiles[event.user_id], event):
+                first[event.user_id] = event
+        return first
+
     def send(self, step: UsersStep, examples: Examples | None, ads: AdStep) -> None:
-        """Add the message for the models plane to the step's outputs, if there is anything to be learned."""
+        """Add the message for the models plane to the step's outputs, if there is anything to be learned.
+
+        Parameters
+        ----------
+        step
+            Its outputs are added to, and examples that do not fit are counted in its outcomes.
+        examples
+            From :meth:`lessons`.
+        ads
+            The examples that clicks, purchases and unclicked impressions of ads give.
+        """
         if examples is None and not ads.examples and not ads.purchases:
             return
-        # Sent even if it is empty: the chain, which is state, must not depend on what the read model knew.
+        # Sent even if it is empty: the chain, which is state, must not depend on the contents of a read model.
         examples = examples or Examples(RANKER, self._features, b"", b"", b"", b"", b"", b"")
         examples.clicks = tuple(ads.examples[:MAX_EXAMPLES])
         examples.purchases = tuple(ads.purchases[: MAX_EXAMPLES - len(examples.clicks)])

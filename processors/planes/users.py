@@ -1,11 +1,12 @@
-"""The users plane: events in, profiles, recommendations, ad decisions and signals out.
+"""The users plane: events in; profiles, recommendations, ad decisions and signals out.
 
-Follow one click: :meth:`UsersPlane.step` reads it (:mod:`processors.planes.ingest`), asks what it teaches before it is
-known (:mod:`processors.planes.teaching`), folds it into its user's profile (:mod:`processors.users.profile`), notes
-what was touched together (:mod:`processors.items.signals`) and, once the whole micro-batch is folded in, ranks for
-every user it touched (:mod:`processors.ranking.pipeline`), decides which ads are shown
-(:mod:`processors.ads.ad_server`) and publishes (:mod:`processors.planes.outgoing`). An impression is only noted: it
-changes what the next slate shows, and asks for none.
+Follow one click through :meth:`UsersPlane.step`: it is read (:mod:`processors.planes.ingest`), made a training example
+of while its user's profile does not yet contain it (:mod:`processors.planes.teaching`), folded into that profile
+(:mod:`processors.users.profile`), and added to the signals of items touched together (:mod:`processors.items.signals`).
+Once the whole micro-batch is folded in, the plane ranks for every user with a new event
+(:mod:`processors.ranking.pipeline`), decides which ads are shown (:mod:`processors.ads.ad_server`) and publishes
+(:mod:`processors.planes.outgoing`). An impression is only folded in: it changes the user's next slate, but does not
+trigger one.
 """
 
 from __future__ import annotations
@@ -47,18 +48,18 @@ from processors.users.settings import ProfileSettings
 
 @dataclass
 class _Gathered:
-    """What a micro-batch gathers while its records are folded in.
+    """What is collected while the records of a micro-batch are folded in.
 
     Attributes
     ----------
     ads, signals
-        For the campaigns plane and the items plane.
+        What goes to the campaigns plane and to the items plane.
     opportunities
-        Moments at which an ad could be shown.
+        Opportunities to show an ad, in the order of their records.
     causes
-        The latest event of each user, and where it was appended: what the user's slates answer.
+        By user: the latest event, and where it was appended; the user's slates answer it.
     changed
-        Users whose profiles changed, in order.
+        Users whose profiles changed, in the order in which they changed first.
     """
 
     ads: AdStep
@@ -69,7 +70,19 @@ class _Gathered:
 
 
 class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Hold the settings of the users plane, by part."""
+    """Settings of the users plane.
+
+    Parameters
+    ----------
+    intake
+        How records are read, repaired or refused.
+    profile
+        What profiles keep.
+    ranking
+        How slates are made.
+    ads
+        How ads are decided.
+    """
 
     intake: IntakeSettings = IntakeSettings()
     profile: ProfileSettings = ProfileSettings()
@@ -78,28 +91,28 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UsersPlane:
-    """Keeps profiles and recommends.
+    """Keeps the profiles of users, makes their slates, and decides ads.
 
     Parameters
     ----------
     settings
-        By part.
+        Settings of all its parts.
     index
-        The read model of items. The plane only reads it; whoever owns it may update it between steps.
+        The read model of items. The plane only reads it; its owner may update it between steps.
     partitions
         Number of partitions of every topic.
     max_message_bytes
-        What the topics of forwarded events, signals and dead letters take in one message.
+        Greatest size of one message on the topics of forwarded events, signals and dead letters.
 
     Attributes
     ----------
     ads : AdServer
-        With its read models, to be updated between steps.
+        Decides ads. Its read models may be updated between steps.
     read : ReadModels
-        What ranking rests on, likewise.
+        The read models that ranking reads. They may be updated between steps.
     publishes : bool
-        Whether steps recommend. Off, they only learn, for replays that ask with :meth:`recommend`; states and signals
-        are the same either way.
+        Whether steps publish recommendations. If not, they only learn, as in replays that call :meth:`recommend`
+        instead; states and signals are the same either way.
     """
 
     name = "users"
@@ -125,7 +138,7 @@ class UsersPlane:
         self.publishes = True
 
     def step(self, read: ReadStates[Profile], batch: Sequence[SourceRecord], partition: int) -> UsersStep:
-        """Fold events into profiles and recommend (see :meth:`processors.planes.base.Plane.step`)."""
+        """Fold a micro-batch into profiles, make slates and decide ads (:meth:`processors.planes.base.Plane.step`)."""
         step = UsersStep()
         ingested = self._ingest.read(batch, partition, step)
         accepted = ingested.accepted
@@ -150,7 +163,7 @@ class UsersPlane:
         return step
 
     def _fold(self, event: Message, origin: Origin, profile: Profile, gathered: _Gathered) -> bool:
-        """Fold in one record; return whether it was new."""
+        """Fold one record into its user's profile and into what is collected; return whether it was new."""
         if isinstance(event, AdRequest):
             if self.ads.agreed(event):
                 if not self._keeper.note_request(profile, event.request_id):
@@ -176,28 +189,44 @@ class UsersPlane:
         return True
 
     def committed(self, step: Step[Profile]) -> None:
-        """Take note that a step is committed: what its decisions cost is held until the ledgers say what is left."""
+        """Hold what a committed step's ad decisions cost, until the campaigns' ledgers publish what is left."""
         for cid, cost in (step.costs if isinstance(step, UsersStep) else {}).items():
             self.ads.campaigns.hold(cid, cost)
 
     def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
-        """Make slates as they would be published at a moment: per placement, per user. For evaluation and questions."""
+        """Make slates without folding anything in, for evaluation.
+
+        Parameters
+        ----------
+        profiles
+            The users.
+        now_ms
+            The moment that the slates are for, milliseconds since the epoch.
+
+        Returns
+        -------
+        list of list of list of SlateItem
+            Per placement, per user: the slate as it would be published.
+        """
         moments = [now_ms] * len(profiles)
         slates = self._ranking.rank(profiles, moments, self.read, now_ms)
         return [[part.items(row, self.read) for row in range(len(profiles))] for part in slates]
 
     def why_not(self, profile: Profile, item: str, now_ms: int) -> list[WhyNot]:
-        """Find what became of an item on its way into a user's slates, per placement."""
+        """Find, per placement, which stage keeps an item out of a user's slate at a moment, in milliseconds.
+
+        See :func:`processors.ranking.why_not.why_not`.
+        """
         return why_not(self._ranking, profile, item, self.read, now_ms)
 
     def _recommend(self, step: UsersStep, causes: dict[str, tuple[Event, Origin]], at_ms: int, partition: int) -> None:
-        """Rank for every user that an event touched, and publish."""
+        """Make and publish slates for every user with a new event; ``causes`` has the latest one of each."""
         profiles = [step.states[user] for user in causes]
         slates = self._ranking.rank(profiles, [profile.last_seen for profile in profiles], self.read, at_ms)
         self._outgoing.recommendations(step, causes, slates, self.read, at_ms, partition)
 
     def _advertise(self, step: UsersStep, gathered: _Gathered, partition: int) -> None:
-        """Decide for the opportunities, publish, and tell the campaigns plane."""
+        """Decide ads for the opportunities, publish the decisions, and send signals to the campaigns plane."""
         opportunities, ads = gathered.opportunities, gathered.ads
         decided = self.ads.decide(opportunities, ads)
         self._outgoing.decisions(step, opportunities, decided, partition, self.publishes)

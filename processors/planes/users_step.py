@@ -1,4 +1,4 @@
-"""What one step of the users plane results in."""
+"""The result of one step of the users plane."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ class UsersStep(Step[Profile]):
     Parameters
     ----------
     quality
-        What the step showed of the quality of slates.
+        Figures of the quality of slates: some of those that were made, and how users' choices were ranked.
     removed
-        How many candidates each stage of the ranking removed, by its name, over all placements.
+        By name of a stage of the ranking: how many candidates it removed, over all placements.
     decisions
-        How many ad decisions had which outcome.
+        By outcome: how many ad decisions had it.
     delays
-        Time between ads and the clicks and purchases attributed to them: ``click`` or ``purchase``, and milliseconds.
+        For each click or purchase attributed to an ad: ``click`` or ``purchase``, and the milliseconds since the ad's
+        impression, or for a purchase since its click if there was one.
     costs
-        What ad decisions are going to cost, by campaign: to be held once the step is committed.
+        By campaign id: what ad decisions are going to cost; held against the budget once the step is committed.
     """
 
     quality: Observations = field(default_factory=Observations)

@@ -1,1 +1,1 @@
-"""From a profile to slates: sources propose, features describe, filters remove, scores order, selection places."""
+"""From a profile to slates: sources propose, features describe, filters remove, scores order, selection decides."""

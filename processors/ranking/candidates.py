@@ -1,4 +1,4 @@
-"""Candidates of several users as columns: which items could be shown to whom, and what each source says of them."""
+"""Candidates of several users as columns: which items could be shown to whom, and which sources proposed them."""
 
 from __future__ import annotations
 
@@ -8,61 +8,71 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.common.arrays import Floats, Ints
-from processors.ranking.sources.base import Block, Visitors
+from processors.ranking.sources.base import ProposedPairs, Visitors
 
 MAX_ROWS = 256
-"""Users per pass: keeps the columns of a pass inside the cache."""
+"""Most users that are ranked together: keeps their columns inside the processor's cache."""
 
 
 RULES = "rules"
-"""Stands among the sources for what rules want shown."""
+"""Name under which the items that rules make candidates for everybody are listed, like those of a source."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A source's block among those of all sources.
+    """What one source proposed, with its pairs numbered among those of all sources.
 
     Attributes
     ----------
-    at
-        Number of its first pair, counted over all blocks.
+    first
+        Number of its first pair; the others follow.
+    pairs
+        The pairs of user and item.
     columns
-        Names of its values.
+        Names of the pairs' values.
     """
 
-    at: int
-    block: Block
+    first: int
+    pairs: ProposedPairs
     columns: tuple[str, ...]
 
     def column(self, name: str) -> Floats:
-        """One value of the pairs, by name."""
-        return self.block.values[self.columns.index(name)]
+        """Return the value of that name for each pair.
+
+        Raises
+        ------
+        ValueError
+            If the source has no such value.
+        """
+        return self.pairs.values[self.columns.index(name)]
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates of several users, sorted by row, then slot.
+    """Candidates of several users, each pair of user and item once, sorted by user and then item.
 
     Attributes
     ----------
     visitors
-        The users.
+        The users, and the items that each visited lately.
     rows, slots
-        User row and item of each candidate.
+        Row of the user and slot of the item, int64 of shape (candidates,).
     begins
-        Where the candidates of each user begin, and the end of the last: shape (users + 1,).
+        Number of each user's first candidate, and at the end the number of candidates, shape (users + 1,).
     values
-        One column per value of the sources, by name.
+        By name of a source's value: the value of each candidate, float64 of shape (candidates,); 0 for candidates that
+        the source did not propose.
     proposed
-        Per source, by name: whether it proposed the candidate.
+        By name of a source: whether it proposed each candidate, shape (candidates,).
     touched
-        Whether the user has touched the item.
+        Whether the user has ever touched the item, shape (candidates,).
     history
-        The candidate that each of the visitors' recent items is.
-    starts, order
-        The pairs behind candidate ``c`` are ``order[starts[c] : starts[c + 1]]``, counted over all blocks.
-    blocks
-        What the sources proposed, by name.
+        Number of the candidate that each of the visitors' recent items is, shape of :attr:`Visitors.slots`.
+    pair_begins, pair_order
+        Candidate ``c`` was made of the pairs ``pair_order[pair_begins[c] : pair_begins[c + 1]]``, as numbered in
+        ``proposals``; greater numbers are the users' own items.
+    proposals
+        By name of a source: what it proposed.
     """
 
     visitors: Visitors
@@ -73,9 +83,9 @@ class Candidates:
     proposed: dict[str, npt.NDArray[np.bool_]]
     touched: npt.NDArray[np.bool_]
     history: Ints
-    starts: Ints
-    order: Ints
-    blocks: dict[str, Proposal]
+    pair_begins: Ints
+    pair_order: Ints
+    proposals: dict[str, Proposal]
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,6 +1,7 @@
-"""Which candidates may be shown: what is available, within limits of age and region, not seen yet, and as rules allow.
+"""Which candidates may be shown: available ones, within limits of age and region, new to the user, allowed by rules.
 
-What the catalogue says who may be shown an item stands above every rule of the shop.
+The limits that the catalogue sets come before every rule of the shop: no rule can show an item to a user whom the
+catalogue does not allow to see it.
 """
 
 from __future__ import annotations
@@ -16,26 +17,36 @@ from processors.ranking.frame import SLATES, SLATES_AND_TRIALS, Frame, Stage
 from processors.ranking.rule_effects import effects_of
 
 Unknown = Literal["hide", "show"]
-"""What becomes of limited items for users whose age or place is not known."""
+"""Whether items with limits are hidden from, or shown to, users whose age or region is not known."""
 
 
 def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) -> Flags:
-    """Which candidates their users may be shown.
+    """Tell which candidates the limits of age and region allow their users to see, shape (candidates,).
 
-    Complexity: none to speak of while no item has limits; else one look at each candidate, and at the sets of regions
-    that name a place the users are in.
+    Complexity: constant while no item has limits; else one lookup per candidate, and one per set of regions that names
+    a region of the users.
+
+    Parameters
+    ----------
+    candidates
+        Candidates of some users.
+    index
+        The read model of items, with their limits.
+    unknown
+        Whether users whose age or region is not known see items with such limits.
     """
     attributes, profiles = index.attributes, candidates.visitors.profiles
     if not attributes.limited:
         return np.ones(len(candidates), np.bool_)
     slots, rows = candidates.slots, candidates.rows
     ages = np.array([_age(profile.age, unknown) for profile in profiles], np.int64)
-    places = attributes.region_sets.allowed([profile.context for profile in profiles], unknown == "show")
-    allowed: Flags = (ages[rows] >= attributes.min_age[slots]) & places[rows, attributes.regions[slots]]
+    regions = attributes.region_sets.allowed([profile.context for profile in profiles], unknown == "show")
+    allowed: Flags = (ages[rows] >= attributes.min_age[slots]) & regions[rows, attributes.regions[slots]]
     return allowed
 
 
 def _age(known: int | None, unknown: Unknown) -> int:
+    """Return the age to compare with limits, in years; if it is not known, 0 to hide or 1000 to show limited items."""
     if known is not None:
         return known
     return 0 if unknown == "hide" else _OLDEST
@@ -45,7 +56,7 @@ _OLDEST = 1000
 
 
 class Availability(Stage):
-    """Remove what the catalogue says is not available."""
+    """Remove what is not available according to the catalogue."""
 
     name = "availability"
     purposes = SLATES_AND_TRIALS
@@ -59,12 +70,12 @@ class Availability(Stage):
 
 
 class Limits(Stage):
-    """Remove what the catalogue does not let users of this age, or at this place, see.
+    """Remove what the catalogue does not allow users of this age, or in this region, to see.
 
     Parameters
     ----------
     unknown
-        What becomes of limited items for users whose age or region is not known.
+        Whether users whose age or region is not known see items with such limits.
     """
 
     name = "limits"
@@ -82,7 +93,7 @@ class Limits(Stage):
 
 
 class AlreadyTouched(Stage):
-    """Remove what the user has touched, at placements that show only what is new."""
+    """Remove what the user has touched, at placements that show only what is new to the user."""
 
     name = "touched"
     removes = "the user has touched it, and the placement shows only what is new"
@@ -95,7 +106,7 @@ class AlreadyTouched(Stage):
 
 
 class ApplyRules(Stage):
-    """Find what the rules make of the candidates, and remove what they do not want shown."""
+    """Find what the rules of the shop do to the candidates, and remove what they exclude or do not allow."""
 
     name = "rules"
     purposes = SLATES

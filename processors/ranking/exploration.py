@@ -1,13 +1,14 @@
-"""A place for new items: without being shown they would never become known.
+"""Exploration: some slates give one position to a new item, which would not become known without being shown.
 
-Some slates give one of their places to a new item, drawn from the user's new candidates by their odds. Who gets it and
-what is drawn follows from the user's latest event, not from a clock or a generator, so a replay draws the same. How
-likely each item was to be in the slate, its propensity, goes into the message: what is learned from slates later needs
-it.
+The item is drawn from the user's new candidates, by the softmax of their scores. Which slates explore and what is drawn
+follows from the user's latest event, not from a clock or a random generator, so that a replay draws the same. The
+propensity of each item, the probability that it was to be in the slate, goes into the message: off-policy evaluation
+needs it.
 
 References
 ----------
-S. Gumbel's trick of drawing from a softmax by adding noise: C. Maddison, D. Tarlow, T. Minka, "A* sampling", NIPS 2014.
+C. Maddison, D. Tarlow, T. Minka, "A* sampling", NIPS 2014: the Gumbel-max trick, which draws from a softmax by adding
+noise to the scores.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ from processors.users.profile import Profile
 
 @dataclass(frozen=True)
 class Explored:
-    """Slates after exploration, all of shape (users, size): candidates, which places are filled, propensities."""
+    """Slates after exploration.
+
+    Attributes
+    ----------
+    numbers, filled
+        The candidate number at each position, and which positions are filled, shape (users, size).
+    propensities
+        Probability that the item at each position was to be in the slate, shape (users, size); 1 if nothing was left
+        to chance.
+    """
 
     numbers: Ints
     filled: Flags
@@ -38,14 +48,14 @@ class Explored:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is left to chance.
+    """How chance decides.
 
     Attributes
     ----------
     share
-        Probability that a slate explores, if the user has a new candidate that is not in it.
+        Probability, 0 to 1, that a slate explores if the user has a new candidate that is not in it.
     seeds
-        One per user.
+        Seed of each user's random numbers, uint64 of shape (users,).
     """
 
     share: float
@@ -53,16 +63,16 @@ class Draw:
 
 
 def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags, ties: Floats, draw: Draw) -> Explored:
-    """Give one place of some slates to a new item.
+    """Give one position of some slates to a new item.
 
     Parameters
     ----------
     numbers, filled
-        Slates of shape (users, size), as candidate numbers.
+        The candidate number at each position, and which positions are filled, shape (users, size).
     scores, rows, new, ties
-        Of each candidate: score, user, whether it may be drawn, hash of its item.
+        One per candidate: its score, its user, whether its item may be drawn, and the hash of its item in [0, 1).
     draw
-        How likely each slate is to explore, and by which chance.
+        How likely each slate is to explore, and the seeds.
 
     Examples
     --------
@@ -78,30 +88,33 @@ def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags
     >>> explored.numbers.tolist(), explored.propensities.tolist()
     ([[2, 1]], [[1.0, 0.5]])
     """
-    (users, size), share, seeds = numbers.shape, draw.share, draw.seeds
-    propensities = np.ones((users, size))
+    propensities, lengths = np.ones(numbers.shape), filled.sum(axis=1)
     free = new.copy()
     free[numbers[filled]] = False
     at = np.flatnonzero(free)
-    lengths = filled.sum(axis=1)
-    if not share or not len(at):
+    if not draw.share or not len(at):
         return Explored(numbers, filled, propensities)
     able = np.unique(rows[at])
     able = able[lengths[able] > 0]
-    propensities[able] = 1.0 - share / lengths[able, None]
-    coins = uniform(seeds)
-    places = (uniform(seeds + STEP) * lengths).astype(np.int64)
-    drawn, chances = _draw(at, scores, rows, ties, seeds)
+    propensities[able] = 1.0 - draw.share / lengths[able, None]
+    drawn, chances = _draw(at, scores, rows, ties, draw.seeds)
     numbers = numbers.copy()
+    explores, positions = _exploring(lengths, draw)
     for user, number, chance in zip(rows[drawn].tolist(), drawn.tolist(), chances.tolist(), strict=True):
-        if lengths[user] and coins[user] < share:
-            numbers[user, places[user]] = number
-            propensities[user, places[user]] = share * chance
+        if explores[user]:
+            numbers[user, positions[user]] = number
+            propensities[user, positions[user]] = draw.share * chance
     return Explored(numbers, filled, propensities)
 
 
+def _exploring(lengths: Ints, draw: Draw) -> tuple[Flags, Ints]:
+    """Draw which slates explore, given how many positions are filled, and the position that each of them gives away."""
+    positions = (uniform(draw.seeds + STEP) * lengths).astype(np.int64)
+    return (lengths > 0) & (uniform(draw.seeds) < draw.share), positions
+
+
 def seeds_of(profiles: Sequence[Profile]) -> Hashes:
-    r"""A seed per user, from the user's latest event.
+    r"""Return a seed per user, the fingerprint of the user's latest event; 0 for users without any.
 
     Examples
     --------
@@ -113,7 +126,22 @@ def seeds_of(profiles: Sequence[Profile]) -> Hashes:
 
 
 def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Hashes) -> tuple[Ints, Floats]:
-    """For each user with candidates ``at``, one of them by the softmax of the scores, and how likely it was."""
+    """Draw one candidate for each user who has any, by the softmax of the scores.
+
+    Parameters
+    ----------
+    at
+        Numbers of the candidates to draw from, in ascending order.
+    scores, rows, ties
+        One per candidate, as in :func:`explore`.
+    seeds
+        One per user.
+
+    Returns
+    -------
+    numbers, chances
+        The candidates drawn, and the probability of each among the user's.
+    """
     of_user = rows[at]
     begins = run_begins(of_user)
     counts = run_lengths(begins, len(at))
@@ -128,14 +156,15 @@ def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Hashes) -> 
 
 
 class Explore(Stage):
-    """Give one position of some slates to a new item.
+    """Give one position of some slates to a new item, so that it becomes known.
 
     Parameters
     ----------
     share
-        Share of the slates that explore, at most; the bandit's arm says which part of it is used.
+        Share of the slates that explore, 0 to 1, at most: a bandit chooses which part of it is used
+        (:mod:`processors.models.exploration_rate`).
     new_item_days
-        How long an item is new after it was first seen.
+        Days after it was first seen for which an item is new.
     """
 
     name = "explore"
@@ -144,8 +173,8 @@ class Explore(Stage):
     def __init__(self, share: float, new_item_days: float) -> None:
         self._share, self._new_ms = share, int(new_item_days * DAY_MS)
 
-    def could(self, frame: Frame) -> bool:
-        """Tell whether any slate of the frame might explore: a new item is among the candidates that are kept."""
+    def may_explore(self, frame: Frame) -> bool:
+        """Tell whether any slate of the frame may explore: whether any candidate that is kept is a new item."""
         return bool(self._share and (frame.kept & self._are_new(frame)).any())
 
     def apply(self, frame: Frame) -> Frame:
@@ -153,7 +182,7 @@ class Explore(Stage):
         seeds = frame.once("seeds", lambda: seeds_of(frame.profiles))
         draw = Draw(self._share * PARTS[frame.read.weights.arm], seeds + np.uint64(frame.number))
         new = frame.kept & self._are_new(frame)
-        explored = explore(frame.numbers, frame.filled, frame.offered, frame.candidates.rows, new, frame.ties, draw)
+        explored = explore(frame.numbers, frame.filled, frame.kept_scores, frame.candidates.rows, new, frame.ties, draw)
         frame.numbers, frame.propensities = explored.numbers, explored.propensities
         return frame
 
@@ -164,6 +193,7 @@ class Explore(Stage):
         return "its position went to a new item, which is shown so that it becomes known"
 
     def _are_new(self, frame: Frame) -> Flags:
+        """Tell which candidates are new items at the moment of their slate, shape (candidates,)."""
         candidates = frame.candidates
         since = candidates.visitors.now_ms[candidates.rows] - self._new_ms
         new: Flags = frame.read.items.attributes.since[candidates.slots] > since

@@ -1,15 +1,15 @@
-"""Fatigue: what was shown again and again without a reaction moves down, and comes back with time.
+"""Fatigue: an item that was shown many times without a reaction ranks lower, and recovers with time.
 
-Each showing beyond the first few multiplies an item's odds by about ``exp(-strength)``, until after some tens of them
-there is no more to lose: what speaks loudly enough for an item still brings it up. With every half-life since it was
-last shown, half of what it lost in score is given back. A reaction ends it at once
+Each impression beyond the first few multiplies the odds that the item is chosen by about ``exp(-strength)``. The loss
+levels off after some tens of impressions, so that an item with a very high score can still be shown. With every
+half-life since the last impression, the loss in score halves. A reaction ends it at once
 (:meth:`processors.users.unclicked_impressions.UnclickedImpressions.discard`).
 
 References
 ----------
 P. Li, L. Lakshmanan, M. Tiwari, S. Shah, "Modeling impression discounting in large-scale recommender systems", KDD
-2014: a discount beside the model, of how often and how long ago an item was shown; exponential decay is among the forms
-they fit.
+2014: a discount, applied beside the model, by the number of impressions and the time since the last one; exponential
+decay is among the forms they fit.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from processors.common.arrays import Floats, Ints
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
 from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
-from processors.ranking.selection import position_of
+from processors.ranking.selection import position_by_score
 
 LEVEL = 10.0
-"""UnclickedImpressions after which the loss levels off: it is never more than so many times the strength."""
+"""Impressions after which the loss levels off: it never exceeds this many times the strength."""
 
 
 @dataclass(frozen=True)
 class Fatigued:
-    """Candidates that were shown too often.
+    """Candidates whose items were shown too often, as columns of one length.
 
     Attributes
     ----------
     numbers
-        Of the candidates, each once.
+        The candidates' numbers, each once.
     times
-        How often each was shown without a reaction.
+        Impressions of each without a reaction.
     losses
-        What each loses in score; the odds of being chosen shrink by ``exp(-loss)``.
+        What each loses in score; the odds of being chosen are multiplied by ``exp(-loss)``.
     """
 
     numbers: Ints
@@ -47,40 +47,40 @@ class Fatigued:
     losses: Floats
 
     def applied_to(self, scores: Floats) -> Floats:
-        """The scores of all candidates, less what is lost."""
+        """Return the scores of all candidates, shape (candidates,), less the losses."""
         if not len(self.numbers):
             return scores
         lowered = scores.copy()
         lowered[self.numbers] -= self.losses
         return lowered
 
-    def of(self, number: int) -> tuple[int, float]:
-        """How often a candidate was shown, and what it loses; zeros if it loses nothing.
+    def times_and_loss(self, number: int) -> tuple[int, float]:
+        """Return how often a candidate was shown, and its loss in score; zeros if it loses nothing.
 
         Examples
         --------
         >>> fatigued = Fatigued(np.array([4]), np.array([7]), np.array([1.5]))
-        >>> fatigued.of(4), fatigued.of(5)
+        >>> fatigued.times_and_loss(4), fatigued.times_and_loss(5)
         ((7, 1.5), (0, 0.0))
         """
         at = np.flatnonzero(self.numbers == number)
         return (int(self.times[at[0]]), float(self.losses[at[0]])) if len(at) else (0, 0.0)
 
 
-_RESTED = Fatigued(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+_NONE_FATIGUED = Fatigued(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 class Fatigue(Stage):
-    """Finds what users are tired of, for many users at once.
+    """Lower the scores of items that the user was shown too often without a reaction.
 
     Parameters
     ----------
     strength
-        What one showing too many costs in score; 0 turns fatigue off.
+        Loss in score for the first impression too many; 0 turns fatigue off.
     after
-        UnclickedImpressions that cost nothing.
+        Impressions without a reaction that cost nothing.
     half_life_ms
-        Time since an item was last shown after which it loses half as much.
+        Time since the last impression, in milliseconds, after which an item loses half as much.
     """
 
     name = "fatigue"
@@ -91,26 +91,33 @@ class Fatigue(Stage):
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
-        frame.scores = self._of(frame).applied_to(frame.scores)
+        frame.scores = self._found_once(frame).applied_to(frame.scores)
         return frame
 
     def note(self, frame: Frame, number: int) -> str | None:
         """See :class:`processors.ranking.frame.Stage`."""
-        times, loss = self._of(frame).of(number)
-        rivals = frame.scores[frame.kept]
-        position, rested = (position_of(score, rivals) for score in (frame.scores[number], frame.scores[number] + loss))
-        if rested == position:
+        times, loss = self._found_once(frame).times_and_loss(number)
+        score, rivals = frame.scores[number], frame.scores[frame.kept]
+        position, without_loss = position_by_score(score, rivals), position_by_score(score + loss, rivals)
+        if without_loss == position:
             return None
-        return f"shown {times} times without a reaction, or it would be at position {rested}"
+        return f"shown {times} times without a reaction, or it would be at position {without_loss}"
 
-    def _of(self, frame: Frame) -> Fatigued:
-        return frame.once("fatigue", lambda: self.of(frame.candidates, frame.read.items))
+    def _found_once(self, frame: Frame) -> Fatigued:
+        """Find what the candidates of a frame lose, once for all placements."""
+        return frame.once("fatigue", lambda: self.find(frame.candidates, frame.read.items))
 
-    def of(self, candidates: Candidates, index: ItemIndex) -> Fatigued:
-        """Find what the candidates of some users lose.
+    def find(self, candidates: Candidates, index: ItemIndex) -> Fatigued:
+        """Find which candidates were shown to their user too often, and what they lose.
 
-        Complexity: nothing but a look at each profile if nobody was shown anything too often, else a lookup for each
-        such item.
+        Complexity: one check per profile; where items were shown too often, a lookup for each of those.
+
+        Parameters
+        ----------
+        candidates
+            Candidates of some users.
+        index
+            The read model of items.
         """
         rows, ids, times, shown_at = list[int](), list[str](), list[int](), list[int]()
         after = self._after
@@ -124,7 +131,7 @@ class Fatigue(Stage):
                         times.append(count)
                         shown_at.append(at)
         if not rows or not len(candidates):
-            return _RESTED
+            return _NONE_FATIGUED
         slots, of_row = np.array(index.slots_of(ids), np.int64), np.array(rows, np.int64)
         capacity = index.capacity
         known, wanted = candidates.rows * capacity + candidates.slots, of_row * capacity + slots
@@ -135,6 +142,7 @@ class Fatigue(Stage):
         return Fatigued(numbers[found], counts, self._losses(counts, ages))
 
     def _losses(self, times: Ints, ages_ms: Ints) -> Floats:
+        """Return the loss in score by number of impressions and time since the last one in milliseconds."""
         grown = -np.expm1((self._after - times) / LEVEL) * LEVEL
         losses: Floats = self._strength * grown * np.exp2(-ages_ms / self._half_life_ms)
         return losses

@@ -1,8 +1,8 @@
-"""What travels through the stages of the ranking, and what a stage is.
+"""What a stage of the ranking is, and the frame of candidates that it works on.
 
-One frame holds the candidates of up to :data:`processors.ranking.candidates.MAX_ROWS` users. The stages that are the
-same for every placement work on it once; then each placement goes on with a copy of its own. A stage never changes an
-array that it was given: it puts a new one in its place, so a copy keeps what was there before.
+One frame holds the candidates of up to :data:`processors.ranking.candidates.MAX_ROWS` users. Stages that do the same
+for every placement work on it once; then each placement continues with a copy of its own. A stage never changes an
+array of the frame: it assigns a new one, so that copies keep the array as it was before.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from processors.users.profile import Profile
 Found = TypeVar("Found")
 
 Purpose = Literal["slate", "lesson", "trial"]
-"""What the stages are run for: slates for users, the questions that the ranker learns from, or the slates by which it
-is judged how much exploring serves users."""
+"""What the stages are run for: ``slate`` makes slates for users; ``lesson`` ranks the item that a user chose next, so
+that the ranker learns from it; ``trial`` makes a slate once more, to measure whether exploring serves users."""
 
 EVERYTHING: frozenset[Purpose] = frozenset(("slate", "lesson", "trial"))
 SLATES: frozenset[Purpose] = frozenset(("slate",))
@@ -33,46 +33,55 @@ SLATES_AND_TRIALS: frozenset[Purpose] = frozenset(("slate", "trial"))
 
 @dataclass
 class Frame:
-    """The candidates of some users on their way to the slates of one placement.
+    """Candidates of some users, and what the stages have found out about them for one placement.
+
+    An attribute is set by the stage named below; before that, reading it raises :exc:`AttributeError`. A candidate is
+    known by its number, the index into all arrays of shape (candidates,).
 
     Parameters
     ----------
     profiles, now_ms
-        The users, and the moment each slate is for (milliseconds since the epoch).
+        The users, and the moment each slate is for (milliseconds since the epoch); one per row.
     read
         The read models.
     at_ms
-        The moment at which rules must be in force.
+        The moment at which rules must be in force, milliseconds since the epoch.
     wanted
-        Slots that rules make candidates for everybody, if there are any.
+        Slots of items that rules make candidates for everybody; :obj:`None` without rules.
 
     Attributes
     ----------
     placement, number, size, only_new
-        The placement: its name, its number in the settings, the length of its slates, and whether they leave out what
-        the user has touched.
+        The placement: its name, its number in the settings, the positions of its slates, and whether they leave out
+        what the user has touched. Set by :meth:`processors.ranking.pipeline.RankingPipeline.for_placement`.
     scored_by, weights
-        Which weights rank, and the weights themselves, shape (buckets, features).
-    candidates, features
-        Who could be shown what, and the features of each candidate, shape (features, candidates).
-    true
-        Which kinds of reason hold for which candidate, shape (kinds, candidates).
+        A name for the weights that rank, and the weights, float64 of shape (buckets, features). Set likewise.
+    candidates
+        Users and items of the candidates, and which sources proposed them; from ``gather``.
     ties
-        Hash of each candidate's item, in [0, 1): puts equals in one order in every process.
+        Hash of each candidate's item, in [0, 1), shape (candidates,): gives equal scores the same order in every
+        process; from ``gather``.
     kept
-        Candidates that no stage has removed so far.
+        Which candidates no stage has removed so far, bool of shape (candidates,); from ``gather`` on.
+    features
+        Features of the candidates, float32 of shape (features, candidates); from ``describe``.
+    true_kinds
+        Which kinds of reason are true of which candidates, bool of shape (kinds, candidates); from ``reasons``.
     effects
-        What the rules make of the candidates.
-    scores, offered
-        What each candidate is worth; the same with minus infinity for those that were removed.
+        What the rules of the shop do to the candidates; from ``rules``.
+    scores
+        Score of each candidate, float64 of shape (candidates,): a logit, so that adding 0.7 doubles the odds; from
+        ``score`` on.
+    kept_scores
+        The same, with minus infinity for candidates that were removed; from ``rank``.
     numbers, filled
-        The slates as candidate numbers, and which of their positions are filled, shape (users, depth). ``depth`` is the
-        size of the slate, or more while it is still to be spread.
+        The slates: the candidate number at each position, and which positions are filled, shape (users, size). A number
+        at a position that is not filled means nothing. From ``rank`` on.
     propensities
-        How likely each item was to be in the slate, shape (users, size).
-    kinds, because
-        The reason given for each position, as a number into :data:`processors.ranking.reasons.KINDS`, and the user's
-        item (slot) or context behind it, -1 without; shape (users, size).
+        Probability that each item was to be in the slate, shape (users, size); from ``explore``.
+    kinds, links
+        The reason for each position, as an index into :data:`processors.ranking.reasons.KINDS`, and the user's item
+        (slot) or context that it names, -1 where it names none; shape (users, size); from ``explain``.
     removed
         How many candidates each stage removed, by its name.
     done
@@ -92,25 +101,33 @@ class Frame:
     weights: Floats = field(init=False)
     candidates: Candidates = field(init=False)
     features: Features = field(init=False)
-    true: Flags = field(init=False)
+    true_kinds: Flags = field(init=False)
     ties: Floats = field(init=False)
     kept: Flags = field(init=False)
     effects: RuleEffects = NO_EFFECTS
     scores: Floats = field(init=False)
-    offered: Floats = field(init=False)
+    kept_scores: Floats = field(init=False)
     numbers: Ints = field(init=False)
     filled: Flags = field(init=False)
     propensities: Floats = field(init=False)
     kinds: Ints = field(init=False)
-    because: Ints = field(init=False)
+    links: Ints = field(init=False)
     removed: Counter[str] = field(default_factory=Counter)
     done: tuple[str, ...] = ()
     _memo: dict[object, Any] = field(default_factory=dict)
 
     def once(self, what: object, find: Callable[[], Found]) -> Found:
-        """Return what was found before under this key by any copy of the frame, or find it now.
+        """Return what any copy of this frame found under a key, or find it now.
 
-        For what depends on users and candidates alone, and not on the placement.
+        For results that several placements need. What depends on the placement must have it in the key: all copies of a
+        frame share the results.
+
+        Parameters
+        ----------
+        what
+            The key.
+        find
+            Called if there is no result yet.
         """
         if what not in self._memo:
             self._memo[what] = find()
@@ -118,7 +135,7 @@ class Frame:
         return found
 
     def copied(self) -> Frame:
-        """Return a frame that goes on by itself; what was found once is shared."""
+        """Return a copy that later stages can change apart from this frame; results of :meth:`once` stay shared."""
         other = copy.copy(self)
         other.removed = Counter(self.removed)
         return other
@@ -130,13 +147,13 @@ class Stage(ABC):
     Attributes
     ----------
     name
-        In ``why-not`` and in metrics.
+        As ``why-not`` and the metrics call it; unique.
     purposes
         What it is run for.
     shared
         Whether it does the same for every placement. Such stages come first in the list.
     removes
-        What ``why-not`` says of a candidate that it removed; :obj:`None` if it removes none.
+        The text by which ``why-not`` explains that this stage removed a candidate; :obj:`None` if it removes none.
     """
 
     name: str
@@ -146,10 +163,10 @@ class Stage(ABC):
 
     @abstractmethod
     def apply(self, frame: Frame) -> Frame:
-        """Do its part and return the same frame. Arrays of the frame are replaced, never changed.
+        """Work on the frame and return the same frame, its arrays replaced but never changed in place.
 
-        The same frame gives the same result in every process, and a user's part of it does not depend on who else is
-        in the frame.
+        Promises: the same frame gives the same result in every process, and a user's part of the result does not depend
+        on which other users are in the frame.
         """
 
     def why(self, before: Frame, after: Frame, number: int) -> str | None:
@@ -158,13 +175,21 @@ class Stage(ABC):
         Parameters
         ----------
         before, after
-            The frame of a single user as the stage found it and as it left it.
+            The frame of a single user before and after this stage.
         number
-            Of the candidate.
+            The candidate's number.
         """
         gone = self.removes is not None and before.kept[number] and not after.kept[number]
         return self.removes if gone else None
 
     def note(self, frame: Frame, number: int) -> str | None:  # noqa: ARG002  # most stages have nothing to add
-        """Say what else this stage did to a candidate that others rank above; :obj:`None` if nothing."""
+        """Say what this stage did to the score of a candidate that ranks too low; :obj:`None` if nothing.
+
+        Parameters
+        ----------
+        frame
+            The frame of a single user after all stages.
+        number
+            The candidate's number.
+        """
         return None

@@ -1,7 +1,7 @@
-"""Gathering: which items could be shown to each user, and what each source says of them.
+"""Gathering: the sources propose items to each user, and what they propose is merged into candidates.
 
-Every source proposes a block of pairs (:class:`processors.ranking.sources.base.Block`). Pairs that name the same item
-for the same user are brought together with one sort of packed integers, after which each value is one column over the
+Every source proposes pairs of user and item (:class:`processors.ranking.sources.base.ProposedPairs`). Pairs of the same
+user and item are merged by one sort of packed integers, after which each value of a source is one column over the
 candidates. There is no loop over users or items.
 """
 
@@ -25,17 +25,24 @@ from processors.users.profile import Profile
 
 
 class Gatherer:
-    """Asks the sources and brings together what they propose.
+    """Asks the sources for items and merges what they propose into candidates.
 
     Parameters
     ----------
     settings
-        Of the sources.
+        Which sources are off, and how many items the others propose.
+
+    Attributes
+    ----------
+    sources : list of Source
+        Sources that are not off.
+    columns : tuple of str
+        Names of their values, in the order of :attr:`processors.ranking.candidates.Candidates.values`.
 
     Raises
     ------
     ConfigurationError
-        If ``off`` names a source that there is not.
+        If ``off`` names a source that does not exist.
     """
 
     def __init__(self, settings: SourceSettings) -> None:
@@ -55,7 +62,7 @@ class Gatherer:
     ) -> Candidates:
         """Find the candidates of at most :data:`processors.ranking.candidates.MAX_ROWS` users.
 
-        Complexity: a sort of the pairs proposed, about 500 integers per user.
+        Complexity: a sort of all pairs, about 500 integers per user.
 
         Parameters
         ----------
@@ -64,37 +71,38 @@ class Gatherer:
         read
             The read models.
         wanted
-            Slots that are candidates for everybody because rules want them.
+            Slots of items that are candidates for everybody, whatever the sources propose.
         """
         visitors = Visitors.of(profiles, now_ms, read.items)
-        blocks = self._proposals(visitors, read, wanted)
+        proposals = self._proposals(visitors, read, wanted)
         older_rows, older_slots = _older(profiles, read.items)
-        return _merged(visitors, blocks, older_rows, older_slots, read.items.capacity)
+        return _merged(visitors, proposals, older_rows, older_slots, read.items.capacity)
 
     def _proposals(self, visitors: Visitors, read: ReadModels, wanted: Ints | None) -> dict[str, Proposal]:
-        blocks: dict[str, Proposal] = {}
-        at = 0
+        """Ask all sources, and number their pairs through."""
+        proposals: dict[str, Proposal] = {}
+        first = 0
         for source in self.sources:
-            block = source.propose(visitors, read)
-            blocks[source.name] = Proposal(at, block, source.columns)
-            at += len(block.rows)
+            pairs = source.propose(visitors, read)
+            proposals[source.name] = Proposal(first, pairs, source.columns)
+            first += len(pairs.rows)
         if wanted is not None and len(wanted):
-            blocks[RULES] = Proposal(at, for_everybody(wanted, len(visitors)), ())
-        return blocks
+            proposals[RULES] = Proposal(first, for_everybody(wanted, len(visitors)), ())
+        return proposals
 
 
 class Gather(Stage):
-    """Ask the sources for candidates.
+    """Ask the sources for candidates: only what a source proposes to a user, or a rule to everybody, can be shown.
 
     Parameters
     ----------
     settings
-        How far each source reaches.
+        Which sources are off, and how many items the others propose.
 
     Attributes
     ----------
     columns : tuple of str
-        Names of the values that the sources give, in the order of the features.
+        Names of the sources' values, in the order of the features.
     """
 
     name = "gather"
@@ -118,12 +126,12 @@ class Gather(Stage):
 
 
 def _merged(
-    visitors: Visitors, blocks: dict[str, Proposal], older_rows: Ints, older_slots: Ints, capacity: int
+    visitors: Visitors, proposals: dict[str, Proposal], older_rows: Ints, older_slots: Ints, capacity: int
 ) -> Candidates:
-    """Bring together what the sources propose and what the users have touched."""
+    """Merge what the sources propose and what the users have touched into candidates, each once."""
     keys = np.concatenate(
         [
-            *(part.block.rows * capacity + part.block.slots for part in blocks.values()),
+            *(part.pairs.rows * capacity + part.pairs.slots for part in proposals.values()),
             visitors.rows * capacity + visitors.slots,
             older_rows * capacity + older_slots,
         ]
@@ -133,11 +141,11 @@ def _merged(
     order = packed & ((1 << bits) - 1)
     sorted_keys = packed >> bits
     first = run_begins(sorted_keys)
-    of_pair = np.empty(len(keys), np.int64)
-    of_pair[order] = np.repeat(np.arange(len(first)), run_lengths(first, len(keys)))
+    candidate_of = np.empty(len(keys), np.int64)
+    candidate_of[order] = np.repeat(np.arange(len(first)), run_lengths(first, len(keys)))
     touched = np.zeros(len(first), np.bool_)
-    proposed = sum(len(part.block.rows) for part in blocks.values())
-    touched[of_pair[proposed:]] = True
+    proposed = sum(len(part.pairs.rows) for part in proposals.values())
+    touched[candidate_of[proposed:]] = True
     group_keys = sorted_keys[first]
     rows = group_keys // capacity
     return Candidates(
@@ -145,34 +153,36 @@ def _merged(
         rows=rows,
         slots=group_keys - rows * capacity,
         begins=np.searchsorted(rows, np.arange(len(visitors) + 1)),
-        values=_values(blocks, of_pair, len(first)),
-        proposed=_proposed(blocks, of_pair, len(first)),
+        values=_values(proposals, candidate_of, len(first)),
+        proposed=_proposed(proposals, candidate_of, len(first)),
         touched=touched,
-        history=of_pair[proposed : proposed + len(visitors.rows)],
-        starts=np.append(first, len(keys)),
-        order=order,
-        blocks=blocks,
+        history=candidate_of[proposed : proposed + len(visitors.rows)],
+        pair_begins=np.append(first, len(keys)),
+        pair_order=order,
+        proposals=proposals,
     )
 
 
-def _values(blocks: dict[str, Proposal], of_pair: Ints, n: int) -> dict[str, Floats]:
+def _values(proposals: dict[str, Proposal], candidate_of: Ints, n: int) -> dict[str, Floats]:
+    """Add up each value over the pairs of each of ``n`` candidates, given the candidate of each pair."""
     return {
-        name: np.bincount(of_pair[part.at : part.at + len(column)], column, n).astype(np.float64, copy=False)
-        for part in blocks.values()
-        for name, column in zip(part.columns, part.block.values, strict=True)
+        name: np.bincount(candidate_of[part.first : part.first + len(column)], column, n).astype(np.float64, copy=False)
+        for part in proposals.values()
+        for name, column in zip(part.columns, part.pairs.values, strict=True)
     }
 
 
-def _proposed(blocks: dict[str, Proposal], of_pair: Ints, n: int) -> dict[str, npt.NDArray[np.bool_]]:
+def _proposed(proposals: dict[str, Proposal], candidate_of: Ints, n: int) -> dict[str, npt.NDArray[np.bool_]]:
+    """Tell, per source, which of ``n`` candidates it proposed, given the candidate of each pair."""
     proposed = {}
-    for name, part in blocks.items():
+    for name, part in proposals.items():
         proposed[name] = np.zeros(n, np.bool_)
-        proposed[name][of_pair[part.at : part.at + len(part.block.rows)]] = True
+        proposed[name][candidate_of[part.first : part.first + len(part.pairs.rows)]] = True
     return proposed
 
 
 def _older(profiles: Sequence[Profile], index: ItemIndex) -> tuple[Ints, Ints]:
-    """Rows and slots of items that fell out of the users' detailed history."""
+    """Find row and slot of the items that a profile keeps only a fingerprint of, since they were touched long ago."""
     rows: list[int] = []
     slots: list[int] = []
     for row, profile in enumerate(profiles):

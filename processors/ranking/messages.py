@@ -1,4 +1,4 @@
-"""What apps read of a slate."""
+"""The message by which apps receive a slate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from processors.ranking.slate import SlateItem
 
 
 class CausedBy(msgspec.Struct, frozen=True):
-    """The event that a recommendation answers, and where the app appended it."""
+    """The event that a recommendation answers.
+
+    Parameters
+    ----------
+    event_id
+        Id of the event.
+    topic, partition, offset
+        Where the app appended it.
+    """
 
     event_id: str
     topic: str
@@ -17,7 +25,25 @@ class CausedBy(msgspec.Struct, frozen=True):
 
 
 class Recommendation(msgspec.Struct, frozen=True):
-    """A message on ``recommendations.v1``."""
+    """A slate of one user at one placement, as a message on ``recommendations.v1``.
+
+    Parameters
+    ----------
+    recommendation_id
+        Topic, partition and offset of the event, and the placement: unique, and the same in every replay.
+    user_id
+        The user.
+    placement
+        Name of the placement.
+    generated_at
+        When the slate was made, ISO-8601.
+    caused_by
+        The event that it answers.
+    model_version
+        Version of the weights that the slate was ranked by.
+    items
+        The slate, the first position first.
+    """
 
     recommendation_id: str
     user_id: str

@@ -1,8 +1,8 @@
-"""What a shop wants of a slate, beside being chosen from: purchases, margin, what is new.
+"""Objectives of the shop beside the learned score: purchases, margin, and new items.
 
-The ranker learns what people choose next. A shop may weigh that against other ends: each objective is a value per item
-that is added to the item's score with its weight, so that a weight says how many units of score, that is, how much of
-the logarithm of the odds of being chosen, one unit of the objective is worth.
+The ranker learns what people choose next. A shop may weigh other objectives against that: each is a value per item,
+which is multiplied by its weight and added to the item's score. As scores are logits, a weight of 0.7 doubles the odds
+that the item is chosen for each unit of the objective.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from processors.ranking.features import nearness
 from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
 
 _PRIOR_VISITS = 20.0
-"""Visits at the mean rate that an item's own are added to: an item with two visits has no rate to speak of."""
+"""Visits at the mean rate of purchases that are added to an item's own: a few visits alone give no reliable rate."""
+
 _FURTHEST = 2.0
+"""Greatest absolute value of the objective ``purchase``."""
+
 _NEW_MS = 7 * DAY_MS
+"""Age, in milliseconds, at which the objective ``freshness`` has fallen to 1/e."""
 
 
 class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,13 +34,13 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     click
-        Of the learned score: what the user is likely to choose.
+        Weight of the learned score, which says what the user is likely to choose.
     purchase
-        Of the logarithm of the item's purchases per visit, relative to the mean of all items; at most 2 either way.
+        Weight of the logarithm of the item's purchases per visit over the mean of all items, -2 to 2.
     margin
-        Of the margin in the catalogue, 0 to 1; none where it is unknown.
+        Weight of the margin in the catalogue, 0 to 1; an unknown margin counts as 0.
     freshness
-        Of how new the item is: 1 for just now, 1/e after a week.
+        Weight of how new the item is: 1 for just now, 1/e after a week.
 
     Examples
     --------
@@ -51,11 +55,21 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def is_learned_score(self) -> bool:
-        """Whether nothing but the learned score counts."""
+        """Whether the learned score alone counts."""
         return (self.click, self.purchase, self.margin, self.freshness) == (1.0, 0.0, 0.0, 0.0)
 
     def applied_to(self, scores: Floats, candidates: Candidates, index: ItemIndex) -> Floats:
-        """Learned scores of the candidates, weighed against the other objectives."""
+        """Return the learned scores of the candidates, shape (candidates,), weighed against the other objectives.
+
+        Parameters
+        ----------
+        scores
+            The learned scores, shape (candidates,).
+        candidates
+            The candidates.
+        index
+            The read model of items.
+        """
         if self.is_learned_score:
             return scores
         slots = candidates.slots
@@ -71,7 +85,10 @@ class Objectives(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def purchase_values(slots: Ints, index: ItemIndex) -> Floats:
-    """Logarithm of the items' purchases per visit over those of all items, towards 0 for items with few visits."""
+    """Return the logarithm of purchases per visit over the mean of all items, one value per slot.
+
+    Few visits pull the value towards 0; if nothing was ever bought, all values are 0.
+    """
     visits = float(index.popularity.visits.sum())
     bought = float(index.attributes.purchases.sum())
     if not bought:
@@ -82,12 +99,12 @@ def purchase_values(slots: Ints, index: ItemIndex) -> Floats:
 
 
 class WeighObjectives(Stage):
-    """Weigh the learned score against the other ends of the shop.
+    """Weigh the learned score against the other objectives of the shop.
 
     Parameters
     ----------
     objectives
-        The ends and their weights.
+        The weights of the objectives.
     """
 
     name = "objectives"

@@ -1,8 +1,8 @@
 """From profiles to slates: the stages of the ranking in their order, and what runs them.
 
-:func:`stages_of` is the only place that knows the order. Slates, ``why-not`` (:mod:`processors.ranking.why_not`) and
-what the ranker learns from (:mod:`processors.ranking.training`) all run this list, each the stages that serve its
-purpose. To add a stage, write it in the file it belongs to and name it here.
+:func:`stages_of` alone knows the order. Slates, ``why-not`` (:mod:`processors.ranking.why_not`) and what the ranker
+learns from (:mod:`processors.ranking.training`) all run this list, each the stages that serve its purpose. To add a
+stage, write it in the file it belongs to and name it here.
 """
 
 from __future__ import annotations
@@ -16,21 +16,29 @@ from processors.ranking.candidates import MAX_ROWS
 from processors.ranking.eligibility import AlreadyTouched, ApplyRules, Availability, Limits
 from processors.ranking.exploration import Explore
 from processors.ranking.fatigue import Fatigue
-from processors.ranking.features import Describe, feature_names
+from processors.ranking.feature_names import feature_names
+from processors.ranking.features import Describe
 from processors.ranking.frame import Frame, Purpose, Stage
 from processors.ranking.gathering import Gather
 from processors.ranking.objectives import WeighObjectives
 from processors.ranking.read_models import ReadModels
 from processors.ranking.reasons import Explain, TrueReasons
 from processors.ranking.scoring import AddRuleOffsets, BreakTies, Score
-from processors.ranking.selection import Pins, Spread, Top
+from processors.ranking.selection import Pins, Top
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import Slates, joined, slates_of
+from processors.ranking.spreading import Spread
 from processors.users.profile import Profile
 
 
 def stages_of(settings: RankingSettings) -> tuple[Stage, ...]:
-    """Return the stages of the ranking, in order: gather, describe, remove, score, adjust, select, explore, explain."""
+    """Return the stages in order: gather, describe, remove, score, adjust, select, explore, explain.
+
+    Parameters
+    ----------
+    settings
+        Sources, and how slates are made.
+    """
     gather = Gather(settings.sources)
     return (
         gather,
@@ -38,7 +46,7 @@ def stages_of(settings: RankingSettings) -> tuple[Stage, ...]:
         TrueReasons(),
         Availability(),
         Limits(settings.unknown_limits),
-        # From here on each placement goes its own way.
+        # From here on each placement has a frame of its own.
         AlreadyTouched(),
         ApplyRules(),
         Score(),
@@ -64,10 +72,12 @@ class RankingPipeline:
 
     Attributes
     ----------
+    settings : RankingSettings
+        The settings given.
     stages : tuple of Stage
-        In order.
+        All stages, in the order in which they run.
     features : tuple of str
-        Names of the features.
+        Names of the features, in the order of the rows of :attr:`processors.ranking.frame.Frame.features`.
     """
 
     def __init__(self, settings: RankingSettings) -> None:
@@ -77,10 +87,11 @@ class RankingPipeline:
         self.features = feature_names(gather.columns)
 
     def rank(self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, at_ms: int) -> list[Slates]:
-        """Make slates per placement, in the order of the settings; rows as in ``profiles``.
+        """Make the slates of all placements for any number of users.
 
-        Deterministic in profiles, moments, published item views, model and rules alone: ties are broken by a hash of
-        the item id, chance is drawn from the user's latest event, and it makes no difference who else is ranked for.
+        The result follows from profiles, moments, published item views, model and rules alone, so a replay gives the
+        same slates: ties are broken by a hash of the item id, chance is drawn from the user's latest event, and a
+        user's slates do not depend on which other users are ranked in the same call.
 
         Parameters
         ----------
@@ -92,8 +103,13 @@ class RankingPipeline:
             The read models.
         at_ms
             The moment at which the rules must be in force, milliseconds since the epoch.
+
+        Returns
+        -------
+        list of Slates
+            One per placement, in the order of the settings; rows in the order of ``profiles``.
         """
-        # Users that are ranked by the same weights stand together, which makes scoring cheaper.
+        # Users that are ranked by the same weights are neighbours in the frame, which makes scoring cheaper.
         order = np.argsort(buckets_of(profiles, now_ms), kind="stable").tolist()
         parts = []
         for begin in range(0, max(1, len(profiles)), MAX_ROWS):
@@ -104,22 +120,36 @@ class RankingPipeline:
         return [joined([part[n] for part in parts], row_of) for n in range(len(self.settings.placements))]
 
     def begin(self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, at_ms: int) -> Frame:
-        """Return a frame for at most :data:`processors.ranking.candidates.MAX_ROWS` users, with what rules want."""
+        """Return a frame that no stage has worked on, with the slots that rules make candidates for everybody.
+
+        Parameters
+        ----------
+        profiles, now_ms, read, at_ms
+            As in :meth:`rank`, but at most :data:`processors.ranking.candidates.MAX_ROWS` users.
+        """
         wanted = read.rules.wanted(at_ms, read.items) if len(read.rules) else None
         return Frame(profiles, now_ms, read, at_ms, wanted)
 
     def slates(self, frame: Frame) -> list[Slates]:
-        """Run all stages for every placement."""
+        """Run all stages on a new frame (:meth:`begin`) and return the slates of each placement."""
         self.run(self.stages_for("slate", shared=True), frame)
         slates = []
         for number in range(len(self.settings.placements)):
-            part = self.placed(frame, number)
+            part = self.for_placement(frame, number)
             self.run(self.stages_for("slate", shared=False), part)
             slates.append(slates_of(part, self.settings.locale))
         return slates
 
-    def placed(self, frame: Frame, number: int) -> Frame:
-        """Return a copy of the frame for a placement, given by its number, with the weights that slates rank by."""
+    def for_placement(self, frame: Frame, number: int) -> Frame:
+        """Return a copy of the frame for one placement, with the weights that its slates are ranked by.
+
+        Parameters
+        ----------
+        frame
+            A frame that has been through the shared stages only.
+        number
+            Number of the placement in the settings.
+        """
         placement = self.settings.placements[number]
         part = frame.copied()
         part.placement, part.number, part.size = placement.name, number, placement.size
@@ -129,12 +159,20 @@ class RankingPipeline:
         return part
 
     def stages_for(self, purpose: Purpose, *, shared: bool) -> list[Stage]:
-        """Return the stages that serve a purpose: those that all placements share, or the others."""
+        """Return the stages that serve a purpose, in order.
+
+        Parameters
+        ----------
+        purpose
+            What they are to be run for.
+        shared
+            Whether to return the stages that all placements share, or those that each placement runs by itself.
+        """
         return [stage for stage in self.stages if purpose in stage.purposes and stage.shared is shared]
 
     @staticmethod
     def run(stages: Iterable[Stage], frame: Frame) -> None:
-        """Take the frame through stages, those that it has been through left out."""
+        """Run stages on a frame, skip those that it has been through, and count what each removes."""
         for stage in stages:
             if stage.name in frame.done:
                 continue

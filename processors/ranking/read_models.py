@@ -1,4 +1,4 @@
-"""What ranking reads of the world, as one argument."""
+"""The read models that ranking reads, as one argument."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from processors.ranking.rule_index import RuleIndex
 
 @dataclass(frozen=True)
 class ReadModels:
-    """The read models that slates rest on. Ranking changes none of them; whoever owns them may between two steps.
+    """The read models that slates are made from. Ranking changes none of them; their owner may, between two steps.
 
     Parameters
     ----------
     items
-        What is known of every item.
+        Every item, with its popularity, its neighbours and its row of the catalogue.
     weights
-        What has been learned to rank by.
+        Weights of the features: learned ones, and those that serve.
     groups
-        Interest groups, and what each chooses.
+        Interest groups, and the items that each chooses most.
     contexts
-        What is chosen in which context.
+        The items chosen most in each context, such as a country.
     rules
-        Rules of the shop.
+        Business rules of the shop.
     """
 
     items: ItemIndex

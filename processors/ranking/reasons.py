@@ -1,7 +1,8 @@
-"""Why an item is in a slate: what contributed most to its score, among what is true of it.
+"""Reasons: why an item is in a slate, as what contributed most to its score among what is true of it.
 
-A reason names a kind, for machines, and has a text, for people. Kinds are claims, and a claim must hold: "viewed
-together" needs a co-visitation with an item the user really touched, "trending" a place among the trending items.
+A reason names a kind, for programs, and has a text, for people. A kind of reason is a claim, and is only given where it
+is true: "viewed together" only for an item co-visited with one that the user touched, "trending" only for an item that
+is among the trending ones.
 """
 
 from __future__ import annotations
@@ -22,23 +23,31 @@ from processors.ranking.sources.base import VIEWED_BEFORE, Locale
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of reason, and the source that must have proposed the item."""
+class SourcedKind:
+    """A kind of reason, and the source that must have proposed an item for it to be true.
+
+    Attributes
+    ----------
+    source
+        Name of the source, or :data:`processors.ranking.candidates.RULES`.
+    kind
+        The kind of reason.
+    """
 
     source: str
     kind: ReasonKind
 
 
 _FEATURED = ReasonKind("featured", (), {"en": "Chosen by the shop", "zh": "店家精选"}, order=130)
-"""Said of what only rules want shown."""
+"""The kind of reason for items that only a rule makes candidates."""
 
 KINDS = tuple(
     sorted(
-        (*(Kind(source.name, kind) for source in ALL for kind in source.reasons), Kind(RULES, _FEATURED)),
+        (*(SourcedKind(source.name, kind) for source in ALL for kind in source.reasons), SourcedKind(RULES, _FEATURED)),
         key=lambda entry: entry.kind.order,
     )
 )
-"""All kinds. Of equal contributions, the earlier kind is named."""
+"""All kinds of reason; a kind's number is its index here. Of two that contribute equally, the earlier one is given."""
 
 CATEGORY = tuple(number for number, entry in enumerate(KINDS) if entry.kind.links == "category")
 """Numbers of the kinds that name a category."""
@@ -50,15 +59,15 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     kind
-        One of :data:`KINDS`, by name.
+        Name of one of :data:`KINDS`.
     item_id
-        The user's own item that led to it.
+        Id of the user's own item that led to it, if the kind names one.
     text
-        For people, in the locale of the settings.
+        The text for people, in the locale of the settings.
     category
-        The category it is popular in.
+        Name of the category that the item is popular in, if the kind names one.
     context
-        The context it is popular in, such as ``country:DE``.
+        The context that the item is popular in, such as ``country:DE``, if the kind names one.
     """
 
     kind: str
@@ -70,18 +79,26 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Explained:
-    """Reasons as arrays: index into :data:`KINDS`, and the user's own item (slot) or context behind it, -1 without."""
+    """Reasons of some candidates as arrays.
+
+    Attributes
+    ----------
+    kinds
+        Number of the kind, an index into :data:`KINDS`, int64 of shape (candidates,).
+    links
+        The user's own item (slot) or context that the reason names, -1 if it names none, int64 of shape (candidates,).
+    """
 
     kinds: Ints
     links: Ints
 
 
-def holds(candidates: Candidates) -> Flags:
-    """Which kinds are true of which candidates, shape (kinds, candidates)."""
+def true_kinds(candidates: Candidates) -> Flags:
+    """Tell which kinds of reason are true of which candidates, shape (kinds, candidates)."""
     n = len(candidates)
     found = np.zeros((len(KINDS), n), np.bool_)
     for row, (source, kind) in enumerate((entry.source, entry.kind) for entry in KINDS):
-        if source in candidates.blocks:
+        if source in candidates.proposals:
             found[row] = candidates.values[kind.column] > 0.0 if kind.column else candidates.proposed[source]
         if kind.name == VIEWED_BEFORE:
             found[row] |= candidates.touched
@@ -89,16 +106,16 @@ def holds(candidates: Candidates) -> Flags:
 
 
 class Explainer:
-    """Finds the reason for each place of many slates at once.
+    """Finds the reasons for many candidates at once.
 
     Parameters
     ----------
     names
-        Of the features.
+        Names of the features, in the order of their rows.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._speaking = [
+        self._rows_of = [
             [row for row, name in enumerate(names) if name.startswith(entry.kind.features)] for entry in KINDS
         ]
 
@@ -110,46 +127,56 @@ class Explainer:
         true: Flags,
         index: ItemIndex,
     ) -> Explained:
-        """Reasons for the picked candidates.
+        """Find the true kind of reason that contributed most to the score of each candidate picked.
 
         Parameters
         ----------
+        candidates
+            All candidates of some users.
         picked
-            Numbers of candidates.
+            Numbers of the candidates to explain, shape (picked,).
         weighted
-            Their features times the weights they were ranked by, shape (features, picked).
+            Their features times the weights that they were ranked by, shape (features, picked).
         true
-            What :func:`holds` says of all candidates.
+            Which kinds are true of which candidates (:func:`true_kinds`), shape (kinds, candidates).
+        index
+            The read model of items.
         """
         links = np.full(len(picked), -1, np.int64)
         if not len(picked):
             return Explained(links, links)
-        says = np.full((len(KINDS), len(picked)), -np.inf)
-        for number, rows in enumerate(self._speaking):
+        contributions = np.full((len(KINDS), len(picked)), -np.inf)
+        for number, rows in enumerate(self._rows_of):
             # Not a matrix product, whose last bits depend on how many candidates there are.
-            said = weighted[rows].sum(axis=0)
-            says[number] = np.where(true[number, picked], said, -np.inf)
-        kinds = np.argmax(says, axis=0)
+            added = weighted[rows].sum(axis=0)
+            contributions[number] = np.where(true[number, picked], added, -np.inf)
+        kinds = np.argmax(contributions, axis=0)
         for number, entry in enumerate(KINDS):
-            if entry.kind.links in ("item", "context") and entry.source in candidates.blocks:
+            if entry.kind.links in ("item", "context") and entry.source in candidates.proposals:
                 of_kind = np.flatnonzero(kinds == number)
                 links[of_kind] = _strongest_link(candidates, picked[of_kind], entry, index)
         return Explained(kinds, links)
 
 
-def _strongest_link(candidates: Candidates, picked: Ints, entry: Kind, index: ItemIndex) -> Ints:
-    """Slot of the user's item that contributed most to each picked candidate, by the kind's source."""
+def _strongest_link(candidates: Candidates, picked: Ints, entry: SourcedKind, index: ItemIndex) -> Ints:
+    """Find the user's item (slot) or context by which a kind's source proposed each picked candidate most strongly.
+
+    Raises
+    ------
+    ValueError
+        If the source does not say what led to its pairs.
+    """
     if not len(picked):
         return picked
-    kind, proposal = entry.kind, candidates.blocks[entry.source]
-    links = proposal.block.links if kind.links == "item" else proposal.block.contexts
+    kind, proposal = entry.kind, candidates.proposals[entry.source]
+    links = proposal.pairs.links if kind.links == "item" else proposal.pairs.contexts
     if links is None:
         raise ValueError(f"source {entry.source} names no {kind.links}s, but reasons of kind {kind.name} need them")
-    begins = candidates.starts[picked]
-    lengths = candidates.starts[picked + 1] - begins
+    begins = candidates.pair_begins[picked]
+    lengths = candidates.pair_begins[picked + 1] - begins
     owner = np.repeat(np.arange(len(picked)), lengths)
     offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    pairs = candidates.order[begins[owner] + offset] - proposal.at
+    pairs = candidates.pair_order[begins[owner] + offset] - proposal.first
     of_source = (pairs >= 0) & (pairs < len(links))
     owner, pairs = owner[of_source], pairs[of_source]
     linked = links[pairs]
@@ -161,14 +188,18 @@ def _strongest_link(candidates: Candidates, picked: Ints, entry: Kind, index: It
 
 
 def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModels) -> Reason:
-    """A reason as it is published.
+    """Return a reason as it is published.
 
     Parameters
     ----------
     number, link
-        As in :class:`Explained`.
+        Number of the kind and the item or context that it names, as in :class:`Explained`.
     slot
-        The item it is a reason for.
+        The item that the reason is for.
+    locale
+        Language of the text.
+    read
+        The read models, for the names of items, categories and contexts.
     """
     kind = KINDS[number].kind
     item = read.items.ids[link] if kind.links == "item" and link >= 0 else None
@@ -180,7 +211,7 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModel
 
 
 class TrueReasons(Stage):
-    """Find what is true of each candidate, and remove those of which nothing is that could be said."""
+    """Find which kinds of reason are true of each candidate; what no reason can be given for is not shown."""
 
     name = "reasons"
     shared = True
@@ -188,18 +219,18 @@ class TrueReasons(Stage):
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
-        frame.true = holds(frame.candidates)
-        frame.kept = frame.kept & np.logical_or.reduce(frame.true)
+        frame.true_kinds = true_kinds(frame.candidates)
+        frame.kept = frame.kept & np.logical_or.reduce(frame.true_kinds)
         return frame
 
 
 class Explain(Stage):
-    """Find the reason for each position: what contributed most to the score, among what is true.
+    """Find the reason for each position of the slates: what contributed most to the score, among what is true.
 
     Parameters
     ----------
     features
-        Names of the features.
+        Names of the features, in the order of their rows.
     """
 
     name = "explain"
@@ -214,9 +245,9 @@ class Explain(Stage):
         picked = frame.numbers.ravel()[flat]
         buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
         weighted = frame.features[:, picked] * frame.weights[buckets[candidates.rows[picked]]].T
-        explained = self._explainer.explain(candidates, picked, weighted, frame.true, frame.read.items)
+        explained = self._explainer.explain(candidates, picked, weighted, frame.true_kinds, frame.read.items)
         kinds = np.full(frame.numbers.size, -1, np.int64)
-        because = kinds.copy()
-        kinds[flat], because[flat] = explained.kinds, explained.links
-        frame.kinds, frame.because = kinds.reshape(frame.numbers.shape), because.reshape(frame.numbers.shape)
+        links = kinds.copy()
+        kinds[flat], links[flat] = explained.kinds, explained.links
+        frame.kinds, frame.links = kinds.reshape(frame.numbers.shape), links.reshape(frame.numbers.shape)
         return frame

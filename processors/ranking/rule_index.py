@@ -1,7 +1,6 @@
-"""The read model of rules: what they make of the candidates of many users at once.
+"""The read model of rules: which rules there are, which are in force, and which items a selector matches.
 
-A pass asks for a :class:`RuleEffects` per placement. Each rule in force costs a few operations over the flat
-candidates; without rules nothing is done.
+What the rules in force do to candidates is found by :mod:`processors.ranking.rule_effects`.
 """
 
 from __future__ import annotations
@@ -20,20 +19,21 @@ _BOUGHT = ACTION_NUMBERS["purchase"]
 
 
 class RuleIndex:
-    """Holds the rules in force.
+    """Holds the shop's rules by their ids, at most :data:`processors.ranking.rules.MAX_RULES`.
 
     Attributes
     ----------
     exposure : dict of str to Exposure
-        What the items of rules for exposure got lately, and what pushes them, as last published, by rule.
+        By id of an ``exposure`` rule: the share of exposure that its items got lately, and the offset of their
+        scores, as last published.
     refused : int
-        Rules left out because there were :data:`processors.ranking.rules.MAX_RULES` already.
+        Rules refused because there were :data:`processors.ranking.rules.MAX_RULES` already.
 
     Examples
     --------
-    >>> book = RuleIndex()
-    >>> book.apply("no-tents", Rule("exclude", Items(categories=("tents",))))
-    >>> len(book), book.conflicts
+    >>> rules = RuleIndex()
+    >>> rules.apply("no-tents", Rule("exclude", Items(categories=("tents",))))
+    >>> len(rules), rules.conflicts
     (1, ())
     """
 
@@ -47,7 +47,7 @@ class RuleIndex:
         return len(self._rules)
 
     def apply(self, rule_id: str, rule: Rule | None) -> None:
-        """Take over a rule; :obj:`None` withdraws it."""
+        """Add or replace the rule of an id; :obj:`None` withdraws it. A new rule beyond the bound is refused."""
         if rule is None:
             self._rules.pop(rule_id, None)
         elif rule_id not in self._rules and len(self._rules) >= MAX_RULES:
@@ -58,15 +58,32 @@ class RuleIndex:
 
     @property
     def conflicts(self) -> tuple[str, ...]:
-        """What contradicts what (:func:`processors.ranking.rules.conflicts`); found when asked for after a change."""
+        """Sentences on rules that contradict each other (:func:`processors.ranking.rules.conflicts`).
+
+        Computed when first read after a change.
+        """
         if self._conflicts is None:
             self._conflicts = tuple(conflicts(self._rules))
         return self._conflicts
 
     def wanted(self, now_ms: int, index: ItemIndex) -> Ints:
-        """Slots that rules want among everybody's candidates: included and pinned ones, those to get exposure.
+        """Find the items that rules make candidates for everybody.
 
-        Complexity: for rules that tell items by other than names and categories, a pass over all items.
+        Those are the items of ``include``, ``pin`` and ``expert_only`` rules, and of rules that give a ``share_min``.
+
+        Complexity: for selectors without names and categories, a pass over all items.
+
+        Parameters
+        ----------
+        now_ms
+            The moment at which the rules must be in force, milliseconds since the epoch.
+        index
+            The read model of items.
+
+        Returns
+        -------
+        slots
+            The items, each once, in ascending order.
         """
         found = [
             _named(rule.items, index, now_ms)
@@ -76,45 +93,59 @@ class RuleIndex:
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
     def useless(self, now_ms: int, index: ItemIndex) -> list[str]:
-        """Ids of rules in force that match no item there is."""
+        """List the ids of rules in force that match none of the items in the index."""
         known = np.flatnonzero(np.array([view is not None for view in index.views], np.bool_))
         return [name for name, rule in self.in_force(now_ms) if not matches(rule.items, known, now_ms, index).any()]
 
     def exposure_offset(self, rule_id: str) -> float:
-        """What is added to the scores of the items of a rule for exposure."""
+        """Return the offset of the scores of an ``exposure`` rule's items; 0 if none was published."""
         found = self.exposure.get(rule_id)
         return 0.0 if found is None else found.offset
 
     def exposure_bounds(self, rule_id: str) -> tuple[float, float] | None:
-        """Least and greatest share by a rule for exposure; :obj:`None` if there is no such rule."""
+        """Return the least and greatest share of an ``exposure`` rule; :obj:`None` if there is none of this id."""
         rule = self._rules.get(rule_id)
         return None if rule is None or rule.kind != "exposure" else rule.bounds
 
     def exposures(self, now_ms: int) -> list[tuple[str, Rule]]:
-        """Rules for exposure in force, by id; :data:`processors.models.exposure.MAX_EXPOSURES` at most."""
+        """List the ``exposure`` rules in force with their ids, by id.
+
+        Beyond :data:`processors.models.exposure.MAX_EXPOSURES` they have no effect and are left out.
+        """
         return [entry for entry in self.in_force(now_ms) if entry[1].kind == "exposure"][:MAX_EXPOSURES]
 
     def in_force(self, now_ms: int) -> list[tuple[str, Rule]]:
-        """List the rules that hold at a moment, with their ids, in the order in which they win."""
+        """List the rules in force at a moment with their ids, those that win first."""
         return in_precedence(entry for entry in self._rules.items() if entry[1].holds_at(now_ms))
 
 
 def matches(items: Items, slots: Ints, now_ms: int, index: ItemIndex) -> Flags:
-    """Which items a selector agrees to, whoever looks at them."""
+    """Tell which items a selector matches for a user who has touched none of them.
+
+    Parameters
+    ----------
+    items
+        The selector.
+    slots
+        The items, shape (n,).
+    now_ms, index
+        As in :func:`matches_with`.
+    """
     return matches_with(items, slots, np.zeros(len(slots), np.int64), now_ms, index)
 
 
 def matches_with(items: Items, slots: Ints, actions: Ints, now_ms: int, index: ItemIndex) -> Flags:
-    """Tell which candidates a selector agrees to.
+    """Tell which candidates a selector matches, given what their users did with the items.
 
     Parameters
     ----------
     items
         The selector.
     slots, actions
-        Of each candidate: the item, and the number of the user's last action on it.
+        One per candidate: the item, and the number of the user's last action on it
+        (:data:`processors.events.event.ACTION_NUMBERS`), 0 for none.
     now_ms
-        The moment that ages are counted from, milliseconds since the epoch.
+        The moment at which the ages of items are measured, milliseconds since the epoch.
     index
         The read model of items.
     """
@@ -144,7 +175,10 @@ def matches_with(items: Items, slots: Ints, actions: Ints, now_ms: int, index: I
 
 
 def _named(items: Items, index: ItemIndex, now_ms: int) -> Ints:
-    """Slots of a selector that names items, or the most wanted ones of its categories or else of all it agrees to."""
+    """Find the items that a selector names, and the most popular ones of its categories.
+
+    Of a selector without names and categories, find the most popular items that it matches.
+    """
     slots = [slot for slot in index.slots_of(list(items.ids)) if slot >= 0]
     for number in index.attributes.categories.known(items.categories):
         slots.extend(index.popularity.in_category(number, _FROM_CATEGORY).tolist())
@@ -158,10 +192,11 @@ def _named(items: Items, index: ItemIndex, now_ms: int) -> Ints:
 
 
 _FROM_CATEGORY = 24
+"""Most items that become candidates for everybody by one category, or by a selector without names and categories."""
 
 
 def decode_rule(value: bytes | None) -> Rule | None:
-    """Rule of a broadcast record's value; a tombstone gives :obj:`None`."""
+    """Decode the rule in a broadcast record's value; a tombstone gives :obj:`None`."""
     return None if value is None else _DECODER.decode(value)
 
 
@@ -169,7 +204,7 @@ _DECODER = msgspec.json.Decoder(Rule)
 
 
 def decode_exposure(value: bytes | None) -> dict[str, Exposure]:
-    """Exposure by rule of a broadcast record's value; a tombstone gives none."""
+    """Decode the exposure by rule id in a broadcast record's value; a tombstone gives an empty dictionary."""
     return {} if value is None else _EXPOSURE_DECODER.decode(value)
 
 

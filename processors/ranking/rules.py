@@ -1,8 +1,8 @@
 """Business rules: what a shop wants shown or not shown, whatever the ranker has learned.
 
-A rule says what it does (:attr:`Rule.kind`), to which items (:class:`Items`), where and when. Rules come on
-``catalog.rules.v1``, one record per rule id, a tombstone withdraws one. Where two rules speak of the same item, the one
-earlier in :data:`PRECEDENCE` wins.
+A rule says what it does (:attr:`Rule.kind`), to which items (:class:`Items`), at which placements and when. Rules come
+on ``catalog.rules.v1``, one record per rule id; a tombstone withdraws a rule. If two rules contradict each other about
+an item, the one whose kind is earlier in :data:`PRECEDENCE` wins.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import msgspec
 from processors.common.bounds import Ids, Positions, PositiveRate, Share
 from processors.models.exposure import MAX_EXPOSURES
 
-Kind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure"]
+RuleKind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure"]
 
-PRECEDENCE: tuple[Kind, ...] = ("expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure")
-"""Which rule wins where two speak of the same item. An expert's allow-list stands above all: what it does not name is
-not shown, and what it names no rule of the shop can exclude."""
+PRECEDENCE: tuple[RuleKind, ...] = ("expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure")
+"""Kinds of rules, those that win first. An expert's allow-list wins over all others: what it does not name is never
+shown, and what it names cannot be excluded."""
 
 MAX_RULES = 256
-"""Rules in force at a time; further ones are refused."""
+"""Most rules that there may be at a time; further ones are refused."""
 
 
 Price = Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
@@ -32,18 +32,18 @@ Days = Annotated[float, msgspec.Meta(ge=0.0, le=36_500.0)]
 
 
 class Items(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which items a rule is about: those that every field given agrees to. A list agrees to each of its names.
+    """Selector of the items that a rule is about: an item must match every field given, and one name of each list.
 
     Parameters
     ----------
     ids, categories, brands, suppliers
-        Names.
+        Names, of which the item's own must be one; empty for any.
     price_min, price_max
-        Bounds of the price last seen; an item without a price is in no range.
+        Bounds, inclusive, of the price last seen; an item without a price is in no range.
     newer_than_days, older_than_days
-        Since the item was first seen.
+        Bounds of the time since the item was first seen, in days.
     bought
-        Whether the last thing the user did with the item was to buy it.
+        Whether the user's last action on the item must be a purchase, or must not.
     """
 
     ids: Ids = ()
@@ -64,29 +64,30 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     ----------
     kind
         ``exclude`` never shows the items; ``only`` shows nothing else; ``expert_only`` likewise, and nothing overrides
-        it; ``pin`` puts them at a place; ``include`` makes them candidates for everybody; ``cap`` allows so many of a
-        category or brand in a slate; ``boost`` multiplies their odds; ``exposure`` holds their share of what is
-        shown within bounds.
+        it; ``pin`` shows an item at a fixed position; ``include`` makes the items candidates for everybody; ``cap``
+        bounds how many items of one category or brand a slate has; ``boost`` multiplies the odds that the items are
+        chosen; ``exposure`` keeps their share of exposure in slates within bounds.
     items
-        Which items; for a ``cap`` all items if nothing is said.
+        The items it is about; a ``cap`` without any is about all items.
     placements
-        Where it holds; empty for everywhere.
+        Names of the placements where it holds; empty for all.
     starts_at, ends_at
-        When it holds, ISO-8601 with a time zone.
+        When it comes into force and when it ends, ISO-8601 with a time zone; without them it always holds.
     position
-        Of a pin, from 1.
+        For ``pin``: the position in the slate, from 1.
     at_most, per
-        Of a cap.
+        For ``cap``: the greatest number of items, and whether that is per ``category`` or per ``brand``.
     factor
-        Of a boost.
+        For ``boost``: what the odds are multiplied by; less than 1 lowers them.
     share_min, share_max
-        Of an exposure, one of them at least: what part of it the items are to get (:mod:`processors.models.exposure`).
+        For ``exposure``, at least one of them: bounds of the share of exposure, 0 to 1
+        (:mod:`processors.models.exposure`).
     ignored_when_empty
-        For ``only`` and ``expert_only``: whether a slate that would be left empty is made without the rule. It is
-        counted each time. Otherwise the slate stays empty.
+        For ``only`` and ``expert_only``: whether a slate that would be empty is made without the rule, which is counted
+        each time. Otherwise the slate stays empty.
     """
 
-    kind: Kind
+    kind: RuleKind
     items: Items = Items()
     placements: Ids = ()
     starts_at: datetime | None = None
@@ -101,11 +102,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Least and greatest share of exposure."""
+        """Least and greatest share of exposure that an ``exposure`` rule allows; 0 and 1 where it gives none."""
         return self.share_min or 0.0, 1.0 if self.share_max is None else self.share_max
 
     def holds_at(self, now_ms: int) -> bool:
-        """Whether it is in force at a moment.
+        """Tell whether the rule is in force at a moment, given in milliseconds since the epoch.
 
         Examples
         --------
@@ -127,12 +128,12 @@ _FIELDS_OF = {
 
 
 def read_rule(raw: bytes) -> Rule:
-    """The rule that a record's value holds.
+    """Read a rule from a record's value, which is JSON.
 
     Raises
     ------
     ValueError
-        If it is none. The message names the field, and says what was expected.
+        If the value is not a valid rule. The message names the field and what was expected of it.
 
     Examples
     --------
@@ -159,6 +160,7 @@ def read_rule(raw: bytes) -> Rule:
 
 
 def _check_ranges(rule: Rule) -> None:
+    """Refuse selectors, bounds and times that no rule of this kind can have."""
     items = rule.items
     if rule.kind != "cap" and items == Items():
         raise ValueError(f"items: empty, expected something to tell items by in a rule of kind {rule.kind}")
@@ -178,6 +180,7 @@ def _check_ranges(rule: Rule) -> None:
 
 
 def _check_shares(rule: Rule) -> None:
+    """Refuse bounds of exposure that are missing, contradict each other, or are given to another kind of rule."""
     shares = [name for name in ("share_min", "share_max") if getattr(rule, name) is not None]
     if shares and rule.kind != "exposure":
         raise ValueError(f"{shares[0]}: {getattr(rule, shares[0])}, expected for a rule of kind exposure alone")
@@ -190,10 +193,11 @@ def _check_shares(rule: Rule) -> None:
 
 
 def conflicts(rules: dict[str, Rule]) -> list[str]:
-    """Pairs of rules that contradict each other, each as a sentence that names both and says which wins.
+    """Find rules that contradict each other, and describe each contradiction by a sentence that says which rule wins.
 
-    What can be told from the rules alone: the same item pinned and excluded, or pinned by two to one place, or two
-    allow-lists without a name in common; and rules for exposure beyond those that can be held.
+    Finds what follows from the rules alone: an item that one rule excludes and another shows, two pins at one position,
+    bounds of exposure that exclude each other, two allow-lists without a common name, and rules for exposure beyond the
+    greatest number that has an effect.
 
     Examples
     --------
@@ -211,6 +215,7 @@ def conflicts(rules: dict[str, Rule]) -> list[str]:
 
 
 def _conflicts(first: tuple[str, Rule], second: tuple[str, Rule]) -> Iterator[str]:
+    """Yield how two rules, each with its id, contradict each other."""
     (name, rule), (other_name, other) = first, second
     if rule.placements and other.placements and not set(rule.placements) & set(other.placements):
         return
@@ -226,7 +231,7 @@ def _conflicts(first: tuple[str, Rule], second: tuple[str, Rule]) -> Iterator[st
     ):
         yield f"{both} both name {', '.join(shared[:3])}: {stronger} wins"
     if kinds == {"pin"} and rule.position == other.position:
-        yield f"{both} both take place {rule.position}: {min(name, other_name)} wins"
+        yield f"{both} both take position {rule.position}: {min(name, other_name)} wins"
     if (
         kinds == {"exposure"}
         and rule.items == other.items
@@ -238,7 +243,7 @@ def _conflicts(first: tuple[str, Rule], second: tuple[str, Rule]) -> Iterator[st
 
 
 def in_precedence(rules: Iterable[tuple[str, Rule]]) -> list[tuple[str, Rule]]:
-    """Rules, those that win first; equals by id.
+    """Sort rules, each with its id, so that those that win come first; rules of one kind by id.
 
     Examples
     --------

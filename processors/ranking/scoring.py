@@ -7,33 +7,38 @@ import numpy as np
 from processors.common.arrays import Features, Floats, run_begins
 from processors.models.ranker_weights import buckets_of
 from processors.ranking.candidates import Candidates
-from processors.ranking.features import own_rows, silent_rows
+from processors.ranking.feature_names import own_rows
+from processors.ranking.features import silent_rows
 from processors.ranking.frame import SLATES, SLATES_AND_TRIALS, Frame, Stage
 
 NEVER = -np.inf
+"""Score of what must not be in a slate."""
 
 _TIE = 1e-9
+"""Greatest difference that breaking a tie makes to a score: far below any difference that is learned."""
 
 _FEW = 4096
 """Candidates up to which one operation over all features is faster than one for each."""
 
 _STRETCH = 1000
-"""Candidates from which on it pays to score those of users of one bucket on their own."""
+"""Candidates per bucket from which on it is faster to score each bucket by itself."""
 
 
 def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Floats:
-    """Linear scores, shape (candidates,).
+    """Score candidates: the sum of their features times the weights of their user's bucket, shape (candidates,).
 
-    Added up feature by feature: unlike a matrix product, that gives a candidate the same score to the last bit
-    whatever other candidates it is scored with. What is known to be 0 is not looked at. Fastest if users of a bucket
-    stand together.
+    A candidate's score is the same to the last bit whatever other candidates it is scored with, because features are
+    added up one after another; the last bits of a matrix product depend on its size. Fastest if the users of a bucket
+    are neighbours.
 
     Parameters
     ----------
     weights
-        Of one head, shape (buckets, features).
+        Weights of one head, shape (buckets, features).
+    candidates
+        Candidates of some users.
     features
-        Shape (features, candidates).
+        Features of the candidates, shape (features, candidates).
     """
     buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
     own = own_rows(len(features))
@@ -42,7 +47,7 @@ def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Fl
     first = run_begins(buckets)
     scores = np.zeros(features.shape[1])
     if 1 < len(scores) <= _FEW:
-        # Adds up row by row, too (a single column would be added up in pairs), and spares the looking at each.
+        # Sums row by row, too, in one call; a single column would be summed in pairs, with other last bits.
         of_row = weights[:, rows].T.astype(features.dtype)
         weighted = features[rows] * of_row.take(buckets[candidates.rows], axis=1)
         scores = weighted.astype(np.float64).sum(axis=0)
@@ -64,7 +69,7 @@ def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Fl
 
 
 class Score(Stage):
-    """Score the candidates by the weights of the frame."""
+    """Score the candidates by what the ranker has learned, or by the baseline weights while those do better."""
 
     name = "score"
 
@@ -77,7 +82,7 @@ class Score(Stage):
 
 
 class BreakTies(Stage):
-    """Let equal scores differ by a hash of the item's id, so that the order is the same in every process."""
+    """Order equal scores by a hash of the item's id, so that the order is the same in every process."""
 
     name = "ties"
     purposes = SLATES_AND_TRIALS
@@ -89,7 +94,7 @@ class BreakTies(Stage):
 
 
 class AddRuleOffsets(Stage):
-    """Add what rules push items up or down by: boosts, and offsets that keep exposure within its bounds."""
+    """Add what rules raise or lower scores by: boosts, and the offsets that keep exposure within its bounds."""
 
     name = "rule_offsets"
     purposes = SLATES

@@ -1,4 +1,4 @@
-"""How slates are made: placements, sources, how much is learned, explored and spread."""
+"""Settings of the ranking: placements, sources, and how much is learned, explored and spread."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from processors.ranking.sources.base import Locale
 
 
 class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place in the app that shows a slate.
+    """A part of the app that shows a slate.
 
     Parameters
     ----------
     name
-        As in the messages.
+        Its name, as in the messages.
     only_new
-        Leave out everything the user has touched.
+        Whether its slates leave out everything that the user has touched.
     size
-        Items in the slate, at most.
+        Positions of a slate.
     """
 
     name: str
@@ -32,33 +32,38 @@ class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Placements, sources, and how much is learned.
+    """How slates are made.
 
     Parameters
     ----------
+    placements
+        The placements that slates are made for.
+    sources
+        Which sources are off, and how many items the others propose.
     locale
         Language of the reasons' texts.
     training_examples
-        Users per micro-batch whose choice the ranker learns from, at most: bounds the cost under load, where there are
+        Most users per micro-batch whose choice the ranker learns from: bounds the cost under load, where there are
         examples enough. 0 learns nothing.
     diversity
-        0 to 1: how much an item loses whose category fills the places above it. 0 is the order of the scores.
+        0 to 1: how much an item loses, as a part of the range of the user's scores, if its category fills all positions
+        above it. 0 keeps the order of the scores.
     exploration
-        Share of the slates that give one place to a new item, at most: a bandit finds the part of it that serves users
-        (:mod:`processors.models.exploration_rate`).
+        Greatest share of slates, 0 to 1, that give one position to a new item: a bandit finds the part of it that
+        serves users (:mod:`processors.models.exploration_rate`).
     new_item_days
-        How long an item is new after it was first seen.
+        Days after it was first seen for which an item is new.
     objectives
-        What a slate is to bring, and how the ends are weighed.
+        What else than the learned score counts, such as margin, and how much.
     unknown_limits
-        Whether items with limits of age or region are shown to users whose age or place is not known.
+        Whether items with limits of age or region are shown to users whose age or region is not known.
     fatigue
         What an item loses in score each time it was shown without a reaction; 0 turns fatigue off. Scores are logits:
         0.5 takes two fifths of the odds.
     fatigue_after
-        Times an item may be shown before it loses anything.
+        Times that an item may be shown before it loses anything.
     fatigue_half_life_ms
-        Time since an item was last shown after which it loses half as much.
+        Time since the last impression, in milliseconds, after which an item loses half as much.
     """
 
     placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))

@@ -1,4 +1,4 @@
-"""Slates: what users are shown at the placements of an app, as arrays, and as messages."""
+"""Slates: the lists of items that users are shown at a placement, as arrays of many users and as parts of messages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,22 @@ from processors.ranking.sources.base import Locale
 
 
 class SlateItem(msgspec.Struct, frozen=True):
-    """One place of a slate.
+    """The item at one position of a slate.
 
     Parameters
     ----------
+    item_id
+        Its id.
+    rank
+        The position, from 1.
+    score
+        The score that it was ranked by, rounded to six digits.
+    source
+        Name of the candidate source that the reason is of.
+    reasons
+        Why it is in the slate, one reason.
     propensity
-        How likely the item was to be in the slate; 1 where nothing was left to chance.
+        Probability that it was to be in the slate; 1 if nothing was left to chance.
     """
 
     item_id: str
@@ -37,17 +47,29 @@ class SlateItem(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Slates:
-    """Slates of several users for one placement, as arrays of shape (users, size).
+    """Slates of several users for one placement.
 
-    ``slots`` is -1 beyond the end of a slate; ``kinds`` are indices into :data:`processors.ranking.reasons.KINDS`;
-    ``because`` is the slot of the user's own item behind a reason, else -1; ``ignored`` counts the slates that a rule
-    was left out for, by rule id.
+    Attributes
+    ----------
+    slots
+        Item at each position, shape (users, size); -1 beyond the end of a slate.
+    scores, propensities
+        Score of each item, and the probability that it was to be in the slate, shape (users, size).
+    kinds, links
+        The reason for each item: an index into :data:`processors.ranking.reasons.KINDS`, and the user's item (slot) or
+        context that it names, -1 if it names none; shape (users, size).
+    locale
+        Language of the reasons' texts.
+    ignored
+        By rule id: how many slates were made without the rule because they would have been empty.
+    removed
+        How many candidates each stage removed, by its name.
     """
 
     slots: Ints
     scores: Floats
     kinds: Ints
-    because: Ints
+    links: Ints
     propensities: Floats
     locale: Locale
     ignored: Counter[str]
@@ -56,14 +78,31 @@ class Slates:
     _made: list[list[list[Any]]] = field(default_factory=list, init=False, repr=False)
 
     def sample(self, placement: str, index: ItemIndex) -> ShownSlates:
-        """Some of the slates, for the figures of their quality."""
+        """Return the first few slates, with what the figures of quality need of their items.
+
+        Parameters
+        ----------
+        placement
+            Name of the placement.
+        index
+            The read model of items.
+        """
         slots = self.slots[:_SAMPLED]
         there = np.maximum(slots, 0)
         popularity = index.popularity.visits[there] / max(float(index.popularity.visits.sum()), 1.0)
         return ShownSlates(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
 
     def items(self, row: int, read: ReadModels) -> list[SlateItem]:
-        """The slate of one user."""
+        """Return the slate of one user as it is published.
+
+        Parameters
+        ----------
+        row
+            Row of the user.
+        read
+            The read models that the slates were made with, unchanged since; their names of items, categories and
+            contexts are looked up only here.
+        """
         ids, found, reasons = read.items.ids, list[SlateItem](), self._reasons
         slots, scores, codes, propensities = self._lists(read.items)
         for rank, (slot, score, code, propensity) in enumerate(
@@ -73,17 +112,17 @@ class Slates:
                 break
             explained = reasons.get(code)
             if explained is None:
-                kind, because = int(self.kinds[row, rank - 1]), int(self.because[row, rank - 1])
-                explained = (reason_of(kind, because, slot, self.locale, read),), _SOURCES[kind]
+                kind, link = int(self.kinds[row, rank - 1]), int(self.links[row, rank - 1])
+                explained = (reason_of(kind, link, slot, self.locale, read),), _SOURCES[kind]
                 reasons[code] = explained
             found.append(SlateItem(ids[slot], rank, score, explained[1], explained[0], propensity))
         return found
 
     def _lists(self, index: ItemIndex) -> tuple[list[list[Any]], ...]:
-        """Slots, scores, codes that tell reasons apart, and propensities, made once for all rows."""
+        """Return slots, scores, a number per reason and propensities as lists, which are made once for all rows."""
         if not self._made:
             of_category = np.isin(self.kinds, CATEGORY)
-            about = np.where(of_category, index.attributes.category[np.maximum(self.slots, 0)], self.because)
+            about = np.where(of_category, index.attributes.category[np.maximum(self.slots, 0)], self.links)
             columns = self.slots, self.scores, about * len(KINDS) + self.kinds, self.propensities
             self._made.extend(column.tolist() for column in columns)
         return tuple(self._made)
@@ -95,12 +134,12 @@ def slates_of(frame: Frame, locale: Locale) -> Slates:
     picked = frame.numbers.ravel()[flat]
     slots, scores = np.full(frame.numbers.size, -1, np.int64), np.zeros(frame.numbers.size)
     slots[flat] = frame.candidates.slots[picked]
-    scores[flat] = np.round(frame.offered[picked], 6)
+    scores[flat] = np.round(frame.kept_scores[picked], 6)
     return Slates(
         slots.reshape(shape),
         scores.reshape(shape),
         frame.kinds,
-        frame.because,
+        frame.links,
         np.round(frame.propensities, 6),
         locale,
         frame.effects.ignored,
@@ -109,12 +148,20 @@ def slates_of(frame: Frame, locale: Locale) -> Slates:
 
 
 def joined(parts: list[Slates], order: Ints) -> Slates:
-    """Slates of several passes as one, its rows in the order given."""
+    """Join slates of several frames for one placement.
+
+    Parameters
+    ----------
+    parts
+        The slates, at least one.
+    order
+        For each row of the result, its row among those of all parts one after another.
+    """
     return Slates(
         slots=np.concatenate([part.slots for part in parts])[order],
         scores=np.concatenate([part.scores for part in parts])[order],
         kinds=np.concatenate([part.kinds for part in parts])[order],
-        because=np.concatenate([part.because for part in parts])[order],
+        links=np.concatenate([part.links for part in parts])[order],
         propensities=np.concatenate([part.propensities for part in parts])[order],
         locale=parts[0].locale,
         ignored=sum((part.ignored for part in parts), Counter()),
@@ -123,6 +170,7 @@ def joined(parts: list[Slates], order: Ints) -> Slates:
 
 
 _SAMPLED = 16
-"""Slates of a step that the figures of quality look at, at most."""
+"""Most slates of a frame that the figures of quality are computed from."""
 
 _SOURCES = tuple(entry.kind.column or entry.source for entry in KINDS)
+"""What a message names as source, per kind of reason: the value that speaks for it, or the source itself."""

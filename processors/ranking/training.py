@@ -1,7 +1,8 @@
-"""What users' choices teach: where in the list each chosen item stood, as one step for the ranker.
+"""Training examples for the ranker: at which position it ranked the items that users chose next.
 
-Before an event is folded in, :class:`Training` asks what its user would have been shown. It runs the stages of the
-ranking (:mod:`processors.ranking.pipeline`) that serve lessons and trials.
+Before an event is folded into its user's profile, :class:`Training` ranks the user's candidates and compares the result
+with the item that the user chose. It runs the stages of the ranking (:mod:`processors.ranking.pipeline`) that serve
+lessons and trials.
 """
 
 from __future__ import annotations
@@ -28,28 +29,32 @@ from processors.ranking.slate import Slates
 from processors.users.profile import Profile
 
 NO_QUESTION = -2
+"""Stands for the chosen item of a user from whose choice a head does not learn."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What some questions taught one head.
+    """What one head learns from the choices of some users.
+
+    Each user whose choice it learns from is a question: at which position is the item that the user chose? Only
+    questions whose item is among the user's candidates give a gradient.
 
     Attributes
     ----------
     asked
-        Row of each question.
+        Rows of the users with a question, shape (questions,).
     users
-        Row of each question whose item was listed.
+        Rows of the users whose item was listed, shape (listed,).
     gradients
-        Of the loss by the weights, one row for each of ``users``; every figure in [-1, 1].
+        Gradient of the loss by the weights, shape (listed, features); every figure in [-1, 1].
     losses
-        Negative log-likelihood of the chosen item, one for each of ``users``.
+        Negative log-likelihood of the chosen item, in nats, shape (listed,).
     ranks
-        Place of the chosen item in the list, from 1; 0 if it was not listed. One per user.
+        Position of the chosen item in the list, from 1; 0 if it was not listed; shape (all users,).
     plain_ranks
-        The same by the order of co-visitation.
+        The same if the candidates were ranked by the baseline weights.
     confidences
-        Probability of the candidate put first, one for each of ``users``.
+        Probability of the candidate ranked first, shape (listed,).
     """
 
     asked: Ints
@@ -62,12 +67,12 @@ class Answers:
 
 
 class Training:
-    """Finds out what the users' next choices teach.
+    """Makes training examples from the users' next choices.
 
     Parameters
     ----------
     pipeline
-        The ranking.
+        The ranking that learns.
     """
 
     def __init__(self, pipeline: RankingPipeline) -> None:
@@ -83,16 +88,16 @@ class Training:
         read: ReadModels,
         at_ms: int,
     ) -> tuple[list[Answers], Examples]:
-        """Find what the users' choices teach, given the profiles as they were before.
+        """Make the examples that some users' choices give, from the profiles as they were before.
 
         Parameters
         ----------
         profiles
-            At most :data:`processors.ranking.candidates.MAX_ROWS`, not empty.
+            The users, at least one and at most :data:`processors.ranking.candidates.MAX_ROWS`.
         now_ms
             When each user chose, milliseconds since the epoch.
         chosen
-            Item of each user.
+            Id of the item that each user chose.
         read
             The read models.
         at_ms
@@ -101,16 +106,16 @@ class Training:
         Returns
         -------
         answers
-            Per head, in the order of :data:`processors.models.ranker_weights.HEADS`.
+            One per head, in the order of :data:`processors.models.ranker_weights.HEADS`.
         examples
-            The same for the models plane.
+            The same as a message for the models plane, with the trials of exploration and the exposure of items.
         """
         pipeline = self._pipeline
-        # Without what rules want shown: nobody is taught from that.
+        # Without the items that rules make candidates for everybody: the ranker does not learn from those.
         frame = Frame(profiles, now_ms, read, at_ms)
         pipeline.run(pipeline.stages_for("lesson", shared=True), frame)
         slots = np.array(read.items.slots_of(list(chosen)), np.int64)
-        answers = [self._asked(frame, slots, head) for head in range(len(HEADS))]
+        answers = [self._ask(frame, slots, head) for head in range(len(HEADS))]
         examples = examples_of(pipeline.features, buckets_of(profiles, now_ms), answers)
         examples.trials = self._trials(frame, slots)
         if read.rules.exposures(at_ms):
@@ -118,8 +123,8 @@ class Training:
             examples.exposure = self._exposure_in(slates, read, at_ms)
         return answers, examples
 
-    def _asked(self, frame: Frame, chosen: Ints, head: int) -> Answers:
-        """Ask one head where the chosen items stand in its list."""
+    def _ask(self, frame: Frame, chosen: Ints, head: int) -> Answers:
+        """Find at which positions one head, by its number, ranks the chosen items."""
         part, candidates = frame.copied(), frame.candidates
         part.only_new = HEADS[head] == "new"
         part.scored_by, part.weights = f"learned {HEADS[head]}", frame.read.weights.learned[head]
@@ -133,17 +138,17 @@ class Training:
         return listwise_loss(part.scores, plain, frame.ties, candidates, frame.features, part.kept, chosen)
 
     def _trials(self, frame: Frame, chosen: Ints) -> Trials:
-        """Count whether users chose what the first placement shows them, of those whose slate may show a new item.
+        """Count how many users could be shown a new item at the first placement, and how many chose from their slate.
 
-        Their slates are made once more, by the ranking as it is now and without rules: close enough to compare how
-        much exploring serves users.
+        The slates are not those that were shown: they are made once more, by the ranking as it is now and without
+        rules. That is close enough to compare rates of exploration.
         """
         pipeline, arm = self._pipeline, frame.read.weights.arm
-        part = pipeline.placed(frame, 0)
+        part = pipeline.for_placement(frame, 0)
         stages = [*pipeline.stages_for("trial", shared=True), *pipeline.stages_for("trial", shared=False)]
         scoring = next(at for at, stage in enumerate(stages) if isinstance(stage, Score))
         pipeline.run(stages[:scoring], part)
-        if not self._explore.could(part):
+        if not self._explore.may_explore(part):
             return Trials(arm)
         pipeline.run(stages[scoring:], part)
         able = (part.propensities < 1.0).any(axis=1)
@@ -152,7 +157,7 @@ class Training:
         return Trials(arm, int(able.sum()), int((able & hits).sum()))
 
     def _exposure_in(self, slates: Sequence[Slates], read: ReadModels, at_ms: int) -> tuple[Measured, ...]:
-        """Measure what the items of each rule for exposure got in slates of all its placements."""
+        """Measure how much exposure the items of each ``exposure`` rule got in the slates of its placements."""
         found = []
         for name, rule in read.rules.exposures(at_ms):
             offset, parts = read.rules.exposure_offset(name), list[Measured]()
@@ -170,18 +175,22 @@ class Training:
 def listwise_loss(
     scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Features, listed: Flags, chosen: Ints
 ) -> Answers:
-    """Ask where the chosen items stood among those listed.
+    """Find the position of each chosen item, and the gradient of its negative log-likelihood by softmax.
 
     Parameters
     ----------
     scores, plain
-        By what is learned, and by co-visitation alone.
+        Score of each candidate by the learned and by the baseline weights, shape (candidates,).
     ties
-        Hash of each candidate's item: sums run in its order, so that processes with other slots get the same bits.
+        Hash of each candidate's item. Sums run in its order, so that processes in which the items have other slots get
+        the same bits.
+    candidates, features
+        The candidates, and their features, shape (features, candidates).
     listed
-        Which candidates are in the lists.
+        Which candidates are ranked, shape (candidates,).
     chosen
-        Slot of the item that each user chose; -1 if the index doesn't know it, -2 if there is no question for the user.
+        Slot of the item that each user chose, shape (users,); -1 if the index does not know it, :data:`NO_QUESTION` if
+        nothing is to be learned from the choice.
     """
     users = len(chosen)
     questions = np.flatnonzero(chosen > NO_QUESTION)
@@ -208,26 +217,30 @@ def listwise_loss(
 
 
 def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:
+    """Return the probability of each candidate in its list; lists follow each other, given where they begin."""
     odds = np.exp(scores - np.repeat(np.maximum.reduceat(scores, begins), lengths))
     shares: Floats = odds / np.repeat(np.add.reduceat(odds, begins), lengths)
     return shares
 
 
 def _positions(scores: Floats, is_chosen: Flags, begins: Ints, lengths: Ints) -> Ints:
-    """Return the position of each list's chosen item; of equals it is the last: nothing is won by saying nothing."""
+    """Return the position, from 1, of each list's chosen item, the last among equal scores."""
+    # Not the first: scores that are all alike must not look like a good ranking.
     above = scores >= np.repeat(scores[is_chosen], lengths)
     return np.add.reduceat(above.astype(np.int64), begins)
 
 
 def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers]) -> Examples:
-    """Examples from the answers of each head.
+    """Make the message for the models plane from the answers of all heads.
 
     Parameters
     ----------
+    features
+        Names of the features, in the order of the gradients.
     buckets
-        Bucket of each user.
+        Bucket of each user, shape (users,).
     answers
-        In the order of :data:`processors.models.ranker_weights.HEADS`.
+        One per head, in the order of :data:`processors.models.ranker_weights.HEADS`.
     """
     heads = np.repeat(np.arange(len(answers)), [len(part.users) for part in answers])
     return Examples(
@@ -243,18 +256,19 @@ def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answ
 
 
 def _joined(columns: Iterable[np.ndarray], dtype: str) -> bytes:
+    """Return the bytes of columns one after another, each cast to a type."""
     return np.concatenate([column.astype(dtype) for column in columns]).tobytes()
 
 
 def choices_of(answers: Sequence[Answers], profiles: Sequence[Profile]) -> list[Choices]:
-    """What users chose, per head, for the figures of quality.
+    """Return the positions of what users chose, per head, for the figures of quality.
 
     Parameters
     ----------
     answers
-        From :meth:`RankingPipeline.lessons`.
+        From :meth:`Training.lessons`.
     profiles
-        Of the users, as they were asked.
+        The users' profiles as they were given to it.
     """
     known = np.array([bool(profile.item_ids) for profile in profiles], np.bool_)
     return [

@@ -1,4 +1,4 @@
-"""Why an item is not in a slate: the stage of the ranking that took it out."""
+"""Why an item is not in a slate: the stage of the ranking that kept it out."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from processors.ranking.selection import position_in_slate
 from processors.users.profile import Profile
 
 Trace = list[tuple[Stage, Frame, Frame]]
-"""The stages that a frame went through, with the frame as each found it and as each left it."""
+"""The stages that a frame went through, each with a copy of the frame from before and from after it."""
 
 
 class WhyNot(msgspec.Struct, frozen=True):
-    """What became of an item at a placement.
+    """Why an item is, or is not, in a user's slate at a placement.
 
     Parameters
     ----------
     placement
-        Its name.
+        Name of the placement.
     stage
-        Name of the stage that took the item out (:attr:`processors.ranking.frame.Stage.name`); ``unknown`` if there is
+        Name of the stage that kept the item out (:attr:`processors.ranking.frame.Stage.name`); ``unknown`` if there is
         no such item, ``shown`` if it is in the slate.
     text
-        The same for people.
+        The same as a sentence for people.
     """
 
     placement: str
@@ -35,20 +35,27 @@ class WhyNot(msgspec.Struct, frozen=True):
 
 
 def why_not(pipeline: RankingPipeline, profile: Profile, item: str, read: ReadModels, at_ms: int) -> list[WhyNot]:
-    """Find what becomes of an item on its way into a user's slates, per placement.
+    """Find, per placement, which stage keeps an item out of a user's slate.
 
-    Runs the very stages that rank, for this user alone, and asks them.
+    Runs the same stages that rank, for this user alone, and asks each of them.
 
     Parameters
     ----------
     pipeline
         The ranking.
-    profile, item
-        The user, and the item's id; it need not be known.
+    profile
+        The user.
+    item
+        The item's id; the item need not be known.
     read
         The read models.
     at_ms
-        The moment the slates would be for, milliseconds since the epoch.
+        The moment that the slates are for, milliseconds since the epoch.
+
+    Returns
+    -------
+    list of WhyNot
+        One per placement, in the order of the settings.
     """
     slot = read.items.slot(item)
     placements = pipeline.settings.placements
@@ -61,14 +68,14 @@ def why_not(pipeline: RankingPipeline, profile: Profile, item: str, read: ReadMo
     number = int(found[0]) if len(found) else -1
     answers = []
     for at, placement in enumerate(placements):
-        part = pipeline.placed(frame, at)
+        part = pipeline.for_placement(frame, at)
         trace = shared + _traced(pipeline, part, shared=False)
         answers.append(WhyNot(placement.name, *_answer(trace, part, number)))
     return answers
 
 
 def _traced(pipeline: RankingPipeline, frame: Frame, *, shared: bool) -> Trace:
-    """Run the stages one by one, and keep what the frame was before and after each."""
+    """Run the stages one by one, and keep a copy of the frame from before and after each."""
     trace: Trace = []
     for stage in pipeline.stages_for("slate", shared=shared):
         before = frame.copied()
@@ -78,7 +85,7 @@ def _traced(pipeline: RankingPipeline, frame: Frame, *, shared: bool) -> Trace:
 
 
 def _answer(trace: Trace, frame: Frame, number: int) -> tuple[str, str]:
-    """Return the name of the stage that ended the item's way, and what it says."""
+    """Return the name of the stage that kept the item out, and its explanation; a number of -1 is no candidate."""
     if number >= 0:
         position = position_in_slate(frame, number)
         if position is not None:

@@ -17,7 +17,7 @@ from processors.models.base import LearnedModel
 from processors.planes.base import Plane, Step
 from processors.planes.read_models import ReadModel
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources import Block, Source, SourceSettings, Visitors, with_settings
+from processors.ranking.sources import ProposedPairs, Source, SourceSettings, Visitors, with_settings
 from processors.users.profile import Profile
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -144,11 +144,11 @@ def check_source(
     visitors = Visitors.of(users, [now] * len(users), model)
     given = _visitors(visitors), index_bytes(model)
     asked = with_settings(source, settings)
-    block = asked.propose(visitors, models)
+    pairs = asked.propose(visitors, models)
     assert (_visitors(visitors), index_bytes(model)) == given, "the source changed the visitors or the index"
-    _check_block(asked, block, visitors, model)
+    _check_pairs(asked, pairs, visitors, model)
 
-    found = proposals(block, model)
+    found = proposals(pairs, model)
     assert proposals(asked.propose(visitors, models), model) == found, "asked again, the source says something else"
     assert proposals(with_settings(source, settings).propose(visitors, models), model) == found, (
         "another one says something else"
@@ -165,14 +165,14 @@ def check_source(
     assert sorted(apart, key=repr) == found, "the proposals for a user depend on who else is asked for"
 
 
-def proposals(block: Block, index: ItemIndex) -> list[tuple[object, ...]]:
+def proposals(pairs: ProposedPairs, index: ItemIndex) -> list[tuple[object, ...]]:
     """What a source proposes, by item id: row, item, values, link; in an order of its own.
 
     Pairs that say nothing, because their values are all zero, are left out if the source has values.
     """
-    values = [column.tolist() for column in block.values]
-    links = [None] * len(block.rows) if block.links is None else [index.ids[link] for link in block.links.tolist()]
-    columns = (block.rows.tolist(), [index.ids[slot] for slot in block.slots.tolist()], *values, links)
+    values = [column.tolist() for column in pairs.values]
+    links = [None] * len(pairs.rows) if pairs.links is None else [index.ids[link] for link in pairs.links.tolist()]
+    columns = (pairs.rows.tolist(), [index.ids[slot] for slot in pairs.slots.tolist()], *values, links)
     found = [row for row in zip(*columns, strict=True) if not values or any(row[2:-1])]
     return sorted(found, key=repr)
 
@@ -203,19 +203,19 @@ def index_bytes(index: ItemIndex) -> bytes:
     return _encode([index.ids, index.views, *(column.tobytes() for column in (*own, *times, *said, *more))])
 
 
-def _check_block(source: Source, block: Block, visitors: Visitors, index: ItemIndex) -> None:
-    n = len(block.rows)
-    assert len(block.values) == len(source.columns), "not a column per declared value"
-    assert {len(block.slots), *map(len, block.values)} == {n}, "the columns have different lengths"
-    assert all(0 <= row < len(visitors) for row in block.rows.tolist()), "a row that is no user's"
-    assert all(index.ids[slot] for slot in block.slots.tolist()), "a slot that no item has"
-    for name, column in zip(source.columns, block.values, strict=True):
+def _check_pairs(source: Source, pairs: ProposedPairs, visitors: Visitors, index: ItemIndex) -> None:
+    n = len(pairs.rows)
+    assert len(pairs.values) == len(source.columns), "not a column per declared value"
+    assert {len(pairs.slots), *map(len, pairs.values)} == {n}, "the columns have different lengths"
+    assert all(0 <= row < len(visitors) for row in pairs.rows.tolist()), "a row that is no user's"
+    assert all(index.ids[slot] for slot in pairs.slots.tolist()), "a slot that no item has"
+    for name, column in zip(source.columns, pairs.values, strict=True):
         assert np.isfinite(column).all(), f"{name} is not finite"
         assert (column >= 0.0).all(), f"{name} is negative"
-    if block.links is not None:
-        assert len(block.links) == n, "not a link per pair"
+    if pairs.links is not None:
+        assert len(pairs.links) == n, "not a link per pair"
         own = set(zip(visitors.rows.tolist(), visitors.slots.tolist(), strict=True))
-        linked = set(zip(block.rows.tolist(), block.links.tolist(), strict=True))
+        linked = set(zip(pairs.rows.tolist(), pairs.links.tolist(), strict=True))
         assert linked <= own, "a link to an item that the user did not touch"
 
 

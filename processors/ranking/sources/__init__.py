@@ -1,7 +1,7 @@
-"""Where candidates come from: one file a source, all of one shape (:class:`processors.ranking.sources.base.Source`).
+"""Candidate sources: each proposes items for a reason of its own (:class:`processors.ranking.sources.base.Source`).
 
-To add one, write its file and name it in :data:`ALL`; everything else (settings, merging, features, baseline weights,
-reasons, the conformance suite, the ablation) follows.
+To add one, write its file and name it in :data:`ALL`; settings, merging, features, baseline weights, reasons, the
+conformance tests and the ablation follow from that.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from processors.ranking.sources.base import Block, ReasonKind, Source, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Source, Visitors
 from processors.ranking.sources.category_popular import CategoryPopular
 from processors.ranking.sources.covisitation import Covisitation
 from processors.ranking.sources.fresh import Fresh
@@ -34,11 +34,17 @@ ALL: tuple[type[Source], ...] = (
     InterestGroup,
     SameContext,
 )
-"""All sources. The order decides nothing but that of the columns."""
+"""All sources. Their order is that of the features, and has no other effect."""
 
 
 def _settings_of(sources: tuple[type[Source], ...]) -> Iterator[tuple[str, Any, Any]]:
-    """Give name, type and default of each setting of the sources, each once."""
+    """Yield name, type and default of each setting of the sources, each once.
+
+    Raises
+    ------
+    TypeError
+        If two sources declare a setting of one name differently.
+    """
     found: dict[str, tuple[Any, Any]] = {}
     for source in sources:
         kinds = get_type_hints(source.settings, include_extras=True)
@@ -53,19 +59,19 @@ _OfSources: Any = msgspec.defstruct("_OfSources", [*_settings_of(ALL)], frozen=T
 
 
 class SourceSettings(_OfSources, frozen=True, forbid_unknown_fields=True):  # type: ignore[misc,call-arg]  # put together above
-    """The settings of all sources side by side; what each means stands with its source.
+    """Settings of all sources in one section; each source's own class documents those that it reads.
 
     Parameters
     ----------
     off
-        Names of sources that are left out; an empty list has them all.
+        Names of sources that propose nothing; an empty list turns all on.
     """
 
     off: tuple[str, ...] = ("group",)
 
 
 def with_settings(source: type[Source], settings: SourceSettings) -> Source:
-    """Make a source with its own part of the settings.
+    """Make a source from its own part of the settings.
 
     Examples
     --------
@@ -75,4 +81,4 @@ def with_settings(source: type[Source], settings: SourceSettings) -> Source:
     return source(source.settings(**{name: getattr(settings, name) for name in source.settings.__struct_fields__}))
 
 
-__all__ = ["ALL", "Block", "ReasonKind", "Source", "SourceSettings", "Visitors", "with_settings"]
+__all__ = ["ALL", "ProposedPairs", "ReasonKind", "Source", "SourceSettings", "Visitors", "with_settings"]

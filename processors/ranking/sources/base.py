@@ -1,4 +1,4 @@
-"""What a candidate source is, and the users it is asked about."""
+"""What a candidate source is, the users that it is asked about, and the pairs that it proposes."""
 
 from __future__ import annotations
 
@@ -17,33 +17,34 @@ from processors.ranking.read_models import ReadModels
 from processors.users.profile import Profile
 
 VIEWED_BEFORE = "viewed_before"
-"""The kind that also holds for what the user touched so long ago that no source proposes it."""
+"""Name of the kind of reason that is also true of items touched too long ago for a source to propose them."""
 
 Locale = Literal["en", "zh"]
-"""Languages that reasons have texts in."""
+"""Languages of the reasons' texts."""
 
 
 @dataclass(frozen=True)
 class ReasonKind:
-    """A kind of reason for an item to be in a slate: a claim, which must be true where it is made.
+    """A kind of reason for an item to be in a slate: a claim that is only made where it is true.
 
     Attributes
     ----------
     name
-        In the messages.
+        Its name in the messages.
     features
-        Prefixes of the features that speak for it.
+        Prefixes of the names of the features whose contributions to the score count for this kind.
     texts
-        Per locale; ``{item}`` is the user's own item, ``{category}`` the category, ``{context}`` the context.
+        Text per locale; ``{item}`` stands for the user's own item, ``{category}`` for the category, ``{context}`` for
+        the context.
     order
-        Of equal contributions, the kind with the lowest is named. No two kinds have the same.
+        Of kinds that contribute equally, the one with the lowest order is given. No two kinds have the same.
     column
-        Value of the source which must be positive, and by which the strongest of the user's items is named; without
-        one, having been proposed is enough.
+        Name of the source's value that must be positive for the claim to be true, and by which the user's item that led
+        to it most is chosen. Without one, the claim is true of all that the source proposes.
     links
         What the text names: the user's ``item`` that led to it, a ``category``, a ``context``, or nothing.
     field_texts
-        Texts for a context of one field, such as a country, instead of ``texts``.
+        By field of the context, such as ``country``: texts to use instead of ``texts``.
     """
 
     name: str
@@ -57,20 +58,25 @@ class ReasonKind:
 
 @dataclass(frozen=True)
 class Visitors:
-    """Users of one pass and their recent items as columns; items the index doesn't know are left out.
+    """Users that are ranked together, and their recent items as columns.
+
+    Items that the index does not know are left out.
 
     Attributes
     ----------
     profiles
-        One per row.
+        The users, one per row.
     now_ms
-        Per row, the moment at which the slate is for.
+        The moment that each user's slate is for, milliseconds since the epoch, int64 of shape (users,).
     rows, slots, positions
-        The user's row, the item, and 0 for the user's latest item.
+        One per recent item: the user's row, the item's slot, and how many items the user touched after it, 0 for the
+        latest; int64 of shape (recent items,).
     counts, weights, times
-        How often, with which decayed weight, and when last (milliseconds) the user touched it.
+        One per recent item: how often, with which decayed weight, and when last (milliseconds since the epoch) the user
+        touched it.
     actions
-        Number of the last action on it (:data:`ACTION_NUMBERS`), 0 for a look.
+        One per recent item: number of the last action on it (:data:`processors.events.event.ACTION_NUMBERS`), 0 for a
+        view or click.
     """
 
     profiles: Sequence[Profile]
@@ -85,7 +91,17 @@ class Visitors:
 
     @classmethod
     def of(cls, profiles: Sequence[Profile], now_ms: Sequence[int], index: ItemIndex) -> Visitors:
-        """Columns of the profiles' recent items."""
+        """Make the columns of some users' recent items.
+
+        Parameters
+        ----------
+        profiles
+            The users.
+        now_ms
+            The moment that each user's slate is for, milliseconds since the epoch.
+        index
+            The read model of items.
+        """
         lengths = np.fromiter((len(p.item_ids) for p in profiles), np.int64, len(profiles))
         total = int(lengths.sum())
         rows = np.repeat(np.arange(len(profiles)), lengths)
@@ -117,21 +133,23 @@ class Visitors:
 
 
 @dataclass(frozen=True)
-class Block:
-    """What a source proposes: pairs of user and item, as columns of one length.
+class ProposedPairs:
+    """What a source proposes: pairs of user and item, as columns of shape (pairs,).
 
-    A pair may come several times; its values then add up.
+    A user and an item may come in several pairs, whose values are then added up.
 
     Attributes
     ----------
     rows, slots
-        User and item.
+        Row of the user and slot of the item.
     values
-        One column per name in the source's ``columns``; not negative, 0 for "proposed, but not by this".
+        One column for each of the source's :attr:`Source.columns`: how strongly the item is proposed by it, from 0 for
+        not at all to any finite number.
     links
-        The user's own item (slot) that led to each pair, for the reason; :obj:`None` if none did.
+        The user's own item (slot) that led to each pair, for the reason; :obj:`None` if no items lead to them.
     contexts
-        The user's context that did, as an index into the names of the read model; :obj:`None` likewise.
+        The user's context that led to each pair, an index into
+        :attr:`processors.models.context_popularity.ContextPopularity.names`; :obj:`None` if no contexts lead to them.
     """
 
     rows: Ints
@@ -141,37 +159,45 @@ class Block:
     contexts: Ints | None = None
 
 
-def for_everybody(slots: Ints, users: int) -> Block:
-    """The same items for each user, without values."""
-    return Block(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), ())
+def for_everybody(slots: Ints, users: int) -> ProposedPairs:
+    """Propose the same items to each of so many users, without values."""
+    return ProposedPairs(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), ())
 
 
 class Source(Protocol):
-    """Proposes items for many users at once, and carries all that belongs to it.
+    """Proposes items to many users at once, and carries its settings, baseline weights and reasons.
 
-    A source reads the visitors and the read models and changes neither; the same ones give the same block, in any
-    process.
+    Promises: a source changes neither the visitors nor the read models; the same ones give the same pairs in every
+    process; and what it proposes to a user does not depend on which other users it is asked about.
     """
 
     name: str
-    """As in the messages and settings."""
+    """Its name in messages and settings."""
 
     columns: tuple[str, ...]
     """Names of its values; each becomes a feature of the ranker, and its square root another."""
 
     settings: type[msgspec.Struct]
-    """Settings that it reads, under ``users.ranking.sources``. Sources that share one declare it alike."""
+    """Settings that it reads, under ``users.ranking.sources``. Sources that share one must declare it alike."""
 
     baseline: Mapping[str, float]
-    """Weights of its features before anything was learned; those left out weigh nothing."""
+    """Weights of its features before anything was learned, by name; those left out have the weight 0."""
 
     reasons: tuple[ReasonKind, ...]
-    """What can be said of an item that it proposes. Without any, none of its items could be shown."""
+    """Kinds of reason for the items that it proposes. Without any, what no other source proposes is never shown."""
 
     def __init__(self, settings: Any) -> None: ...
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
-        """Propose pairs for all visitors, without a loop over them where it can be helped."""
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
+        """Propose items to all visitors. It runs for every micro-batch: avoid loops over visitors.
+
+        Parameters
+        ----------
+        visitors
+            The users to propose items to.
+        read
+            The read models.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""What is popular in the categories the user is looking at."""
+"""Items that are popular in the categories of the user's last items."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import numpy as np
 
 from processors.common.bounds import Listed
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
 _LAST_ITEMS = 3
 
 
 class CategoryPopularSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many items a category gives.
+    """How many items of a category are proposed.
 
     Parameters
     ----------
     category_items
-        Popular items of each of the user's last three categories.
+        Most popular items of each category of the user's last three items.
     """
 
     category_items: Listed = 32
 
 
 class CategoryPopular:
-    """Trending items of the categories of the user's last three items."""
+    """Proposes trending items of the categories of the user's last three items."""
 
     name = "category"
     columns: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class CategoryPopular:
     def __init__(self, settings: CategoryPopularSettings) -> None:
         self._items = settings.category_items
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         categories = index.attributes.category[visitors.slots]
@@ -57,4 +57,6 @@ class CategoryPopular:
         counts = lengths[which] if len(which) else lengths
         owner = np.repeat(np.arange(len(rows)), counts)
         within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return Block(rows[owner], flat[begins[which][owner] + within] if len(owner) else owner, (), slots[owner])
+        return ProposedPairs(
+            rows[owner], flat[begins[which][owner] + within] if len(owner) else owner, (), slots[owner]
+        )

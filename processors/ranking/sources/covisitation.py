@@ -1,4 +1,4 @@
-"""What was visited together with the user's recent items, and what came next after the last ones."""
+"""Items that were visited together with the user's recent items, or next after the last ones."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from processors.common.arrays import Flags
 from processors.common.bounds import Reach, Share
 from processors.items.index import ItemIndex
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
 
 class CovisitationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far co-visitation reaches.
+    """How many items propose neighbours, and how many.
 
     Parameters
     ----------
     recent_items
-        Recent items whose neighbours are candidates.
-    last_items, earlier_neighbours
-        How many of them ask for all published neighbours, and how many neighbours the ones before get.
+        Recent items whose neighbours are proposed.
+    last_items
+        How many of them, the last ones, propose all published neighbours.
+    earlier_neighbours
+        Neighbours, the strongest, that each of the others proposes.
     next_items
-        The last items of them that ask "what came next".
+        How many of the last items count for what is visited next.
     position_decay, long_position_decay
-        Weight of an item relative to the one visited after it: when the last few items are to count, and when the whole
-        history is.
+        Weight of an item relative to the one visited after it: in the values ``together`` and ``next``, which favour
+        the last few items, and in ``together_long``, which counts the whole history.
     """
 
     recent_items: Reach = 30
@@ -39,12 +41,12 @@ class CovisitationSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class Covisitation:
-    """Neighbours of the recent items, the more recent the heavier.
+    """Proposes the neighbours of recent items; more recent items have more weight.
 
-    Five values: co-visitation with recent items, where the last few count most; the same over a longer history, where
-    they count little more than others; the ordered "what came next" over the last few; and both for the very last item
-    alone. The last few items ask for all their neighbours, earlier ones for the strongest: most of the cost
-    of ranking is in their number.
+    Five values: co-visitation with the recent items, where the last few count most; the same with all of them counting
+    almost equally; how often the item was visited next after one of the last few; and both for the last item alone.
+    Most of the cost of ranking is in the number of neighbours: that is why only the last few items propose all of
+    theirs.
     """
 
     name = "together"
@@ -67,23 +69,23 @@ class Covisitation:
     def __init__(self, settings: CovisitationSettings) -> None:
         self._settings = settings
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         settings = self._settings
         recent = visitors.positions < settings.recent_items
         last = recent & (visitors.positions < settings.last_items)
-        near = self._of(last, index.width, visitors, index)
-        far = self._of(recent & ~last, min(settings.earlier_neighbours, index.width), visitors, index)
-        return Block(
+        near = self._neighbours(last, index.width, visitors, index)
+        far = self._neighbours(recent & ~last, min(settings.earlier_neighbours, index.width), visitors, index)
+        return ProposedPairs(
             rows=np.concatenate([near.rows, far.rows]),
             slots=np.concatenate([near.slots, far.slots]),
             values=tuple(np.concatenate(pair) for pair in zip(near.values, far.values, strict=True)),
             links=np.concatenate([links for links in (near.links, far.links) if links is not None]),
         )
 
-    def _of(self, asked: Flags, width: int, visitors: Visitors, index: ItemIndex) -> Block:
-        """So many neighbours of each of the items asked about, strongest first."""
+    def _neighbours(self, asked: Flags, width: int, visitors: Visitors, index: ItemIndex) -> ProposedPairs:
+        """Propose the ``width`` strongest neighbours of each recent item that is asked about."""
         settings = self._settings
         rows, slots, positions = visitors.rows[asked], visitors.slots[asked], visitors.positions[asked]
         weight = settings.position_decay ** positions.astype(np.float64)
@@ -92,7 +94,7 @@ class Covisitation:
         together, together_long = shares * weight[:, None], shares * long_weight[:, None]
         after, is_last = index.after[slots, :width], (positions == 0)[:, None]
         following = after * (weight * (positions < settings.next_items))[:, None]
-        return Block(
+        return ProposedPairs(
             rows=np.repeat(rows, width),
             slots=index.neighbours[slots, :width].astype(np.int64).ravel(),
             values=tuple(

@@ -1,4 +1,4 @@
-"""What is new in the categories the user is looking at: a new item meets its audience before it has a history."""
+"""New items in the categories of the user's last items: new items have no co-visitation to be proposed by."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from processors.common.bounds import Age, Newest, Share
 from processors.items.index import ItemIndex
 from processors.items.similarity import content, cosine_in_pairs, shared_in_pairs
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
 _LAST_ITEMS = 3
 
 
 class FreshSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What counts as new, and how much of it is proposed.
+    """Which items are new, and how many are proposed.
 
     Parameters
     ----------
     fresh_items
-        New items of each of the categories of the user's last three items.
+        Most new items of each category of the user's last three items.
     fresh_age_ms
-        How long an item counts as new, in milliseconds.
+        Time since an item was first seen for which it is new, in milliseconds.
     position_decay
         Weight of an item relative to the one visited after it.
     """
@@ -36,13 +36,14 @@ class FreshSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fresh:
-    """The newest items of the categories of the user's last three items.
+    """Proposes the newest items of the categories of the user's last three items.
 
-    Two values: how new an item is (1 for just now, towards 0 at the age from which it is none), and, where the
-    catalogue has both, how alike it is to the user's last item of the category: mean of content and cosine. New items
-    without a category are found by their embeddings alone, among others without one.
+    Two values: how new an item is, 1 for just now and 0 at the age from which it is not new; and, if the catalogue has
+    both items, its similarity to the user's last item of the category: the mean of the similarity of their attributes
+    and the cosine of their embeddings. A user whose item has no category is proposed new items without one whose
+    embeddings are similar.
 
-    Complexity: constant per user; new items are kept per category as they come.
+    Complexity: constant per user, as the index keeps the newest items of each category.
     """
 
     name = "fresh"
@@ -57,7 +58,7 @@ class Fresh:
         self._items, self._age_ms = settings.fresh_items, settings.fresh_age_ms
         self._decay = settings.position_decay
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         asks = _last_of_each_category(visitors, index)
@@ -69,33 +70,33 @@ class Fresh:
         age = visitors.now_ms[visitors.rows[asks]][:, None] - index.attributes.since[newest[which]]
         owner, column = np.nonzero((newest[which] >= 0) & (age >= 0.0) & (age < self._age_ms))
         links, slots = visitors.slots[asks][owner], newest[which][owner, column]
-        alike, related = self._alike(links, slots, index)
+        similarity, related = self._similarity(links, slots, index)
         weight = self._decay ** visitors.positions[asks][owner].astype(np.float64)
         kept = np.flatnonzero((slots != links) & related)
         newness = 1.0 - age[owner, column] / self._age_ms
-        return Block(
+        return ProposedPairs(
             rows=visitors.rows[asks][owner][kept],
             slots=slots[kept],
-            values=((newness * weight)[kept], (alike * weight)[kept]),
+            values=((newness * weight)[kept], (similarity * weight)[kept]),
             links=links[kept],
         )
 
-    def _alike(self, links: Ints, slots: Ints, index: ItemIndex) -> tuple[Floats, Flags]:
-        """How alike the pairs are, and which of them have anything to do with each other."""
-        alike = np.zeros(len(links))
+    def _similarity(self, links: Ints, slots: Ints, index: ItemIndex) -> tuple[Floats, Flags]:
+        """Return the similarity of pairs of items, and which pairs share a category or have similar embeddings."""
+        similarity = np.zeros(len(links))
         listed = np.flatnonzero(index.attributes.listed[links] & index.attributes.listed[slots])
         one, other = links[listed], slots[listed]
         cosine = cosine_in_pairs(index.attributes, one, other)
-        alike[listed] = (
+        similarity[listed] = (
             0.5 * content(index.attributes, one, other, shared_in_pairs(index.attributes, one, other)) + 0.5 * cosine
         )
         related = index.attributes.category[links] > 0
         related[listed] |= cosine > 0.0
-        return alike, related
+        return similarity, related
 
 
 def _last_of_each_category(visitors: Visitors, index: ItemIndex) -> Ints:
-    """Which of the visitors' last items are the last of their category."""
+    """Return the indices of the visitors' recent items that are, among the last three, the last of their category."""
     near = visitors.positions < _LAST_ITEMS
     if not len(index.attributes.embedding):
         near &= index.attributes.category[visitors.slots] > 0

@@ -1,4 +1,4 @@
-"""What people like you choose: the top items of the user's interest group."""
+"""Items that users with similar interests choose most."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from processors.common.bounds import Listed
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
 
 class InterestGroupSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many items a group gives.
+    """How many items of an interest group are proposed.
 
     Parameters
     ----------
     group_items
-        Top items of the user's interest group.
+        Most chosen items of the user's interest group; 0 turns the source off.
     """
 
     group_items: Listed = 20
 
 
 class InterestGroup:
-    """Propose what the user's interest group chooses most (:mod:`processors.models.interest_groups`)."""
+    """Proposes the items that the user's interest group chooses most (:mod:`processors.models.interest_groups`)."""
 
     name = "group"
     columns: tuple[str, ...] = ("group",)
@@ -41,7 +41,7 @@ class InterestGroup:
     def __init__(self, settings: InterestGroupSettings) -> None:
         self._items = settings.group_items
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         groups = read.groups.of(visitors.profiles) if self._items else np.full(len(visitors), -1)
         rows, slots, weights = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
@@ -53,4 +53,4 @@ class InterestGroup:
             rows.append(np.repeat(members, int(known.sum())))
             slots.append(np.tile(items[known], len(members)))
             weights.append(np.tile(np.array(view.weights[: self._items])[known], len(members)))
-        return Block(np.concatenate(rows), np.concatenate(slots), (np.concatenate(weights),))
+        return ProposedPairs(np.concatenate(rows), np.concatenate(slots), (np.concatenate(weights),))

@@ -1,4 +1,4 @@
-"""What the user touched before."""
+"""Items that the user touched before."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import msgspec
 import numpy as np
 
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import VIEWED_BEFORE, Block, ReasonKind, Visitors
+from processors.ranking.sources.base import VIEWED_BEFORE, ProposedPairs, ReasonKind, Visitors
 
 
 class OwnHistorySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing to set: all recent items are candidates."""
+    """No settings: all recent items are proposed."""
 
 
 class OwnHistory:
-    """The user's own recent items: often and lately touched ones are worth more."""
+    """Proposes the user's own recent items; the value grows with the number of touches and falls with the position."""
 
     name = "recent"
     columns: tuple[str, ...] = ("recent",)
@@ -34,7 +34,7 @@ class OwnHistory:
     def __init__(self, settings: OwnHistorySettings) -> None:
         pass
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:  # noqa: ARG002  # a source's signature
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:  # noqa: ARG002  # a source's signature
         """See :class:`processors.ranking.sources.base.Source`."""
         value = np.sqrt(visitors.counts) / (1.0 + visitors.positions)
-        return Block(visitors.rows, visitors.slots, (value,), visitors.slots)
+        return ProposedPairs(visitors.rows, visitors.slots, (value,), visitors.slots)

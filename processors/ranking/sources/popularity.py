@@ -1,4 +1,4 @@
-"""What everybody looks at: now, and ever."""
+"""Items that are popular with all users: lately, and of all time."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from processors.common.bounds import Listed
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, ReasonKind, Visitors, for_everybody
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors, for_everybody
 
 
 class PopularSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many popular items everybody gets.
+    """How many popular items are proposed.
 
     Parameters
     ----------
     popular_items
-        Popular items that are candidates for everybody: so many trending ones and as many of all time.
+        Items proposed to everybody: so many trending ones per time scale, and as many of all time.
     """
 
     popular_items: Listed = 60
 
 
 class Trending:
-    """Items with the most decayed visits, of the last hours and of the last days."""
+    """Proposes the items with the most decayed visits, at the scale of an hour and at that of a day."""
 
     name = "trending"
     columns: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Trending:
     def __init__(self, settings: PopularSettings) -> None:
         self._items = settings.popular_items
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         slots = np.unique(np.concatenate([index.popularity.trending(self._items, scale) for scale in (0, 1)]))
@@ -49,7 +49,7 @@ class Trending:
 
 
 class EverPopular:
-    """Items with the most visits ever."""
+    """Proposes the items with the most visits of all time."""
 
     name = "popular"
     columns: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class EverPopular:
     def __init__(self, settings: PopularSettings) -> None:
         self._items = settings.popular_items
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         return for_everybody(index.popularity.most_visited(self._items), len(visitors))

@@ -1,4 +1,4 @@
-"""What people choose who come in the same circumstances, for users of whom little else is known."""
+"""Items that are chosen most in the user's contexts, such as country or device, for users with a short history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from processors.common.bounds import Listed, Reach
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, Locale, ReasonKind, Visitors
+from processors.ranking.sources.base import Locale, ProposedPairs, ReasonKind, Visitors
 from processors.users.context import context_names
 
 _FIELD_TEXTS: dict[str, dict[Locale, str]] = {
@@ -19,18 +19,18 @@ _FIELD_TEXTS: dict[str, dict[Locale, str]] = {
     "channel": {"en": "Popular with visitors who come by {context}", "zh": "通过 {context} 来的访客喜欢"},
     "page": {"en": "Popular with visitors of {context}", "zh": "浏览 {context} 的访客喜欢"},
 }
-"""What is said of each kind of context that there is (:data:`processors.users.context.FIELDS`)."""
+"""Texts of the reason for each field of a context (:data:`processors.users.context.FIELDS`)."""
 
 
 class SameContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How many items a context gives, and to whom.
+    """How many items of a context are proposed, and to whom.
 
     Parameters
     ----------
     context_items
-        Top items of each of the user's circumstances, such as country and device.
+        Most chosen items of each of the user's contexts, such as country and device; 0 turns the source off.
     context_history
-        Recent items beyond which a user is known well enough without them.
+        Most recent items that a user may have to be proposed any.
     """
 
     context_items: Listed = 20
@@ -38,9 +38,9 @@ class SameContextSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 
 
 class SameContext:
-    """Propose what is most chosen in a user's contexts, while the user's history is short.
+    """Proposes the items most chosen in the user's contexts, while the user's history is short.
 
-    What links user and item is no item but the context.
+    Pairs name the context that led to them instead of an item.
     """
 
     name = "context"
@@ -58,7 +58,7 @@ class SameContext:
     def __init__(self, settings: SameContextSettings) -> None:
         self._items, self._history = settings.context_items, settings.context_history
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         popular, members = read.contexts, dict[str, list[int]]()
         if popular.views and self._items:
@@ -68,7 +68,7 @@ class SameContext:
                         members.setdefault(name, []).append(row)
         none = np.empty(0, np.int64)
         rows, slots, weights, contexts = [none], [none], [np.empty(0)], [none]
-        # In order of names, so that a user's values are added up in one order whoever else there is.
+        # In the order of names, so that a user's values are added up in one order whichever other users there are.
         for number, name in enumerate(popular.names):
             if name in members:
                 view = popular.views[name]
@@ -79,7 +79,7 @@ class SameContext:
                 slots.append(np.tile(items[known], len(users)))
                 weights.append(np.tile(np.array(view.weights[: self._items])[known], len(users)))
                 contexts.append(np.full(listed * len(users), number))
-        return Block(
+        return ProposedPairs(
             np.concatenate(rows),
             np.concatenate(slots),
             (np.concatenate(weights),),

@@ -1,4 +1,4 @@
-"""Neighbours of the neighbours of the user's last item."""
+"""Items that were visited together with the neighbours of the user's last item."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 from processors.common.bounds import Reach
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
 
 class SecondHopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far the walk goes.
+    """How many neighbours walks of two steps may take.
 
     Parameters
     ----------
     first_hop, second_hop
-        Neighbours of the last item, and neighbours of each of those, that a walk of two steps may take.
+        Neighbours, the strongest, of the last item, and of each of those.
     """
 
     first_hop: Reach = 12
@@ -26,15 +26,15 @@ class SecondHopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class SecondHop:
-    """Items two steps of co-visitation away from the last one: a walk that finds what it was never seen together with.
+    """Proposes items two steps of co-visitation from the last one, even if they were never visited together with it.
 
-    The value of a walk is the product of its two shares, that of an item the sum over the walks to it: two rounds of
-    personalised PageRank over the co-visitation graph, cut to its strongest edges.
+    The value of a walk is the product of the shares of its two steps, and an item's value is the sum over the walks to
+    it: two rounds of personalised PageRank over the strongest edges of the co-visitation graph.
 
     References
     ----------
     C. Eksombatchai et al., "Pixie: a system for recommending 3+ billion items to 200+ million users in real-time",
-    WWW 2018: the same with random walks.
+    WWW 2018: the same by random walks.
     """
 
     name = "related"
@@ -51,7 +51,7 @@ class SecondHop:
     def __init__(self, settings: SecondHopSettings) -> None:
         self._first, self._second = settings.first_hop, settings.second_hop
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         last = visitors.positions == 0
@@ -64,4 +64,4 @@ class SecondHop:
         reached = index.neighbours[between, : self._second].astype(np.int64).ravel()
         kept = np.flatnonzero(value)
         owner = kept // max(1, walks)
-        return Block(rows[owner], reached[kept], (value[kept],), slots[owner])
+        return ProposedPairs(rows[owner], reached[kept], (value[kept],), slots[owner])

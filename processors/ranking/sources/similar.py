@@ -1,4 +1,4 @@
-"""What the catalogue describes like the user's last items."""
+"""Items that the catalogue describes as similar to the user's last items."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from processors.common.bounds import Listed, Reach, Share
 from processors.items.similar_items import SimilarItems
 from processors.items.similarity import price_nearness
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Block, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
 
 class SimilarSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How far similarity reaches.
+    """How many items propose similar ones, and how many.
 
     Parameters
     ----------
     content_items
-        Last items that ask the catalogue for what is similar.
+        Last items whose similar items are proposed.
     content_neighbours
-        Similar items that each of them gets.
+        Most similar items of each of them.
     position_decay
         Weight of an item relative to the one visited after it.
     """
@@ -33,10 +33,10 @@ class SimilarSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Similar:
-    """Items alike the user's last ones, the more recent the heavier. Nothing where there is no catalogue.
+    """Proposes items similar to the user's last ones; more recent items have more weight.
 
-    Two values: likeness in category, brand, price and tags, and the cosine of the embeddings. Both see items that
-    nobody has visited yet.
+    Two values: similarity of category, brand, price and tags, and cosine of the embeddings. Both find items that nobody
+    has visited yet. Without a catalogue the source proposes nothing.
     """
 
     name = "content"
@@ -58,19 +58,19 @@ class Similar:
         self._items, self._decay = settings.content_items, settings.position_decay
         self._neighbours = SimilarItems(settings.content_neighbours)
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         asks = np.flatnonzero((visitors.positions < self._items) & index.attributes.listed[visitors.slots])
         slots = visitors.slots[asks]
         if not len(slots):
-            return Block(asks, slots, (np.zeros(0), np.zeros(0)), slots)
+            return ProposedPairs(asks, slots, (np.zeros(0), np.zeros(0)), slots)
         alike = self._neighbours.of(slots, index.attributes)
         weight = self._decay ** visitors.positions[asks].astype(np.float64)
         owner, column = np.nonzero((alike.slots != slots[:, None]) & index.attributes.available[alike.slots])
         links, found, log_price = slots[owner], alike.slots[owner, column], index.attributes.log_price
         content = alike.attribute_similarity[owner, column] + price_nearness(log_price[links], log_price[found])
-        return Block(
+        return ProposedPairs(
             rows=visitors.rows[asks][owner],
             slots=found,
             values=(content * weight[owner], alike.cosine[owner, column] * weight[owner]),

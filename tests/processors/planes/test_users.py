@@ -279,7 +279,7 @@ def test_an_event_that_was_passed_on_counts_as_if_it_had_come_directly() -> None
     assert receiver.last.outcomes == Counter({("events.purchase.v1", "accepted"): 1})
 
 
-def test_an_event_that_was_passed_on_is_judged_by_the_time_it_first_arrived() -> None:
+def test_an_event_that_was_passed_on_is_checked_against_the_time_it_first_arrived() -> None:
     settings = UsersSettings(intake=IntakeSettings(late_after_ms=200))
     (forwarded,) = Users(0, settings).take(record(event(ABROAD)))
     receiver = Users(1, settings)

@@ -12,7 +12,6 @@ from processors.common.time import DAY_MS
 from processors.events.event import Event
 from processors.events.reader import RecordReader
 from processors.events.repair import IntakeSettings
-from processors.items.regions import EVERYWHERE, NOWHERE, RegionSets
 from processors.items.view import Listing
 from processors.ranking.eligibility import Unknown
 from processors.ranking.pipeline import RankingPipeline
@@ -22,7 +21,7 @@ from processors.ranking.settings import RankingSettings
 from processors.ranking.why_not import why_not
 from processors.users.profile import Profile, ProfileKeeper
 from processors.users.settings import ProfileSettings
-from tests.processors.worlds import NOW, World, profile, view
+from tests.processors.worlds import NOW, World, profile, random_world, view
 
 ITEMS = ("lamp", "tent", "wine")
 
@@ -117,20 +116,6 @@ def test_a_limit_ends_when_the_catalogue_lifts_it() -> None:
     assert not index.attributes.limited
 
 
-@given(st.lists(st.lists(st.sampled_from(["DE", "de", "AT", "FR", "Tyrol"]), max_size=3), max_size=20))
-def test_sets_of_regions_stay_bounded_and_what_cannot_be_checked_is_not_shown(regions: list[list[str]]) -> None:
-    sets = RegionSets(limit=2)
-    numbers = [sets.acquire(names) for names in regions]
-    assert len(sets) <= 4
-    for names, number in zip(regions, numbers, strict=True):
-        assert (number == EVERYWHERE) is (not names)
-        if number != NOWHERE:
-            for unknown in (False, True):
-                row = sets.allowed([{"country": "at"}], unknown)[0]
-                assert row[number] == (not names or "AT" in names)
-    assert not sets.allowed([{"country": "AT"}, {}], unknown=True)[:, NOWHERE].any()
-
-
 def event(n: int, time_ms: int = NOW, **fields: Any) -> Event:
     raw = {"event_id": f"e{n}", "user_id": "u", "item_id": "tent", "timestamp": time_ms, **fields}
     found = RecordReader(IntakeSettings()).read(msgspec.json.encode(raw), "click", NOW)
@@ -176,18 +161,25 @@ def test_an_allow_list_of_items_that_may_not_be_shown_is_an_empty_one() -> None:
         assert part == {"lamp", "tent"}
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sets(st.sampled_from("abcd"), max_size=3)), max_size=40))
-def test_sets_of_regions_follow_from_what_items_have_now(changes: list[tuple[int, set[str]]]) -> None:
-    sets = RegionSets(limit=6)
-    taken: dict[int, int] = {}
-    now: dict[int, set[str]] = {}
-    for item, regions in changes:
-        sets.release(taken.get(item, EVERYWHERE))
-        taken[item] = sets.acquire(regions)
-        now[item] = regions
-    assert len(sets) <= 2 + 6
-    people = [{"country": name} for name in "abcd"] + [{}]
-    rows = sets.allowed(people, unknown=False)
-    for item, regions in now.items():
-        if taken[item] != NOWHERE:
-            assert rows[:, taken[item]].tolist() == [not regions or name in regions for name in "abcd"] + [not regions]
+touches = st.lists(st.tuples(st.integers(0, 30), st.integers(-(10**8), 10**8)), max_size=60)
+
+
+@given(touches, st.integers(0, 2**32))
+def test_discover_never_shows_what_the_user_has_touched_however_long_ago(
+    touches: list[tuple[int, int]], seed: int
+) -> None:
+    keeper, user = ProfileKeeper(ProfileSettings(recent_items=3)), Profile()
+    for n, (item, time_ms) in enumerate(touches):
+        keeper.learn(
+            user,
+            Event(
+                event_id=f"e{n}",
+                user_id="u",
+                item_id=f"item {item}",
+                time_ms=NOW + time_ms,
+                kind="click",
+                action="view",
+            ),
+        )
+    _, (discover,) = World(random_world(seed).views, [user]).slates()
+    assert {item.item_id for item in discover} & {f"item {item}" for item, _ in touches} == set()

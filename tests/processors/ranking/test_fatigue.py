@@ -38,17 +38,17 @@ def scores(user: Profile, **settings: Any) -> list[dict[str, float]]:
 
 
 def loss(user: Profile, item: str = "item 8", **settings: Any) -> float:
-    rested = scores(profile("bolt"), **settings)[0]
-    return round(rested[item] - scores(user, **settings)[0][item], 5)
+    without = scores(profile("bolt"), **settings)[0]
+    return round(without[item] - scores(user, **settings)[0][item], 5)
 
 
-def place(user: Profile, item: str = "item 8", **settings: Any) -> list[int]:
+def positions(user: Profile, item: str = "item 8", **settings: Any) -> list[int]:
     return [list(slate).index(item) for slate in scores(user, **settings)]
 
 
 def test_shown_ten_times_without_a_reaction_falls_in_every_placement() -> None:
-    assert place(shown(3)) == [0, 0]
-    home, discover = place(shown(10))
+    assert positions(shown(3)) == [0, 0]
+    home, discover = positions(shown(10))
     assert home > 2
     assert discover > 2
 
@@ -64,7 +64,7 @@ def test_it_comes_back_with_time() -> None:
     assert loss(shown(10**9, ago_ms=DAY_MS)) == 2.5
     assert loss(shown(10**9, ago_ms=3 * DAY_MS)) == 0.625
     assert loss(shown(10**9, ago_ms=DAY_MS), fatigue_half_life_ms=DAY_MS // 2) == 1.25
-    assert place(shown(10, ago_ms=14 * DAY_MS)) == [0, 0]
+    assert positions(shown(10, ago_ms=14 * DAY_MS)) == [0, 0]
 
 
 def test_what_was_shown_after_the_moment_of_the_slate_counts_as_just_shown() -> None:
@@ -81,7 +81,7 @@ def test_items_that_are_no_candidates_cost_nobody_anything() -> None:
     assert empty.slates() == [[[]], [[]]]
 
 
-def test_only_the_user_who_was_shown_it_is_tired_of_it() -> None:
+def test_only_the_user_who_was_shown_it_loses_it() -> None:
     there = world(profile("bolt"))
     there.users.append(shown(50))
     home, _ = there.slates()
@@ -111,7 +111,7 @@ def said(user: Profile, size: int, item: str = "item 8") -> list[str]:
 
 def test_why_not_says_so_where_fatigue_moved_the_item_down() -> None:
     (text,) = said(shown(10), size=1)
-    at = place(shown(10))[0] + 1
+    at = positions(shown(10))[0] + 1
     assert text == (
         f"its score puts it at position {at} of 9 candidates: others rank higher; "
         "shown 10 times without a reaction, or it would be at position 1"
@@ -122,34 +122,34 @@ def test_why_not_says_so_where_fatigue_moved_the_item_down() -> None:
 
 @given(st.integers(0, 2**32), st.randoms(use_true_random=False))
 def test_slates_are_those_of_scores_less_the_loss(seed: int, random: Any) -> None:
-    """Every user of a random world alone, among others, and with rested scores lowered by hand."""
-    tired = random_world(seed)
-    tired.settings = msgspec.structs.replace(tired.settings, exploration=0.0)
-    for user in tired.users:
-        items = random.sample(sorted(tired.known()), min(5, len(tired.known())))
+    """Every user of a random world alone, among others, and with without scores lowered by hand."""
+    fatigued = random_world(seed)
+    fatigued.settings = msgspec.structs.replace(fatigued.settings, exploration=0.0)
+    for user in fatigued.users:
+        items = random.sample(sorted(fatigued.known()), min(5, len(fatigued.known())))
         ages = [random.randrange(0, 3 * DAY_MS) for _ in items]
         user.unclicked = UnclickedImpressions(
             items, [random.randrange(1, 20) for _ in items], [NOW - age for age in ages]
         )
-    alone = [replace(tired, users=[user]).slates() for user in tired.users]
-    found = tired.slates()
+    alone = [replace(fatigued, users=[user]).slates() for user in fatigued.users]
+    found = fatigued.slates()
     assert found == [[slates[n][0] for slates in alone] for n in range(2)]
     whole = msgspec.structs.replace(
-        tired.settings,
-        placements=tuple(msgspec.structs.replace(part, size=100) for part in tired.settings.placements),
+        fatigued.settings,
+        placements=tuple(msgspec.structs.replace(part, size=100) for part in fatigued.settings.placements),
     )
-    rested = replace(tired, settings=msgspec.structs.replace(whole, fatigue=0.0)).slates()
-    lowered = replace(tired, settings=whole).slates()
-    for before, after in zip(rested, lowered, strict=True):
-        for user, slate, now in zip(tired.users, before, after, strict=True):
+    without = replace(fatigued, settings=msgspec.structs.replace(whole, fatigue=0.0)).slates()
+    lowered = replace(fatigued, settings=whole).slates()
+    for before, after in zip(without, lowered, strict=True):
+        for user, slate, now in zip(fatigued.users, before, after, strict=True):
             expected = {item.item_id: item.score - _loss(user.unclicked, item.item_id) for item in slate}
             assert {item.item_id: item.score for item in now} == pytest.approx(expected, abs=1e-5)
             assert [item.score for item in now] == sorted((item.score for item in now), reverse=True)
 
 
-def _loss(showings: UnclickedImpressions, item: str) -> float:
-    if item not in showings.ids:
+def _loss(impressions: UnclickedImpressions, item: str) -> float:
+    if item not in impressions.ids:
         return 0.0
-    at = showings.ids.index(item)
-    beyond = max(0, showings.counts[at] - 3)
-    return float(5.0 * (1 - math.exp(-beyond / 10)) * 0.5 ** ((NOW - showings.times[at]) / DAY_MS))
+    at = impressions.ids.index(item)
+    beyond = max(0, impressions.counts[at] - 3)
+    return float(5.0 * (1 - math.exp(-beyond / 10)) * 0.5 ** ((NOW - impressions.times[at]) / DAY_MS))

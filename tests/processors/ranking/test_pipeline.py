@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.models.exposure import Exposure
+from processors.ranking.candidates import MAX_ROWS
 from processors.ranking.frame import Frame, Stage
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rules import Items, Rule
-from processors.ranking.settings import RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.users.unclicked_impressions import UnclickedImpressions
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
@@ -51,7 +52,7 @@ def through(pipeline: RankingPipeline, world: World, rows: Sequence[int]) -> Fra
     frame = pipeline.begin(users, [NOW] * len(users), world.read(pipeline.features), NOW)
     for shared in (True, False):
         if not shared:
-            frame = pipeline.placed(frame, 0)
+            frame = pipeline.for_placement(frame, 0)
         for stage in pipeline.stages_for("slate", shared=shared):
             check_stage(stage, frame)
             pipeline.run([stage], frame)
@@ -179,3 +180,29 @@ def test_a_stage_that_breaks_a_promise_does_not_conform(stage: Stage, said: str)
     frame.kept = np.arange(len(frame.kept)) > 0
     with pytest.raises(AssertionError, match=said):
         check_stage(stage, frame)
+
+
+@given(seeds)
+def test_a_user_gets_the_same_slates_alone_as_among_others(seed: int) -> None:
+    world = random_world(seed)
+    alone = [replace(world, users=[user]).slates() for user in world.users]
+    assert world.slates() == [[slates[n][0] for slates in alone] for n in range(2)]
+
+
+def test_more_users_than_one_pass_takes_get_their_own_slates() -> None:
+    views = {f"item {n}": view(float(n), {f"item {n + 1}": (1.0, 1.0)}) for n in range(30)}
+    users = [profile(f"item {n % 30}", f"item {n % 7}") for n in range(2 * MAX_ROWS + 1)]
+    found = World(views, users).slates()
+    alone = {n: World(views, [users[n]]).slates() for n in (0, MAX_ROWS - 1, MAX_ROWS, 2 * MAX_ROWS)}
+    assert [len(slates) for slates in found] == [len(users)] * 2
+    for n, slates in alone.items():
+        assert [found[placement][n] for placement in range(2)] == [slates[0][0], slates[1][0]]
+
+
+STOVE = {"tent": view(5.0), "stove": view(6.0)}
+
+
+def test_placements_come_in_the_order_of_the_settings() -> None:
+    settings = RankingSettings(placements=(Placement("new", only_new=True), Placement("any")))
+    new, any_item = World(STOVE, [profile("stove")], settings).slates()
+    assert ["stove" in {item.item_id for item in part[0]} for part in (new, any_item)] == [False, True]

@@ -2,6 +2,7 @@
 
 from typing import get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -175,4 +176,8 @@ def test_every_kind_of_context_has_words_of_its_own(locale: Locale) -> None:
     reasons = [reason_of(context, number, 0, locale, read) for number in range(len(FIELDS))]
     assert {reason.context for reason in reasons} == {f"{field}:here" for field in FIELDS}
     assert all("here" in (reason.text or "") for reason in reasons)
-    assert len({reason.text for reason in reasons}) == len(FIELDS) - 1, "a region is a place like a country"
+    assert len({reason.text for reason in reasons}) == len(FIELDS) - 1, "a region reads like a country"
+
+
+def test_a_reason_says_nothing_of_what_it_does_not_know() -> None:
+    assert msgspec.json.encode(Reason("trending")) == b'{"kind":"trending"}'

@@ -47,7 +47,7 @@ def test_what_nobody_proposes_is_named() -> None:
     assert [part.stage for part in asked(world, "item 0")] == ["gather", "gather"]
 
 
-def test_the_text_names_rule_place_and_number() -> None:
+def test_the_text_names_rule_position_and_number() -> None:
     world = World(SHOP, [profile("item 8")], SETTINGS)
     assert asked(world, "item 0")[1].text == "its score puts it at position 8 of 8 candidates: others rank higher"
     world.rules.apply("no-zero", Rule("exclude", Items(ids=("item 0",))))
@@ -62,7 +62,7 @@ def test_what_is_said_to_be_shown_is_shown(seed: int) -> None:
     for user in range(len(world.users)):
         for item in sorted(world.known())[:6]:
             for placement, part in enumerate(asked(world, item, user)):
-                slate = [place.item_id for place in slates[placement][user]]
+                slate = [shown.item_id for shown in slates[placement][user]]
                 assert (part.stage == "shown") == (item in slate)
                 if part.stage == "shown":
                     assert part.text == f"it is in the slate, at position {slate.index(item) + 1}"
@@ -81,7 +81,7 @@ def test_the_driver_answers() -> None:
 TOOLS = {f"{kind} {n}": view(10.0 - n, category=kind) for kind in ("saw", "axe") for n in range(6)}
 
 
-def told(world: World, item: str) -> tuple[str, str]:
+def said(world: World, item: str) -> tuple[str, str]:
     answer = asked(world, item)[0]
     return answer.stage, answer.text
 
@@ -111,7 +111,7 @@ def test_a_cap_that_keeps_an_item_out_is_named_and_not_its_rank() -> None:
     capped = shop(cap=Rule("cap", at_most=1, per="category"))
     plain = slate(shop())
     out = next(item for item in plain if item not in slate(capped))
-    assert told(capped, out) == (
+    assert said(capped, out) == (
         "spread",
         "rule cap shows at most 1 of a category, and others of its category are shown",
     )
@@ -123,22 +123,22 @@ def test_diversity_that_keeps_an_item_out_is_named() -> None:
     world.views = {**only_saws, "axe 5": TOOLS["axe 5"]}
     assert "axe 5" in slate(world)
     assert "saw 2" not in slate(world)
-    assert told(world, "saw 2") == (
+    assert said(world, "saw 2") == (
         "spread",
         "others of its category are shown, and diversity has categories take turns",
     )
-    assert told(world, "saw 5")[0] == "spread"
+    assert said(world, "saw 5")[0] == "spread"
 
 
-def test_an_item_that_rank_alone_keeps_out_is_told_its_position_although_there_are_caps() -> None:
+def test_an_item_that_rank_alone_keeps_out_gets_its_position_although_there_are_caps() -> None:
     world = shop(cap=Rule("cap", at_most=2, per="category"), size=2)
-    assert told(world, "saw 5")[0] == "rank"
+    assert said(world, "saw 5")[0] == "rank"
 
 
 def test_a_slate_that_caps_leave_short_names_the_cap_even_for_the_last() -> None:
     world = shop(cap=Rule("cap", at_most=1, per="category"), size=12)
     assert len(slate(world)) == 2
-    assert told(world, "saw 5") == (
+    assert said(world, "saw 5") == (
         "spread",
         "rule cap shows at most 1 of a category, and others of its category are shown",
     )
@@ -148,14 +148,17 @@ def test_a_pin_that_pushes_an_item_out_is_named() -> None:
     last = slate(shop())[-1]
     world = shop(pin=Rule("pin", Items(ids=("axe 5",)), position=1))
     assert slate(world)[0] == "axe 5"
-    assert told(world, last) == ("pins", "it stood at the end of the slate, and what is pinned by pin pushed it out")
+    assert said(world, last) == ("pins", "it stood at the end of the slate, and what is pinned by pin pushed it out")
 
 
 def test_a_new_item_that_takes_the_position_is_named() -> None:
     world = shop(exploration=1.0)
     shown, best = slate(world), slate(shop())
     (gone,) = set(best) - set(shown)
-    assert told(world, gone) == ("explore", "its position went to a new item, which is shown so that it becomes known")
+    assert said(world, gone) == (
+        "explore",
+        "its position went to a new item, which is shown so that it becomes known",
+    )
 
 
 @settings(deadline=None, max_examples=60)

@@ -19,7 +19,7 @@ from processors.models.serving_weights import ServingWeights
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources import (
     ALL,
-    Block,
+    ProposedPairs,
     ReasonKind,
     Source,
     SourceSettings,
@@ -168,15 +168,15 @@ class Own:
     def __init__(self, settings: OwnSettings) -> None:
         self.asked = 0
 
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
-        return Block(visitors.rows, visitors.slots, (self.value(visitors),), visitors.slots)
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
+        return ProposedPairs(visitors.rows, visitors.slots, (self.value(visitors),), visitors.slots)
 
     def value(self, visitors: Visitors) -> np.ndarray:
         return 1.0 + visitors.positions.astype(np.float64)
 
 
 class Changing(Own):
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         read.items.popularity.visits[visitors.slots] += 1
         return super().propose(visitors, read)
 
@@ -212,14 +212,14 @@ class Undeclared(Own):
 
 
 class Strange(Own):
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
-        block = super().propose(visitors, read)
-        return Block(block.rows, block.slots, block.values, block.slots[::-1])
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
+        pairs = super().propose(visitors, read)
+        return ProposedPairs(pairs.rows, pairs.slots, pairs.values, pairs.slots[::-1])
 
 
 class Beyond(Own):
-    def propose(self, visitors: Visitors, read: ReadModels) -> Block:
-        return Block(visitors.rows + 2, visitors.slots, (self.value(visitors),))
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
+        return ProposedPairs(visitors.rows + 2, visitors.slots, (self.value(visitors),))
 
 
 def reading(index: ItemIndex) -> ReadModels:
