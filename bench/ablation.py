@@ -21,6 +21,7 @@ from processors.events.event import ITEM_TOPICS
 from processors.models.ranker_weights import BUCKETS, HEADS, WEIGHT_ROWS, buckets_of, fallback_weights, rows_of_bucket
 from processors.models.state import ModelsSettings
 from processors.ranking.candidates import Candidates
+from processors.ranking.feature_names import baseline_weights
 from processors.ranking.features import features_of
 from processors.ranking.gathering import Gatherer
 from processors.ranking.pipeline import RankingPipeline
@@ -109,7 +110,7 @@ class Variant:
 
     def start(self, names: tuple[str, ...]) -> None:
         """Begin with the weights that a worker begins with."""
-        self.weights = fallback_weights(names) * self.used
+        self.weights = fallback_weights(names, baseline_weights()) * self.used
 
     def listed(self, candidates: Candidates, true: Flags) -> Flags:
         """Tell which candidates the variant knows: those of the other sources, and what the user has touched."""

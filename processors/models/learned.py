@@ -12,11 +12,10 @@ from processors.models.exploration_rate import ExplorationRateLearner
 from processors.models.exposure import ExposureLearner
 from processors.models.interest_group_learner import InterestGroupLearner
 from processors.models.ranker_learner import RankerLearner
-from processors.models.ranker_weights import FALLBACK
 from processors.models.state import ModelsSettings
 
 
-def learned(settings: ModelsSettings, baseline: Mapping[str, float] = FALLBACK) -> tuple[LearnedModel[Any, Any], ...]:
+def learned(settings: ModelsSettings, baseline: Mapping[str, float]) -> tuple[LearnedModel[Any, Any], ...]:
     """Make every learned model, in the order in which they check, learn and are published.
 
     Parameters
@@ -28,7 +27,7 @@ def learned(settings: ModelsSettings, baseline: Mapping[str, float] = FALLBACK) 
 
     Examples
     --------
-    >>> [model.key for model in learned(ModelsSettings())]
+    >>> [model.key for model in learned(ModelsSettings(), {})]
     ['ranker', 'exposure', 'groups', 'clicks', 'purchases', 'contexts', None]
     """
     return (
@@ -42,8 +41,8 @@ def learned(settings: ModelsSettings, baseline: Mapping[str, float] = FALLBACK) 
     )
 
 
-LEARNED = learned(ModelsSettings())
-"""All of them with default settings: for what does not depend on settings, such as keys and sizes."""
+LEARNED = learned(ModelsSettings(), {})
+"""All of them with default settings and no baseline: for what depends on neither, such as keys and sizes."""
 
 
 def parts_bytes() -> int:

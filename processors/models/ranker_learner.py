@@ -28,7 +28,6 @@ from processors.models.examples import RANKER, Examples
 from processors.models.exploration_rate import BOLDEST
 from processors.models.ranker_weights import (
     BUCKETS,
-    FALLBACK,
     HEADS,
     WEIGHT_ROWS,
     carried_over,
@@ -120,7 +119,7 @@ class RankerLearner:
 
     Examples
     --------
-    >>> model, state = RankerLearner(RankerSettings()), RankerState()
+    >>> model, state = RankerLearner(RankerSettings(), {"together": 2.0}), RankerState()
     >>> row = np.array([-0.5], "<f4").tobytes()
     >>> one, zero = np.array([1], "<i4").tobytes(), b"\0"
     >>> model.learn(state, Examples("ranker", ("together",), zero, zero, one, one, row, row))
@@ -140,7 +139,7 @@ class RankerLearner:
     message_bytes = 0  # counted per user (example_bytes)
     decode = ViewDecoder(RankerView)
 
-    def __init__(self, settings: RankerSettings, baseline: Mapping[str, float] = FALLBACK) -> None:
+    def __init__(self, settings: RankerSettings, baseline: Mapping[str, float]) -> None:
         self._settings, self._baseline = settings, baseline
 
     def new_state(self) -> RankerState:

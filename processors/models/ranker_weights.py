@@ -41,28 +41,11 @@ WEIGHT_ROWS = 1 + HISTORIES + PAUSES
 """Rows of weights that are learned: those that all share, then those of each length of history, then of each pause."""
 
 
-FALLBACK: Mapping[str, float] = {
-    "together": 2.0,
-    "together_root": 2.0,
-    "next": 1.0,
-    "next_root": 1.0,
-    "related": 1.0,
-    "content": 0.5,
-    "embedding": 0.5,
-    "trend_day": 0.5,
-    "trend_day_root": 1.0,
-    "own": 1.0,
-    "own_position": 2.0,
-    "own_count": 0.5,
-    "category_share": 0.5,
-}
-"""Weights before anything was learned, and for when what was learned is worse: the order of co-visitation."""
-
-
-def fallback_weights(names: tuple[str, ...], baseline: Mapping[str, float] = FALLBACK) -> Floats:
+def fallback_weights(names: tuple[str, ...], baseline: Mapping[str, float]) -> Floats:
     """Return the baseline as weights of shape (heads, weight rows, features).
 
-    The first row, which all share, has them; what histories and pauses add is nothing.
+    Slates are ranked by them before anything was learned, and while what was learned is worse. The first row, which all
+    share, has them; what histories and pauses add is nothing.
 
     Parameters
     ----------
@@ -73,7 +56,7 @@ def fallback_weights(names: tuple[str, ...], baseline: Mapping[str, float] = FAL
 
     Examples
     --------
-    >>> fallback_weights(("together", "visits"))[0, :3].tolist()
+    >>> fallback_weights(("together", "visits"), {"together": 2.0})[0, :3].tolist()
     [[2.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
     """
     weights = np.zeros((len(HEADS), WEIGHT_ROWS, len(names)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from processors.models.exploration_rate import BOLDEST, PARTS
-from processors.models.ranker_weights import FALLBACK, carried_over, effective, fallback_weights
+from processors.models.ranker_weights import carried_over, effective, fallback_weights
 
 _COVISITATION = "covisitation"
 
@@ -69,12 +69,12 @@ class ServingWeights:
 
     Examples
     --------
-    >>> weights = ServingWeights(("together", "visits"))
+    >>> weights = ServingWeights(("together", "visits"), {"together": 2.0})
     >>> weights.version, weights.serving[0, 0].tolist()
     ('covisitation', [2.0, 0.0])
     """
 
-    def __init__(self, features: tuple[str, ...], baseline: Mapping[str, float] = FALLBACK) -> None:
+    def __init__(self, features: tuple[str, ...], baseline: Mapping[str, float]) -> None:
         self.features, self._baseline = features, baseline
         self.apply(None)
 

@@ -6,7 +6,7 @@ every worker. What the models are, :func:`processors.models.learned.learned` lis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,10 +17,10 @@ from processors.events.record import Origin, SourceRecord
 from processors.models.base import part_of
 from processors.models.examples import RANKER, Examples
 from processors.models.learned import learned
-from processors.models.ranker_weights import FALLBACK
 from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
+from processors.ranking.feature_names import baseline_weights
 from processors.ranking.rules import read_rule
 
 _MAX_RULE_BYTES = 2**18
@@ -36,8 +36,6 @@ class ModelsPlane:
         How models learn and are watched.
     max_message_bytes
         Largest message that the topic of dead letters takes.
-    baseline
-        Weight per feature that the ranker starts from.
     """
 
     name = "models"
@@ -49,9 +47,8 @@ class ModelsPlane:
         self,
         settings: ModelsSettings,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
-        baseline: Mapping[str, float] = FALLBACK,
     ) -> None:
-        self._models = learned(settings, baseline)
+        self._models = learned(settings, baseline_weights())
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(Examples).decode
         self._encode = msgspec.msgpack.Encoder().encode

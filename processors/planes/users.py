@@ -37,6 +37,7 @@ from processors.planes.ingest import Ingest, Message
 from processors.planes.outgoing import Outgoing
 from processors.planes.teaching import Teaching
 from processors.planes.users_step import UsersStep
+from processors.ranking.feature_names import baseline_weights
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import RankingSettings
@@ -130,7 +131,7 @@ class UsersPlane:
         self._ingest = Ingest(settings.intake, partitions, max_message_bytes)
         self._keeper = ProfileKeeper(settings.profile)
         self._ranking = RankingPipeline(settings.ranking)
-        self.read = ReadModels(index, ServingWeights(self._ranking.features))
+        self.read = ReadModels(index, ServingWeights(self._ranking.features, baseline_weights()))
         self.ads = AdServer(settings.ads, self.read.groups, partitions)
         self._teaching = Teaching(self._ranking, self._keeper, partitions, max_message_bytes)
         self._outgoing = Outgoing(settings.ranking.placements, partitions, max_message_bytes)

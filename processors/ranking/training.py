@@ -20,6 +20,7 @@ from processors.models.exposure import Measured, measure
 from processors.models.ranker_weights import HEADS, buckets_of, effective, fallback_weights
 from processors.ranking.candidates import Candidates
 from processors.ranking.exploration import Explore
+from processors.ranking.feature_names import baseline_weights
 from processors.ranking.frame import Frame
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
@@ -77,7 +78,7 @@ class Training:
 
     def __init__(self, pipeline: RankingPipeline) -> None:
         self._pipeline = pipeline
-        self._plain = effective(fallback_weights(pipeline.features))[0]  # the same for all heads
+        self._plain = effective(fallback_weights(pipeline.features, baseline_weights()))[0]  # the same for all heads
         (self._explore,) = (stage for stage in pipeline.stages if isinstance(stage, Explore))
 
     def lessons(

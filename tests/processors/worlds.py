@@ -11,6 +11,7 @@ from processors.items.view import ItemView
 from processors.models.context_popularity import ContextView
 from processors.models.interest_groups import DIMENSIONS, GroupView
 from processors.models.serving_weights import ServingWeights
+from processors.ranking.feature_names import baseline_weights
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.rule_index import RuleIndex
@@ -98,7 +99,7 @@ class World:
 
     def read(self, features: tuple[str, ...] = ()) -> ReadModels:
         """All read models, with nothing learned of the features."""
-        read = ReadModels(self.index(), ServingWeights(features), rules=self.rules)
+        read = ReadModels(self.index(), ServingWeights(features, baseline_weights()), rules=self.rules)
         read.groups.apply(self.groups)
         read.contexts.apply(self.contexts)
         return read

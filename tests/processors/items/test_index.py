@@ -13,6 +13,7 @@ from processors.items.index import ItemIndex
 from processors.items.popularity import NO_TREND, POPULAR_DEPTH
 from processors.items.view import ItemView, decode_view
 from processors.models.serving_weights import ServingWeights
+from processors.ranking.feature_names import baseline_weights
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import RankingSettings
@@ -230,7 +231,7 @@ def test_slates_do_not_depend_on_where_items_came_to_lie(order: list[int], seed:
         for n in order:
             index.apply(f"item {n}", views[f"item {n}"])
         ranker = RankingPipeline(RankingSettings())
-        read = ReadModels(index, ServingWeights(ranker.features))
+        read = ReadModels(index, ServingWeights(ranker.features, baseline_weights()))
         ranked = ranker.rank(users, [0] * len(users), read, 0)
         return [msgspec.json.encode(part.items(row, read)) for part in ranked for row in range(len(users))]
 

@@ -154,7 +154,7 @@ def test_every_learned_model_conforms(number: int) -> None:
     messages = [MESSAGES[field](random) for _ in range(COUNTS.get(str(field), 150))]
     check_model(
         ModelCase(
-            lambda: learned(SMALL)[number],
+            lambda: learned(SMALL, {})[number],
             type(LEARNED[number].new_state()) if part is None else get_type_hints(ModelState)[part],
             Examples if field is None else get_type_hints(Examples)[field],
             messages,

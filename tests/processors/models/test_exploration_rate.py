@@ -56,10 +56,10 @@ def test_trials_that_cannot_be_are_refused(trials: Trials) -> None:
 
 
 def test_workers_explore_as_the_bandit_says_and_as_far_as_allowed_before_it_says_anything() -> None:
-    serving, state = ServingWeights(("together",)), ModelState(features=("together",))
+    serving, state = ServingWeights(("together",), {}), ModelState(features=("together",))
     assert serving.arm == BOLDEST
     state.share.arm = 0
-    serving.apply(RankerLearner(ModelsSettings()).view(state))
+    serving.apply(RankerLearner(ModelsSettings(), {}).view(state))
     assert serving.arm == 0
 
 

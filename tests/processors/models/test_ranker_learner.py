@@ -15,6 +15,7 @@ from processors.models.serving_weights import RankerView, ServingWeights
 from processors.models.state import ModelsSettings, ModelState
 from processors.planes.base import Step
 from processors.planes.models import ModelsPlane
+from processors.ranking.feature_names import baseline_weights
 
 FEATURES = ("good", "bad")
 NOW = 1_700_000_000_000
@@ -45,7 +46,7 @@ def test_steps_are_those_of_adagrad_one_after_another() -> None:
     random = np.random.default_rng(3)
     rows = random.uniform(-1, 1, (20, 2)).astype(np.float32)
     at_once, one_by_one = ModelState(), ModelState()
-    keeper = RankerLearner(ModelsSettings(learning_rate=0.3, first_square=0.2))
+    keeper = RankerLearner(ModelsSettings(learning_rate=0.3, first_square=0.2), baseline_weights())
     keeper.learn(at_once, examples(rows, head=1, bucket=2))
     for row in rows:
         keeper.learn(one_by_one, examples(row, head=1, bucket=2))
@@ -74,21 +75,21 @@ SETTINGS = ModelsSettings(boldness=0.1, block_examples=8, window_blocks=64)
 
 
 def test_losses_that_stay_raise_no_alarm() -> None:
-    state, keeper = ModelState(), RankerLearner(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS, baseline_weights())
     learn_blocks(state, 200, keeper)
     assert (state.alarms, state.rollbacks, state.fallback) == (0, 0, False)
     assert (len(state.losses), state.good is not None) == (64, True)
 
 
 def test_losses_that_fall_raise_no_alarm() -> None:
-    state, keeper = ModelState(), RankerLearner(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS, baseline_weights())
     learn_blocks(state, 40, keeper, loss=5.0)
     learn_blocks(state, 40, keeper, loss=1.0)
     assert (state.alarms, state.fallback) == (0, False)
 
 
 def test_when_the_world_changes_steps_grow_again() -> None:
-    state, keeper = ModelState(), RankerLearner(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS, baseline_weights())
     keeper.learn(state, examples(np.ones((400, 2)), loss=1.0))
     before = np.frombuffer(state.squares).max()
     learn_blocks(state, 20, keeper, loss=1.0)
@@ -99,7 +100,11 @@ def test_when_the_world_changes_steps_grow_again() -> None:
 
 
 def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_meanwhile() -> None:
-    state, keeper, serving = ModelState(), RankerLearner(SETTINGS), ServingWeights(FEATURES)
+    state, keeper, serving = (
+        ModelState(),
+        RankerLearner(SETTINGS, baseline_weights()),
+        ServingWeights(FEATURES, baseline_weights()),
+    )
     learn_blocks(state, 20, keeper, loss=1.0)
     assert state.good is not None
     good = np.frombuffer(state.good.weights)
@@ -109,7 +114,7 @@ def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_mean
     assert (state.alarms >= 1, state.rollbacks >= 1, state.fallback) == (True, True, True)
     serving.apply(keeper.view(state))
     assert serving.version == "covisitation"
-    assert np.array_equal(serving.serving, effective(fallback_weights(FEATURES)))
+    assert np.array_equal(serving.serving, effective(fallback_weights(FEATURES, baseline_weights())))
     learn_blocks(state, 40, keeper, loss=1.0, rank=1, plain_rank=2)
     assert not state.fallback, "once it is ahead again, it ranks again"
     serving.apply(keeper.view(state))
@@ -117,13 +122,13 @@ def test_weights_that_go_wrong_go_back_to_good_ones_and_co_visitation_ranks_mean
 
 
 def test_what_is_behind_co_visitation_does_not_rank_even_without_an_alarm() -> None:
-    state, keeper = ModelState(), RankerLearner(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS, baseline_weights())
     learn_blocks(state, 40, keeper, rank=9, plain_rank=3)
     assert (state.fallback, state.alarms) == (True, 0)
 
 
 def test_features_may_come_and_go() -> None:
-    state, keeper = ModelState(), RankerLearner(SETTINGS)
+    state, keeper = ModelState(), RankerLearner(SETTINGS, baseline_weights())
     keeper.learn(state, examples([[0.5, -0.5]]))
     before = weights(state)[0, 0]
     more = msgspec.structs.replace(
@@ -162,7 +167,7 @@ class Models:
 
 
 def test_a_change_is_published_once_per_micro_batch() -> None:
-    models, serving = Models(), ServingWeights(FEATURES)
+    models, serving = Models(), ServingWeights(FEATURES, baseline_weights())
     value = msgspec.msgpack.encode(examples([[-1.0, 1.0]], bucket=1))
     step = models.take(value, value)
     (output,) = step.outputs
@@ -178,7 +183,7 @@ def test_a_change_is_published_once_per_micro_batch() -> None:
 
 
 def test_a_model_that_is_withdrawn_is_forgotten() -> None:
-    serving = ServingWeights(FEATURES)
+    serving = ServingWeights(FEATURES, baseline_weights())
     fresh = serving.serving
     (output,) = Models().take(msgspec.msgpack.encode(examples([[-1.0, 1.0]]))).outputs
     serving.apply(RankerLearner.decode(output.value))

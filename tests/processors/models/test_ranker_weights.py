@@ -14,6 +14,7 @@ from processors.models.ranker_weights import (
     fallback_weights,
     rows_of_bucket,
 )
+from processors.ranking.feature_names import baseline_weights
 from tests.processors.worlds import profile
 
 
@@ -39,7 +40,7 @@ def test_the_weights_of_a_bucket_are_the_sum_of_the_rows_that_learn_from_it() ->
 def test_weights_are_carried_over_by_the_name_of_their_feature() -> None:
     old, fresh = (
         np.arange(4.0 * WEIGHT_ROWS).reshape(2, WEIGHT_ROWS, 2),
-        fallback_weights(("visits", "together", "own")),
+        fallback_weights(("visits", "together", "own"), baseline_weights()),
     )
     found = carried_over(("visits", "together", "own"), ("own", "visits"), old.tobytes(), fresh)
     assert found[:, :, 0].tolist() == old[:, :, 1].tolist()
@@ -48,4 +49,4 @@ def test_weights_are_carried_over_by_the_name_of_their_feature() -> None:
 
 
 def test_there_are_weights_for_anything_and_for_what_is_new() -> None:
-    assert fallback_weights(("own",)).shape == (len(HEADS), WEIGHT_ROWS, 1)
+    assert fallback_weights(("own",), {}).shape == (len(HEADS), WEIGHT_ROWS, 1)

@@ -33,7 +33,7 @@ Name = tuple[str, str | None]
 
 
 def new() -> tuple[ReadModels, AdServer]:
-    read = ReadModels(ItemIndex(2), ServingWeights(FEATURES))
+    read = ReadModels(ItemIndex(2), ServingWeights(FEATURES, {}))
     return read, AdServer(AdSettings(), read.groups, 1)
 
 

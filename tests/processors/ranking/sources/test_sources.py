@@ -223,7 +223,7 @@ class Beyond(Own):
 
 
 def reading(index: ItemIndex) -> ReadModels:
-    return ReadModels(index, ServingWeights(()))
+    return ReadModels(index, ServingWeights((), {}))
 
 
 def check_own(source: type[Own]) -> None:
