@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from processors.common.hashing import fingerprint
 from processors.items.attributes import AttributeColumns
-from processors.items.neighbours import NeighbourColumns
+from processors.items.neighbour_columns import NeighbourColumns
 from processors.items.popularity import Popularity
 from processors.items.view import ItemView
 

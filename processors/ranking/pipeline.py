@@ -13,6 +13,7 @@ import numpy as np
 
 from processors.models.ranker_weights import HEADS, buckets_of
 from processors.ranking.candidates import MAX_ROWS
+from processors.ranking.diversity import Spread
 from processors.ranking.eligibility import AlreadyTouched, ApplyRules, Availability, Limits
 from processors.ranking.exploration import Explore
 from processors.ranking.fatigue import Fatigue
@@ -27,7 +28,6 @@ from processors.ranking.scoring import AddRuleOffsets, BreakTies, Score
 from processors.ranking.selection import Pins, Top
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import Slates, joined, slates_of
-from processors.ranking.spreading import Spread
 from processors.users.profile import Profile
 
 

@@ -13,7 +13,8 @@ from processors.common.time import DAY_MS
 from processors.events.event import ACTION_NUMBERS
 from processors.items.index import ItemIndex
 from processors.models.exposure import MAX_EXPOSURES, Exposure
-from processors.ranking.rules import MAX_RULES, Items, Rule, conflicts, in_precedence
+from processors.ranking.rule_precedence import conflicts, in_precedence
+from processors.ranking.rules import MAX_RULES, Items, Rule
 
 _BOUGHT = ACTION_NUMBERS["purchase"]
 
@@ -58,7 +59,7 @@ class RuleIndex:
 
     @property
     def conflicts(self) -> tuple[str, ...]:
-        """Sentences on rules that contradict each other (:func:`processors.ranking.rules.conflicts`).
+        """Sentences on rules that contradict each other (:func:`processors.ranking.rule_precedence.conflicts`).
 
         Computed when first read after a change.
         """

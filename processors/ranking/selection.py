@@ -1,6 +1,6 @@
 """From scores to slates: each user's best candidates, and the items that rules pin at their positions.
 
-Between the two, :mod:`processors.ranking.spreading` spreads the slates over categories.
+Between the two, :mod:`processors.ranking.diversity` spreads the slates over categories.
 """
 
 from __future__ import annotations

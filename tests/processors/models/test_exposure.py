@@ -19,7 +19,8 @@ from processors.models.exposure import (
     position_weights,
 )
 from processors.planes.users import UsersSettings
-from processors.ranking.rules import Items, Rule, conflicts, read_rule
+from processors.ranking.rule_precedence import conflicts
+from processors.ranking.rules import Items, Rule, read_rule
 from processors.ranking.settings import Placement, RankingSettings
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings

@@ -10,7 +10,8 @@ from processors.events.record import Record
 from processors.models.state import ModelsSettings, ModelState
 from processors.planes.models import ModelsPlane
 from processors.ranking.rule_index import decode_rule
-from processors.ranking.rules import Items, Rule, conflicts, read_rule
+from processors.ranking.rule_precedence import conflicts
+from processors.ranking.rules import Items, Rule, read_rule
 from tests.processors.worlds import NOW
 
 BAD: dict[str, tuple[bytes, str]] = {
