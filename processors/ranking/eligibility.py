@@ -68,6 +68,10 @@ class Availability(Stage):
         frame.kept = frame.kept & frame.read.items.attributes.available[frame.candidates.slots]
         return frame
 
+    def why_item(self, frame: Frame, slot: int) -> str | None:
+        """See :class:`processors.ranking.frame.Stage`."""
+        return None if frame.read.items.attributes.available[slot] else self.removes
+
 
 class Limits(Stage):
     """Remove what the catalogue does not allow users of this age, or in this region, to see.

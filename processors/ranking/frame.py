@@ -182,6 +182,18 @@ class Stage(ABC):
         gone = self.removes is not None and before.kept[number] and not after.kept[number]
         return self.removes if gone else None
 
+    def why_item(self, frame: Frame, slot: int) -> str | None:  # noqa: ARG002  # most stages look at candidates alone
+        """Say why this stage would remove an item that is no candidate; :obj:`None` if it would not, or cannot tell.
+
+        Parameters
+        ----------
+        frame
+            The frame of a single user.
+        slot
+            The item's slot in the item index.
+        """
+        return None
+
     def note(self, frame: Frame, number: int) -> str | None:  # noqa: ARG002  # most stages have nothing to add
         """Say what this stage did to the score of a candidate that ranks too low; :obj:`None` if nothing.
 

@@ -120,10 +120,6 @@ class Gather(Stage):
         frame.kept = np.ones(len(frame.candidates), np.bool_)
         return frame
 
-    def why(self, before: Frame, after: Frame, number: int) -> str | None:  # noqa: ARG002  # nothing was there before
-        """See :class:`processors.ranking.frame.Stage`; here ``number`` is -1 for an item that is no candidate."""
-        return self.removes if number < 0 else None
-
 
 def _merged(
     visitors: Visitors, proposals: dict[str, Proposal], older_rows: Ints, older_slots: Ints, capacity: int

@@ -43,9 +43,9 @@ def stages_of(settings: RankingSettings) -> tuple[Stage, ...]:
     return (
         gather,
         Describe(),
-        TrueReasons(),
         Availability(),
         Limits(settings.unknown_limits),
+        TrueReasons(),
         # From here on each placement has a frame of its own.
         AlreadyTouched(),
         ApplyRules(),

@@ -70,7 +70,8 @@ def why_not(pipeline: RankingPipeline, profile: Profile, item: str, read: ReadMo
     for at, placement in enumerate(placements):
         part = pipeline.for_placement(frame, at)
         trace = shared + _traced(pipeline, part, shared=False)
-        answers.append(WhyNot(placement.name, *_answer(trace, part, number)))
+        answer = _answer(trace, part, number) if number >= 0 else _answer_for_no_candidate(trace, part, slot)
+        answers.append(WhyNot(placement.name, *answer))
     return answers
 
 
@@ -85,15 +86,24 @@ def _traced(pipeline: RankingPipeline, frame: Frame, *, shared: bool) -> Trace:
 
 
 def _answer(trace: Trace, frame: Frame, number: int) -> tuple[str, str]:
-    """Return the name of the stage that kept the item out, and its explanation; a number of -1 is no candidate."""
-    if number >= 0:
-        position = position_in_slate(frame, number)
-        if position is not None:
-            return "shown", f"it is in the slate, at position {position + 1}"
+    """Return the name of the stage that kept a candidate out, and its explanation."""
+    position = position_in_slate(frame, number)
+    if position is not None:
+        return "shown", f"it is in the slate, at position {position + 1}"
     # Later stages may bring back what an earlier one left out (a pin, a new item), so the last one to drop it counts.
-    for stage, before, after in reversed(trace if number >= 0 else trace[:1]):
+    for stage, before, after in reversed(trace):
         text = stage.why(before, after, number)
         if text is not None:
             notes = [stage.note(frame, number) for stage, _, _ in trace] if stage.removes is None else []
             return stage.name, "; ".join([text, *(note for note in notes if note is not None)])
     raise AssertionError(f"no stage says why candidate {number} is not in the slate")
+
+
+def _answer_for_no_candidate(trace: Trace, frame: Frame, slot: int) -> tuple[str, str]:
+    """Return the stage that would keep the item out whoever proposed it, or else that nothing proposes it."""
+    for stage, _, _ in trace[1:]:
+        text = stage.why_item(frame, slot)
+        if text is not None:
+            return stage.name, text
+    gather = trace[0][0]
+    return gather.name, gather.removes or ""

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import Placement, RankingSettings
-from processors.ranking.sources import SourceSettings
+from processors.ranking.sources import ALL, SourceSettings
 from processors.ranking.why_not import WhyNot, why_not
 from streams.engine.driver import TopologyDriver
+from tests.processors.catalogues import listed
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
 SHOP = {f"item {n}": view(float(n), category="tools") for n in range(9)}
@@ -183,3 +184,18 @@ def test_what_is_said_of_a_cap_can_be_recomputed(seed: int, at_most: int, divers
             if part.stage == "rank":
                 scores = [other.score for other in capped[user]]
                 assert len(scores) == 4, "rank is no answer where positions are free"
+
+
+def test_what_is_not_available_is_told_so_whether_a_source_proposes_it_or_not() -> None:
+    world = World({**SHOP, "item 0": listed("tools", available=False)}, [profile("item 8")], SETTINGS)
+    told_of = {part.text for part in asked(world, "item 0")}
+    assert told_of == {"the catalogue says that it is not available"}
+    world.settings = RankingSettings(
+        placements=SETTINGS.placements, exploration=0.0, sources=SourceSettings(off=(*NOT_HISTORY,))
+    )
+    assert [(part.stage, part.text) for part in asked(world, "item 0")] == [
+        ("availability", "the catalogue says that it is not available")
+    ] * 2
+
+
+NOT_HISTORY = [source.name for source in ALL if source.name != "recent"]
