@@ -162,5 +162,13 @@ class Pins(Stage):
             return None
         if position_in_slate(before, number) is None:
             return None
-        pins = ", ".join(dict.fromkeys(pin.rule for pin in after.effects.pins))
+        slots = after.candidates.slots
+        entered = set(_slots_in(after, slots)) - set(_slots_in(before, slots))
+        pins = ", ".join(dict.fromkeys(pin.rule for pin in after.effects.pins if pin.slot in entered))
         return f"it stood at the end of the slate, and what is pinned by {pins} pushed it out"
+
+
+def _slots_in(frame: Frame, slots: Ints) -> list[int]:
+    """Return the slots of the items in the slate of a single user."""
+    found: list[int] = slots[frame.numbers[0][frame.filled[0]]].tolist()
+    return found

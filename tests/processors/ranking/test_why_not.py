@@ -199,3 +199,13 @@ def test_what_is_not_available_is_told_so_whether_a_source_proposes_it_or_not() 
 
 
 NOT_HISTORY = [source.name for source in ALL if source.name != "recent"]
+
+
+def test_only_pins_that_brought_an_item_in_are_named() -> None:
+    last = slate(shop())[-1]
+    world = shop(
+        first=Rule("pin", Items(ids=("axe 5",)), position=1),
+        known=Rule("pin", Items(ids=(slate(shop())[0],)), position=2),
+        beyond=Rule("pin", Items(ids=("saw 5",)), position=9),
+    )
+    assert said(world, last)[1] == "it stood at the end of the slate, and what is pinned by first pushed it out"
