@@ -159,8 +159,9 @@ class Spread(Stage):
     def why(self, before: Frame, after: Frame, number: int) -> str | None:
         """See :class:`processors.ranking.frame.Stage`.
 
-        Rank is the cause if only items that rank higher are in the slate. Else a cap is the cause if the item would be
-        in the slate without that cap, and diversity if it would be without diversity.
+        Rank is the cause if the slate is full of items that rank higher. Else it is the first cap of a label of the
+        item that is exhausted in the slate, or that others of its category are shown, or that the item is beyond the
+        candidates that are looked at.
         """
         caps = before.effects.caps
         if not (self._diversity or caps) or not before.kept[number] or position_in_slate(after, number) is not None:
@@ -169,24 +170,24 @@ class Spread(Stage):
         is_short = len(shown) < after.size
         if not is_short and not (after.kept_scores[shown] < after.kept_scores[number]).any():
             return None
+        slots, item = before.candidates.slots, np.array([number])
         for cap in caps:
-            others = tuple(other for other in caps if other is not cap)
-            if _is_in(_spread_slates(before, self._diversity, others), number):
+            label = cap.labels_of(item, slots)
+            if label > 0 and np.count_nonzero(cap.labels_of(shown, slots) == label) >= cap.at_most:
+                if not cap.at_most:
+                    return f"rule {cap.rule} shows none of its {cap.per}"
                 return (
                     f"rule {cap.rule} shows at most {cap.at_most} of a {cap.per}, and others of its {cap.per} are shown"
                 )
-        if _is_in(_spread_slates(before, 0.0, caps), number):
+        category = before.read.items.attributes.category
+        if (
+            self._diversity
+            and category[slots[number]] > 0
+            and (category[slots[shown]] == category[slots[number]]).any()
+        ):
             return "others of its category are shown, and diversity has categories take turns"
         depth = DEPTH * before.size
-        if is_short and not _is_in(top(before.candidates.begins, before.kept_scores, depth), number):
-            return f"slates are filled from the {depth} candidates that rank highest, and it is not one of them"
-        return "several caps, or caps and diversity, let items that rank lower pass it"
-
-
-def _is_in(slates: tuple[Ints, Flags], number: int) -> bool:
-    """Tell whether a candidate is in the slate of the only user, given numbers and which positions are filled."""
-    numbers, filled = slates
-    return bool((numbers[0][filled[0]] == number).any())
+        return f"slates are filled from the {depth} candidates that rank highest, and it is not one of them"
 
 
 def _spread_slates(frame: Frame, diversity: float, caps: Sequence[Cap]) -> tuple[Ints, Flags]:

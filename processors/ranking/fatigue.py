@@ -91,7 +91,8 @@ class Fatigue(Stage):
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
-        frame.scores = self._found_once(frame).applied_to(frame.scores)
+        found, scores = self._found_once(frame), frame.scores
+        frame.scores = frame.once((self.name, frame.scored_by), lambda: found.applied_to(scores))
         return frame
 
     def note(self, frame: Frame, number: int) -> str | None:
@@ -101,7 +102,7 @@ class Fatigue(Stage):
         position, without_loss = position_by_score(score, rivals), position_by_score(score + loss, rivals)
         if without_loss == position:
             return None
-        return f"shown {times} times without a reaction, or it would be at position {without_loss}"
+        return f"shown {times} times without a reaction, or its score would put it at position {without_loss}"
 
     def _found_once(self, frame: Frame) -> Fatigued:
         """Find what the candidates of a frame lose, once for all placements."""

@@ -115,5 +115,8 @@ class WeighObjectives(Stage):
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
-        frame.scores = self._objectives.applied_to(frame.scores, frame.candidates, frame.read.items)
+        scores, candidates, items = frame.scores, frame.candidates, frame.read.items
+        frame.scores = frame.once(
+            (self.name, frame.scored_by), lambda: self._objectives.applied_to(scores, candidates, items)
+        )
         return frame

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from processors.common.arrays import Ints
 from processors.models.ranker_weights import HEADS, buckets_of
 from processors.ranking.candidates import MAX_ROWS
 from processors.ranking.diversity import Spread
@@ -111,10 +112,10 @@ class RankingPipeline:
         """
         # Users that are ranked by the same weights are neighbours in the frame, which makes scoring cheaper.
         order = np.argsort(buckets_of(profiles, now_ms), kind="stable").tolist()
-        parts = []
+        wanted, parts = _wanted(read, at_ms), []
         for begin in range(0, max(1, len(profiles)), MAX_ROWS):
             rows = order[begin : begin + MAX_ROWS]
-            frame = self.begin([profiles[row] for row in rows], [now_ms[row] for row in rows], read, at_ms)
+            frame = Frame([profiles[row] for row in rows], [now_ms[row] for row in rows], read, at_ms, wanted)
             parts.append(self.slates(frame))
         row_of = np.argsort(order)
         return [joined([part[n] for part in parts], row_of) for n in range(len(self.settings.placements))]
@@ -127,8 +128,7 @@ class RankingPipeline:
         profiles, now_ms, read, at_ms
             As in :meth:`rank`, but at most :data:`processors.ranking.candidates.MAX_ROWS` users.
         """
-        wanted = read.rules.wanted(at_ms, read.items) if len(read.rules) else None
-        return Frame(profiles, now_ms, read, at_ms, wanted)
+        return Frame(profiles, now_ms, read, at_ms, _wanted(read, at_ms))
 
     def slates(self, frame: Frame) -> list[Slates]:
         """Run all stages on a new frame (:meth:`begin`) and return the slates of each placement."""
@@ -181,3 +181,8 @@ class RankingPipeline:
             frame.done = (*frame.done, stage.name)
             if kept is not None:
                 frame.removed[stage.name] += kept - int(np.count_nonzero(frame.kept))
+
+
+def _wanted(read: ReadModels, at_ms: int) -> Ints | None:
+    """Return the slots that rules make candidates for everybody; costs a pass over all items for some rules."""
+    return read.rules.wanted(at_ms, read.items) if len(read.rules) else None

@@ -89,7 +89,8 @@ class BreakTies(Stage):
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
-        frame.scores = frame.scores + frame.ties * _TIE
+        scores = frame.scores
+        frame.scores = frame.once((self.name, frame.scored_by), lambda: scores + frame.ties * _TIE)
         return frame
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from processors.ranking.frame import Frame, Stage
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
-from processors.ranking.selection import position_in_slate
+from processors.ranking.selection import Top, position_in_slate
 from processors.users.profile import Profile
 
 Trace = list[tuple[Stage, Frame, Frame]]
@@ -94,7 +94,7 @@ def _answer(trace: Trace, frame: Frame, number: int) -> tuple[str, str]:
     for stage, before, after in reversed(trace):
         text = stage.why(before, after, number)
         if text is not None:
-            notes = [stage.note(frame, number) for stage, _, _ in trace] if stage.removes is None else []
+            notes = [stage.note(frame, number) for stage, _, _ in trace] if isinstance(stage, Top) else []
             return stage.name, "; ".join([text, *(note for note in notes if note is not None)])
     raise AssertionError(f"no stage says why candidate {number} is not in the slate")
 

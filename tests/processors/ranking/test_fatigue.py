@@ -114,7 +114,7 @@ def test_why_not_says_so_where_fatigue_moved_the_item_down() -> None:
     at = positions(shown(10))[0] + 1
     assert text == (
         f"its score puts it at position {at} of 9 candidates: others rank higher; "
-        "shown 10 times without a reaction, or it would be at position 1"
+        "shown 10 times without a reaction, or its score would put it at position 1"
     )
     assert "reaction" not in said(shown(10), size=1, item="item 0")[0]
     assert "reaction" not in said(shown(10, item="item 0"), size=1, item="item 0")[0]

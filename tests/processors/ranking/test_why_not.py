@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import Placement, RankingSettings
+from processors.ranking.slate import SlateItem
 from processors.ranking.sources import ALL, SourceSettings
 from processors.ranking.why_not import WhyNot, why_not
 from streams.engine.driver import TopologyDriver
@@ -100,6 +101,12 @@ def shop(*, size: int = 3, diversity: float = 0.0, exploration: float = 0.0, **r
     return world
 
 
+def above(slate: list[SlateItem], item: str) -> list[str]:
+    """Return the items that rank above one in a slate that is neither spread nor capped."""
+    names = [other.item_id for other in slate]
+    return names[: names.index(item)] if item in names else []
+
+
 def category_of(world: World, item: str) -> str | None:
     return world.views[item].category if item in world.views else None
 
@@ -163,7 +170,7 @@ def test_a_new_item_that_takes_the_position_is_named() -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, 2**32), st.integers(1, 3), st.sampled_from([0.0, 0.4]))
+@given(st.integers(0, 2**32), st.integers(0, 3), st.sampled_from([0.0, 0.4]))
 def test_what_is_said_of_a_cap_can_be_recomputed(seed: int, at_most: int, diversity: float) -> None:
     world = random_world(seed)
     world.settings = RankingSettings(
@@ -177,8 +184,12 @@ def test_what_is_said_of_a_cap_can_be_recomputed(seed: int, at_most: int, divers
         for item in sorted(world.known())[:12]:
             (part,) = asked(world, item, user)
             assert (part.stage == "shown") == (item in shown)
+            if part.stage == "spread" and not diversity:
+                assert part.text.startswith("rule cap shows") or "candidates that rank highest" in part.text
+            if part.stage == "spread":
+                assert len(shown) < 4 or not shown <= set(above(without[user], item)), "only its rank kept it out"
             if part.text.startswith("rule cap shows"):
-                assert item in {other.item_id for other in without[user]}, "without the cap it would be shown"
+                assert category_of(world, item) is not None
                 category = category_of(world, item)
                 assert len([other for other in shown if category_of(world, other) == category]) == at_most
             if part.stage == "rank":
@@ -209,3 +220,17 @@ def test_only_pins_that_brought_an_item_in_are_named() -> None:
         beyond=Rule("pin", Items(ids=("saw 5",)), position=9),
     )
     assert said(world, last)[1] == "it stood at the end of the slate, and what is pinned by first pushed it out"
+
+
+def test_a_cap_of_none_says_that_it_shows_none() -> None:
+    world = shop(cap=Rule("cap", Items(categories=("saw",)), at_most=0, per="category"))
+    assert said(world, "saw 0") == ("spread", "rule cap shows none of its category")
+    assert said(world, "axe 5")[0] == "rank", "the cap is not about it"
+
+
+def test_every_item_behind_a_cap_is_told_of_the_cap() -> None:
+    world = shop(cap=Rule("cap", at_most=1, per="category"), size=5)
+    stages = {said(world, name)[0] for name in TOOLS}
+    texts = {said(world, name)[1] for name in TOOLS if said(world, name)[0] == "spread"}
+    assert stages == {"shown", "spread"}
+    assert texts == {"rule cap shows at most 1 of a category, and others of its category are shown"}
