@@ -25,7 +25,7 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     Parameters
     ----------
     segments
-        Interest groups, by their number or top category.
+        Interest groups, by their number.
     interests
         Categories or brands, each with the least share that it must have.
     countries, regions, cities, devices, channels, languages, placements

@@ -161,21 +161,6 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         matches = self.target.uses_profile or self.exclude.uses_profile or self.exclude_purchasers
         return matches or self.model != "cpm" or self.frequency != Frequency()
 
-    def runs_at(self, now_ms: int) -> bool:
-        """Tell whether it is neither paused nor outside its dates at a moment, in milliseconds since the epoch.
-
-        Examples
-        --------
-        >>> from datetime import UTC
-        >>> tent = Creative("a", "A tent", "https://shop.example/tent")
-        >>> campaign = Campaign("shop", (tent,), 2.0, 100.0, ends_at=datetime(2025, 1, 1, tzinfo=UTC))
-        >>> campaign.runs_at(1_700_000_000_000), campaign.runs_at(1_800_000_000_000)
-        (True, False)
-        """
-        moment = now_ms / 1000
-        begun = self.starts_at is None or self.starts_at.timestamp() <= moment
-        return begun and (self.ends_at is None or moment < self.ends_at.timestamp()) and not self.paused
-
 
 def read_campaign(raw: bytes) -> Campaign:
     """Decode and check the value of a record of ``catalog.campaigns.v1``.

@@ -145,9 +145,9 @@ def _known_of(opportunities: Sequence[Opportunity], categories: Sequence[str]) -
             for name in columns.keys() & weights.keys():
                 shares[row, columns[name]] = weights[name] / total
         for name in columns.keys() & profile.category_visits.keys():
-            habit = profile.category_visits[name]
-            visits[row, columns[name]] = habit.visits / max(profile.sessions, habit.visits)
-            hours[row, columns[name]] = max(0.0, (found.at_ms - habit.last_ms) / HOUR_MS)
+            visited = profile.category_visits[name]
+            visits[row, columns[name]] = visited.visits / max(profile.sessions, visited.visits)
+            hours[row, columns[name]] = max(0.0, (found.at_ms - visited.last_ms) / HOUR_MS)
     return shares, visits, hours
 
 

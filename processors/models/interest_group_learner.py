@@ -176,8 +176,8 @@ class InterestGroupLearner:
         """Return the number of the group that a profile goes to, and move that group's centre."""
         point = _sparse(row)
         if len(state.groups) < self._settings.groups:
-            likeness = [float(row @ np.frombuffer(group.centre)) for group in state.groups]
-            if max(likeness, default=0.0) < _ALIKE:
+            similarity = [float(row @ np.frombuffer(group.centre)) for group in state.groups]
+            if max(similarity, default=0.0) < _ALIKE:
                 means.centers[len(state.groups)] = point
                 state.groups.append(Group(row.tobytes()))
                 return len(state.groups) - 1

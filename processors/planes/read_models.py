@@ -52,8 +52,8 @@ class ReadModel(Protocol):
 
         Raises
         ------
-        msgspec.DecodeError
-            If the value cannot be decoded.
+        ValueError, OverflowError, IndexError
+            If the value cannot be decoded (``msgspec.DecodeError`` is a ValueError) or holds figures that cannot be.
         """
         ...
 

@@ -202,11 +202,3 @@ def decode_rule(value: bytes | None) -> Rule | None:
 
 
 _DECODER = msgspec.json.Decoder(Rule)
-
-
-def decode_exposure(value: bytes | None) -> dict[str, Exposure]:
-    """Decode the exposure by rule id in a broadcast record's value; a tombstone gives an empty dictionary."""
-    return {} if value is None else _EXPOSURE_DECODER.decode(value)
-
-
-_EXPOSURE_DECODER = msgspec.msgpack.Decoder(dict[str, Exposure])

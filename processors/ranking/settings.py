@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from processors.common.bounds import Examples as ExampleCount
@@ -66,7 +68,10 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Time since the last impression, in milliseconds, after which an item loses half as much.
     """
 
-    placements: tuple[Placement, ...] = (Placement("home"), Placement("discover", only_new=True))
+    placements: Annotated[tuple[Placement, ...], msgspec.Meta(min_length=1)] = (
+        Placement("home"),
+        Placement("discover", only_new=True),
+    )
     sources: SourceSettings = SourceSettings()
     locale: Locale = "en"
     training_examples: ExampleCount = 32

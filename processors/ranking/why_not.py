@@ -60,7 +60,7 @@ def why_not(pipeline: RankingPipeline, profile: Profile, item: str, read: ReadMo
     slot = read.items.slot(item)
     placements = pipeline.settings.placements
     if slot < 0:
-        text = "no event and no row of the catalogue has named it, or it was withdrawn"
+        text = "no event and no row of the catalogue has named it, it was withdrawn, or it fell out of the item index"
         return [WhyNot(placement.name, "unknown", text) for placement in placements]
     frame = pipeline.begin([profile], [at_ms], read, at_ms)
     shared = _traced(pipeline, frame, shared=True)

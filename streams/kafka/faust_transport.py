@@ -196,7 +196,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class UnreadOffsets(dict[TP, int | None]):
-    """Replaces Faust's record of the last offset that it delivered, and is always empty.
+    """Replaces Faust's record of the last offset that it delivered: whatever is noted in it, it knows of none.
 
     Faust drops messages up to the last offset that it delivered. A batch that was on its way at a seek is delivered
     after it, so that Faust would drop the very records that were sought. Records that are delivered twice are left out

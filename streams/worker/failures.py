@@ -38,7 +38,8 @@ brokers that are silent      The clients of Kafka try again for as long as it ta
 a partition that stalls      The watchdog has the consumer seek back every 10 s; ``/healthz`` fails after
                              ``worker.stalled_after_s``, and whoever supervises the process may restart it.
 a store in use elsewhere     Another directory is used meanwhile (:mod:`streams.worker.stores`).
-read models, probe, Faust    Whatever they raise ends the process.
+read models, probe, Faust    Whatever they raise ends the process; of a broadcast record that no read model can take
+                             over, the error names topic, offset and key.
 ===========================  =========================================================================================
 
 A process ends by :meth:`streams.worker.worker.Worker.run` raising what failed: the error is logged, all partitions are

@@ -10,6 +10,7 @@ from time import time
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from processors.common.errors import StateError
 from processors.common.topics import BROADCAST_TOPICS
 from processors.planes.base import Output
 from streams.engine.topology import Topology
@@ -110,7 +111,11 @@ class ReadModelFeed:
 
     def _apply(self, views: Sequence[ConsumerRecord]) -> None:
         for view in views:
-            self._topology.broadcast(view.topic, view.key, view.value)
+            try:
+                self._topology.broadcast(view.topic, view.key, view.value)
+            except (ValueError, OverflowError, IndexError) as error:  # msgspec's and Unicode's errors are ValueErrors
+                where = f"{view.topic}[{view.partition}], offset {view.offset}, key {view.key!r}"
+                raise StateError(f"{where}: no read model can take it over: {error}") from error
 
 
 def _without_transactions(settings: Settings) -> Settings:

@@ -193,3 +193,10 @@ def test_bad_toml_is_named(tmp_path: Path) -> None:
 
 def test_the_password_is_never_shown() -> None:
     assert "secret" not in repr(Settings(kafka=KafkaSettings(sasl_password="secret")))
+
+
+def test_settings_without_a_placement_are_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "n.toml"
+    file.write_text("[users.ranking]\nplacements = []\n")
+    with pytest.raises(ConfigurationError, match=r"users\.ranking\.placements: Expected `array` of length >= 1"):
+        load_settings(file, {})
