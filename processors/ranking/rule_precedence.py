@@ -22,6 +22,7 @@ def conflicts(rules: dict[str, Rule]) -> list[str]:
 
     Examples
     --------
+    >>> from processors.ranking.rules import Items
     >>> conflicts(
     ...     {
     ...         "a": Rule("pin", Items(ids=("tent",)), position=1),
