@@ -38,12 +38,12 @@ class SourcedKind:
     kind: ReasonKind
 
 
-_FEATURED = ReasonKind("featured", (), {"en": "Chosen by the shop", "zh": "店家精选"}, order=130)
+FEATURED = ReasonKind("featured", (), {"en": "Chosen by the shop", "zh": "店家精选"}, order=130)
 """The kind of reason for items that only a rule makes candidates."""
 
 KINDS = tuple(
     sorted(
-        (*(SourcedKind(source.name, kind) for source in ALL for kind in source.reasons), SourcedKind(RULES, _FEATURED)),
+        (*(SourcedKind(source.name, kind) for source in ALL for kind in source.reasons), SourcedKind(RULES, FEATURED)),
         key=lambda entry: entry.kind.order,
     )
 )

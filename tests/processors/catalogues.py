@@ -32,10 +32,12 @@ def listed(
 
 
 def index_of(views: dict[str, ItemView], backwards: bool = False, size: int = SIZE) -> ItemIndex:
-    """All views, applied in their order or the opposite one."""
+    """All views, applied in their order or the opposite one, and a slot that an item has left."""
     index = ItemIndex(neighbours=4, embedding_size=size)
     for item, published in reversed(views.items()) if backwards else views.items():
         index.apply(item, published)
+    index.apply("withdrawn", listed("tents"))
+    index.apply("withdrawn", None)
     return index
 
 

@@ -208,7 +208,9 @@ def _check_pairs(source: Source, pairs: ProposedPairs, visitors: Visitors, index
     assert len(pairs.values) == len(source.columns), "not a column per declared value"
     assert {len(pairs.slots), *map(len, pairs.values)} == {n}, "the columns have different lengths"
     assert all(0 <= row < len(visitors) for row in pairs.rows.tolist()), "a row that is no user's"
-    assert all(index.ids[slot] for slot in pairs.slots.tolist()), "a slot that no item has"
+    assert all(0 <= slot < len(index.ids) and index.ids[slot] for slot in pairs.slots.tolist()), (
+        "a slot that no item has"
+    )
     for name, column in zip(source.columns, pairs.values, strict=True):
         assert np.isfinite(column).all(), f"{name} is not finite"
         assert (column >= 0.0).all(), f"{name} is negative"

@@ -73,7 +73,7 @@ def check_stage(stage: Stage, frame: Frame) -> None:
     if hasattr(before, "kept"):
         assert not (first.kept & ~before.kept).any(), f"{stage.name} brings back what was removed"
         removes = bool((before.kept & ~first.kept).any())
-        assert not removes or stage.removes is not None, f"{stage.name} removes candidates and does not say why"
+        assert not removes or stage.removes, f"{stage.name} removes candidates and does not say why"
 
 
 def arrays(frame: Frame) -> dict[str, np.ndarray]:

@@ -16,7 +16,10 @@ from processors.items.attributes import PRICE_STEP
 from processors.items.index import ItemIndex
 from processors.items.view import ItemView
 from processors.models.serving_weights import ServingWeights
+from processors.ranking.candidates import RULES
+from processors.ranking.feature_names import HISTORY_FEATURES, ITEM_FEATURES, TASTE_FEATURES
 from processors.ranking.read_models import ReadModels
+from processors.ranking.reasons import FEATURED
 from processors.ranking.sources import (
     ALL,
     ProposedPairs,
@@ -66,14 +69,16 @@ def test_every_source_conforms_with_a_catalogue(source: type[Source], seed: int)
 def check_parts(source: type[Source], others: Sequence[type[Source]]) -> None:
     """Make sure that a source carries all that belongs to it, and nothing that is another's."""
     assert source.name, "a source without a name"
-    assert source.name not in {other.name for other in others}, "another source has the name"
+    assert source.name not in {RULES, *(other.name for other in others)}, "another source has the name"
     columns = {column for other in others for column in other.columns}
     assert not set(source.columns) & columns, "another source has one of the columns"
     features = {name for column in source.columns for name in (column, f"{column}_root")}
+    built_in = {*ITEM_FEATURES, *HISTORY_FEATURES, *TASTE_FEATURES}
+    assert not features & built_in, "a column with the name of a feature that every item has"
     assert set(source.baseline) <= features, "a baseline weight of a feature that is not the source's"
     assert source.reasons, "a source without a reason: none of its items could be shown"
-    names = {kind.name for other in others for kind in other.reasons}
-    orders = {kind.order for other in others for kind in other.reasons}
+    kinds = [FEATURED, *(kind for other in others for kind in other.reasons)]
+    names, orders = {kind.name for kind in kinds}, {kind.order for kind in kinds}
     for kind in source.reasons:
         assert kind.name not in names, "another source gives the same kind of reason"
         assert kind.order not in orders, "another kind of reason has the same order"
@@ -129,7 +134,9 @@ class OwnSettings(msgspec.Struct, frozen=True):
 
 def kind(**changes: Any) -> ReasonKind:
     texts = {"en": "Yours, like {item}", "zh": "{item}"}
-    return ReasonKind(**{"name": "yours", "features": ("own",), "texts": texts, "order": 1, "column": "own", **changes})
+    return ReasonKind(
+        **{"name": "yours", "features": ("mine",), "texts": texts, "order": 1, "column": "mine", **changes}
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,10 +144,13 @@ def kind(**changes: Any) -> ReasonKind:
     [
         ({"reasons": ()}, "a source without a reason"),
         ({"name": "trending"}, "another source has the name"),
+        ({"name": "rules"}, "another source has the name"),
         ({"columns": ("together",)}, "another source has one of the columns"),
+        ({"columns": ("visits",)}, "a feature that every item has"),
         ({"baseline": {"visits": 1.0}}, "a feature that is not the source's"),
         ({"reasons": (kind(name="new"),)}, "another source gives the same kind"),
         ({"reasons": (kind(order=10),)}, "another kind of reason has the same order"),
+        ({"reasons": (kind(order=FEATURED.order),)}, "another kind of reason has the same order"),
         ({"reasons": (kind(column="together"),)}, "a column that is not the source's"),
         ({"reasons": (kind(texts={"en": "Yours"}),)}, "without a text in some language"),
         ({"reasons": (kind(links="category"),)}, "no text that does"),
@@ -160,9 +170,9 @@ class Own:
     """Proposes the user's own items: the least that conforms, for others to break."""
 
     name = "own"
-    columns: tuple[str, ...] = ("own",)
+    columns: tuple[str, ...] = ("mine",)
     settings: type[msgspec.Struct] = OwnSettings
-    baseline: Mapping[str, float] = {"own_root": 1.0}
+    baseline: Mapping[str, float] = {"mine_root": 1.0}
     reasons: tuple[ReasonKind, ...] = (kind(links="item"),)
 
     def __init__(self, settings: OwnSettings) -> None:
@@ -208,7 +218,7 @@ class NotANumber(Own):
 
 
 class Undeclared(Own):
-    columns = ("own", "more")
+    columns = ("mine", "more")
 
 
 class Strange(Own):
@@ -220,6 +230,12 @@ class Strange(Own):
 class Beyond(Own):
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         return ProposedPairs(visitors.rows + 2, visitors.slots, (self.value(visitors),))
+
+
+class Withdrawn(Own):
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
+        slots = np.argsort(np.array(read.items.ids), kind="stable")[:1]
+        return ProposedPairs(np.zeros(1, np.int64), slots, (np.ones(1),))
 
 
 def reading(index: ItemIndex) -> ReadModels:
@@ -243,11 +259,12 @@ def test_a_source_that_keeps_its_promises_conforms() -> None:
         (Counting, "asked again, the source says something else"),
         (BySlot, "depend on where items lie"),
         (ByCompany, "depend on who else is asked for"),
-        (Negative, "own is negative"),
-        (NotANumber, "own is not finite"),
+        (Negative, "mine is negative"),
+        (NotANumber, "mine is not finite"),
         (Undeclared, "not a column per declared value"),
         (Strange, "a link to an item that the user did not touch"),
         (Beyond, "a row that is no user's"),
+        (Withdrawn, "a slot that no item has"),
     ],
 )
 def test_a_source_that_breaks_a_promise_does_not_conform(source: type[Own], said: str) -> None:
