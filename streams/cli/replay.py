@@ -19,7 +19,8 @@ EXAMPLES = """[bold]Examples[/bold]
 A CSV file begins with user_id,item_id,event_type,timestamp,price,category
 (columns in any order, the last two if you like; timestamps in Unix seconds).
 A line of a JSONL file is an event as in the README that also has a "type":
-browse, view, rate, click, cart, fav, purchase, impression or request. Both may be gzipped.
+browse, view, rate, click, cart, fav, purchase, impression or request.
+Both may be gzipped.
 """
 
 
