@@ -42,7 +42,7 @@ def everywhere(feedback: Feedback, probabilities: Floats) -> Floats:
 def best(feedback: Feedback, learned: Feedback, smoothing: float) -> Floats:
     """Return the policy that takes the available action with the highest mean reward in another part of the log.
 
-    Of actions with equal means it takes the first; actions that the log never took come last.
+    It takes the first of several actions with equal means; actions that the log never took come last.
 
     Parameters
     ----------

@@ -178,7 +178,7 @@ def matches_with(items: Items, slots: Ints, actions: Ints, now_ms: int, index: I
 def _named(items: Items, index: ItemIndex, now_ms: int) -> Ints:
     """Find the items that a selector names, and the most popular ones of its categories.
 
-    Of a selector without names and categories, find the most popular items that it matches.
+    If it names neither items nor categories, find the most popular items that it matches.
     """
     slots = [slot for slot in index.slots_of(list(items.ids)) if slot >= 0]
     for number in index.attributes.categories.known(items.categories):

@@ -37,7 +37,7 @@ class ReasonKind:
         Text per locale; ``{item}`` stands for the user's own item, ``{category}`` for the category, ``{context}`` for
         the context.
     order
-        Of kinds that contribute equally, the one with the lowest order is given. No two kinds have the same.
+        Decides between kinds that contribute equally: the lowest is given. No two kinds have the same.
     column
         Name of the source's value that must be positive for the claim to be true, and by which the user's item that led
         to it most is chosen. Without one, the claim is true of all that the source proposes.
