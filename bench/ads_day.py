@@ -36,6 +36,7 @@ _BEGINS_MS = 1_700_006_400_000
 
 _ITEMS = 500
 _EXPIRES_DAYS = 30
+_DECISIONS = 1_000
 _STATE = b"\x01"
 _EXACT = 1e-4
 
@@ -147,7 +148,9 @@ def _campaigns(plan: _Plan) -> dict[str, dict[str, Any]]:
 
 async def _measure(cluster: Cluster, plan: _Plan) -> AdsDayResult:
     # At this speed a day is over while a worker is started anew, and what has expired is forgiven by the caps.
-    first = cluster.environment({"NEARSTREAM_USERS__ADS__EXPIRES_MS": _EXPIRES_DAYS * DAY_MS})
+    # Whoever asked meanwhile is answered in one go, and sees all of it afterwards.
+    ads = {"EXPIRES_MS": _EXPIRES_DAYS * DAY_MS, "DECISIONS": _DECISIONS}
+    first = cluster.environment({f"NEARSTREAM_USERS__ADS__{name}": value for name, value in ads.items()})
     environments = [first, *(environment_beside(first, cluster) for _ in range(plan.workers - 1))]
     settings, campaigns = settings_from(first), _campaigns(plan)
     await create_topics(settings)

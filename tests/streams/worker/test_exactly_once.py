@@ -26,6 +26,9 @@ from tests.support import WorkerProcess, fresh_settings
 
 EVENTS = 200_000
 
+SEEN_AFTER = 50
+"""Requests after which somebody clicks what may have been shown: a second, at 250 events per second."""
+
 decode_campaign = msgspec.msgpack.Decoder(Ledger).decode
 
 
@@ -56,6 +59,7 @@ class Load:
         simulator = Simulator(11, shoppers=2000, catalogue=build_catalogue(11, 1000))
         for n, product in enumerate(simulator.catalogue.products[:6]):
             producer.send(CAMPAIGNS_TOPIC, key=f"c{n}".encode(), value=msgspec.json.encode(campaign_for(n, product)))
+        promoted, asked = [product.item_id for product in simulator.catalogue.products[:6]], list[str]()
         begun, events = time.monotonic(), simulator.events(int(time.time() * 1000), self._rate, self._events)
         for event in events:
             ahead = self.sent / self._rate - (time.monotonic() - begun)
@@ -71,11 +75,20 @@ class Load:
                 # Every third of them has not agreed to be known.
                 request |= {"placement": "side", "purposes": ["target"] if self.sent % 3 else []}
                 producer.send(REQUESTS_TOPIC, key=event.key.encode(), value=msgspec.json.encode(request))
+                asked.append(event.key)
+                if len(asked) > SEEN_AFTER:
+                    self._click_ads(producer, asked.pop(0), event.timestamp, promoted)
             self.sent += 1
             if self._stop.is_set():
                 break
         producer.flush()
         producer.close()
+
+    def _click_ads(self, producer: KafkaProducer, user: str, at: object, promoted: list[str]) -> None:
+        """Click whatever may have been advertised: which ad was shown is not known here."""
+        for item in promoted:
+            click = {"event_id": f"ad {self.sent} {item}", "user_id": user, "timestamp": at, "item_id": item}
+            producer.send("events.click.v1", key=user.encode(), value=msgspec.json.encode(click))
 
     def __enter__(self) -> "Load":
         self._thread.start()
