@@ -20,7 +20,7 @@ from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.events.event import ITEM_TOPICS
 from processors.models.ranker_weights import BUCKETS, HEADS, WEIGHT_ROWS, buckets_of, fallback_weights, rows_of_bucket
 from processors.models.state import ModelsSettings
-from processors.ranking.candidates import Candidates
+from processors.ranking.candidates import Candidates, Marks
 from processors.ranking.feature_names import baseline_weights
 from processors.ranking.features import features_of
 from processors.ranking.gathering import Gatherer
@@ -112,24 +112,22 @@ class Variant:
         """Begin with the weights that a worker begins with."""
         self.weights = fallback_weights(names, baseline_weights()) * self.used
 
-    def listed(self, candidates: Candidates, true: Flags) -> Flags:
+    def listed(self, candidates: Candidates, true: Marks) -> Flags:
         """Tell which candidates the variant knows: those of the other sources, and what the user has touched."""
-        found: Flags = np.logical_or.reduce(true)
+        found: Flags = true != 0
         if self.source is not None:
-            others = [flags for name, flags in candidates.proposed.items() if name != self.source]
+            others = [candidates.proposed_by(name) for name in candidates.proposals if name != self.source]
             found = found & np.logical_or.reduce([candidates.touched, *others])
         return found
 
-    def answer(
-        self, head: int, candidates: Candidates, features: Features, ties: Floats, listed: Flags, slot: int
-    ) -> int:
+    def answer(self, head: int, candidates: Candidates, features: Features, listed: Flags, slot: int) -> int:
         """Return the rank of the item, 0 if it is not among those listed, and learn from it."""
         visitors = candidates.visitors
         bucket = int(buckets_of(visitors.profiles, visitors.now_ms)[0])
         rows = rows_of_bucket(bucket) if self.buckets else (0,)
         weights = np.repeat(self.weights[head, list(rows)].sum(axis=0)[None], BUCKETS, axis=0)
         scores = scores_of(weights, candidates, features)
-        answers: Answers = listwise_loss(scores, scores, ties, candidates, features, listed, np.array([slot]))
+        answers: Answers = listwise_loss(scores, scores, candidates, features, listed, np.array([slot]))
         for gradient in answers.gradients:
             for row in rows:
                 masked = gradient * self.used
@@ -185,7 +183,7 @@ class _Study:
         index = read.items
         candidates = self._gatherer.gather([profile], [self._driver.now], read)
         features, true = features_of(candidates, index), true_kinds(candidates)
-        ties, slot = index.attributes.tie[candidates.slots], index.slot(item)
+        slot = index.slot(item)
         seen = self._seen.setdefault(user, set())
         new = item not in seen
         seen.add(item)
@@ -194,9 +192,9 @@ class _Study:
         self._candidates += len(candidates)
         for variant in self._variants:
             listed = variant.listed(candidates, true)
-            variant.ranks[0].append(variant.answer(0, candidates, features, ties, listed, slot))
+            variant.ranks[0].append(variant.answer(0, candidates, features, listed, slot))
             fresh = listed & ~candidates.touched
-            variant.ranks[1].append(variant.answer(1, candidates, features, ties, fresh, slot) if new else 0)
+            variant.ranks[1].append(variant.answer(1, candidates, features, fresh, slot) if new else 0)
 
     def result(self, name: str, cpu_s: float) -> AblationResult:
         """Return the figures of all variants over the last half of the events."""

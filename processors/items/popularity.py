@@ -105,6 +105,18 @@ class Popularity:
         """Find the ``k`` items with the most visits ever; at most :data:`POPULAR_DEPTH`."""
         return self._visited.best(self.visits, self._attributes.tie, self._visited_ones)[:k]
 
+    def tops(self) -> Floats:
+        """Return the greatest trend at each time scale, then the greatest number of visits; 0 and 1 without items."""
+        tops = np.array([0.0, 0.0, 0.0, 1.0])
+        for scale, trends in enumerate(self.trends):
+            top = self.trending(1, scale)
+            if len(top):
+                tops[scale] = trends[top[0]]
+        most = self.most_visited(1)
+        if len(most):
+            tops[3] = self.visits[most[0]]
+        return tops
+
     def in_category(self, category: int, k: int) -> Slots:
         """Find the ``k`` items of a category with the highest trend; at most :data:`CATEGORY_DEPTH`."""
         top = self._in_category.get(category) or TopSlots(CATEGORY_DEPTH)

@@ -73,6 +73,9 @@ class SimilarItems:
         if attributes is not self._attributes:
             self._begin(attributes)
         self._cover(len(attributes.tie))
+        rows = self._row[slots]
+        if ((rows >= 0) & (self._version[rows] == attributes.version[attributes.category[slots]])).all():
+            return self._found.take(rows)
         asked, where = np.unique(slots, return_inverse=True)
         rows = self._row[asked]
         known = (rows >= 0) & (self._version[rows] == attributes.version[attributes.category[asked]])

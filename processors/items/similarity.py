@@ -20,20 +20,6 @@ CATEGORY, BRAND, PRICE, TAGS = 0.2, 0.2, 0.2, 0.4
 """Highest contribution of each attribute to content similarity; they sum to one."""
 
 
-def content(attributes: AttributeColumns, one: Ints, other: Ints, shared_tags: Ints) -> Floats:
-    """Compute content similarity: the sum of :func:`attribute_similarity` and :func:`price_nearness`, in [0, 1].
-
-    Parameters
-    ----------
-    attributes
-        Columns over the slots.
-    one, other, shared_tags
-        As for :func:`attribute_similarity`.
-    """
-    log_price = attributes.log_price
-    return attribute_similarity(attributes, one, other, shared_tags) + price_nearness(log_price[one], log_price[other])
-
-
 def attribute_similarity(attributes: AttributeColumns, one: Ints, other: Ints, shared_tags: Ints) -> Floats:
     """Compute the similarity of items in category, brand and tags, which seldom change.
 
@@ -85,28 +71,10 @@ def shared_with_all(attributes: AttributeColumns, one: Ints, others: Ints) -> In
     return shared
 
 
-def shared_in_pairs(attributes: AttributeColumns, one: Ints, other: Ints) -> Ints:
-    """Count the tags that the items of each pair share; ``one``, ``other`` and the result have shape (pairs,)."""
-    if not len(attributes.tags):
-        return np.zeros(len(one), np.int64)
-    width = int(max(attributes.tag_count[part].max(initial=0) for part in (one, other)))
-    a, b = attributes.tags[one, :width], attributes.tags[other, :width]
-    return np.asarray(((a[:, :, None] == b[:, None, :]) & (a[:, :, None] > 0)).sum(axis=(1, 2)), np.int64)
-
-
 def cosine_with_all(attributes: AttributeColumns, one: Ints, others: Ints) -> Floats:
     """Compute cosines of embeddings, shape (one, others), in [0, 1]: 0 for negative ones and for items without any."""
     embedding = attributes.embedding
     if not len(embedding):
         return np.zeros((len(one), len(others)))
     cosines: Vectors = embedding[one] @ embedding[others].T
-    return np.clip(cosines, 0.0, 1.0).astype(np.float64)
-
-
-def cosine_in_pairs(attributes: AttributeColumns, one: Ints, other: Ints) -> Floats:
-    """Compute the cosine of each pair's embeddings, in [0, 1]; ``one``, ``other`` and the result: shape (pairs,)."""
-    embedding = attributes.embedding
-    if not len(embedding):
-        return np.zeros(len(one))
-    cosines: Vectors = np.einsum("pd,pd->p", embedding[one], embedding[other])
     return np.clip(cosines, 0.0, 1.0).astype(np.float64)

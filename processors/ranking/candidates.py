@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from processors.common.arrays import Floats, Ints
+from processors.common.arrays import Flags, Floats, Ints
+from processors.models.ranker_weights import buckets_of
 from processors.ranking.sources.base import ProposedPairs, Visitors
 
-MAX_ROWS = 256
+Marks = npt.NDArray[np.uint32]
+"""Sets of up to 32 things per candidate, one bit each."""
+
+MAX_ROWS = 64
 """Most users that are ranked together: keeps their columns inside the processor's cache."""
 
+
+RECENT, OLDER = 1 << 30, 1 << 31
+"""Bits of :attr:`Candidates.marks` for items that the user has touched: lately, or long ago."""
 
 RULES = "rules"
 """Name under which the items that rules make candidates for everybody are listed, like those of a source."""
@@ -24,6 +32,8 @@ class Proposal:
 
     Attributes
     ----------
+    number
+        Number of the source: its bit in :attr:`Candidates.marks`.
     first
         Number of its first pair; the others follow.
     pairs
@@ -32,24 +42,18 @@ class Proposal:
         Names of the pairs' values.
     """
 
+    number: int
     first: int
     pairs: ProposedPairs
     columns: tuple[str, ...]
 
-    def column(self, name: str) -> Floats:
-        """Return the value of that name for each pair.
-
-        Raises
-        ------
-        ValueError
-            If the source has no such value.
-        """
-        return self.pairs.values[self.columns.index(name)]
-
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidates of several users, each pair of user and item once, sorted by user and then item.
+    """Candidates of several users, each pair of user and item once.
+
+    They are sorted by user. A user's candidates have the order in which the sources named them, then come items that
+    the user has touched and no source names.
 
     Attributes
     ----------
@@ -59,18 +63,19 @@ class Candidates:
         Row of the user and slot of the item, int64 of shape (candidates,).
     begins
         Number of each user's first candidate, and at the end the number of candidates, shape (users + 1,).
-    values
-        By name of a source's value: the value of each candidate, float64 of shape (candidates,); 0 for candidates that
-        the source did not propose.
-    proposed
-        By name of a source: whether it proposed each candidate, shape (candidates,).
-    touched
-        Whether the user has ever touched the item, shape (candidates,).
+    amounts
+        Each value of the sources, float64 of shape (values, candidates): the sum over the candidate's pairs, 0 for
+        candidates that the source did not propose.
+    columns
+        Names of the values.
+    marks
+        Who named each candidate, uint32 of shape (candidates,): the bit :attr:`Proposal.number` is set for each source
+        that proposed it, :data:`RECENT` if it is one of the user's recent items, :data:`OLDER` if the user touched it
+        long ago.
     history
         Number of the candidate that each of the visitors' recent items is, shape of :attr:`Visitors.slots`.
-    pair_begins, pair_order
-        Candidate ``c`` was made of the pairs ``pair_order[pair_begins[c] : pair_begins[c + 1]]``, as numbered in
-        ``proposals``; greater numbers are the users' own items.
+    of_pair
+        Number of the candidate that each pair is, int32 of shape (pairs,), pairs as numbered in ``proposals``.
     proposals
         By name of a source: what it proposed.
     """
@@ -79,13 +84,28 @@ class Candidates:
     rows: Ints
     slots: Ints
     begins: Ints
-    values: dict[str, Floats]
-    proposed: dict[str, npt.NDArray[np.bool_]]
-    touched: npt.NDArray[np.bool_]
+    amounts: Floats
+    columns: tuple[str, ...]
+    marks: Marks
     history: Ints
-    pair_begins: Ints
-    pair_order: Ints
+    of_pair: npt.NDArray[np.int32]
     proposals: dict[str, Proposal]
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def buckets(self) -> Ints:
+        """Bucket of each user, whose weights rank (:func:`processors.models.ranker_weights.buckets_of`)."""
+        return buckets_of(self.visitors.profiles, self.visitors.now_ms)
+
+    @cached_property
+    def touched(self) -> Flags:
+        """Whether the user has ever touched the item, shape (candidates,)."""
+        found: Flags = (self.marks & np.uint32(RECENT | OLDER)) != 0
+        return found
+
+    def proposed_by(self, source: str) -> Flags:
+        """Tell which candidates a source proposed, shape (candidates,); ``source`` is one of ``proposals``."""
+        found: Flags = (self.marks & np.uint32(1 << self.proposals[source].number)) != 0
+        return found

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
+from processors.common.compiled import kernel
 from processors.ranking.frame import SLATES, Frame, Stage
 from processors.ranking.rule_effects import Cap
-from processors.ranking.scoring import NEVER
 from processors.ranking.selection import position_in_slate, top
 
 DEPTH = 3
@@ -34,7 +34,7 @@ def spread(
 ) -> tuple[Ints, Flags]:
     """Fill the positions from the first to the last: by score, less a loss for groups shown above, within the caps.
 
-    Complexity: ``size`` rounds over arrays of shape (users, depth).
+    Complexity: ``size`` rounds over the ``depth`` candidates of each user.
 
     Parameters
     ----------
@@ -54,82 +54,52 @@ def spread(
     numbers, filled
         Likewise, of shape (users, size).
     """
-    safe = np.where(filled, numbers, 0)
-    value = np.where(filled, scores[safe] if len(scores) else 0.0, NEVER)
-    group = groups[safe] if len(scores) else safe
-    counts = _CapCounts(caps if len(scores) else (), safe, slots)
-    picks, found = _pick(value, group, diversity * _range_of(value, filled), counts, size)
-    return np.take_along_axis(numbers, picks, axis=1), found
-
-
-def _pick(value: Floats, group: Ints, loss: Floats, counts: _CapCounts, size: int) -> tuple[Ints, Flags]:
-    """Pick columns of the tables for one position after another.
-
-    Parameters
-    ----------
-    value, group
-        Value and group of each user's candidates, shape (users, depth); values that were picked become :data:`NEVER`.
-    loss
-        What a candidate loses if its group fills all positions above, shape (users, 1).
-    counts
-        What the caps bound.
-    size
-        Positions of a slate.
-
-    Returns
-    -------
-    picks, found
-        The column picked for each position, and whether there was any to pick, shape (users, size).
-    """
-    users = len(value)
-    picks, filled = np.zeros((users, size), np.int64), np.zeros((users, size), np.bool_)
-    same_above, rows = np.zeros(value.shape), np.arange(users)
-    for position in range(size):
-        left = counts.without_full(value - loss * same_above / max(position, 1))
-        pick = np.argmax(left, axis=1)
-        found = left[rows, pick] > NEVER
-        picks[:, position], filled[:, position] = pick, found
-        value[rows[found], pick[found]] = NEVER
-        picked_group = group[rows, pick][:, None]
-        same_above += found[:, None] & (picked_group > 0) & (group == picked_group)
-        counts.add(rows, pick, found)
-    return picks, filled
-
-
-def _range_of(value: Floats, filled: Flags) -> Floats:
-    """Return the difference between each user's best and worst value, shape (users, 1); the best come first."""
-    lowest = np.where(filled, value, np.inf).min(axis=1, initial=np.inf)
-    found: Floats = np.where(filled[:, 0], value[:, 0] - np.where(np.isfinite(lowest), lowest, 0.0), 0.0)[:, None]
+    everything = np.arange(len(slots))
+    labels = np.empty((len(caps), len(slots)), np.int64)
+    for row, cap in enumerate(caps):
+        labels[row] = cap.labels_of(everything, slots)
+    at_most = np.array([cap.at_most for cap in caps], np.int64)
+    found: tuple[Ints, Flags] = _spread(numbers, filled, scores, groups, size, diversity, labels, at_most)
     return found
 
 
-class _CapCounts:
-    """Counts, while slates are filled, what each cap bounds.
-
-    Parameters
-    ----------
-    caps
-        Bounds that hold for each user's slate.
-    numbers
-        Candidates to choose from, shape (users, depth).
-    slots
-        Item of each candidate.
-    """
-
-    def __init__(self, caps: Sequence[Cap], numbers: Ints, slots: Ints) -> None:
-        self._caps = [(cap.labels_of(numbers, slots), cap.at_most, np.zeros(numbers.shape, np.int64)) for cap in caps]
-
-    def without_full(self, values: Floats) -> Floats:
-        """Return the values, with :data:`NEVER` for candidates of labels that the slate has enough of."""
-        for labels, at_most, counts in self._caps:
-            values = np.where((labels > 0) & (counts >= at_most), NEVER, values)
-        return values
-
-    def add(self, rows: Ints, pick: Ints, found: Flags) -> None:
-        """Count the candidate that each user's slate got, by its column; ``found`` says which users got one."""
-        for labels, _, counts in self._caps:
-            label = labels[rows, pick][:, None]
-            counts += found[:, None] & (label > 0) & (labels == label)
+@kernel
+def _spread(numbers, filled, scores, groups, size, diversity, labels, at_most):  # type: ignore[no-untyped-def]  # noqa: C901
+    """Return what :func:`spread` does; ``labels`` has one row per cap, ``at_most`` one bound."""
+    users, depth = numbers.shape
+    chosen, found = np.zeros((users, size), np.int64), np.zeros((users, size), np.bool_)
+    taken = np.empty(depth, np.bool_)
+    for user in range(users):
+        length = 0
+        while length < depth and filled[user, length]:
+            taken[length] = False
+            length += 1
+        if not length:
+            continue
+        loss = diversity * (scores[numbers[user, 0]] - scores[numbers[user, length - 1]])
+        for position in range(size):
+            best, value = -1, -np.inf
+            for column in range(length):
+                number = numbers[user, column]
+                same = 0
+                for above in range(position):
+                    same += groups[number] > 0 and groups[chosen[user, above]] == groups[number]
+                worth = scores[number] - loss * same / max(position, 1)
+                if taken[column] or worth <= value:
+                    continue
+                is_full = False
+                for cap in range(len(at_most)):
+                    label, there = labels[cap, number], 0
+                    for above in range(position):
+                        there += labels[cap, chosen[user, above]] == label
+                    is_full = is_full or (label > 0 and there >= at_most[cap])
+                if not is_full:
+                    best, value = column, worth
+            if best < 0:
+                break
+            chosen[user, position], found[user, position] = numbers[user, best], True
+            taken[best] = True
+    return chosen, found
 
 
 class Spread(Stage):

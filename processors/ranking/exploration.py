@@ -13,19 +13,24 @@ noise to the scores.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from processors.common.arrays import Flags, Floats, Hashes, Ints, run_begins, run_lengths
+from processors.common.arrays import Flags, Floats, Hashes, Ints
+from processors.common.compiled import kernel
 from processors.common.hashing import FINGERPRINT_BYTES
-from processors.common.random import STEP, uniform
 from processors.common.time import DAY_MS
 from processors.models.exploration_rate import PARTS
 from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
 from processors.ranking.selection import position_in_slate
 from processors.users.profile import Profile
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_BITS_11, _BITS_27, _BITS_30, _BITS_31 = (np.uint64(bits) for bits in (11, 27, 30, 31))
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,19 @@ class Draw:
     seeds: Hashes
 
 
-def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags, ties: Floats, draw: Draw) -> Explored:
+def explore(
+    begins: Ints, numbers: Ints, filled: Flags, scores: Floats, new: Flags, ties: Floats, draw: Draw
+) -> Explored:
     """Give one position of some slates to a new item.
 
     Parameters
     ----------
+    begins
+        Number of each user's first candidate, and the number of candidates, shape (users + 1,).
     numbers, filled
         The candidate number at each position, and which positions are filled, shape (users, size).
-    scores, rows, new, ties
-        One per candidate: its score, its user, whether its item may be drawn, and the hash of its item in [0, 1).
+    scores, new, ties
+        One per candidate: its score, whether its item may be drawn, and the hash of its item in [0, 1).
     draw
         How likely each slate is to explore, and the seeds.
 
@@ -78,9 +87,9 @@ def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags
     --------
     >>> slates = np.array([[0, 1]]), np.array([[True, True]])
     >>> explored = explore(
+    ...     np.array([0, 3]),
     ...     *slates,
     ...     np.array([2.0, 1.0, 0.0]),
-    ...     np.zeros(3, int),
     ...     np.array([False, False, True]),
     ...     np.array([0.1, 0.2, 0.3]),
     ...     Draw(1.0, np.array([7], np.uint64)),
@@ -88,29 +97,58 @@ def explore(numbers: Ints, filled: Flags, scores: Floats, rows: Ints, new: Flags
     >>> explored.numbers.tolist(), explored.propensities.tolist()
     ([[2, 1]], [[1.0, 0.5]])
     """
-    propensities, lengths = np.ones(numbers.shape), filled.sum(axis=1)
-    free = new.copy()
-    free[numbers[filled]] = False
-    at = np.flatnonzero(free)
-    if not draw.share or not len(at):
-        return Explored(numbers, filled, propensities)
-    able = np.unique(rows[at])
-    able = able[lengths[able] > 0]
-    propensities[able] = 1.0 - draw.share / lengths[able, None]
-    drawn, chances = _draw(at, scores, rows, ties, draw.seeds)
-    numbers = numbers.copy()
-    explores, positions = _exploring(lengths, draw)
-    for user, number, chance in zip(rows[drawn].tolist(), drawn.tolist(), chances.tolist(), strict=True):
-        if explores[user]:
-            numbers[user, positions[user]] = number
-            propensities[user, positions[user]] = draw.share * chance
-    return Explored(numbers, filled, propensities)
+    if not draw.share:
+        return Explored(numbers, filled, np.ones(numbers.shape))
+    with np.errstate(over="ignore"):  # seeds wrap around on purpose, and say so where nothing is compiled
+        chosen, propensities = _explored(begins, numbers, filled, scores, new, ties, draw.share, draw.seeds)
+    return Explored(chosen, filled, propensities)
 
 
-def _exploring(lengths: Ints, draw: Draw) -> tuple[Flags, Ints]:
-    """Draw which slates explore, given how many positions are filled, and the position that each of them gives away."""
-    positions = (uniform(draw.seeds + STEP) * lengths).astype(np.int64)
-    return (lengths > 0) & (uniform(draw.seeds) < draw.share), positions
+@kernel
+def _explored(begins, numbers, filled, scores, new, ties, share, seeds):  # type: ignore[no-untyped-def]  # noqa: C901
+    """Return numbers and propensities of :func:`explore`."""
+    users, size = numbers.shape
+    chosen, propensities, shown = numbers.copy(), np.ones((users, size)), np.zeros(len(new), np.bool_)
+    for user in range(users):
+        length = 0
+        for position in range(size):
+            if filled[user, position]:
+                length += 1
+                shown[numbers[user, position]] = True
+        highest = -np.inf
+        for at in range(begins[user], begins[user + 1]):
+            if new[at] and not shown[at]:
+                highest = max(highest, scores[at])
+        if not length or highest == -np.inf:
+            continue
+        for position in range(size):
+            propensities[user, position] = 1.0 - share / length
+        if _uniform(seeds[user]) >= share:
+            continue
+        # Gumbel noise added to a logit and the greatest sum taken is a draw from the softmax.
+        drawn, best, odds_drawn, total = -1, -np.inf, 0.0, 0.0
+        for at in range(begins[user], begins[user + 1]):
+            if new[at] and not shown[at]:
+                odds = math.exp(scores[at] - highest)
+                noise = _uniform(seeds[user] ^ np.uint64(ties[at] * 2.0**53))
+                value = math.log(odds + 1e-300) - math.log(-math.log(noise))
+                total += odds
+                if value > best:
+                    drawn, best, odds_drawn = at, value, odds
+        given = np.int64(_uniform(seeds[user] + _STEP) * length)
+        chosen[user, given] = drawn
+        propensities[user, given] = share * odds_drawn / total
+    return chosen, propensities
+
+
+@kernel
+def _uniform(seed):  # type: ignore[no-untyped-def]
+    """Return a uniform random number in (0, 1), as :func:`processors.common.random.uniform` does for many seeds."""
+    mixed = seed + _STEP
+    mixed = (mixed ^ (mixed >> _BITS_30)) * _FIRST
+    mixed = (mixed ^ (mixed >> _BITS_27)) * _SECOND
+    mixed ^= mixed >> _BITS_31
+    return (np.float64(mixed >> _BITS_11) + 0.5) / 2.0**53
 
 
 def seeds_of(profiles: Sequence[Profile]) -> Hashes:
@@ -123,36 +161,6 @@ def seeds_of(profiles: Sequence[Profile]) -> Hashes:
     """
     marks = (profile.event_ids[-FINGERPRINT_BYTES:] for profile in profiles)
     return np.array([int.from_bytes(mark, "little") for mark in marks], np.uint64)
-
-
-def _draw(at: Ints, scores: Floats, rows: Ints, ties: Floats, seeds: Hashes) -> tuple[Ints, Floats]:
-    """Draw one candidate for each user who has any, by the softmax of the scores.
-
-    Parameters
-    ----------
-    at
-        Numbers of the candidates to draw from, in ascending order.
-    scores, rows, ties
-        One per candidate, as in :func:`explore`.
-    seeds
-        One per user.
-
-    Returns
-    -------
-    numbers, chances
-        The candidates drawn, and the probability of each among the user's.
-    """
-    of_user = rows[at]
-    begins = run_begins(of_user)
-    counts = run_lengths(begins, len(at))
-    odds = np.exp(scores[at] - np.repeat(np.maximum.reduceat(scores[at], begins), counts))
-    noise = uniform(seeds[of_user] ^ (ties[at] * 2.0**53).astype(np.uint64))
-    keys = np.log(odds + 1e-300) - np.log(-np.log(noise))
-    best = np.repeat(np.maximum.reduceat(keys, begins), counts)
-    winners = np.flatnonzero(keys == best)
-    winners = winners[run_begins(of_user[winners])]
-    total = np.add.reduceat(odds, begins)
-    return at[winners], odds[winners] / total
 
 
 class Explore(Stage):
@@ -175,14 +183,16 @@ class Explore(Stage):
 
     def may_explore(self, frame: Frame) -> bool:
         """Tell whether any slate of the frame may explore: whether any candidate that is kept is a new item."""
-        return bool(self._share and (frame.kept & self._are_new(frame)).any())
+        return bool(self._share and self._are_new(frame).any())
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
         seeds = frame.once("seeds", lambda: seeds_of(frame.profiles))
         draw = Draw(self._share * PARTS[frame.read.weights.arm], seeds + np.uint64(frame.number))
-        new = frame.kept & self._are_new(frame)
-        explored = explore(frame.numbers, frame.filled, frame.kept_scores, frame.candidates.rows, new, frame.ties, draw)
+        new = self._are_new(frame)
+        explored = explore(
+            frame.candidates.begins, frame.numbers, frame.filled, frame.kept_scores, new, frame.ties, draw
+        )
         frame.numbers, frame.propensities = explored.numbers, explored.propensities
         return frame
 
@@ -193,8 +203,23 @@ class Explore(Stage):
         return "its position went to a new item, which is shown so that it becomes known"
 
     def _are_new(self, frame: Frame) -> Flags:
-        """Tell which candidates are new items at the moment of their slate, shape (candidates,)."""
+        """Tell which candidates that are kept are new items at the moment of their slate, shape (candidates,)."""
         candidates = frame.candidates
-        since = candidates.visitors.now_ms[candidates.rows] - self._new_ms
-        new: Flags = frame.read.items.attributes.since[candidates.slots] > since
-        return new
+        found: Flags = _new(
+            candidates.rows,
+            candidates.slots,
+            candidates.visitors.now_ms,
+            frame.read.items.attributes.since,
+            frame.kept,
+            self._new_ms,
+        )
+        return found  # fmt: skip
+
+
+@kernel
+def _new(rows, slots, now_ms, since, kept, new_ms):  # type: ignore[no-untyped-def]
+    """Return which candidates are kept and younger than ``new_ms``."""
+    new = np.empty(len(slots), np.bool_)
+    for at in range(len(slots)):
+        new[at] = kept[at] and since[slots[at]] > now_ms[rows[at]] - new_ms
+    return new

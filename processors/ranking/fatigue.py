@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
+from processors.common.compiled import kernel
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
 from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
@@ -111,7 +112,8 @@ class Fatigue(Stage):
     def find(self, candidates: Candidates, index: ItemIndex) -> Fatigued:
         """Find which candidates were shown to their user too often, and what they lose.
 
-        Complexity: one check per profile; where items were shown too often, a lookup for each of those.
+        Complexity: one check per profile; where items were shown too often, a look through the user's candidates for
+        each.
 
         Parameters
         ----------
@@ -134,10 +136,8 @@ class Fatigue(Stage):
         if not rows or not len(candidates):
             return _NONE_FATIGUED
         slots, of_row = np.array(index.slots_of(ids), np.int64), np.array(rows, np.int64)
-        capacity = index.capacity
-        known, wanted = candidates.rows * capacity + candidates.slots, of_row * capacity + slots
-        numbers = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-        found = np.flatnonzero((slots >= 0) & (known[numbers] == wanted))
+        numbers = _numbers(candidates.begins, candidates.slots, of_row, slots)
+        found = np.flatnonzero(numbers >= 0)
         counts = np.array(times, np.int64)[found]
         ages = np.maximum(candidates.visitors.now_ms[of_row[found]] - np.array(shown_at, np.int64)[found], 0)
         return Fatigued(numbers[found], counts, self._losses(counts, ages))
@@ -147,3 +147,15 @@ class Fatigue(Stage):
         grown = -np.expm1((self._after - times) / LEVEL) * LEVEL
         losses: Floats = self._strength * grown * np.exp2(-ages_ms / self._half_life_ms)
         return losses
+
+
+@kernel
+def _numbers(begins, slots, rows, wanted):  # type: ignore[no-untyped-def]
+    """Return the candidate number of each user and item, -1 where the item is not among the user's candidates."""
+    numbers = np.full(len(rows), -1, np.int64)
+    for at in range(len(rows)):
+        for candidate in range(begins[rows[at]], begins[rows[at] + 1]):
+            if slots[candidate] == wanted[at]:
+                numbers[at] = candidate
+                break
+    return numbers

@@ -7,24 +7,31 @@ a feature, too, because the best candidates differ less in worth than in value.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
-import numpy.typing as npt
 
 from processors.common.arrays import Features, Floats, Ints
+from processors.common.compiled import kernel
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
+from processors.ranking.feature_names import HISTORY_FEATURES, ITEM_FEATURES, TASTE_FEATURES
 from processors.ranking.frame import Frame, Stage
-from processors.ranking.sources.base import Visitors
+from processors.users.profile import Profile
 
 _PAUSE_MS = HOUR_MS // 2
 """Time since the last event after which a user counts as coming back after a pause by 1 - 1/e."""
 
-_AGES_MS = (HOUR_MS // 12, HOUR_MS, DAY_MS, 4 * DAY_MS)
+_AGES_MS = np.array([HOUR_MS / 12.0, HOUR_MS, DAY_MS, 4.0 * DAY_MS])
 """Scales of the features ``own_age_…``."""
 
-_RECENT_DECAY = 0.7
-"""Weight of an item relative to the one visited after it, in ``category_recent``."""
+_FRESH_MS = np.array([DAY_MS, HOUR_MS], np.float64)
+"""Scales of the features ``item_fresh`` and ``item_lately``."""
+
+_RECENT_DECAY = 0.7 ** np.arange(1024)
+"""Weight of an item by its position in ``category_recent``."""
 
 
 def features_of(candidates: Candidates, index: ItemIndex) -> Features:
@@ -43,17 +50,27 @@ def features_of(candidates: Candidates, index: ItemIndex) -> Features:
         Float32 of shape (features, candidates), all in [0, 1]; rows in the order of
         :func:`processors.ranking.feature_names.feature_names`.
     """
-    same = _of_last_category(candidates, index)
-    before = (*_from_sources(candidates), *_of_items(candidates, index))
-    own, after = _of_history(candidates, same), _of_taste(candidates, index, same)
-    features = np.zeros((len(before) + len(own) + len(after), len(candidates)), np.float32)
-    for row, column in enumerate(before):
-        if column is not None:
-            features[row] = column
-    for row, values in enumerate(own, len(before)):
-        features[row, candidates.history] = values
-    for row, column in enumerate(after, len(before) + len(own)):
-        features[row] = column
+    visitors, attributes, popularity = candidates.visitors, index.attributes, index.popularity
+    of_sources = 2 * len(candidates.columns)
+    of_items = of_sources + len(ITEM_FEATURES)
+    of_history = of_items + len(HISTORY_FEATURES)
+    features = np.zeros((of_history + len(TASTE_FEATURES), len(candidates)), np.float32)
+    history, taste, now = features[of_items:of_history], features[of_history:], visitors.now_ms
+    paused = _paused(visitors.profiles, now)
+    _of_sources(candidates.begins, candidates.amounts, features)
+    _of_items(
+        features[of_sources:of_items], candidates.rows, candidates.slots, now, popularity.trends, popularity.visits,
+        attributes.category, popularity.category_trend, popularity.tops(), attributes.since, index.last_seen, _FRESH_MS,
+    )  # fmt: skip
+    _of_taste(
+        taste, candidates.begins, candidates.slots, candidates.touched, visitors.begins, visitors.slots,
+        visitors.weights, visitors.positions, attributes.category, attributes.brand, attributes.log_price, paused,
+        _RECENT_DECAY,
+    )  # fmt: skip
+    _of_history(
+        history, taste, candidates.history, visitors.begins, visitors.positions, visitors.counts, visitors.weights,
+        visitors.times, visitors.actions, now, paused, _AGES_MS,
+    )  # fmt: skip
     return features
 
 
@@ -69,158 +86,151 @@ class Describe(Stage):
         return frame
 
 
-def silent_rows(candidates: Candidates) -> set[int]:
-    """Return the rows of :func:`features_of` that are 0 because their sources proposed nothing to any user."""
-    proposing = {name for part in candidates.proposals.values() if len(part.pairs.rows) for name in part.columns}
-    silent = [at for at, name in enumerate(candidates.values) if name not in proposing]
-    return {row for at in silent for row in (2 * at, 2 * at + 1)}
-
-
-def _from_sources(candidates: Candidates) -> list[Floats | None]:
-    """Return each value of the sources relative to the user's best, and its square root; :obj:`None` for all zeros."""
-    filled = np.flatnonzero(np.diff(candidates.begins))
-    begins = candidates.begins[filled]
-    lengths = np.diff(candidates.begins)[filled]
-    columns: list[Floats | None] = []
-    silent = silent_rows(candidates)
-    for at, value in enumerate(candidates.values.values()):
-        if 2 * at in silent:
-            columns += [None, None]
-            continue
-        best = np.maximum.reduceat(value, begins) if len(begins) else value
-        share = value / np.repeat(np.where(best > 0.0, best, 1.0), lengths)
-        columns += [share, np.sqrt(share)]
-    return columns
-
-
-def _of_items(candidates: Candidates, index: ItemIndex) -> list[Floats]:
-    """Return the columns of :data:`processors.ranking.feature_names.ITEM_FEATURES`."""
-    slots, now = candidates.slots, candidates.visitors.now_ms[candidates.rows]
-    # Users share many candidates: beyond the size of the index it is cheaper to compute each item once.
-    if len(slots) < index.capacity:
-        popularity = _popularity(slots, index)
-    else:
-        popularity = [column[slots] for column in _popularity(np.arange(index.capacity), index)]
-    return [
-        *popularity,
-        nearness(now - index.attributes.since[slots], DAY_MS),
-        nearness(now - index.last_seen[slots], HOUR_MS),
-    ]
-
-
-def _popularity(slots: Ints, index: ItemIndex) -> list[Floats]:
-    """Return the popularity of items at each time scale, of all time, and within the category, 0 to 1."""
-    columns = []
-    for scale, trends in enumerate(index.popularity.trends):
-        top = index.popularity.trending(1, scale)
-        popularity = np.exp2(np.minimum(trends[slots] - (trends[top[0]] if len(top) else 0.0), 0.0))
-        columns += [popularity, np.sqrt(popularity)]
-    most = index.popularity.most_visited(1)
-    visited, category = index.popularity.visits[slots], index.attributes.category[slots]
-    visits = visited / (index.popularity.visits[most[0]] if len(most) else 1.0)
-    in_category = np.exp2(np.minimum(index.popularity.trend[slots] - index.popularity.category_trend[category], 0.0))
-    return [*columns, visits, np.sqrt(visits), np.where((category > 0) & (visited > 0.0), in_category, 0.0)]
-
-
-def _of_history(candidates: Candidates, same: Floats) -> list[Floats]:
-    """Return the columns of :data:`processors.ranking.feature_names.HISTORY_FEATURES`, one value per recent item.
-
-    ``same`` is 1 for candidates of the category of the user's last item (:func:`_of_last_category`).
-    """
-    visitors = candidates.visitors
-    age, of_last = visitors.now_ms[visitors.rows] - visitors.times, same[candidates.history]
-    position = 1.0 / (1.0 + visitors.positions.astype(np.float64))
-    weight = _relative_weights(visitors)
-    return [
-        np.ones(len(visitors.rows)),
-        position,
-        *((visitors.positions == p).astype(np.float64) for p in range(3)),
-        1.0 - 1.0 / visitors.counts,
-        *(nearness(age, scale) for scale in _AGES_MS),
-        position * _paused(visitors)[visitors.rows],
-        *((visitors.actions == number).astype(np.float64) for number in (1, 2, 3)),
-        weight,
-        of_last,
-        weight * of_last,
-    ]
-
-
-def _relative_weights(visitors: Visitors) -> Floats:
-    """Return the decayed weight of each of the users' items relative to the user's greatest."""
-    heaviest = np.zeros(len(visitors))
-    np.maximum.at(heaviest, visitors.rows, visitors.weights)
-    relative: Floats = visitors.weights / np.where(heaviest > 0.0, heaviest, 1.0)[visitors.rows]
-    return relative
-
-
-def _paused(visitors: Visitors) -> Floats:
+def _paused(profiles: Sequence[Profile], now_ms: Ints) -> Floats:
     """Return how long ago each user's last event was: 0 for just now, towards 1 beyond half an hour."""
-    last = np.array([profile.last_seen for profile in visitors.profiles], np.int64)
-    return 1.0 - nearness(visitors.now_ms - last, _PAUSE_MS)
+    last = np.array([profile.last_seen for profile in profiles], np.int64)
+    return 1.0 - nearness(now_ms - last, _PAUSE_MS)
 
 
-def _of_last_category(candidates: Candidates, index: ItemIndex) -> Floats:
-    """Return 1 for candidates of the category of the user's last item, 0 for others."""
-    visitors = candidates.visitors
-    last_category = np.full(len(visitors), -1)
-    last = visitors.positions == 0
-    last_category[visitors.rows[last]] = index.attributes.category[visitors.slots[last]]
-    category = index.attributes.category[candidates.slots]
-    same: Floats = ((category > 0) & (category == last_category[candidates.rows])).astype(np.float64)
-    return same
+@kernel
+def _of_sources(begins, amounts, features):  # type: ignore[no-untyped-def]
+    """Write each value of the sources relative to the user's best, and its square root, into the first rows."""
+    for row in range(len(amounts)):
+        for user in range(len(begins) - 1):
+            best = 0.0
+            for at in range(begins[user], begins[user + 1]):
+                best = max(best, amounts[row, at])
+            if best > 0.0:
+                for at in range(begins[user], begins[user + 1]):
+                    share = amounts[row, at] / best
+                    features[2 * row, at], features[2 * row + 1, at] = share, math.sqrt(share)
 
 
-def _of_taste(candidates: Candidates, index: ItemIndex, same: Floats) -> list[Floats]:
-    """Return the columns of :data:`processors.ranking.feature_names.TASTE_FEATURES`.
+@kernel
+def _of_items(  # type: ignore[no-untyped-def]
+    features, rows, slots, now_ms, trends, visits, category, category_trend, tops, since, last_seen, scales_ms
+):
+    """Write the rows of ITEM_FEATURES: popularity at each time scale, of all time and in the category, and ages.
 
-    ``same`` is 1 for candidates of the category of the user's last item (:func:`_of_last_category`).
+    Users share many candidates: what is known of the item alone is computed for the first of them and copied for the
+    others, which a hash table with open addressing finds.
     """
-    visitors, rows = candidates.visitors, candidates.rows
-    recency = _RECENT_DECAY ** visitors.positions.astype(np.float64)
-    brand = _share(visitors.weights, index.attributes.brand, index.attributes.brands.numbers, candidates)
-    return [
-        _share(visitors.weights, index.attributes.category, index.attributes.categories.numbers, candidates),
-        _share(recency, index.attributes.category, index.attributes.categories.numbers, candidates),
-        same,
-        same * _paused(visitors)[rows],
-        brand,
-        brand * same,
-        _price_match(candidates, index),
-        candidates.touched.astype(np.float64),
-    ]
+    size = 2
+    while size < 2 * len(slots):
+        size *= 2
+    firsts = np.full(size, -1, np.int32)
+    for at in range(len(slots)):
+        slot, now = slots[at], now_ms[rows[at]]
+        entry = slot & (size - 1)
+        while firsts[entry] >= 0 and slots[firsts[entry]] != slot:
+            entry = (entry + 1) & (size - 1)
+        first = firsts[entry]
+        if first >= 0:
+            for row in range(9):
+                features[row, at] = features[row, first]
+        else:
+            firsts[entry] = at
+            for scale in range(3):
+                trend = math.exp2(min(trends[scale, slot] - tops[scale], 0.0))
+                features[2 * scale, at], features[2 * scale + 1, at] = trend, math.sqrt(trend)
+            share = visits[slot] / tops[3]
+            features[6, at], features[7, at] = share, math.sqrt(share)
+            if category[slot] > 0 and visits[slot] > 0.0:
+                features[8, at] = math.exp2(min(trends[1, slot] - category_trend[category[slot]], 0.0))
+        features[9, at] = math.exp(-max(now - since[slot], 0.0) / scales_ms[0])
+        features[10, at] = math.exp(-max(np.float64(now - last_seen[slot]), 0.0) / scales_ms[1])
 
 
-def _share(weights: Floats, labels: npt.NDArray[np.int32], width: int, candidates: Candidates) -> Floats:
-    """Return the share of each candidate's label in the weights of the user's recent items.
+@kernel
+def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
+    features, begins, slots, touched, recent_begins, recent_slots, weights, positions, category, brand, log_price,
+    paused, decay,
+):  # fmt: skip
+    """Write the rows of TASTE_FEATURES.
 
-    Parameters
-    ----------
-    weights
-        Weight of each of the users' recent items.
-    labels, width
-        Label of each slot, such as the number of its category, 0 for none; and how many labels there are.
-    candidates
-        The candidates.
+    The share of a label (category, brand) is its part of the weights of the user's recent items. ``decay`` has the
+    weight of a recent item by its position, for ``category_recent``.
     """
-    visitors, of_candidate = candidates.visitors, labels[candidates.slots]
-    table = np.bincount(visitors.rows * width + labels[visitors.slots], weights, len(visitors) * width)
-    # Not a sum over labels: their numbers, and with them the order of the sum, differ between processes.
-    total = np.bincount(visitors.rows, weights, len(visitors))
-    share = table[candidates.rows * width + of_candidate] / np.where(total > 0.0, total, 1.0)[candidates.rows]
-    return np.where(of_candidate > 0, share, 0.0)
+    labels, of_label = np.empty((2, 1), np.int64), np.empty((3, 1))
+    for user in range(len(begins) - 1):
+        first, end = recent_begins[user], recent_begins[user + 1]
+        if labels.shape[1] < end - first:
+            labels, of_label = np.empty((2, 2 * (end - first)), np.int64), np.empty((3, 2 * (end - first)))
+        n, brands, total, total_recent, priced, price = 0, 0, 0.0, 0.0, 0.0, 0.0
+        last_category = np.int64(-1)
+        for at in range(first, end):
+            slot, weight, recency = recent_slots[at], weights[at], decay[positions[at]]
+            total += weight
+            total_recent += recency
+            if positions[at] == 0:
+                last_category = np.int64(category[slot])
+            if log_price[slot] == log_price[slot]:
+                priced += weight
+                price += weight * log_price[slot]
+            entry = 0
+            while entry < n and labels[0, entry] != category[slot]:
+                entry += 1
+            if entry == n:
+                labels[0, n], of_label[0, n], of_label[1, n] = category[slot], 0.0, 0.0
+                n += 1
+            of_label[0, entry] += weight
+            of_label[1, entry] += recency
+            entry = 0
+            while entry < brands and labels[1, entry] != brand[slot]:
+                entry += 1
+            if entry == brands:
+                labels[1, brands], of_label[2, brands] = brand[slot], 0.0
+                brands += 1
+            of_label[2, entry] += weight
+        total = total if total > 0.0 else 1.0
+        total_recent = total_recent if total_recent > 0.0 else 1.0
+        for at in range(begins[user], begins[user + 1]):
+            slot = slots[at]
+            same = 1.0 if category[slot] > 0 and category[slot] == last_category else 0.0
+            if category[slot] > 0:
+                for entry in range(n):
+                    if labels[0, entry] == category[slot]:
+                        features[0, at] = of_label[0, entry] / total
+                        features[1, at] = of_label[1, entry] / total_recent
+            features[2, at], features[3, at] = same, same * paused[user]
+            if brand[slot] > 0:
+                for entry in range(brands):
+                    if labels[1, entry] == brand[slot]:
+                        share = of_label[2, entry] / total
+                        features[4, at], features[5, at] = share, share * same
+            if priced > 0.0 and log_price[slot] == log_price[slot]:
+                features[6, at] = math.exp(-abs(log_price[slot] - price / priced))
+            features[7, at] = 1.0 if touched[at] else 0.0
 
 
-def _price_match(candidates: Candidates, index: ItemIndex) -> Floats:
-    """Return 1 for the mean price of the user's items, 1/e for e times as much or as little; 0 if either is unknown."""
-    visitors = candidates.visitors
-    prices = np.log1p(index.price[visitors.slots])
-    known = np.flatnonzero(~np.isnan(prices))
-    rows, weights = visitors.rows[known], visitors.weights[known]
-    total = np.bincount(rows, weights, len(visitors))
-    mean = np.bincount(rows, weights * prices[known], len(visitors)) / np.where(total > 0.0, total, np.nan)
-    distance = np.abs(np.log1p(index.price[candidates.slots]) - mean[candidates.rows])
-    near: Floats = np.nan_to_num(np.exp(-distance), nan=0.0)
-    return near
+@kernel
+def _of_history(  # type: ignore[no-untyped-def]
+    features, taste, history, begins, positions, counts, weights, times, actions, now_ms, paused, scales_ms
+):
+    """Write the rows of HISTORY_FEATURES for the candidates that are recent items; ``taste`` is written before."""
+    for user in range(len(begins) - 1):
+        heaviest = 0.0
+        for at in range(begins[user], begins[user + 1]):
+            heaviest = max(heaviest, weights[at])
+        heaviest = heaviest if heaviest > 0.0 else 1.0
+        for at in range(begins[user], begins[user + 1]):
+            candidate, near = history[at], 1.0 / (1.0 + positions[at])
+            age, weight, same = (
+                max(np.float64(now_ms[user] - times[at]), 0.0),
+                weights[at] / heaviest,
+                taste[2, history[at]],
+            )
+            features[0, candidate], features[1, candidate] = 1.0, near
+            for position in range(3):
+                features[2 + position, candidate] = 1.0 if positions[at] == position else 0.0
+            features[5, candidate] = 1.0 - 1.0 / counts[at]
+            for scale in range(4):
+                features[6 + scale, candidate] = math.exp(-age / scales_ms[scale])
+            features[10, candidate] = near * paused[user]
+            for action in range(3):
+                features[11 + action, candidate] = 1.0 if actions[at] == action + 1 else 0.0
+            features[14, candidate], features[15, candidate] = weight, same
+            features[16, candidate] = weight * same
 
 
 def nearness(age_ms: Ints | Floats, scale_ms: int) -> Floats:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from processors.common.arrays import Features, Flags, Floats, Ints
-from processors.ranking.candidates import Candidates
+from processors.ranking.candidates import Candidates, Marks
 from processors.ranking.read_models import ReadModels
 from processors.ranking.rule_effects import NO_EFFECTS, RuleEffects
 from processors.users.profile import Profile
@@ -66,7 +66,8 @@ class Frame:
     features
         Features of the candidates, float32 of shape (features, candidates); from ``describe``.
     true_kinds
-        Which kinds of reason are true of which candidates, bool of shape (kinds, candidates); from ``reasons``.
+        Which kinds of reason are true of which candidates, uint32 of shape (candidates,), bit k for kind k; from
+        ``reasons``.
     effects
         What the rules of the shop do to the candidates; from ``rules``.
     scores
@@ -101,7 +102,7 @@ class Frame:
     weights: Floats = field(init=False)
     candidates: Candidates = field(init=False)
     features: Features = field(init=False)
-    true_kinds: Flags = field(init=False)
+    true_kinds: Marks = field(init=False)
     ties: Floats = field(init=False)
     kept: Flags = field(init=False)
     effects: RuleEffects = NO_EFFECTS

@@ -1,8 +1,7 @@
 """Gathering: the sources propose items to each user, and what they propose is merged into candidates.
 
 Every source proposes pairs of user and item (:class:`processors.ranking.sources.base.ProposedPairs`). Pairs of the same
-user and item are merged by one sort of packed integers, after which each value of a source is one column over the
-candidates. There is no loop over users or items.
+user and item are one candidate: a hash table finds it, one user after the other.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from processors.common.arrays import Floats, Ints, run_begins, run_lengths
+from processors.common.arrays import Ints
+from processors.common.compiled import kernel
 from processors.common.errors import ConfigurationError
 from processors.common.hashing import FINGERPRINT_BYTES
 from processors.items.index import ItemIndex
-from processors.ranking.candidates import RULES, Candidates, Proposal
+from processors.ranking.candidates import OLDER, RECENT, RULES, Candidates, Proposal
 from processors.ranking.frame import Frame, Stage
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources import ALL, Source, SourceSettings, Visitors, with_settings
@@ -37,7 +36,7 @@ class Gatherer:
     sources : list of Source
         Sources that are not off.
     columns : tuple of str
-        Names of their values, in the order of :attr:`processors.ranking.candidates.Candidates.values`.
+        Names of their values, in the order of :attr:`processors.ranking.candidates.Candidates.amounts`.
 
     Raises
     ------
@@ -62,7 +61,7 @@ class Gatherer:
     ) -> Candidates:
         """Find the candidates of at most :data:`processors.ranking.candidates.MAX_ROWS` users.
 
-        Complexity: a sort of all pairs, about 500 integers per user.
+        Complexity: one look into a hash table per pair, about 500 per user.
 
         Parameters
         ----------
@@ -75,19 +74,18 @@ class Gatherer:
         """
         visitors = Visitors.of(profiles, now_ms, read.items)
         proposals = self._proposals(visitors, read, wanted)
-        older_rows, older_slots = _older(profiles, read.items)
-        return _merged(visitors, proposals, older_rows, older_slots, read.items.capacity)
+        return _merged(visitors, list(proposals.values()), _older(profiles, read.items), self.columns, proposals)
 
     def _proposals(self, visitors: Visitors, read: ReadModels, wanted: Ints | None) -> dict[str, Proposal]:
         """Ask all sources, and number their pairs through."""
+        asked = [(source.name, source.columns, source.propose(visitors, read)) for source in self.sources]
+        if wanted is not None and len(wanted):
+            asked.append((RULES, (), for_everybody(wanted, len(visitors))))
         proposals: dict[str, Proposal] = {}
         first = 0
-        for source in self.sources:
-            pairs = source.propose(visitors, read)
-            proposals[source.name] = Proposal(first, pairs, source.columns)
+        for number, (name, columns, pairs) in enumerate(asked):
+            proposals[name] = Proposal(number, first, pairs, columns)
             first += len(pairs.rows)
-        if wanted is not None and len(wanted):
-            proposals[RULES] = Proposal(first, for_everybody(wanted, len(visitors)), ())
         return proposals
 
 
@@ -122,59 +120,97 @@ class Gather(Stage):
 
 
 def _merged(
-    visitors: Visitors, proposals: dict[str, Proposal], older_rows: Ints, older_slots: Ints, capacity: int
+    visitors: Visitors,
+    parts: list[Proposal],
+    older: tuple[Ints, Ints],
+    columns: tuple[str, ...],
+    proposals: dict[str, Proposal],
 ) -> Candidates:
     """Merge what the sources propose and what the users have touched into candidates, each once."""
-    keys = np.concatenate(
-        [
-            *(part.pairs.rows * capacity + part.pairs.slots for part in proposals.values()),
-            visitors.rows * capacity + visitors.slots,
-            older_rows * capacity + older_slots,
-        ]
-    )
-    bits = len(keys).bit_length()
-    packed = np.sort(keys << bits | np.arange(len(keys)))
-    order = packed & ((1 << bits) - 1)
-    sorted_keys = packed >> bits
-    first = run_begins(sorted_keys)
-    candidate_of = np.empty(len(keys), np.int64)
-    candidate_of[order] = np.repeat(np.arange(len(first)), run_lengths(first, len(keys)))
-    touched = np.zeros(len(first), np.bool_)
-    proposed = sum(len(part.pairs.rows) for part in proposals.values())
-    touched[candidate_of[proposed:]] = True
-    group_keys = sorted_keys[first]
-    rows = group_keys // capacity
+    all_rows = [*(part.pairs.rows for part in parts), visitors.rows, older[0]]
+    all_slots = [*(part.pairs.slots for part in parts), visitors.slots, older[1]]
+    marks = np.array([*(1 << part.number for part in parts), RECENT, OLDER], np.uint32)
+    firsts = np.zeros(len(all_rows) + 1, np.int64)
+    np.cumsum([len(rows) for rows in all_rows], out=firsts[1:])
+    rows, slots = np.concatenate(all_rows), np.concatenate(all_slots)
+    of_pair, begins, found_rows, found_slots = _numbered(rows, slots, firsts, len(visitors))
+    flat = np.concatenate([part.pairs.values.ravel() for part in parts]) if parts else np.empty(0)
+    widths = np.array([*(len(part.columns) for part in parts), 0, 0])
+    amounts, found_marks = _added(of_pair, firsts, flat, widths, marks, len(found_rows))
+    recent = firsts[len(parts)]
     return Candidates(
         visitors=visitors,
-        rows=rows,
-        slots=group_keys - rows * capacity,
-        begins=np.searchsorted(rows, np.arange(len(visitors) + 1)),
-        values=_values(proposals, candidate_of, len(first)),
-        proposed=_proposed(proposals, candidate_of, len(first)),
-        touched=touched,
-        history=candidate_of[proposed : proposed + len(visitors.rows)],
-        pair_begins=np.append(first, len(keys)),
-        pair_order=order,
+        rows=found_rows,
+        slots=found_slots,
+        begins=begins,
+        amounts=amounts,
+        columns=columns,
+        marks=found_marks,
+        history=of_pair[recent : recent + len(visitors.rows)].astype(np.int64),
+        of_pair=of_pair,
         proposals=proposals,
     )
 
 
-def _values(proposals: dict[str, Proposal], candidate_of: Ints, n: int) -> dict[str, Floats]:
-    """Add up each value over the pairs of each of ``n`` candidates, given the candidate of each pair."""
-    return {
-        name: np.bincount(candidate_of[part.first : part.first + len(column)], column, n).astype(np.float64, copy=False)
-        for part in proposals.values()
-        for name, column in zip(part.columns, part.pairs.values, strict=True)
-    }
+@kernel
+def _numbered(rows, slots, firsts, users):  # type: ignore[no-untyped-def]
+    """Return the candidate number of each pair, where each user begins, and rows and slots of the candidates.
+
+    The pairs come one list after another (``firsts`` has where each begins), each list sorted by user.
+    """
+    most, of_user = 1, np.zeros(users, np.int64)
+    for at in range(len(rows)):
+        of_user[rows[at]] += 1
+    for user in range(users):
+        most = max(most, of_user[user])
+    size = 2
+    while size < 2 * most:
+        size *= 2
+    # A hash table with open addressing: an entry counts if its owner is the user at hand, so nothing is ever emptied.
+    owner, keys, numbers = np.full(size, -1, np.int32), np.empty(size, np.int64), np.empty(size, np.int32)
+    of_pair, begins = np.empty(len(rows), np.int32), np.zeros(users + 1, np.int64)
+    found_rows, found_slots, n = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64), 0
+    cursor = firsts[:-1].copy()
+    for user in range(users):
+        for part in range(len(cursor)):
+            at = cursor[part]
+            while at < firsts[part + 1] and rows[at] == user:
+                slot = slots[at]
+                entry = (slot * 2654435761) & (size - 1)
+                while owner[entry] == user and keys[entry] != slot:
+                    entry = (entry + 1) & (size - 1)
+                if owner[entry] != user:
+                    owner[entry], keys[entry], numbers[entry] = user, slot, n
+                    found_rows[n], found_slots[n] = user, slot
+                    n += 1
+                of_pair[at] = numbers[entry]
+                at += 1
+            cursor[part] = at
+        begins[user + 1] = n
+    return of_pair, begins, found_rows[:n].copy(), found_slots[:n].copy()
 
 
-def _proposed(proposals: dict[str, Proposal], candidate_of: Ints, n: int) -> dict[str, npt.NDArray[np.bool_]]:
-    """Tell, per source, which of ``n`` candidates it proposed, given the candidate of each pair."""
-    proposed = {}
-    for name, part in proposals.items():
-        proposed[name] = np.zeros(n, np.bool_)
-        proposed[name][candidate_of[part.first : part.first + len(part.pairs.rows)]] = True
-    return proposed
+@kernel
+def _added(of_pair, firsts, flat, widths, marks, n):  # type: ignore[no-untyped-def]
+    """Add up the values of each candidate's pairs, and mark who named it.
+
+    ``flat`` has the values of one list after another, ``widths`` how many each pair of a list has.
+    """
+    total = 0
+    for part in range(len(widths)):
+        total += widths[part]
+    amounts, found = np.zeros((total, n)), np.zeros(n, np.uint32)
+    value, column = 0, 0
+    for part in range(len(widths)):
+        width, mark = widths[part], marks[part]
+        for at in range(firsts[part], firsts[part + 1]):
+            candidate = of_pair[at]
+            found[candidate] |= mark
+            for within in range(width):
+                amounts[column + within, candidate] += flat[value]
+                value += 1
+        column += width
+    return amounts, found
 
 
 def _older(profiles: Sequence[Profile], index: ItemIndex) -> tuple[Ints, Ints]:

@@ -8,14 +8,14 @@ is among the trending ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 import numpy as np
 
-from processors.common.arrays import Flags, Floats, Ints
-from processors.items.index import ItemIndex
-from processors.models.ranker_weights import buckets_of
-from processors.ranking.candidates import RULES, Candidates
+from processors.common.arrays import Ints
+from processors.common.compiled import kernel
+from processors.ranking.candidates import OLDER, RECENT, RULES, Candidates, Marks
 from processors.ranking.frame import SLATES, Frame, Stage
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources import ALL, ReasonKind
@@ -79,29 +79,50 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class Explained:
-    """Reasons of some candidates as arrays.
+    """Reasons of the items in slates as arrays of shape (users, size).
 
     Attributes
     ----------
     kinds
-        Number of the kind, an index into :data:`KINDS`, int64 of shape (candidates,).
+        Number of the kind, an index into :data:`KINDS`; -1 beyond the end of a slate.
     links
-        The user's own item (slot) or context that the reason names, -1 if it names none, int64 of shape (candidates,).
+        The user's own item (slot) or context that the reason names, -1 if it names none.
     """
 
     kinds: Ints
     links: Ints
 
 
-def true_kinds(candidates: Candidates) -> Flags:
-    """Tell which kinds of reason are true of which candidates, shape (kinds, candidates)."""
-    n = len(candidates)
-    found = np.zeros((len(KINDS), n), np.bool_)
-    for row, (source, kind) in enumerate((entry.source, entry.kind) for entry in KINDS):
-        if source in candidates.proposals:
-            found[row] = candidates.values[kind.column] > 0.0 if kind.column else candidates.proposed[source]
-        if kind.name == VIEWED_BEFORE:
-            found[row] |= candidates.touched
+def true_kinds(candidates: Candidates) -> Marks:
+    """Tell which kinds of reason are true of which candidates, uint32 of shape (candidates,): bit k for kind k."""
+    conditions = _conditions(tuple(candidates.proposals), candidates.columns)
+    found: Marks = _true_kinds(candidates.marks, candidates.amounts, *conditions)
+    return found
+
+
+@lru_cache(maxsize=16)
+def _conditions(sources: tuple[str, ...], columns: tuple[str, ...]) -> tuple[Marks, Ints, Marks]:
+    """Return, per kind: the mark of its source, the row of its value (-1 for none), and marks that make it true too."""
+    named = [1 << sources.index(entry.source) if entry.source in sources else 0 for entry in KINDS]
+    touched = [RECENT | OLDER if entry.kind.name == VIEWED_BEFORE else 0 for entry in KINDS]
+    rows = [columns.index(entry.kind.column) if entry.kind.column in columns else -1 for entry in KINDS]
+    return np.array(named, np.uint32), np.array(rows, np.int64), np.array(touched, np.uint32)
+
+
+@kernel
+def _true_kinds(marks, amounts, sources, columns, touched):  # type: ignore[no-untyped-def]
+    """Return what :func:`true_kinds` does.
+
+    A kind needs a mark of ``sources``, and a value above 0 if it has a column; or else a mark of ``touched``.
+    """
+    found = np.zeros(len(marks), np.uint32)
+    for at in range(len(marks)):
+        for kind in range(len(sources)):
+            named = marks[at] & sources[kind] != 0
+            if named and columns[kind] >= 0:
+                named = amounts[columns[kind], at] > 0.0
+            if named or marks[at] & touched[kind] != 0:
+                found[at] |= np.uint32(1 << kind)
     return found
 
 
@@ -115,76 +136,108 @@ class Explainer:
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
-        self._rows_of = [
-            [row for row, name in enumerate(names) if name.startswith(entry.kind.features)] for entry in KINDS
-        ]
+        spoken = [[at for at, name in enumerate(names) if name.startswith(entry.kind.features)] for entry in KINDS]
+        self._features = np.array([at for columns in spoken for at in columns], np.int64)
+        self._begins = np.cumsum([0, *map(len, spoken)])
 
-    def explain(
-        self,
-        candidates: Candidates,
-        picked: Ints,
-        weighted: Floats,
-        true: Flags,
-        index: ItemIndex,
-    ) -> Explained:
-        """Find the true kind of reason that contributed most to the score of each candidate picked.
+    def explain(self, frame: Frame) -> Explained:
+        """Find the true kind of reason that contributed most to the score of each item of the slates.
 
         Parameters
         ----------
-        candidates
-            All candidates of some users.
-        picked
-            Numbers of the candidates to explain, shape (picked,).
-        weighted
-            Their features times the weights that they were ranked by, shape (features, picked).
-        true
-            Which kinds are true of which candidates (:func:`true_kinds`), shape (kinds, candidates).
-        index
-            The read model of items.
+        frame
+            Users with their candidates, features, true kinds, weights and slates.
         """
-        links = np.full(len(picked), -1, np.int64)
-        if not len(picked):
-            return Explained(links, links)
-        contributions = np.full((len(KINDS), len(picked)), -np.inf)
-        for number, rows in enumerate(self._rows_of):
-            # Not a matrix product, whose last bits depend on how many candidates there are.
-            added = weighted[rows].sum(axis=0)
-            contributions[number] = np.where(true[number, picked], added, -np.inf)
-        kinds = np.argmax(contributions, axis=0)
-        for number, entry in enumerate(KINDS):
-            if entry.kind.links in ("item", "context") and entry.source in candidates.proposals:
-                of_kind = np.flatnonzero(kinds == number)
-                links[of_kind] = _strongest_link(candidates, picked[of_kind], entry, index)
+        candidates = frame.candidates
+        kinds = _strongest_kinds(
+            frame.numbers, frame.filled, frame.features, frame.weights, candidates.buckets, frame.true_kinds,
+            self._begins, self._features,
+        )  # fmt: skip
+        links = np.full(kinds.shape, -1, np.int64)
+        for number in np.flatnonzero(np.bincount(kinds[frame.filled], minlength=len(KINDS))).tolist():
+            if KINDS[number].kind.links in ("item", "context"):
+                _link(links, kinds, number, frame, KINDS[number])
         return Explained(kinds, links)
 
 
-def _strongest_link(candidates: Candidates, picked: Ints, entry: SourcedKind, index: ItemIndex) -> Ints:
-    """Find the user's item (slot) or context by which a kind's source proposed each picked candidate most strongly.
+@kernel
+def _strongest_kinds(  # type: ignore[no-untyped-def]
+    numbers, filled, features, weights, buckets, true, begins, columns
+):
+    """Return, per position, the true kind whose features add most to the score; of equal ones the first.
+
+    The features that speak for kind k are ``columns[begins[k] : begins[k + 1]]``.
+    """
+    kinds = np.full(numbers.shape, -1, np.int64)
+    for user in range(len(numbers)):
+        for position in range(numbers.shape[1]):
+            if not filled[user, position]:
+                continue
+            candidate, most = numbers[user, position], -np.inf
+            for kind in range(len(begins) - 1):
+                if not true[candidate] >> np.uint32(kind) & np.uint32(1):
+                    continue
+                added = 0.0
+                for at in range(begins[kind], begins[kind + 1]):
+                    added += weights[buckets[user], columns[at]] * features[columns[at], candidate]
+                if kinds[user, position] < 0 or added > most:
+                    kinds[user, position], most = kind, added
+    return kinds
+
+
+def _link(links: Ints, kinds: Ints, number: int, frame: Frame, entry: SourcedKind) -> None:
+    """Write the links of one kind: the user's item or context by which its source proposed the item most strongly.
 
     Raises
     ------
     ValueError
         If the source does not say what led to its pairs.
     """
-    if not len(picked):
-        return picked
-    kind, proposal = entry.kind, candidates.proposals[entry.source]
-    links = proposal.pairs.links if kind.links == "item" else proposal.pairs.contexts
-    if links is None:
+    candidates, kind = frame.candidates, entry.kind
+    proposal = candidates.proposals[entry.source]
+    of_pair = proposal.pairs.links if kind.links == "item" else proposal.pairs.contexts
+    if of_pair is None:
         raise ValueError(f"source {entry.source} names no {kind.links}s, but reasons of kind {kind.name} need them")
-    begins = candidates.pair_begins[picked]
-    lengths = candidates.pair_begins[picked + 1] - begins
-    owner = np.repeat(np.arange(len(picked)), lengths)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    pairs = candidates.pair_order[begins[owner] + offset] - proposal.first
-    of_source = (pairs >= 0) & (pairs < len(links))
-    owner, pairs = owner[of_source], pairs[of_source]
-    linked = links[pairs]
-    values = proposal.column(kind.column)[pairs] if kind.column else np.zeros(len(pairs))
-    order = np.lexsort((index.attributes.tie[linked] if kind.links == "item" else linked, values, owner))
-    last = np.flatnonzero(np.diff(owner[order], append=len(picked)))
-    found: Ints = linked[order[last]]
-    return found
+    column = -1 if kind.column is None else proposal.columns.index(kind.column)
+    pairs = candidates.of_pair[proposal.first : proposal.first + len(of_pair)]
+    tie = frame.read.items.attributes.tie if kind.links == "item" else _NO_TIES
+    _strongest_links(
+        links, kinds, number, frame.numbers, len(candidates), pairs, of_pair, proposal.pairs.values, column, tie
+    )
+
+
+@kernel
+def _strongest_links(  # type: ignore[no-untyped-def]  # noqa: C901
+    links, kinds, number, numbers, candidates, of_pair, link_of_pair, values, column, tie
+):
+    """Write the strongest link of each position of a kind; of equal ones that of the highest hash, or number."""
+    best = np.full(candidates, -2, np.int64)
+    asked = 0
+    for user in range(len(kinds)):
+        for position in range(kinds.shape[1]):
+            if kinds[user, position] == number:
+                best[numbers[user, position]] = -1
+                asked += 1
+    if not asked:
+        return
+    for pair in range(len(of_pair)):
+        candidate = of_pair[pair]
+        if best[candidate] == -2:
+            continue
+        other = best[candidate]
+        if other >= 0:
+            value = values[pair, column] if column >= 0 else 0.0
+            most = values[other, column] if column >= 0 else 0.0
+            if value < most:
+                continue
+            one, two = link_of_pair[pair], link_of_pair[other]
+            if value == most and (tie[one] <= tie[two] if len(tie) else one <= two):
+                continue
+        best[candidate] = pair
+    for user in range(len(kinds)):
+        for position in range(kinds.shape[1]):
+            if kinds[user, position] == number and best[numbers[user, position]] >= 0:
+                links[user, position] = link_of_pair[best[numbers[user, position]]]
 
 
 def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModels) -> Reason:
@@ -220,7 +273,7 @@ class TrueReasons(Stage):
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
         frame.true_kinds = true_kinds(frame.candidates)
-        frame.kept = frame.kept & np.logical_or.reduce(frame.true_kinds)
+        frame.kept = frame.kept & (frame.true_kinds != 0)
         return frame
 
 
@@ -241,13 +294,9 @@ class Explain(Stage):
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
-        candidates, flat = frame.candidates, np.flatnonzero(frame.filled)
-        picked = frame.numbers.ravel()[flat]
-        buckets = buckets_of(candidates.visitors.profiles, candidates.visitors.now_ms)
-        weighted = frame.features[:, picked] * frame.weights[buckets[candidates.rows[picked]]].T
-        explained = self._explainer.explain(candidates, picked, weighted, frame.true_kinds, frame.read.items)
-        kinds = np.full(frame.numbers.size, -1, np.int64)
-        links = kinds.copy()
-        kinds[flat], links[flat] = explained.kinds, explained.links
-        frame.kinds, frame.links = kinds.reshape(frame.numbers.shape), links.reshape(frame.numbers.shape)
+        explained = self._explainer.explain(frame)
+        frame.kinds, frame.links = explained.kinds, explained.links
         return frame
+
+
+_NO_TIES = np.empty(0)

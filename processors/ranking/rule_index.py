@@ -5,6 +5,8 @@ What the rules in force do to candidates is found by :mod:`processors.ranking.ru
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 import numpy as np
 
@@ -84,14 +86,14 @@ class RuleIndex:
         Returns
         -------
         slots
-            The items, each once, in ascending order.
+            The items, each once, in an order that does not depend on their slots.
         """
         found = [
             _named(rule.items, index, now_ms)
             for _, rule in self.in_force(now_ms)
             if rule.kind in ("include", "pin", "expert_only") or rule.share_min
         ]
-        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+        return _each_once(slot for slots in found for slot in slots.tolist())
 
     def useless(self, now_ms: int, index: ItemIndex) -> list[str]:
         """List the ids of rules in force that match none of the items in the index."""
@@ -187,9 +189,13 @@ def _named(items: Items, index: ItemIndex, now_ms: int) -> Ints:
         known = np.flatnonzero(index.popularity.visits > 0.0)
         known = known[matches(items, known, now_ms, index)]
         order = np.lexsort((index.attributes.tie[known], index.popularity.trend[known]))[::-1]
-        return np.sort(known[order[:_FROM_CATEGORY]])
-    wanted = np.unique(np.array(slots, np.int64))
+        return known[order[:_FROM_CATEGORY]]
+    wanted = _each_once(slots)
     return wanted[matches(items, wanted, now_ms, index)]
+
+
+def _each_once(slots: Iterable[int]) -> Ints:
+    return np.array(list(dict.fromkeys(slots)), np.int64)
 
 
 _FROM_CATEGORY = 24

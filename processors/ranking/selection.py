@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
+from processors.common.compiled import kernel
 from processors.ranking.frame import SLATES, SLATES_AND_TRIALS, Frame, Stage
 from processors.ranking.rule_effects import Pin
 from processors.ranking.scoring import NEVER
 
 
 def top(begins: Ints, scores: Floats, size: int) -> tuple[Ints, Flags]:
-    """Find each user's best candidates, best first.
+    """Find each user's best candidates, best first; of equal ones the one that was named first.
 
     Parameters
     ----------
@@ -39,16 +40,30 @@ def top(begins: Ints, scores: Floats, size: int) -> tuple[Ints, Flags]:
     >>> numbers[filled].tolist()
     [1, 0, 2]
     """
-    lengths = np.diff(begins)
-    width = max(int(lengths.max(initial=0)), size)
-    table = np.full((len(lengths), width), NEVER)
-    table[np.arange(width) < lengths[:, None]] = scores
-    positions = np.tile(np.arange(size), (len(lengths), 1))
-    best = np.argpartition(-table, size - 1, axis=1)[:, :size] if width > size else positions
-    values = np.take_along_axis(table, best, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    values = np.take_along_axis(values, order, axis=1)
-    return np.take_along_axis(best, order, axis=1) + begins[:-1, None], values > NEVER
+    found: tuple[Ints, Flags] = _best(begins, scores, size)
+    return found
+
+
+@kernel
+def _best(begins, scores, size):  # type: ignore[no-untyped-def]
+    """Return what :func:`top` does: insert each candidate into its user's slate, which stays sorted."""
+    users = len(begins) - 1
+    numbers, filled = np.zeros((users, size), np.int64), np.zeros((users, size), np.bool_)
+    for user in range(users):
+        length = 0
+        for at in range(begins[user], begins[user + 1]):
+            score = scores[at]
+            if score == -np.inf or (length == size and score <= scores[numbers[user, size - 1]]):
+                continue
+            if length < size:
+                filled[user, length] = True
+                length += 1
+            position = length - 1
+            while position > 0 and scores[numbers[user, position - 1]] < score:
+                numbers[user, position] = numbers[user, position - 1]
+                position -= 1
+            numbers[user, position] = at
+    return numbers, filled
 
 
 def pinned(

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
+from processors.common.compiled import kernel
 from processors.evaluation.live_quality import ShownSlates
 from processors.items.index import ItemIndex
 from processors.ranking.frame import Frame
@@ -130,21 +131,26 @@ class Slates:
 
 def slates_of(frame: Frame, locale: Locale) -> Slates:
     """Return the slates of a frame that has been through all stages."""
-    shape, flat = frame.numbers.shape, np.flatnonzero(frame.filled)
-    picked = frame.numbers.ravel()[flat]
-    slots, scores = np.full(frame.numbers.size, -1, np.int64), np.zeros(frame.numbers.size)
-    slots[flat] = frame.candidates.slots[picked]
-    scores[flat] = np.round(frame.kept_scores[picked], 6)
-    return Slates(
-        slots.reshape(shape),
-        scores.reshape(shape),
-        frame.kinds,
-        frame.links,
-        np.round(frame.propensities, 6),
-        locale,
-        frame.effects.ignored,
-        frame.removed,
+    slots, scores, propensities = _published(
+        frame.numbers, frame.filled, frame.candidates.slots, frame.kept_scores, frame.propensities
     )
+    ignored, removed = frame.effects.ignored, +frame.removed
+    return Slates(slots, scores, frame.kinds, frame.links, propensities, locale, ignored, removed)
+
+
+@kernel
+def _published(numbers, filled, slots, scores, propensities):  # type: ignore[no-untyped-def]
+    """Return slots, and scores and propensities rounded to six digits, of each position."""
+    shape = numbers.shape
+    found, rounded, chances = np.full(shape, -1, np.int64), np.zeros(shape), np.empty(shape)
+    for user in range(shape[0]):
+        for position in range(shape[1]):
+            chances[user, position] = np.rint(propensities[user, position] * 1e6) / 1e6
+            if filled[user, position]:
+                number = numbers[user, position]
+                found[user, position] = slots[number]
+                rounded[user, position] = np.rint(scores[number] * 1e6) / 1e6
+    return found, rounded, chances
 
 
 def joined(parts: list[Slates], order: Ints) -> Slates:
@@ -157,6 +163,8 @@ def joined(parts: list[Slates], order: Ints) -> Slates:
     order
         For each row of the result, its row among those of all parts one after another.
     """
+    if len(parts) == 1 and len(order) == 1:
+        return parts[0]
     return Slates(
         slots=np.concatenate([part.slots for part in parts])[order],
         scores=np.concatenate([part.scores for part in parts])[order],

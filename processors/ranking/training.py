@@ -7,12 +7,14 @@ lessons and trials.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from processors.common.arrays import Features, Flags, Floats, Ints, run_begins, run_lengths
+from processors.common.arrays import Features, Flags, Floats, Ints
+from processors.common.compiled import kernel
 from processors.evaluation.live_quality import Choices
 from processors.models.examples import RANKER, Examples
 from processors.models.exploration_rate import Trials
@@ -136,7 +138,7 @@ class Training:
             touched[candidates.rows[is_touched]] = True
             chosen = np.where(touched, NO_QUESTION, chosen)
         plain = frame.once("plain scores", lambda: scores_of(self._plain, candidates, frame.features))
-        return listwise_loss(part.scores, plain, frame.ties, candidates, frame.features, part.kept, chosen)
+        return listwise_loss(part.scores, plain, candidates, frame.features, part.kept, chosen)
 
     def _trials(self, frame: Frame, chosen: Ints) -> Trials:
         """Count how many users could be shown a new item at the first placement, and how many chose from their slate.
@@ -174,7 +176,7 @@ class Training:
 
 
 def listwise_loss(
-    scores: Floats, plain: Floats, ties: Floats, candidates: Candidates, features: Features, listed: Flags, chosen: Ints
+    scores: Floats, plain: Floats, candidates: Candidates, features: Features, listed: Flags, chosen: Ints
 ) -> Answers:
     """Find the position of each chosen item, and the gradient of its negative log-likelihood by softmax.
 
@@ -182,9 +184,6 @@ def listwise_loss(
     ----------
     scores, plain
         Score of each candidate by the learned and by the baseline weights, shape (candidates,).
-    ties
-        Hash of each candidate's item. Sums run in its order, so that processes in which the items have other slots get
-        the same bits.
     candidates, features
         The candidates, and their features, shape (features, candidates).
     listed
@@ -193,42 +192,55 @@ def listwise_loss(
         Slot of the item that each user chose, shape (users,); -1 if the index does not know it, :data:`NO_QUESTION` if
         nothing is to be learned from the choice.
     """
-    users = len(chosen)
-    questions = np.flatnonzero(chosen > NO_QUESTION)
-    is_chosen = listed & (candidates.slots == chosen[candidates.rows])
-    answered = np.zeros(users, np.bool_)
-    answered[candidates.rows[is_chosen]] = True
-    kept = np.flatnonzero(listed & answered[candidates.rows])
-    kept = kept[np.lexsort((ties[kept], candidates.rows[kept]))]
-    ranks, plain_ranks = np.zeros(users, np.int64), np.zeros(users, np.int64)
-    if not len(kept):
-        return Answers(questions, kept, np.empty((0, len(features))), np.empty(0), ranks, plain_ranks, np.empty(0))
-    rows, columns, is_chosen = candidates.rows[kept], features[:, kept], is_chosen[kept]
-    begins = run_begins(rows)
-    lengths = run_lengths(begins, len(rows))
-    listed_users = rows[begins]
-    ranks[listed_users] = _positions(scores[kept], is_chosen, begins, lengths)
-    plain_ranks[listed_users] = _positions(plain[kept], is_chosen, begins, lengths)
-    shares = _softmax(scores[kept], begins, lengths)
-    confidences = np.maximum.reduceat(shares, begins)
-    expected = np.add.reduceat(columns * shares, begins, axis=1)
-    gradients = (expected - columns[:, is_chosen]).T.astype(np.float64)
-    losses = -np.log(np.maximum(shares[is_chosen], 1e-300))
-    return Answers(questions, listed_users, gradients, losses, ranks, plain_ranks, confidences)
+    found = _losses(candidates.begins, candidates.slots, scores, plain, features, listed, chosen)
+    return Answers(np.flatnonzero(chosen > NO_QUESTION), *found)
 
 
-def _softmax(scores: Floats, begins: Ints, lengths: Ints) -> Floats:
-    """Return the probability of each candidate in its list; lists follow each other, given where they begin."""
-    odds = np.exp(scores - np.repeat(np.maximum.reduceat(scores, begins), lengths))
-    shares: Floats = odds / np.repeat(np.add.reduceat(odds, begins), lengths)
-    return shares
+@kernel
+def _losses(begins, slots, scores, plain, features, listed, chosen):  # type: ignore[no-untyped-def]  # noqa: C901
+    """Return all of :class:`Answers` but the questions.
 
-
-def _positions(scores: Floats, is_chosen: Flags, begins: Ints, lengths: Ints) -> Ints:
-    """Return the position, from 1, of each list's chosen item, the last among equal scores."""
-    # Not the first: scores that are all alike must not look like a good ranking.
-    above = scores >= np.repeat(scores[is_chosen], lengths)
-    return np.add.reduceat(above.astype(np.int64), begins)
+    Of equal scores the chosen item counts as the last: scores that are all alike must not look like a good ranking.
+    """
+    users, height = len(chosen), len(features)
+    rows, gradients = np.empty(users, np.int64), np.zeros((users, height))
+    losses, confidences = np.empty(users), np.empty(users)
+    positions, plain_positions, n = np.zeros(users, np.int64), np.zeros(users, np.int64), 0
+    odds = np.zeros(len(slots))
+    for user in range(users):
+        begin, end, answer = begins[user], begins[user + 1], -1
+        for at in range(begin, end):
+            if listed[at] and slots[at] == chosen[user]:
+                answer = at
+        if answer < 0:
+            continue
+        highest, total = -np.inf, 0.0
+        for at in range(begin, end):
+            if listed[at]:
+                highest = max(highest, scores[at])
+                positions[user] += scores[at] >= scores[answer]
+                plain_positions[user] += plain[at] >= plain[answer]
+        for at in range(begin, end):
+            if listed[at]:
+                odds[at] = math.exp(scores[at] - highest)
+                total += odds[at]
+        for row in range(height):
+            # Four sums side by side keep the processor busy: one alone waits for each addition to end.
+            first, second, third, fourth, at = 0.0, 0.0, 0.0, 0.0, begin
+            while at + 4 <= end:
+                first += odds[at] * features[row, at]
+                second += odds[at + 1] * features[row, at + 1]
+                third += odds[at + 2] * features[row, at + 2]
+                fourth += odds[at + 3] * features[row, at + 3]
+                at += 4
+            while at < end:
+                first += odds[at] * features[row, at]
+                at += 1
+            gradients[n, row] = ((first + second) + (third + fourth)) / total - features[row, answer]
+        losses[n] = -math.log(max(odds[answer] / total, 1e-300))
+        rows[n], confidences[n] = user, 1.0 / total
+        n += 1
+    return rows[:n], gradients[:n], losses[:n], positions, plain_positions, confidences[:n]
 
 
 def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers]) -> Examples:

@@ -162,19 +162,18 @@ def check_source(
     for row, user in enumerate(users):
         alone = with_settings(source, settings).propose(Visitors.of([user], [now], model), models)
         apart += [(row, *rest) for _, *rest in proposals(alone, model)]
-    assert sorted(apart, key=repr) == found, "the proposals for a user depend on who else is asked for"
+    assert apart == found, "the proposals for a user depend on who else is asked for"
 
 
 def proposals(pairs: ProposedPairs, index: ItemIndex) -> list[tuple[object, ...]]:
-    """What a source proposes, by item id: row, item, values, link; in an order of its own.
+    """What a source proposes, by item id: row, item, values, link; in its order.
 
     Pairs that say nothing, because their values are all zero, are left out if the source has values.
     """
-    values = [column.tolist() for column in pairs.values]
+    values = [column.tolist() for column in pairs.values.T]
     links = [None] * len(pairs.rows) if pairs.links is None else [index.ids[link] for link in pairs.links.tolist()]
     columns = (pairs.rows.tolist(), [index.ids[slot] for slot in pairs.slots.tolist()], *values, links)
-    found = [row for row in zip(*columns, strict=True) if not values or any(row[2:-1])]
-    return sorted(found, key=repr)
+    return [row for row in zip(*columns, strict=True) if not values or any(row[2:-1])]
 
 
 def index_bytes(index: ItemIndex) -> bytes:
@@ -205,13 +204,14 @@ def index_bytes(index: ItemIndex) -> bytes:
 
 def _check_pairs(source: Source, pairs: ProposedPairs, visitors: Visitors, index: ItemIndex) -> None:
     n = len(pairs.rows)
-    assert len(pairs.values) == len(source.columns), "not a column per declared value"
-    assert {len(pairs.slots), *map(len, pairs.values)} == {n}, "the columns have different lengths"
+    assert pairs.values.shape[1] == len(source.columns), "not a column per declared value"
+    assert {len(pairs.slots), len(pairs.values)} == {n}, "the columns have different lengths"
+    assert sorted(pairs.rows.tolist()) == pairs.rows.tolist(), "the pairs are not sorted by user"
     assert all(0 <= row < len(visitors) for row in pairs.rows.tolist()), "a row that is no user's"
     assert all(0 <= slot < len(index.ids) and index.ids[slot] for slot in pairs.slots.tolist()), (
         "a slot that no item has"
     )
-    for name, column in zip(source.columns, pairs.values, strict=True):
+    for name, column in zip(source.columns, pairs.values.T, strict=True):
         assert np.isfinite(column).all(), f"{name} is not finite"
         assert (column >= 0.0).all(), f"{name} is negative"
     if pairs.links is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from typing import Any, Literal, Protocol
 
@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
+from processors.common.compiled import kernel
 from processors.events.event import ACTION_NUMBERS
 from processors.items.index import ItemIndex
 from processors.ranking.read_models import ReadModels
@@ -68,9 +69,11 @@ class Visitors:
         The users, one per row.
     now_ms
         The moment that each user's slate is for, milliseconds since the epoch, int64 of shape (users,).
+    begins
+        Number of each user's first recent item, and at the end the number of all, int64 of shape (users + 1,).
     rows, slots, positions
-        One per recent item: the user's row, the item's slot, and how many items the user touched after it, 0 for the
-        latest; int64 of shape (recent items,).
+        One per recent item, each user's from the oldest to the latest: the user's row, the item's slot, and how many
+        items the user touched after it, 0 for the latest; int64 of shape (recent items,).
     counts, weights, times
         One per recent item: how often, with which decayed weight, and when last (milliseconds since the epoch) the user
         touched it.
@@ -81,6 +84,7 @@ class Visitors:
 
     profiles: Sequence[Profile]
     now_ms: Ints
+    begins: Ints
     rows: Ints
     slots: Ints
     positions: Ints
@@ -102,49 +106,67 @@ class Visitors:
         index
             The read model of items.
         """
-        lengths = np.fromiter((len(p.item_ids) for p in profiles), np.int64, len(profiles))
-        total = int(lengths.sum())
-        rows = np.repeat(np.arange(len(profiles)), lengths)
-        positions = np.cumsum(lengths)[rows] - 1 - np.arange(total)
+        lengths = np.array([len(p.item_ids) for p in profiles], np.int64)
+        begins, rows, positions = _unrolled(lengths)
+        total, now = len(rows), np.array(now_ms, np.int64)
         slots = np.array(index.slots_of(list(chain.from_iterable(p.item_ids for p in profiles))), np.int64)
         counts = np.fromiter(chain.from_iterable(p.item_counts for p in profiles), np.float64, total)
         weights = np.fromiter(chain.from_iterable(p.item_weights for p in profiles), np.float64, total)
         times = np.fromiter(chain.from_iterable(p.item_times for p in profiles), np.int64, total)
         actions = chain.from_iterable(p.item_actions for p in profiles)
         numbers = np.fromiter(map(_ACTION_NUMBER, actions, repeat(0)), np.int64, total)
-        now = np.asarray(now_ms, np.int64)
-        known = slots >= 0
-        if known.all():
-            return cls(profiles, now, rows, slots, positions, counts, weights, times, numbers)
-        return cls(
-            profiles,
-            now,
-            rows[known],
-            slots[known],
-            positions[known],
-            counts[known],
-            weights[known],
-            times[known],
-            numbers[known],
+        visitors = cls(profiles, now, begins, rows, slots, positions, counts, weights, times, numbers)
+        return visitors if (slots >= 0).all() else visitors._known()
+
+    def _known(self) -> Visitors:
+        """Return the same without the items that the index does not know."""
+        known = self.slots >= 0
+        begins = np.zeros(len(self.profiles) + 1, np.int64)
+        np.cumsum(np.bincount(self.rows[known], minlength=len(self.profiles)), out=begins[1:])
+        return replace(
+            self,
+            begins=begins,
+            rows=self.rows[known],
+            slots=self.slots[known],
+            positions=self.positions[known],
+            counts=self.counts[known],
+            weights=self.weights[known],
+            times=self.times[known],
+            actions=self.actions[known],
         )
 
     def __len__(self) -> int:
         return len(self.profiles)
 
 
+@kernel
+def _unrolled(lengths):  # type: ignore[no-untyped-def]
+    """Return where each user's recent items begin, and row and position of each: the last one has position 0."""
+    begins = np.zeros(len(lengths) + 1, np.int64)
+    for user in range(len(lengths)):
+        begins[user + 1] = begins[user] + lengths[user]
+    rows, positions = np.empty(begins[-1], np.int64), np.empty(begins[-1], np.int64)
+    for user in range(len(lengths)):
+        for at in range(begins[user], begins[user + 1]):
+            rows[at], positions[at] = user, begins[user + 1] - 1 - at
+    return begins, rows, positions
+
+
 @dataclass(frozen=True)
 class ProposedPairs:
     """What a source proposes: pairs of user and item, as columns of shape (pairs,).
 
-    A user and an item may come in several pairs, whose values are then added up.
+    A user and an item may come in several pairs, whose values are then added up. The pairs of the first user come
+    first, then those of the second, and so on. Within a user the order must follow from the items, not from their
+    slots: it is the order of the candidates, and of every sum over them.
 
     Attributes
     ----------
     rows, slots
         Row of the user and slot of the item.
     values
-        One column for each of the source's :attr:`Source.columns`: how strongly the item is proposed by it, from 0 for
-        not at all to any finite number.
+        How strongly the item is proposed, from 0 for not at all to any finite number: float64 of shape (pairs,
+        columns), one column for each of the source's :attr:`Source.columns`.
     links
         The user's own item (slot) that led to each pair, for the reason; :obj:`None` if no items lead to them.
     contexts
@@ -154,14 +176,19 @@ class ProposedPairs:
 
     rows: Ints
     slots: Ints
-    values: tuple[Floats, ...]
+    values: Floats
     links: Ints | None = None
     contexts: Ints | None = None
 
 
 def for_everybody(slots: Ints, users: int) -> ProposedPairs:
     """Propose the same items to each of so many users, without values."""
-    return ProposedPairs(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), ())
+    return ProposedPairs(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), no_values(users * len(slots)))
+
+
+def no_values(pairs: int) -> Floats:
+    """Return the values of a source without columns, for so many pairs."""
+    return np.empty((pairs, 0))
 
 
 class Source(Protocol):

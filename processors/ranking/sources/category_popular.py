@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 
 from processors.common.bounds import Listed
+from processors.common.compiled import kernel
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors, no_values
 
 _LAST_ITEMS = 3
 
@@ -47,16 +48,32 @@ class CategoryPopular:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
         categories = index.attributes.category[visitors.slots]
-        last = (visitors.positions < _LAST_ITEMS) & (categories > 0)
-        rows, slots, categories = visitors.rows[last], visitors.slots[last], categories[last]
-        numbers, which = np.unique(categories, return_inverse=True)
-        tops = [index.popularity.in_category(number, self._items) for number in numbers.tolist()]
-        lengths = np.array([len(top) for top in tops], np.int64)
-        flat = np.concatenate(tops) if tops else np.empty(0, np.int64)
-        begins = np.cumsum(lengths) - lengths
-        counts = lengths[which] if len(which) else lengths
-        owner = np.repeat(np.arange(len(rows)), counts)
-        within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return ProposedPairs(
-            rows[owner], flat[begins[which][owner] + within] if len(owner) else owner, (), slots[owner]
-        )
+        asks = np.flatnonzero((visitors.positions < _LAST_ITEMS) & (categories > 0))
+        asked = categories[asks].tolist()
+        rows = {category: row for row, category in enumerate(dict.fromkeys(asked))}
+        tops = np.full((len(rows), self._items), -1, np.int64)
+        for category, row in rows.items():
+            found = index.popularity.in_category(category, self._items)
+            tops[row, : len(found)] = found
+        which = np.array([rows[category] for category in asked], np.int64)
+        pairs, slots, links = _listed(visitors.rows[asks], visitors.slots[asks], which, tops)
+        return ProposedPairs(pairs, slots, no_values(len(pairs)), links)
+
+
+@kernel
+def _listed(rows, links, which, lists):  # type: ignore[no-untyped-def]
+    """Return rows, slots and links of the pairs of each asking item and the items of the list it asks for.
+
+    ``lists`` has slots, -1 beyond the end of a list; ``which`` says which list an asking item gets.
+    """
+    most = len(rows) * lists.shape[1]
+    pair_rows, pair_slots, pair_links = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    n = 0
+    for at in range(len(rows)):
+        for column in range(lists.shape[1]):
+            slot = lists[which[at], column]
+            if slot < 0:
+                break
+            pair_rows[n], pair_slots[n], pair_links[n] = rows[at], slot, links[at]
+            n += 1
+    return pair_rows[:n], pair_slots[:n], pair_links[:n]

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from processors.common.arrays import Flags
 from processors.common.bounds import Reach, Share
-from processors.items.index import ItemIndex
+from processors.common.compiled import kernel
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
@@ -68,37 +67,48 @@ class Covisitation:
 
     def __init__(self, settings: CovisitationSettings) -> None:
         self._settings = settings
+        positions = np.arange(settings.recent_items)
+        self._decays = np.stack([settings.position_decay**positions, settings.long_position_decay**positions])
 
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
-        index = read.items
-        settings = self._settings
-        recent = visitors.positions < settings.recent_items
-        last = recent & (visitors.positions < settings.last_items)
-        near = self._neighbours(last, index.width, visitors, index)
-        far = self._neighbours(recent & ~last, min(settings.earlier_neighbours, index.width), visitors, index)
+        index, settings = read.items, self._settings
+        widths = np.array([index.width, min(settings.earlier_neighbours, index.width)])
+        reach = np.array([settings.last_items, settings.recent_items, settings.next_items])
         return ProposedPairs(
-            rows=np.concatenate([near.rows, far.rows]),
-            slots=np.concatenate([near.slots, far.slots]),
-            values=tuple(np.concatenate(pair) for pair in zip(near.values, far.values, strict=True)),
-            links=np.concatenate([links for links in (near.links, far.links) if links is not None]),
-        )
+            *_neighbours(
+                visitors.rows, visitors.slots, visitors.positions, index.neighbours, index.together, index.after,
+                widths, reach, self._decays,
+            )
+        )  # fmt: skip
 
-    def _neighbours(self, asked: Flags, width: int, visitors: Visitors, index: ItemIndex) -> ProposedPairs:
-        """Propose the ``width`` strongest neighbours of each recent item that is asked about."""
-        settings = self._settings
-        rows, slots, positions = visitors.rows[asked], visitors.slots[asked], visitors.positions[asked]
-        weight = settings.position_decay ** positions.astype(np.float64)
-        long_weight = settings.long_position_decay ** positions.astype(np.float64)
-        shares = index.together[slots, :width]
-        together, together_long = shares * weight[:, None], shares * long_weight[:, None]
-        after, is_last = index.after[slots, :width], (positions == 0)[:, None]
-        following = after * (weight * (positions < settings.next_items))[:, None]
-        return ProposedPairs(
-            rows=np.repeat(rows, width),
-            slots=index.neighbours[slots, :width].astype(np.int64).ravel(),
-            values=tuple(
-                column.ravel() for column in (together, together_long, following, shares * is_last, after * is_last)
-            ),
-            links=np.repeat(slots, width),
-        )
+
+@kernel
+def _neighbours(rows, slots, positions, neighbours, together, after, widths, reach, decays):  # type: ignore[no-untyped-def]
+    """Return rows, slots, values and links of the pairs that the neighbours of recent items give.
+
+    ``widths`` has the neighbours of a last item and of an earlier one, ``reach`` how many items are last ones, recent
+    ones, and count for what is visited next, ``decays`` the weight by position in ``together`` and in
+    ``together_long``.
+    """
+    most = len(slots) * widths[0]
+    pair_rows, pair_slots = np.empty(most, np.int64), np.empty(most, np.int64)
+    values, links, n = np.empty((most, 5)), np.empty(most, np.int64), 0
+    for at in range(len(slots)):
+        slot, position = slots[at], positions[at]
+        if position >= reach[1]:
+            continue
+        width = widths[0] if position < reach[0] else widths[1]
+        weight, long_weight = decays[0, position], decays[1, position]
+        next_weight = weight if position < reach[2] else 0.0
+        last = 1.0 if position == 0 else 0.0
+        for column in range(width):
+            share, following = np.float64(together[slot, column]), np.float64(after[slot, column])
+            if share == 0.0 and following == 0.0:
+                continue
+            pair_rows[n], pair_slots[n], links[n] = rows[at], neighbours[slot, column], slot
+            values[n, 0], values[n, 1] = share * weight, share * long_weight
+            values[n, 2] = following * next_weight
+            values[n, 3], values[n, 4] = share * last, following * last
+            n += 1
+    return pair_rows[:n], pair_slots[:n], values[:n], links[:n]

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from processors.common.arrays import Flags, Floats, Ints
 from processors.common.bounds import Age, Newest, Share
-from processors.items.index import ItemIndex
-from processors.items.similarity import content, cosine_in_pairs, shared_in_pairs
+from processors.common.compiled import kernel
+from processors.items.similarity import BRAND, CATEGORY, PRICE, TAGS
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
@@ -60,49 +59,91 @@ class Fresh:
 
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
-        index = read.items
-        asks = _last_of_each_category(visitors, index)
-        numbers, which = np.unique(index.attributes.category[visitors.slots[asks]], return_inverse=True)
-        newest = np.full((len(numbers), self._items), -1, np.int64)
-        for row, number in enumerate(numbers.tolist()):
-            found = index.attributes.newest_in(number, self._items)
+        attributes = read.items.attributes
+        asks = _last_of_each_category(visitors.begins, visitors.slots, visitors.positions, attributes.category)
+        categories = attributes.category[visitors.slots[asks]]
+        if not len(attributes.embedding):
+            asks, categories = asks[categories > 0], categories[categories > 0]
+        asked = categories.tolist()
+        rows = {category: row for row, category in enumerate(dict.fromkeys(asked))}
+        newest = np.full((len(rows), self._items), -1, np.int64)
+        for category, row in rows.items():
+            found = attributes.newest_in(category, self._items)
             newest[row, : len(found)] = found
-        age = visitors.now_ms[visitors.rows[asks]][:, None] - index.attributes.since[newest[which]]
-        owner, column = np.nonzero((newest[which] >= 0) & (age >= 0.0) & (age < self._age_ms))
-        links, slots = visitors.slots[asks][owner], newest[which][owner, column]
-        similarity, related = self._similarity(links, slots, index)
-        weight = self._decay ** visitors.positions[asks][owner].astype(np.float64)
-        kept = np.flatnonzero((slots != links) & related)
-        newness = 1.0 - age[owner, column] / self._age_ms
+        which = np.array([rows[category] for category in asked], np.int64)
+        of_user, weights = visitors.rows[asks], self._decay ** visitors.positions[asks].astype(np.float64)
         return ProposedPairs(
-            rows=visitors.rows[asks][owner][kept],
-            slots=slots[kept],
-            values=((newness * weight)[kept], (similarity * weight)[kept]),
-            links=links[kept],
-        )
-
-    def _similarity(self, links: Ints, slots: Ints, index: ItemIndex) -> tuple[Floats, Flags]:
-        """Return the similarity of pairs of items, and which pairs share a category or have similar embeddings."""
-        similarity = np.zeros(len(links))
-        listed = np.flatnonzero(index.attributes.listed[links] & index.attributes.listed[slots])
-        one, other = links[listed], slots[listed]
-        cosine = cosine_in_pairs(index.attributes, one, other)
-        similarity[listed] = (
-            0.5 * content(index.attributes, one, other, shared_in_pairs(index.attributes, one, other)) + 0.5 * cosine
-        )
-        related = index.attributes.category[links] > 0
-        related[listed] |= cosine > 0.0
-        return similarity, related
+            *_new_items(
+                of_user, visitors.slots[asks], visitors.now_ms[of_user], weights, which, newest, self._age_ms,
+                attributes.since, attributes.listed, attributes.category, attributes.brand, attributes.log_price,
+                attributes.tags, attributes.tag_count, attributes.embedding, np.array([CATEGORY, BRAND, PRICE, TAGS]),
+            )
+        )  # fmt: skip
 
 
-def _last_of_each_category(visitors: Visitors, index: ItemIndex) -> Ints:
-    """Return the indices of the visitors' recent items that are, among the last three, the last of their category."""
-    near = visitors.positions < _LAST_ITEMS
-    if not len(index.attributes.embedding):
-        near &= index.attributes.category[visitors.slots] > 0
-    last = np.flatnonzero(near)
-    order = last[np.lexsort((visitors.positions[last], visitors.rows[last]))]
-    groups = (
-        visitors.rows[order] * index.attributes.categories.numbers + index.attributes.category[visitors.slots[order]]
-    )
-    return np.sort(order[np.unique(groups, return_index=True)[1]])
+@kernel
+def _last_of_each_category(begins, slots, positions, category):  # type: ignore[no-untyped-def]
+    """Return the indices of the recent items that are, among their user's last three, the last of their category."""
+    found, n = np.empty(len(slots), np.int64), 0
+    for user in range(len(begins) - 1):
+        for at in range(begins[user], begins[user + 1]):
+            if positions[at] >= _LAST_ITEMS:
+                continue
+            is_last = True
+            for later in range(at + 1, begins[user + 1]):
+                if category[slots[later]] == category[slots[at]]:
+                    is_last = False
+            if is_last:
+                found[n] = at
+                n += 1
+    return found[:n]
+
+
+@kernel
+def _new_items(  # type: ignore[no-untyped-def]  # noqa: C901
+    rows, links, now, weights, which, newest, age_ms, since, listed, category, brand, log_price, tags, tag_count,
+    embedding, shares,
+):  # fmt: skip
+    """Return rows, slots, values and links of the pairs of each asking item and the new items of its category.
+
+    An asking item gets the new items of the row ``which`` of ``newest`` (-1 beyond the end), with a weight. ``shares``
+    are what category, brand, price and tags contribute to content similarity (:mod:`processors.items.similarity`).
+    """
+    most = len(rows) * newest.shape[1]
+    pair_rows, pair_slots = np.empty(most, np.int64), np.empty(most, np.int64)
+    values, pair_links, n = np.empty((most, 2)), np.empty(most, np.int64), 0
+    for at in range(len(rows)):
+        one = links[at]
+        for column in range(newest.shape[1]):
+            other = newest[which[at], column]
+            if other < 0:
+                break
+            age = now[at] - since[other]
+            if other == one or age < 0.0 or age >= age_ms:
+                continue
+            content, cosine = 0.0, 0.0
+            if listed[one] and listed[other]:
+                if category[one] == category[other] and category[one] > 0:
+                    content += shares[0]
+                if brand[one] == brand[other] and brand[one] > 0:
+                    content += shares[1]
+                difference = abs(log_price[one] - log_price[other])
+                if difference == difference:
+                    content += shares[2] / (1.0 + difference)
+                if len(tags):
+                    shared = 0
+                    for first in range(tag_count[one]):
+                        for second in range(tag_count[other]):
+                            shared += tags[one, first] == tags[other, second]
+                    total = np.int64(tag_count[one]) + np.int64(tag_count[other]) - shared
+                    content += shares[3] * shared / max(total, 1)
+                if len(embedding):
+                    for axis in range(embedding.shape[1]):
+                        cosine += np.float64(embedding[one, axis]) * np.float64(embedding[other, axis])
+                    cosine = min(max(cosine, 0.0), 1.0)
+            if category[one] > 0 or cosine > 0.0:
+                pair_rows[n], pair_slots[n], pair_links[n] = rows[at], other, one
+                values[n, 0] = (1.0 - age / age_ms) * weights[at]
+                values[n, 1] = (0.5 * content + 0.5 * cosine) * weights[at]
+                n += 1
+    return pair_rows[:n], pair_slots[:n], values[:n], pair_links[:n]

@@ -53,4 +53,6 @@ class InterestGroup:
             rows.append(np.repeat(members, int(known.sum())))
             slots.append(np.tile(items[known], len(members)))
             weights.append(np.tile(np.array(view.weights[: self._items])[known], len(members)))
-        return ProposedPairs(np.concatenate(rows), np.concatenate(slots), (np.concatenate(weights),))
+        of_user = np.concatenate(rows)
+        order = np.argsort(of_user, kind="stable")
+        return ProposedPairs(of_user[order], np.concatenate(slots)[order], np.concatenate(weights)[order, None])

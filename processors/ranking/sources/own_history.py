@@ -37,4 +37,4 @@ class OwnHistory:
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:  # noqa: ARG002  # a source's signature
         """See :class:`processors.ranking.sources.base.Source`."""
         value = np.sqrt(visitors.counts) / (1.0 + visitors.positions)
-        return ProposedPairs(visitors.rows, visitors.slots, (value,), visitors.slots)
+        return ProposedPairs(visitors.rows, visitors.slots, value[:, None], visitors.slots)

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from processors.common.bounds import Listed
+from processors.common.compiled import kernel
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors, for_everybody
 
@@ -44,8 +45,23 @@ class Trending:
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
-        slots = np.unique(np.concatenate([index.popularity.trending(self._items, scale) for scale in (0, 1)]))
-        return for_everybody(slots, len(visitors))
+        hour, day = (index.popularity.trending(self._items, scale) for scale in (0, 1))
+        return for_everybody(_either(hour, day), len(visitors))
+
+
+@kernel
+def _either(one, other):  # type: ignore[no-untyped-def]
+    """Return the slots of two lists, each once, in the order of the lists: one by slots would differ by process."""
+    found, n = np.empty(len(one) + len(other), np.int64), len(one)
+    found[:n] = one
+    for at in range(len(other)):
+        is_new = True
+        for before in range(len(one)):
+            is_new = is_new and one[before] != other[at]
+        if is_new:
+            found[n] = other[at]
+            n += 1
+    return found[:n]
 
 
 class EverPopular:

@@ -79,9 +79,11 @@ class SameContext:
                 slots.append(np.tile(items[known], len(users)))
                 weights.append(np.tile(np.array(view.weights[: self._items])[known], len(users)))
                 contexts.append(np.full(listed * len(users), number))
+        of_user = np.concatenate(rows)
+        order = np.argsort(of_user, kind="stable")
         return ProposedPairs(
-            np.concatenate(rows),
-            np.concatenate(slots),
-            (np.concatenate(weights),),
-            contexts=np.concatenate(contexts),
+            of_user[order],
+            np.concatenate(slots)[order],
+            np.concatenate(weights)[order, None],
+            contexts=np.concatenate(contexts)[order],
         )

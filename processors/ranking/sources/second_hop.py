@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from processors.common.bounds import Reach
+from processors.common.compiled import kernel
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
@@ -54,14 +55,34 @@ class SecondHop:
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
-        last = visitors.positions == 0
-        rows, slots = visitors.rows[last], visitors.slots[last]
-        between = index.neighbours[slots, : self._first]
-        value = (
-            index.together[slots, : self._first, None].astype(np.float64) * index.together[between, : self._second]
-        ).ravel()
-        walks = value.size // max(1, len(rows))
-        reached = index.neighbours[between, : self._second].astype(np.int64).ravel()
-        kept = np.flatnonzero(value)
-        owner = kept // max(1, walks)
-        return ProposedPairs(rows[owner], reached[kept], (value[kept],), slots[owner])
+        hops = np.array([min(self._first, index.width), min(self._second, index.width)])
+        return ProposedPairs(
+            *_walks(visitors.rows, visitors.slots, visitors.positions, index.neighbours, index.together, hops)
+        )
+
+
+@kernel
+def _walks(rows, slots, positions, neighbours, together, hops):  # type: ignore[no-untyped-def]
+    """Return rows, slots, values and links of the pairs that walks of two steps from each user's last item give."""
+    users = 0
+    for at in range(len(slots)):
+        users += positions[at] == 0
+    most = users * hops[0] * hops[1]
+    pair_rows, pair_slots = np.empty(most, np.int64), np.empty(most, np.int64)
+    values, links, n = np.empty((most, 1)), np.empty(most, np.int64), 0
+    for at in range(len(slots)):
+        if positions[at] != 0:
+            continue
+        start = slots[at]
+        for first in range(hops[0]):
+            share = np.float64(together[start, first])
+            if share == 0.0:
+                continue
+            between = neighbours[start, first]
+            for second in range(hops[1]):
+                value = share * np.float64(together[between, second])
+                if value > 0.0:
+                    pair_rows[n], pair_slots[n], links[n] = rows[at], neighbours[between, second], start
+                    values[n, 0] = value
+                    n += 1
+    return pair_rows[:n], pair_slots[:n], values[:n], links[:n]

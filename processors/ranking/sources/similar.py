@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 
 from processors.common.bounds import Listed, Reach, Share
+from processors.common.compiled import kernel
 from processors.items.similar_items import SimilarItems
-from processors.items.similarity import price_nearness
+from processors.items.similarity import PRICE
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
@@ -64,15 +65,36 @@ class Similar:
         asks = np.flatnonzero((visitors.positions < self._items) & index.attributes.listed[visitors.slots])
         slots = visitors.slots[asks]
         if not len(slots):
-            return ProposedPairs(asks, slots, (np.zeros(0), np.zeros(0)), slots)
+            return ProposedPairs(asks, slots, np.empty((0, 2)), slots)
         alike = self._neighbours.of(slots, index.attributes)
-        weight = self._decay ** visitors.positions[asks].astype(np.float64)
-        owner, column = np.nonzero((alike.slots != slots[:, None]) & index.attributes.available[alike.slots])
-        links, found, log_price = slots[owner], alike.slots[owner, column], index.attributes.log_price
-        content = alike.attribute_similarity[owner, column] + price_nearness(log_price[links], log_price[found])
+        weights = self._decay ** visitors.positions[asks].astype(np.float64)
         return ProposedPairs(
-            rows=visitors.rows[asks][owner],
-            slots=found,
-            values=(content * weight[owner], alike.cosine[owner, column] * weight[owner]),
-            links=links,
-        )
+            *_available(
+                visitors.rows[asks], slots, weights, alike.slots, alike.attribute_similarity, alike.cosine,
+                index.attributes.available, index.attributes.log_price, PRICE,
+            )
+        )  # fmt: skip
+
+
+@kernel
+def _available(rows, links, weights, neighbours, similarity, cosine, available, log_price, price_share):  # type: ignore[no-untyped-def]
+    """Return rows, slots, values and links of the pairs of each asking item and its available similar items.
+
+    The last three of the neighbours' columns are of shape (asking items, k); ``price_share`` is what equal prices
+    contribute to content similarity.
+    """
+    most = len(rows) * neighbours.shape[1]
+    pair_rows, pair_slots = np.empty(most, np.int64), np.empty(most, np.int64)
+    values, pair_links, n = np.empty((most, 2)), np.empty(most, np.int64), 0
+    for at in range(len(rows)):
+        for column in range(neighbours.shape[1]):
+            one, other = links[at], neighbours[at, column]
+            if other == one or not available[other]:
+                continue
+            content, difference = similarity[at, column], abs(log_price[one] - log_price[other])
+            if difference == difference:
+                content += price_share / (1.0 + difference)
+            pair_rows[n], pair_slots[n], pair_links[n] = rows[at], other, one
+            values[n, 0], values[n, 1] = content * weights[at], cosine[at, column] * weights[at]
+            n += 1
+    return pair_rows[:n], pair_slots[:n], values[:n], pair_links[:n]

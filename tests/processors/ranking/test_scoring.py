@@ -1,5 +1,7 @@
 """Scores are the same to the last bit however they are computed, and each bucket has weights of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -17,15 +19,16 @@ seeds = st.integers(0, 2**32)
 
 
 @given(seeds)
-def test_scores_are_the_same_however_many_users_of_a_bucket_stand_together(seed: int) -> None:
-    candidates, features = scene(random_world(seed))
+def test_a_score_is_the_sum_of_features_times_weights_whoever_else_is_scored(seed: int) -> None:
+    world = random_world(seed)
+    candidates, features = scene(world)
     weights = np.random.default_rng(seed).normal(0, 1, (BUCKETS, len(features)))
-    alone = scores_of(weights, candidates, features)
-    for stretch in (0, 1000):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("processors.ranking.scoring._FEW", 0)
-            patch.setattr("processors.ranking.scoring._STRETCH", stretch)
-            assert scores_of(weights, candidates, features).tolist() == alone.tolist()
+    found, buckets = scores_of(weights, candidates, features), candidates.buckets
+    for at, row in enumerate(candidates.rows.tolist()):
+        assert found[at] == pytest.approx(weights[buckets[row]] @ features[:, at].astype(np.float64), abs=1e-9)
+    for row, user in enumerate(world.users):
+        alone = scores_of(weights, *scene(replace(world, users=[user])))
+        assert alone.tolist() == found[candidates.begins[row] : candidates.begins[row + 1]].tolist()
 
 
 def test_a_bucket_is_ranked_by_its_own_weights() -> None:

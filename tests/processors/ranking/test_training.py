@@ -43,10 +43,10 @@ def test_the_gradient_is_the_slope_of_the_loss(seed: int) -> None:
 
     def loss(moved: Floats) -> float:
         scores = scores_of(moved, candidates, features)
-        return float(listwise_loss(scores, scores, scores, candidates, features, listed, chosen).losses.sum())
+        return float(listwise_loss(scores, scores, candidates, features, listed, chosen).losses.sum())
 
     scores = scores_of(weights, candidates, features)
-    answers = listwise_loss(scores, scores, scores, candidates, features, listed, chosen)
+    answers = listwise_loss(scores, scores, candidates, features, listed, chosen)
     direction, step = random.normal(0, 1, len(features)), 1e-5
     slope = (loss(weights + step * direction) - loss(weights - step * direction)) / (2 * step)
     assert answers.gradients.sum(axis=0) @ direction == pytest.approx(slope, rel=1e-4, abs=1e-6)
@@ -59,7 +59,7 @@ def test_positions_are_counted_among_what_is_listed(seed: int) -> None:
     candidates, features = scene(random_world(seed))
     scores = random.integers(0, 5, len(candidates)).astype(np.float64)
     listed, chosen = random.random(len(candidates)) < 0.8, some_choice(candidates, random)
-    found = listwise_loss(scores, -scores, scores, candidates, features, listed, chosen)
+    found = listwise_loss(scores, -scores, candidates, features, listed, chosen)
     for row in range(len(candidates.visitors)):
         of_user = np.flatnonzero((candidates.rows == row) & listed)
         at = [c for c in of_user if candidates.slots[c] == chosen[row]]

@@ -40,6 +40,6 @@ def test_what_a_group_chooses_reaches_members_that_nothing_else_leads_to_it() ->
     source = Gatherer(SourceSettings(off=())).gather(
         [driver.state("users")["new camper"]], [driver.now], driver.topology.users.read
     )
-    proposed = {driver.topology.index.ids[slot] for slot in source.slots[source.proposed["group"]].tolist()}
+    proposed = {driver.topology.index.ids[slot] for slot in source.slots[source.proposed_by("group")].tolist()}
     assert proposed == set(camping.items)
     assert proposed & {item["item_id"] for item in message["items"]}

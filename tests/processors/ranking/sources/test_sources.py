@@ -179,7 +179,7 @@ class Own:
         self.asked = 0
 
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
-        return ProposedPairs(visitors.rows, visitors.slots, (self.value(visitors),), visitors.slots)
+        return ProposedPairs(visitors.rows, visitors.slots, self.value(visitors)[:, None], visitors.slots)
 
     def value(self, visitors: Visitors) -> np.ndarray:
         return 1.0 + visitors.positions.astype(np.float64)
@@ -229,13 +229,25 @@ class Strange(Own):
 
 class Beyond(Own):
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
-        return ProposedPairs(visitors.rows + 2, visitors.slots, (self.value(visitors),))
+        return ProposedPairs(visitors.rows + 2, visitors.slots, self.value(visitors)[:, None])
+
+
+class Unsorted(Own):
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
+        pairs = super().propose(visitors, read)
+        return ProposedPairs(pairs.rows[::-1], pairs.slots[::-1], pairs.values[::-1])
+
+
+class SlotOrder(Own):
+    def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
+        order = np.lexsort((visitors.slots, visitors.rows))
+        return ProposedPairs(visitors.rows, visitors.slots[order], self.value(visitors)[:, None] * 0.0 + 1.0)
 
 
 class Withdrawn(Own):
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         slots = np.argsort(np.array(read.items.ids), kind="stable")[:1]
-        return ProposedPairs(np.zeros(1, np.int64), slots, (np.ones(1),))
+        return ProposedPairs(np.zeros(1, np.int64), slots, np.ones((1, 1)))
 
 
 def reading(index: ItemIndex) -> ReadModels:
@@ -263,6 +275,8 @@ def test_a_source_that_keeps_its_promises_conforms() -> None:
         (NotANumber, "mine is not finite"),
         (Undeclared, "not a column per declared value"),
         (Strange, "a link to an item that the user did not touch"),
+        (Unsorted, "not sorted by user"),
+        (SlotOrder, "depend on where items lie"),
         (Beyond, "a row that is no user's"),
         (Withdrawn, "a slot that no item has"),
     ],

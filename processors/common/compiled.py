@@ -1,0 +1,61 @@
+"""Compiled loops: functions that numba translates to machine code, so that a loop over candidates costs nanoseconds.
+
+Write the stage of a batch as one function of plain loops over arrays and mark it with :func:`kernel`. It is compiled
+when it is first called, and kept in a cache on disk for every later process. ``NUMBA_DISABLE_JIT=1`` runs the same
+source as plain Python, for debugging and for coverage.
+
+Rules for such functions, which ``tests/processors/common/test_compiled.py`` checks where it can:
+
+- A kernel uses arrays, numbers and kernels of its own file only: the cache on disk notices changes of that file alone.
+- Sums run in the order of the source: floating-point shortcuts are off, so that every processor gives the same bits.
+- Each parameter has one type for all calls. Another one would be compiled while events wait.
+
+References
+----------
+S. Lam, A. Pitrou, S. Seibert, "Numba: a LLVM-based Python JIT compiler", LLVM-HPC 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+Loop = Callable[..., Any]
+"""A function of arrays and numbers. Numba finds the types of its parameters out itself: its docstring names them."""
+
+KERNELS: list[Any] = []
+"""All compiled functions of the modules imported so far."""
+
+
+def kernel(function: Loop) -> Loop:
+    """Compile a function of loops over arrays when it is first called, or take it from the cache on disk.
+
+    Use it as a decorator. Without a directory that can be written to (beside the source, in the user's cache, or named
+    by ``NUMBA_CACHE_DIR``) each process compiles it anew.
+
+    Parameters
+    ----------
+    function
+        Its body must be Python that numba can compile; see the module.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @kernel
+    ... def total(values):
+    ...     found = 0.0
+    ...     for value in values:
+    ...         found += value
+    ...     return found
+    >>> total(np.array([1.0, 2.5]))
+    3.5
+    """
+    try:
+        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # numba found no place for its cache
+        compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    KERNELS.append(compiled)
+    found: Loop = compiled
+    return found
