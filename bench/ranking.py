@@ -6,20 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from time import process_time
-from typing import Any
 
 import msgspec
 
-from bench.load import LoadEvent, load_of
+from bench.load import START_MS, LoadEvent, load_of
+from bench.micro_batches import STEP_MS, batch_of, chunks, pipe
 from processors.ranking.gathering import Gatherer
 from processors.ranking.pipeline import RankingPipeline
 from processors.users.profile import Profile
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings
-
-_BATCH = 500
-_STEP_MS = 1000
-_START_MS = 1_700_000_000_000
 
 
 class RankingResult(msgspec.Struct):
@@ -100,12 +96,8 @@ def _learned(events: list[LoadEvent]) -> TopologyDriver:
     settings = Settings()
     topics = msgspec.structs.replace(settings.topics, partitions=1)
     driver = TopologyDriver(msgspec.structs.replace(settings, topics=topics), publish=False)
-    for n, at in enumerate(range(0, len(events), _BATCH)):
-        per_topic: dict[str, list[Any]] = {}
-        for event in events[at : at + _BATCH]:
-            per_topic.setdefault(event.topic, []).append((event.key.encode(), event.value, ()))
-        for topic, records in per_topic.items():
-            driver.pipe_batch(topic, records, _START_MS + n * _STEP_MS)
+    for n, chunk in enumerate(chunks(events)):
+        pipe(driver, batch_of(chunk), START_MS + n * STEP_MS)
     driver.flush()
     return driver
 

@@ -131,6 +131,20 @@ def ranking(
 
 
 @app.command()
+def growth(
+    events: Annotated[int, typer.Option(min=100, help="Events before; six times as many for the age.")] = 10_000,
+    items: Annotated[int, typer.Option(min=100, help="Products, and ten times as many.")] = 2_000,
+    users: Annotated[int, typer.Option(min=100, help="Shoppers, and ten times as many.")] = 20_000,
+    segments: Annotated[int, typer.Option(min=1, help="Segments of 500 events each that are measured.")] = 15,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what an event costs with more items, more users and more events before. No broker needed."""
+    from bench.growth import run_growth
+
+    _print_result(run_growth(events, items, users, segments), as_json)
+
+
+@app.command()
 def clicks(
     data: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Avazu's or Criteo's log.")],
     as_json: JsonOption = False,
