@@ -2,11 +2,13 @@
 
 Everything runs in memory (:class:`streams.engine.driver.TopologyDriver`): all planes, slates published, no broker. Time
 is CPU time of the process. What is compared takes turns in one process, one segment each, so that whatever else the
-machine does hits all alike; a figure is the median over the segments.
+machine does hits all alike; in every round another one is first. A cost is the median over the segments, a ratio the
+median over the rounds of the ratio within a round. What is in memory before the measurement is left out of garbage
+collection while it lasts.
 
 Items and users. Three drivers: one with the fewer items and users, one with ten times as many items, one with ten times
 as many users. Each is given the rows of its whole catalogue, and learns from the same number of simulated events. The
-profiles that these lead to are then copied until every shopper of the population has one: all items are in the index,
+profiles that these lead to are then copied so that every shopper of the population has one: all items are in the index,
 all users in the store. Then simulated shoppers of the population go on.
 
 - Equal: number of events, size and number of micro-batches, how many shoppers are in the shop at once, how long their
@@ -50,7 +52,7 @@ _RATE_PER_S = SIZE * 1000 / STEP_MS
 
 
 class GrowthResult(msgspec.Struct):
-    """Result, one JSON line. Times are CPU-microseconds per event, medians over the segments.
+    """Result, one JSON line. Times are CPU-microseconds per event.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ class GrowthResult(msgspec.Struct):
 
 
 def run_growth(
-    events: int = 10_000, items: int = 2_000, users: int = 20_000, segments: int = 15, segment_events: int = SIZE
+    events: int = 10_000, items: int = 2_000, users: int = 20_000, segments: int = 20, segment_events: int = SIZE
 ) -> GrowthResult:
     """Measure what an event costs, with few and many items and users, and after few and many events.
 
@@ -97,28 +99,20 @@ def run_growth(
     segments, segment_events
         How many segments of each run are measured, and the events in each.
     """
-    base, more_items, more_users = _costs(
-        [
-            _grown(events, items, users),
-            _grown(events, items * TIMES, users),
-            _grown(events, items, users * TIMES),
-        ],
-        segments,
-        segment_events,
-    )
+    sizes = ((items, users), (items * TIMES, users), (items, users * TIMES))
+    by_size = _Costs.of([grown(events, *size) for size in sizes], segments, segment_events)
     half = (segments + 1) * segment_events // 2
-    young, old = _costs(
-        [_aged(max(0, age - half), items, users) for age in (events, OLDER * events)], segments, segment_events
-    )
+    ages = (max(0, age - half) for age in (events, OLDER * events))
+    by_age = _Costs.of([_aged(age, items, users) for age in ages], segments, segment_events)
     return GrowthResult(
-        items_ratio=round(more_items / base, 2),
-        users_ratio=round(more_users / base, 2),
-        age_ratio=round(old / young, 2),
-        base_us=round(base, 1),
-        more_items_us=round(more_items, 1),
-        more_users_us=round(more_users, 1),
-        young_us=round(young, 1),
-        old_us=round(old, 1),
+        items_ratio=by_size.ratio(1),
+        users_ratio=by_size.ratio(2),
+        age_ratio=by_age.ratio(1),
+        base_us=by_size.middle(0),
+        more_items_us=by_size.middle(1),
+        more_users_us=by_size.middle(2),
+        young_us=by_age.middle(0),
+        old_us=by_age.middle(1),
         events=events,
         items=items,
         users=users,
@@ -128,7 +122,7 @@ def run_growth(
 
 
 @dataclass
-class _Run:
+class Run:
     """A driver, and the simulated events that it is given next."""
 
     driver: TopologyDriver
@@ -143,22 +137,57 @@ class _Run:
         return process_time() - begun
 
 
-def _grown(events: int, items: int, users: int) -> _Run:
+@dataclass
+class _Costs:
+    """CPU-microseconds per event of some runs, by round and then run."""
+
+    rounds: list[list[float]]
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], segments: int, segment_events: int) -> _Costs:
+        """Let the runs take turns, a segment each in every round, and another one first in each.
+
+        One more round before is not measured.
+        """
+        for run in runs:
+            run.take(segment_events)
+        gc.collect()
+        gc.freeze()
+        rounds = []
+        for number in range(segments):
+            seconds = [0.0] * len(runs)
+            for turn in range(len(runs)):
+                at = (number + turn) % len(runs)
+                seconds[at] = runs[at].take(segment_events)
+            rounds.append([taken / segment_events * 1e6 for taken in seconds])
+        gc.unfreeze()
+        return cls(rounds)
+
+    def middle(self, run: int) -> float:
+        """Return the median cost of a run."""
+        return round(median(costs[run] for costs in self.rounds), 1)
+
+    def ratio(self, run: int) -> float:
+        """Return the median over the rounds of a run's cost relative to the first run's cost in the same round."""
+        return round(median(costs[run] / costs[0] for costs in self.rounds), 2)
+
+
+def grown(events: int, items: int, users: int) -> Run:
     """Return a run whose items are all in the index and whose users all have a profile."""
     catalogue = build_catalogue(SEED, items)
     driver = _with(catalogue)
     few = max(1, events // _EVENTS_PER_USER)
-    _teach(_Run(driver, _events(Simulator(SEED, few, catalogue), driver.now)), events)
+    _teach(Run(driver, _events(Simulator(SEED, few, catalogue), driver.now)), events)
     simulator = Simulator(SEED + 1, users, catalogue)
-    _copy_profiles(driver, [simulator.population.user_id(number) for number in range(users)])
-    return _Run(driver, _events(simulator, driver.now))
+    copy_states(driver, "users", [simulator.population.user_id(number) for number in range(users)])
+    return Run(driver, _events(simulator, driver.now))
 
 
-def _aged(events: int, items: int, users: int) -> _Run:
+def _aged(events: int, items: int, users: int) -> Run:
     """Return a run that has taken in so many events."""
     catalogue = build_catalogue(SEED, items)
     driver = _with(catalogue)
-    run = _Run(driver, _events(Simulator(SEED, users, catalogue), driver.now))
+    run = Run(driver, _events(Simulator(SEED, users, catalogue), driver.now))
     _teach(run, events)
     return run
 
@@ -174,34 +203,21 @@ def _with(catalogue: Catalogue) -> TopologyDriver:
     return driver
 
 
-def _teach(run: _Run, events: int) -> None:
+def _teach(run: Run, events: int) -> None:
     """Take in events without answering them, which leads to the same states in half the time."""
     run.driver.topology.users.publishes = False
     run.take(events)
     run.driver.topology.users.publishes = True
 
 
-def _copy_profiles(driver: TopologyDriver, users: Sequence[str]) -> None:
-    """Give each user a copy of one of the profiles in the store, in turn, and delete those of all others."""
-    store = driver.processors["users"][0].store
-    known = driver.state("users")
-    *found, position = store.encode(known, store.position())
-    # A tombstone carries the key of a state; the bytes of one profile are shared by all who have a copy of it.
-    *keys, _ = store.encode(dict.fromkeys(users), store.position())
-    copies = [ChangelogRecord(key, found[n % len(found)].value) for n, (key, _) in enumerate(keys)]
-    gone = [ChangelogRecord(key, None) for key, _ in found]
-    store.restore([*gone, *copies, position], store.changelog_offset())
-
-
-def _costs(runs: Sequence[_Run], segments: int, segment_events: int) -> list[float]:
-    """Let the runs take turns and return the median CPU-microseconds per event of each; the first turn is left out."""
-    for run in runs:
-        run.take(segment_events)
-    gc.collect()
-    gc.freeze()
-    taken = [[run.take(segment_events) for run in runs] for _ in range(segments)]
-    gc.unfreeze()
-    return [median(seconds) / segment_events * 1e6 for seconds in zip(*taken, strict=True)]
+def copy_states(driver: TopologyDriver, plane: str, keys: Sequence[str]) -> None:
+    """Give each of some keys a copy of one of the states in the first store of a plane, in turn."""
+    store = driver.processors[plane][0].store
+    *found, position = store.encode(driver.state(plane), store.position())
+    # What is copied are the bytes: all who have a copy share them.
+    *wanted, _ = store.encode(dict.fromkeys(keys), store.position())
+    copies = [ChangelogRecord(key, found[n % len(found)].value) for n, (key, _) in enumerate(wanted)]
+    store.restore([*copies, position], store.changelog_offset())
 
 
 def _events(simulator: Simulator, start_ms: int) -> Iterator[LoadEvent]:

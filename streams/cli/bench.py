@@ -132,10 +132,10 @@ def ranking(
 
 @app.command()
 def growth(
-    events: Annotated[int, typer.Option(min=100, help="Events before; six times as many for the age.")] = 10_000,
+    events: Annotated[int, typer.Option(min=100, help="Events before; for the age also six times.")] = 10_000,
     items: Annotated[int, typer.Option(min=100, help="Products, and ten times as many.")] = 2_000,
     users: Annotated[int, typer.Option(min=100, help="Shoppers, and ten times as many.")] = 20_000,
-    segments: Annotated[int, typer.Option(min=1, help="Segments of 500 events each that are measured.")] = 15,
+    segments: Annotated[int, typer.Option(min=1, help="Measured segments of 500 events.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Measure what an event costs with more items, more users and more events before. No broker needed."""
