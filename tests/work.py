@@ -21,6 +21,7 @@ from typing import NamedTuple
 _CLEAR, _ROLLUP = Path("/proc/self/clear_refs"), Path("/proc/self/smaps_rollup")
 _REFERENCED = re.compile(r"^Referenced:\s+(\d+) kB$", re.MULTILINE)
 _PR_SET_THP_DISABLE = 41
+_ALLOCATES, _TOUCHES = 2, 9
 
 
 class Work(NamedTuple):
@@ -40,7 +41,7 @@ class Work(NamedTuple):
     touched: int | None
 
 
-def work_of(run: Callable[[], object], *, touches: bool, times: int = 5) -> Work:
+def work_of(run: Callable[[], object], *, touches: bool) -> Work:
     """Count what a call does that can be repeated.
 
     Parameters
@@ -49,15 +50,13 @@ def work_of(run: Callable[[], object], *, touches: bool, times: int = 5) -> Work
         Makes the call. It is made once before, which fills what is cached.
     touches
         Whether to count what it touches, which the kernel must tell.
-    times
-        How often each of the two is counted.
     """
     run()
     # A garbage collection in between would touch everything.
     gc.disable()
     try:
-        allocated = min(_allocated(run) for _ in range(times))
-        return Work(allocated, min(_touched(run) for _ in range(times)) if touches else None)
+        allocated = min(_allocated(run) for _ in range(_ALLOCATES))
+        return Work(allocated, min(_touched(run) for _ in range(_TOUCHES)) if touches else None)
     finally:
         gc.enable()
 

@@ -18,6 +18,7 @@ from bench.micro_batches import SIZE, STEP_MS, batch_of, pipe
 from processors.items.view import ItemView, Listing
 from processors.ranking.frame import Frame, Stage
 from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.rules import Items, Rule
 from processors.users.profile import Profile
 from streams.engine.driver import TopologyDriver
 from tests.work import Work, small_pages, work_of
@@ -26,6 +27,7 @@ FEW, MANY = 2_000, 200_000
 FEW_CAMPAIGNS, MANY_CAMPAIGNS = 20, 2_000
 _EVENTS = 1_000
 _ONE_LISTED_IN = 10
+_BRAND = "Pacer"
 
 
 class Walk(Stage):
@@ -57,20 +59,21 @@ def measured() -> dict[str, tuple[Work, Work]]:
     driver, user = run.driver, _longest(run)
     calls = {"rank": _ranking(driver, user), "event": _event(driver, user)}
     calls |= {name: _ranking(driver, user, Walk(walk)) for name, walk in WALKS.items()}
+    calls["rule"] = _with_rule(driver, calls["rank"])
 
     def works(*names: str) -> list[Work]:
         return [work_of(calls[name], touches=touches) for name in names]
 
     def with_campaigns(number: int) -> Work:
         _add_campaigns(driver, number)
-        return work_of(calls["event"], touches=False, times=2)
+        return work_of(calls["event"], touches=False)
 
-    ranked = works("rank", "event", *WALKS)
+    ranked = works("rank", "event", "rule", *WALKS)
     _add_items(driver)
-    with_items = works("rank", "event", *WALKS)
+    with_items = works("rank", "event", "rule", *WALKS)
     copy_states(driver, "users", [f"user {n}" for n in range(FEW, MANY)])
     with_users = works("event")
-    names = ("rank with items", "event with items", *WALKS)
+    names = ("rank with items", "event with items", "rank with items and a rule", *WALKS)
     found = dict(zip(names, zip(ranked, with_items, strict=True), strict=True))
     found["event with users"] = with_items[1], with_users[0]
     found["event with campaigns"] = with_campaigns(FEW_CAMPAIGNS), with_campaigns(MANY_CAMPAIGNS)
@@ -88,6 +91,18 @@ def _ranking(driver: TopologyDriver, user: str, *more: Stage) -> Callable[[], ob
     ranking, read, now = RankingPipeline(driver.settings.users.ranking), driver.topology.users.read, driver.now
     ranking.stages = (*ranking.stages, *more)
     return lambda: ranking.rank([profile], [profile.last_seen], read, now)
+
+
+def _with_rule(driver: TopologyDriver, ranking: Callable[[], object]) -> Callable[[], object]:
+    """Return a call that ranks while a rule shows everybody items that it names neither by id nor by category."""
+    rules, rule = driver.topology.users.read.rules, Rule("include", Items(brands=(_BRAND,)))
+
+    def rank() -> None:
+        rules.apply("include", rule)
+        ranking()
+        rules.apply("include", None)
+
+    return rank
 
 
 def _event(driver: TopologyDriver, user: str) -> Callable[[], object]:

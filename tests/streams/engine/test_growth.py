@@ -43,15 +43,19 @@ def touched_more(works: Works, name: str) -> int:
     return many.touched - few.touched
 
 
-@pytest.mark.parametrize("name", ["rank with items", "event with items", "event with users"])
+SUMS = pytest.mark.xfail(reason="the figures of quality add up the visits of all items: Slates.sample", strict=True)
+SELECTS = pytest.mark.xfail(reason="a rule without ids and categories looks at all items: _named", strict=True)
+RULE = pytest.param("rank with items and a rule", marks=SELECTS)
+
+
+@pytest.mark.parametrize("name", ["rank with items", "event with items", RULE, "event with users"])
 def test_no_more_is_allocated(works: Works, name: str) -> None:
     assert allocated_more(works, name) < ALLOCATED_PER_ITEM * (MANY - FEW)
 
 
-SUMS = pytest.mark.xfail(reason="the figures of quality add up the visits of all items: Slates.sample", strict=True)
-
-
-@pytest.mark.parametrize("name", ["rank with items", pytest.param("event with items", marks=SUMS), "event with users"])
+@pytest.mark.parametrize(
+    "name", ["rank with items", pytest.param("event with items", marks=SUMS), RULE, "event with users"]
+)
 def test_no_more_is_touched(works: Works, name: str) -> None:
     assert touched_more(works, name) < TOUCHED_PER_ITEM * (MANY - FEW)
 
