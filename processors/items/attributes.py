@@ -75,6 +75,8 @@ class AttributeColumns:
         Number in [0, 1) that follows from the item's id; it orders equal scores alike in every process.
     listings : int
         Number of listed items.
+    bought : float
+        Purchases of all items.
     """
 
     def __init__(self, capacity: int, embedding_size: int, max_categories: int) -> None:
@@ -84,7 +86,7 @@ class AttributeColumns:
         self._members: dict[int, set[int]] = {}
         self._newest: dict[int, TopSlots] = {}
         self._changes = 0
-        self.listings = 0
+        self.listings, self.bought = 0, 0.0
         self.version = np.zeros(max_categories + 1, np.int64)
         self.tags = np.zeros((0, MAX_TAGS), np.uint16)
         self.embedding = np.zeros((0, embedding_size), np.float32)
@@ -152,6 +154,7 @@ class AttributeColumns:
             What was published of the item before, with or without its embedding; :obj:`None` if nothing was.
         """
         categories = int(self.category[slot]), self.categories.number(view.category)
+        self.bought += view.purchases - self.purchases[slot]
         listing, self.purchases[slot] = view.listing, view.purchases
         self._date(slot, float(view.since), listing is None or listing.available, listing is not None, categories)
         if before is None or view.brand != before.brand:
@@ -222,6 +225,7 @@ class AttributeColumns:
         self._date(slot, 0.0, True, False, (category, category))
         self._unlist(slot, category)
         self._forget_rest(slot)
+        self.bought -= self.purchases[slot]
         self.category[slot] = self.brand[slot] = self.purchases[slot] = 0
         self.log_price[slot] = self.price_step[slot] = np.nan
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.common.hashing import fingerprint
+from processors.common.text_column import TextColumn
 from processors.items.attributes import AttributeColumns
 from processors.items.neighbour_columns import NeighbourColumns
 from processors.items.popularity import Popularity
@@ -49,6 +50,8 @@ class ItemIndex:
         What events and the catalogue say of the items.
     popularity : Popularity
         Visits and trends of the items.
+    texts : TextColumn
+        Item id per slot, as it stands in JSON; a free slot may keep one.
     evictions : int
         Items evicted so far.
 
@@ -77,6 +80,7 @@ class ItemIndex:
         self._withdrawn: dict[str, None] = {}
         self.views: list[ItemView | None] = []
         self._near = NeighbourColumns(self.width)
+        self.texts = TextColumn()
         self.attributes = AttributeColumns(0, self.embedding_size, self.max_categories)
         self.popularity = Popularity(self.attributes, self.max_categories)
         self._allocate(1024)
@@ -213,6 +217,7 @@ class ItemIndex:
         self._forget(slot)
         mark = fingerprint(item_id)
         self._marks[mark] = slot
+        self.texts.put(slot, item_id)
         self.attributes.tie[slot] = int.from_bytes(mark, "little") / 2.0**64
         return slot
 

@@ -27,6 +27,7 @@ class Labels:
     def __init__(self, limit: int = MAX_LABELS) -> None:
         self._limit = limit
         self._numbers: dict[str, int] = {}
+        self._names = [""]
 
     def number(self, label: str | None) -> int:
         """Return the number of a label, a new one if it has none yet; 0 beyond the bound. Constant time."""
@@ -36,8 +37,13 @@ class Labels:
         if found is None:
             if len(self._numbers) >= self._limit:
                 return 0
-            found = self._numbers[label] = len(self._numbers) + 1
+            found = self._numbers[label] = len(self._names)
+            self._names.append(label)
         return found
+
+    def name(self, number: int) -> str:
+        """Return the label of a number; empty for 0."""
+        return self._names[number]
 
     def known(self, labels: Iterable[str]) -> list[int]:
         """Return the numbers of those labels that have one, in their order."""

@@ -42,6 +42,8 @@ class Popularity:
         Number of visits, all time.
     category_trend : float64 array of shape (max_categories + 1,)
         Highest trend of any item so far in each category; it never falls.
+    total : float
+        Visits of all items: a whole number, so that it is exact whatever the order of the changes.
     """
 
     def __init__(self, attributes: AttributeColumns, max_categories: int) -> None:
@@ -53,6 +55,7 @@ class Popularity:
         self.trends: Floats = np.full((_SCALES, 0), NO_TREND)
         self.trend: Floats = self.trends[1]
         self.visits: Floats = np.zeros(0)
+        self.total = 0.0
 
     def grow(self, capacity: int) -> None:
         """Lengthen the columns to ``capacity`` slots."""
@@ -74,6 +77,7 @@ class Popularity:
         category_before
             Number of the category that it had before.
         """
+        self.total += view.visits - self.visits[slot]
         self.trends[:, slot], self.visits[slot] = view.trends, view.visits
         if view.visits:
             for top, trend in zip(self._trending, view.trends, strict=True):
@@ -92,6 +96,7 @@ class Popularity:
             top.discard(slot)
         self._visited.discard(slot)
         self._discard_from(int(self._attributes.category[slot]), slot)
+        self.total -= self.visits[slot]
         self.trends[:, slot], self.visits[slot] = NO_TREND, 0.0
 
     def trending(self, k: int, scale: int = 1) -> Slots:

@@ -29,6 +29,8 @@ from processors.ranking.messages import CausedBy, Recommendation
 from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import Placement
 from processors.ranking.slate import Slates
+from processors.ranking.slate_writer import SlateWriter
+from processors.ranking.sources.base import Locale
 
 
 class Outgoing:
@@ -38,13 +40,18 @@ class Outgoing:
     ----------
     placements
         The placements, in the order of the settings.
+    locale
+        Language of the reasons' texts.
     partitions
         Number of partitions of every topic.
     max_message_bytes
         Greatest size of one message on the topic of item signals.
     """
 
-    def __init__(self, placements: Sequence[Placement], partitions: int, max_message_bytes: int) -> None:
+    def __init__(
+        self, placements: Sequence[Placement], locale: Locale, partitions: int, max_message_bytes: int
+    ) -> None:
+        self._writer = SlateWriter(locale)
         self._placements, self._partitions, self._max_bytes = placements, partitions, max_message_bytes
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
@@ -78,11 +85,12 @@ class Outgoing:
         """
         self._count(step, slates, read)
         now, version = stamp(at_ms), read.weights.version
+        written = [self._writer.write(part, read) for part in slates]
         for row, (user, (event, origin)) in enumerate(causes.items()):
             cause = CausedBy(event.event_id, origin.topic, origin.partition, origin.offset)
             key, identity = user.encode(), f"{origin.topic}/{origin.partition}/{origin.offset}/"
             # The first placement goes out last: a compacted topic keeps the last message of a user.
-            for placement, part in zip(reversed(self._placements), reversed(slates), strict=True):
+            for placement, items in zip(reversed(self._placements), reversed(written), strict=True):
                 message = Recommendation(
                     recommendation_id=identity + placement.name,
                     user_id=user,
@@ -90,7 +98,7 @@ class Outgoing:
                     generated_at=now,
                     caused_by=cause,
                     model_version=version,
-                    items=part.items(row, read),
+                    items=msgspec.Raw(items[row]),
                 )
                 step.outputs.append(Output(RECOMMENDATIONS_TOPIC, partition, key, self._json(message)))
 

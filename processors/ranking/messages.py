@@ -42,7 +42,7 @@ class Recommendation(msgspec.Struct, frozen=True):
     model_version
         Version of the weights that the slate was ranked by.
     items
-        The slate, the first position first.
+        The slate, the first position first; as objects, or as the JSON of them.
     """
 
     recommendation_id: str
@@ -51,4 +51,4 @@ class Recommendation(msgspec.Struct, frozen=True):
     generated_at: str
     caused_by: CausedBy
     model_version: str
-    items: list[SlateItem]
+    items: list[SlateItem] | msgspec.Raw

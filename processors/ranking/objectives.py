@@ -89,8 +89,8 @@ def purchase_values(slots: Ints, index: ItemIndex) -> Floats:
 
     Few visits pull the value towards 0; if nothing was ever bought, all values are 0.
     """
-    visits = float(index.popularity.visits.sum())
-    bought = float(index.attributes.purchases.sum())
+    visits = index.popularity.total
+    bought = index.attributes.bought
     if not bought:
         return np.zeros(len(slots))
     mean = bought / visits

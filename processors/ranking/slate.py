@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
-
 import msgspec
 import numpy as np
 
@@ -15,7 +13,7 @@ from processors.evaluation.live_quality import ShownSlates
 from processors.items.index import ItemIndex
 from processors.ranking.frame import Frame
 from processors.ranking.read_models import ReadModels
-from processors.ranking.reasons import CATEGORY, KINDS, Reason, reason_of
+from processors.ranking.reasons import KINDS, Reason, reason_of
 from processors.ranking.sources.base import Locale
 
 
@@ -75,8 +73,6 @@ class Slates:
     locale: Locale
     ignored: Counter[str]
     removed: Counter[str] = field(default_factory=Counter)
-    _reasons: dict[int, tuple[tuple[Reason, ...], str]] = field(default_factory=dict, init=False, repr=False)
-    _made: list[list[list[Any]]] = field(default_factory=list, init=False, repr=False)
 
     def sample(self, placement: str, index: ItemIndex) -> ShownSlates:
         """Return the first few slates, with what the figures of quality need of their items.
@@ -90,11 +86,11 @@ class Slates:
         """
         slots = self.slots[:_SAMPLED]
         there = np.maximum(slots, 0)
-        popularity = index.popularity.visits[there] / max(float(index.popularity.visits.sum()), 1.0)
+        popularity = index.popularity.visits[there] / max(index.popularity.total, 1.0)
         return ShownSlates(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
 
     def items(self, row: int, read: ReadModels) -> list[SlateItem]:
-        """Return the slate of one user as it is published.
+        """Return the slate of one user as objects; :class:`processors.ranking.slate_writer.SlateWriter` writes many.
 
         Parameters
         ----------
@@ -104,29 +100,16 @@ class Slates:
             The read models that the slates were made with, unchanged since; their names of items, categories and
             contexts are looked up only here.
         """
-        ids, found, reasons = read.items.ids, list[SlateItem](), self._reasons
-        slots, scores, codes, propensities = self._lists(read.items)
-        for rank, (slot, score, code, propensity) in enumerate(
-            zip(slots[row], scores[row], codes[row], propensities[row], strict=True), 1
+        found = list[SlateItem]()
+        columns = (self.slots, self.scores, self.kinds, self.links, self.propensities)
+        for rank, (slot, score, kind, link, propensity) in enumerate(
+            zip(*(column[row].tolist() for column in columns), strict=True), 1
         ):
             if slot < 0:
                 break
-            explained = reasons.get(code)
-            if explained is None:
-                kind, link = int(self.kinds[row, rank - 1]), int(self.links[row, rank - 1])
-                explained = (reason_of(kind, link, slot, self.locale, read),), _SOURCES[kind]
-                reasons[code] = explained
-            found.append(SlateItem(ids[slot], rank, score, explained[1], explained[0], propensity))
+            reason = reason_of(kind, link, slot, self.locale, read)
+            found.append(SlateItem(read.items.ids[slot], rank, score, SOURCES[kind], (reason,), propensity))
         return found
-
-    def _lists(self, index: ItemIndex) -> tuple[list[list[Any]], ...]:
-        """Return slots, scores, a number per reason and propensities as lists, which are made once for all rows."""
-        if not self._made:
-            of_category = np.isin(self.kinds, CATEGORY)
-            about = np.where(of_category, index.attributes.category[np.maximum(self.slots, 0)], self.links)
-            columns = self.slots, self.scores, about * len(KINDS) + self.kinds, self.propensities
-            self._made.extend(column.tolist() for column in columns)
-        return tuple(self._made)
 
 
 def slates_of(frame: Frame, locale: Locale) -> Slates:
@@ -180,5 +163,5 @@ def joined(parts: list[Slates], order: Ints) -> Slates:
 _SAMPLED = 16
 """Most slates of a frame that the figures of quality are computed from."""
 
-_SOURCES = tuple(entry.kind.column or entry.source for entry in KINDS)
+SOURCES = tuple(entry.kind.column or entry.source for entry in KINDS)
 """What a message names as source, per kind of reason: the value that speaks for it, or the source itself."""
