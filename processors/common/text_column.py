@@ -14,7 +14,7 @@ _FIRST_BYTES = 4096
 
 
 class TextColumn:
-    """Parts of JSON texts, each under a number: mostly what stands between the quotes of a string.
+    r"""Parts of JSON texts, each under a number: mostly what stands between the quotes of a string.
 
     Memory: at most twice the bytes of the texts, rounded up to a power of two, and 16 bytes per number.
 
@@ -30,7 +30,7 @@ class TextColumn:
     >>> texts = TextColumn()
     >>> texts.put(1, 'a "tent"')
     >>> texts.get(0), texts.get(1)
-    (b'', b'a \\\\"tent\\\\"')
+    (b'', b'a \\"tent\\"')
     """
 
     def __init__(self) -> None:

@@ -1,12 +1,23 @@
 """The item state that the items plane keeps: trends, visits, co-visited items, and attributes. Bounded in size."""
 
+import math
 from collections.abc import Iterator
 from operator import itemgetter
 
 import msgspec
 import numpy as np
 
-from processors.common.bounds import MAX_STEPS, EmbeddingSize, HalfLife, Neighbours, Power, RowBytes, Steps
+from processors.common.bounds import (
+    MAX_STEPS,
+    EmbeddingSize,
+    HalfLife,
+    Milliseconds,
+    Neighbours,
+    Power,
+    RowBytes,
+    Share,
+    Steps,
+)
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.time import DAY_MS
 from processors.items.signals import Touch
@@ -35,6 +46,12 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Length of the embeddings in the catalogue; 0 if it has none. Every worker holds four bytes per number and item.
     max_row_bytes
         Larger rows of the catalogue are refused without decoding them.
+    publish_share
+        An item is published again once its shortest trend, its purchases, or the weight of its neighbours have grown by
+        more than this share since they were last published. 0 publishes at every change.
+    publish_within_ms
+        Longest time that a smaller change is held back while the item is in use: the first event with it after that
+        many milliseconds publishes it.
     """
 
     neighbours: Neighbours = 300
@@ -45,6 +62,32 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_distance: Steps = 3
     embedding_size: EmbeddingSize = 0
     max_row_bytes: RowBytes = 262_144
+    publish_share: Share = 0.1
+    publish_within_ms: Milliseconds = 60_000
+
+
+class Published(msgspec.Struct, array_like=True):
+    """What tells whether an item is news again: figures as they were last published, and what came since.
+
+    Parameters
+    ----------
+    at_ms
+        When the item was last published, milliseconds since the epoch; 0 if it never was.
+    trend
+        The shortest trend then, base-2 logarithm relative to the epoch.
+    purchases
+        Number of purchases then.
+    added
+        Weight of neighbours added since, relative to the state's landmark.
+    outdated
+        Whether a fact has changed since: category, brand, price, the row of the catalogue.
+    """
+
+    at_ms: int = 0
+    trend: float = 0.0
+    purchases: int = 0
+    added: float = 0.0
+    outdated: bool = True
 
 
 class ItemState(msgspec.Struct, array_like=True):
@@ -72,6 +115,10 @@ class ItemState(msgspec.Struct, array_like=True):
         When the item got its first row, since it was last withdrawn; 0 if it has none.
     withdrawn
         Whether the catalogue has withdrawn it.
+    mass
+        Sum of ``together``.
+    published
+        What was last published, as far as :meth:`ItemKeeper.due` compares it.
     """
 
     landmark: int = 0
@@ -89,6 +136,8 @@ class ItemState(msgspec.Struct, array_like=True):
     listed_ms: int = 0
     withdrawn: bool = False
     purchases: int = 0
+    mass: float = 0.0
+    published: Published = msgspec.field(default_factory=lambda: Published())
 
 
 class ItemKeeper:
@@ -128,12 +177,15 @@ class ItemKeeper:
         state.first_seen = min(state.first_seen or touch.time_ms, touch.time_ms)
         newest = touch.time_ms >= state.last_seen
         state.last_seen = max(state.last_seen, touch.time_ms)
+        facts = state.category, state.brand, state.price
         if touch.category is not None and (newest or state.category is None):
             state.category = touch.category
         if touch.brand is not None and (newest or state.brand is None):
             state.brand = touch.brand
         if touch.price is not None and (newest or state.price is None):
             state.price = touch.price
+        if facts != (state.category, state.brand, state.price):
+            state.published.outdated = True
 
     def pair(self, state: ItemState, other: str, distance: int, time_ms: int) -> None:
         """Count that another item was visited in the same session, in place.
@@ -155,7 +207,10 @@ class ItemKeeper:
         if landmark > state.landmark:
             self._rebase(state, landmark)
         weight, steps = growth(time_ms, state.landmark, half_life), abs(distance)
-        state.together[other] = state.together.get(other, 0.0) + weight * self._of_distance[steps]
+        added = weight * self._of_distance[steps]
+        state.together[other] = state.together.get(other, 0.0) + added
+        state.mass += added
+        state.published.added += added
         if 0 < distance <= settings.next_distance:
             state.after[other] = state.after.get(other, 0.0) + weight / steps
         if len(state.together) > settings.neighbours * 3 // 2:
@@ -174,10 +229,36 @@ class ItemKeeper:
             When the row was appended, milliseconds since the epoch.
         """
         state.attributes, state.withdrawn = attributes, attributes is None
+        state.published.outdated = True
         if attributes is None:
             state.listed_ms = 0
         elif not state.listed_ms:
             state.listed_ms = time_ms
+
+    def due(self, state: ItemState, at_ms: int) -> bool:
+        """Tell whether an item says something new, so that it is to be published now. Constant time.
+
+        A published item's neighbours can only have changed their order or membership by weight that was added since.
+
+        Parameters
+        ----------
+        state
+            State of the item.
+        at_ms
+            The present, milliseconds since the epoch.
+        """
+        last, share = state.published, self.settings.publish_share
+        return (
+            last.outdated
+            or last.added > share * state.mass
+            or state.purchases > (1.0 + share) * last.purchases
+            or self._trends(state)[0] > last.trend + math.log2(1.0 + share)
+            or at_ms - last.at_ms >= self.settings.publish_within_ms
+        )
+
+    def note_published(self, state: ItemState, at_ms: int) -> None:
+        """Keep, in place, what of a state is published now; ``at_ms`` is the present."""
+        state.published = Published(at_ms, self._trends(state)[0], state.purchases, 0.0, False)
 
     def view(self, state: ItemState) -> ItemView:
         """Return the item view to publish. Complexity: a sort of the neighbours."""
@@ -214,6 +295,8 @@ class ItemKeeper:
         factor = rebase(state.landmark, landmark, self.settings.neighbour_half_life_ms)
         state.together = {name: weight * factor for name, weight in state.together.items()}
         state.after = {name: weight * factor for name, weight in state.after.items()}
+        state.mass *= factor
+        state.published.added *= factor
         state.landmark = landmark
 
     def _cut(self, state: ItemState) -> None:
@@ -221,6 +304,7 @@ class ItemKeeper:
         kept = {name for name, _ in strongest[: self.settings.neighbours]}
         state.together = {name: weight for name, weight in state.together.items() if name in kept}
         state.after = {name: weight for name, weight in state.after.items() if name in kept}
+        state.mass = sum(state.together.values())
 
 
 _NO_ATTRIBUTES = Attributes()
@@ -258,4 +342,4 @@ def _shares(weights: list[float]) -> bytes:
 
 
 def _log2_at_epoch(weight: float, landmark_ms: int, half_life_ms: int) -> float:
-    return (float(np.log2(weight)) if weight > 0.0 else -1e6) + landmark_ms / half_life_ms
+    return (math.log2(weight) if weight > 0.0 else -1e6) + landmark_ms / half_life_ms

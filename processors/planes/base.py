@@ -78,12 +78,18 @@ class Step(Generic[State]):
         Number of source records by topic and outcome.
     refusals
         Number of refused records by reason code.
+    held
+        Number of changes that were held back because they say nothing new.
+    held_ms
+        How long ago that was last published whose change this step held back the longest, milliseconds; 0 for none.
     """
 
     states: dict[str, State] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
+    held: int = 0
+    held_ms: int = 0
 
 
 class Plane(Protocol[State]):

@@ -14,7 +14,7 @@ from processors.planes.dead_letters import dead_letter
 
 
 class ItemsPlane:
-    """Keeps popularity, co-visitation and attributes per item, and publishes each changed item once per micro-batch.
+    """Keeps popularity, co-visitation and attributes per item, and publishes the items that say something new.
 
     Parameters
     ----------
@@ -55,10 +55,22 @@ class ItemsPlane:
             else:
                 self._fold(found, states)
         step.states = {**states}
-        for key, state in states.items():
-            view = self._encode(self._keeper.view(state))
-            step.outputs.append(Output(BROADCAST_ITEMS_TOPIC, partition, key.encode(), view))
+        self._publish(step, states, batch, partition)
         return step
+
+    def _publish(
+        self, step: Step[ItemState], states: dict[str, ItemState], batch: Sequence[SourceRecord], partition: int
+    ) -> None:
+        """Publish the items that say something new, and count those that do not."""
+        keeper, at_ms = self._keeper, max((record.timestamp for record in batch), default=0)
+        for key, state in states.items():
+            if keeper.due(state, at_ms):
+                keeper.note_published(state, at_ms)
+                view = self._encode(keeper.view(state))
+                step.outputs.append(Output(BROADCAST_ITEMS_TOPIC, partition, key.encode(), view))
+            else:
+                step.held += 1
+                step.held_ms = max(step.held_ms, at_ms - state.published.at_ms)
 
     def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | Row | None:
         """Return what the record says; if it makes no sense, it becomes a dead letter."""

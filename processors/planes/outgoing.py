@@ -25,7 +25,7 @@ from processors.items.signals import SignalGatherer
 from processors.planes.base import Output
 from processors.planes.chain import LINK_BYTES
 from processors.planes.users_step import UsersStep
-from processors.ranking.messages import CausedBy, Recommendation
+from processors.ranking.messages import CausedBy, WrittenRecommendation
 from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import Placement
 from processors.ranking.slate import Slates
@@ -91,7 +91,7 @@ class Outgoing:
             key, identity = user.encode(), f"{origin.topic}/{origin.partition}/{origin.offset}/"
             # The first placement goes out last: a compacted topic keeps the last message of a user.
             for placement, items in zip(reversed(self._placements), reversed(written), strict=True):
-                message = Recommendation(
+                message = WrittenRecommendation(
                     recommendation_id=identity + placement.name,
                     user_id=user,
                     placement=placement.name,

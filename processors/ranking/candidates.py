@@ -15,7 +15,7 @@ from processors.ranking.sources.base import ProposedPairs, Visitors
 Marks = npt.NDArray[np.uint32]
 """Sets of up to 32 things per candidate, one bit each."""
 
-MAX_ROWS = 64
+MAX_ROWS = 128
 """Most users that are ranked together: keeps their columns inside the processor's cache."""
 
 

@@ -23,8 +23,7 @@ Unknown = Literal["hide", "show"]
 def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) -> Flags:
     """Tell which candidates the limits of age and region allow their users to see, shape (candidates,).
 
-    Complexity: constant while no item has limits; else one lookup per candidate, and one per set of regions that names
-    a region of the users.
+    Complexity: one lookup per candidate, and one per set of regions that names a region of the users.
 
     Parameters
     ----------
@@ -36,8 +35,6 @@ def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) ->
         Whether users whose age or region is not known see items with such limits.
     """
     attributes, profiles = index.attributes, candidates.visitors.profiles
-    if not attributes.limited:
-        return np.ones(len(candidates), np.bool_)
     slots, rows = candidates.slots, candidates.rows
     ages = np.array([_age(profile.age, unknown) for profile in profiles], np.int64)
     regions = attributes.region_sets.allowed([profile.context for profile in profiles], unknown == "show")
@@ -92,7 +89,8 @@ class Limits(Stage):
 
     def apply(self, frame: Frame) -> Frame:
         """See :class:`processors.ranking.frame.Stage`."""
-        frame.kept = frame.kept & within_limits(frame.candidates, frame.read.items, self._unknown)
+        if frame.read.items.attributes.limited:
+            frame.kept = frame.kept & within_limits(frame.candidates, frame.read.items, self._unknown)
         return frame
 
 

@@ -8,7 +8,6 @@ a feature, too, because the best candidates differ less in worth than in value.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -19,9 +18,8 @@ from processors.items.index import ItemIndex
 from processors.ranking.candidates import Candidates
 from processors.ranking.feature_names import HISTORY_FEATURES, ITEM_FEATURES, TASTE_FEATURES
 from processors.ranking.frame import Frame, Stage
-from processors.users.profile import Profile
 
-_PAUSE_MS = HOUR_MS // 2
+_PAUSE_MS = HOUR_MS / 2.0
 """Time since the last event after which a user counts as coming back after a pause by 1 - 1/e."""
 
 _AGES_MS = np.array([HOUR_MS / 12.0, HOUR_MS, DAY_MS, 4.0 * DAY_MS])
@@ -56,7 +54,8 @@ def features_of(candidates: Candidates, index: ItemIndex) -> Features:
     of_history = of_items + len(HISTORY_FEATURES)
     features = np.zeros((of_history + len(TASTE_FEATURES), len(candidates)), np.float32)
     history, taste, now = features[of_items:of_history], features[of_history:], visitors.now_ms
-    paused = _paused(visitors.profiles, now)
+    last_seen = np.array([profile.last_seen for profile in visitors.profiles], np.int64)
+    paused = _paused(now, last_seen, _PAUSE_MS)
     _of_sources(candidates.begins, candidates.amounts, features)
     _of_items(
         features[of_sources:of_items], candidates.rows, candidates.slots, now, popularity.trends, popularity.visits,
@@ -86,10 +85,13 @@ class Describe(Stage):
         return frame
 
 
-def _paused(profiles: Sequence[Profile], now_ms: Ints) -> Floats:
+@kernel
+def _paused(now_ms, last_seen_ms, scale_ms):  # type: ignore[no-untyped-def]
     """Return how long ago each user's last event was: 0 for just now, towards 1 beyond half an hour."""
-    last = np.array([profile.last_seen for profile in profiles], np.int64)
-    return 1.0 - nearness(now_ms - last, _PAUSE_MS)
+    paused = np.empty(len(now_ms))
+    for user in range(len(now_ms)):
+        paused[user] = 1.0 - math.exp(-max(np.float64(now_ms[user] - last_seen_ms[user]), 0.0) / scale_ms)
+    return paused
 
 
 @kernel
@@ -97,13 +99,15 @@ def _of_sources(begins, amounts, features):  # type: ignore[no-untyped-def]
     """Write each value of the sources relative to the user's best, and its square root, into the first rows."""
     for row in range(len(amounts)):
         for user in range(len(begins) - 1):
-            best = 0.0
-            for at in range(begins[user], begins[user + 1]):
-                best = max(best, amounts[row, at])
+            first, end, best = np.uint64(begins[user]), np.uint64(begins[user + 1]), 0.0
+            for at in range(first, end):
+                if amounts[row, at] > best:
+                    best = amounts[row, at]
             if best > 0.0:
-                for at in range(begins[user], begins[user + 1]):
-                    share = amounts[row, at] / best
-                    features[2 * row, at], features[2 * row + 1, at] = share, math.sqrt(share)
+                for at in range(first, end):
+                    features[2 * row, at] = amounts[row, at] / best
+                for at in range(first, end):
+                    features[2 * row + 1, at] = math.sqrt(features[2 * row, at])
 
 
 @kernel
@@ -184,7 +188,7 @@ def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
             of_label[2, entry] += weight
         total = total if total > 0.0 else 1.0
         total_recent = total_recent if total_recent > 0.0 else 1.0
-        for at in range(begins[user], begins[user + 1]):
+        for at in range(np.uint64(begins[user]), np.uint64(begins[user + 1])):
             slot = slots[at]
             same = 1.0 if category[slot] > 0 and category[slot] == last_category else 0.0
             if category[slot] > 0:

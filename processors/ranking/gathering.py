@@ -134,7 +134,7 @@ def _merged(
     np.cumsum([len(rows) for rows in all_rows], out=firsts[1:])
     rows, slots = np.concatenate(all_rows), np.concatenate(all_slots)
     of_pair, begins, found_rows, found_slots = _numbered(rows, slots, firsts, len(visitors))
-    flat = np.concatenate([part.pairs.values.ravel() for part in parts]) if parts else np.empty(0)
+    flat = np.concatenate([part.pairs.values.reshape(-1) for part in parts if part.columns] or [_NO_VALUES])
     widths = np.array([*(len(part.columns) for part in parts), 0, 0])
     amounts, found_marks = _added(of_pair, firsts, flat, widths, marks, len(found_rows))
     recent = firsts[len(parts)]
@@ -150,6 +150,9 @@ def _merged(
         of_pair=of_pair,
         proposals=proposals,
     )
+
+
+_NO_VALUES = np.empty(0)
 
 
 @kernel

@@ -24,8 +24,8 @@ class CausedBy(msgspec.Struct, frozen=True):
     offset: int
 
 
-class Recommendation(msgspec.Struct, frozen=True):
-    """A slate of one user at one placement, as a message on ``recommendations.v1``.
+class Answer(msgspec.Struct, frozen=True):
+    """What a recommendation says beside its items.
 
     Parameters
     ----------
@@ -41,8 +41,6 @@ class Recommendation(msgspec.Struct, frozen=True):
         The event that it answers.
     model_version
         Version of the weights that the slate was ranked by.
-    items
-        The slate, the first position first; as objects, or as the JSON of them.
     """
 
     recommendation_id: str
@@ -51,4 +49,27 @@ class Recommendation(msgspec.Struct, frozen=True):
     generated_at: str
     caused_by: CausedBy
     model_version: str
-    items: list[SlateItem] | msgspec.Raw
+
+
+class Recommendation(Answer, frozen=True):
+    """A slate of one user at one placement, as a message on ``recommendations.v1``.
+
+    Parameters
+    ----------
+    items
+        The slate, the first position first.
+    """
+
+    items: list[SlateItem]
+
+
+class WrittenRecommendation(Answer, frozen=True):
+    """The same with its items written already (:class:`processors.ranking.slate_writer.SlateWriter`).
+
+    Parameters
+    ----------
+    items
+        The JSON of a list of :class:`processors.ranking.slate.SlateItem`.
+    """
+
+    items: msgspec.Raw

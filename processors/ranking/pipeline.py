@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from processors.common.arrays import Ints
-from processors.models.ranker_weights import HEADS, buckets_of
+from processors.models.ranker_weights import HEADS
 from processors.ranking.candidates import MAX_ROWS
 from processors.ranking.diversity import Spread
 from processors.ranking.eligibility import AlreadyTouched, ApplyRules, Availability, Limits
@@ -20,7 +20,7 @@ from processors.ranking.exploration import Explore
 from processors.ranking.fatigue import Fatigue
 from processors.ranking.feature_names import feature_names
 from processors.ranking.features import Describe
-from processors.ranking.frame import Frame, Purpose, Stage
+from processors.ranking.frame import EVERYTHING, Frame, Purpose, Stage
 from processors.ranking.gathering import Gather
 from processors.ranking.objectives import WeighObjectives
 from processors.ranking.read_models import ReadModels
@@ -70,6 +70,8 @@ class RankingPipeline:
     ----------
     settings
         Placements, sources, and how slates are made.
+    stages
+        The stages, by default those of :func:`stages_of`.
 
     Attributes
     ----------
@@ -81,9 +83,16 @@ class RankingPipeline:
         Names of the features, in the order of the rows of :attr:`processors.ranking.frame.Frame.features`.
     """
 
-    def __init__(self, settings: RankingSettings) -> None:
+    def __init__(self, settings: RankingSettings, stages: Sequence[Stage] | None = None) -> None:
         self.settings = settings
-        self.stages = stages_of(settings)
+        self.stages = stages_of(settings) if stages is None else tuple(stages)
+        self._stages_for = {
+            (purpose, shared): tuple(
+                stage for stage in self.stages if purpose in stage.purposes and stage.shared is shared
+            )
+            for purpose in EVERYTHING
+            for shared in (True, False)
+        }
         (gather,) = (stage for stage in self.stages if isinstance(stage, Gather))
         self.features = feature_names(gather.columns)
 
@@ -110,15 +119,11 @@ class RankingPipeline:
         list of Slates
             One per placement, in the order of the settings; rows in the order of ``profiles``.
         """
-        # Users that are ranked by the same weights are neighbours in the frame, which makes scoring cheaper.
-        order = np.argsort(buckets_of(profiles, now_ms), kind="stable").tolist()
         wanted, parts = _wanted(read, at_ms), []
         for begin in range(0, max(1, len(profiles)), MAX_ROWS):
-            rows = order[begin : begin + MAX_ROWS]
-            frame = Frame([profiles[row] for row in rows], [now_ms[row] for row in rows], read, at_ms, wanted)
-            parts.append(self.slates(frame))
-        row_of = np.argsort(order)
-        return [joined([part[n] for part in parts], row_of) for n in range(len(self.settings.placements))]
+            end = begin + MAX_ROWS
+            parts.append(self.slates(Frame(profiles[begin:end], now_ms[begin:end], read, at_ms, wanted)))
+        return [joined([part[n] for part in parts]) for n in range(len(self.settings.placements))]
 
     def begin(self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, at_ms: int) -> Frame:
         """Return a frame that no stage has worked on, with the slots that rules make candidates for everybody.
@@ -158,7 +163,7 @@ class RankingPipeline:
         part.scored_by, part.weights = f"serving {head}", frame.read.weights.serving[HEADS.index(head)]
         return part
 
-    def stages_for(self, purpose: Purpose, *, shared: bool) -> list[Stage]:
+    def stages_for(self, purpose: Purpose, *, shared: bool) -> tuple[Stage, ...]:
         """Return the stages that serve a purpose, in order.
 
         Parameters
@@ -168,7 +173,7 @@ class RankingPipeline:
         shared
             Whether to return the stages that all placements share, or those that each placement runs by itself.
         """
-        return [stage for stage in self.stages if purpose in stage.purposes and stage.shared is shared]
+        return self._stages_for[purpose, shared]
 
     @staticmethod
     def run(stages: Iterable[Stage], frame: Frame) -> None:
@@ -176,11 +181,13 @@ class RankingPipeline:
         for stage in stages:
             if stage.name in frame.done:
                 continue
-            kept = None if stage.removes is None or not frame.done else int(np.count_nonzero(frame.kept))
+            before = frame.kept if frame.done else None
             stage.apply(frame)
             frame.done = (*frame.done, stage.name)
-            if kept is not None:
-                frame.removed[stage.name] += kept - int(np.count_nonzero(frame.kept))
+            if before is not None and frame.kept is not before:
+                removed = int(np.count_nonzero(before)) - int(np.count_nonzero(frame.kept))
+                if removed:
+                    frame.removed[stage.name] += removed
 
 
 def _wanted(read: ReadModels, at_ms: int) -> Ints | None:

@@ -110,19 +110,23 @@ def _conditions(sources: tuple[str, ...], columns: tuple[str, ...]) -> tuple[Mar
 
 
 @kernel
-def _true_kinds(marks, amounts, sources, columns, touched):  # type: ignore[no-untyped-def]
+def _true_kinds(marks, amounts, sources, rows, touched):  # type: ignore[no-untyped-def]
     """Return what :func:`true_kinds` does.
 
-    A kind needs a mark of ``sources``, and a value above 0 if it has a column; or else a mark of ``touched``.
+    A kind needs a value above 0 in its row of ``amounts``, or without such a row a mark of ``sources``; or else a mark
+    of ``touched``.
     """
-    found = np.zeros(len(marks), np.uint32)
-    for at in range(len(marks)):
-        for kind in range(len(sources)):
-            named = marks[at] & sources[kind] != 0
-            if named and columns[kind] >= 0:
-                named = amounts[columns[kind], at] > 0.0
-            if named or marks[at] & touched[kind] != 0:
-                found[at] |= np.uint32(1 << kind)
+    found, n = np.zeros(len(marks), np.uint32), np.uint64(len(marks))
+    for kind in range(len(sources)):
+        row, wanted = rows[kind], touched[kind]
+        if row >= 0:
+            for at in range(n):
+                found[at] |= np.uint32(amounts[row, at] > 0.0) << np.uint32(kind)
+        else:
+            wanted |= sources[kind]
+        if wanted:
+            for at in range(n):
+                found[at] |= np.uint32(marks[at] & wanted != 0) << np.uint32(kind)
     return found
 
 
@@ -149,14 +153,14 @@ class Explainer:
             Users with their candidates, features, true kinds, weights and slates.
         """
         candidates = frame.candidates
-        kinds = _strongest_kinds(
+        kinds, there = _strongest_kinds(
             frame.numbers, frame.filled, frame.features, frame.weights, candidates.buckets, frame.true_kinds,
             self._begins, self._features,
         )  # fmt: skip
         links = np.full(kinds.shape, -1, np.int64)
-        for number in np.flatnonzero(np.bincount(kinds[frame.filled], minlength=len(KINDS))).tolist():
-            if KINDS[number].kind.links in ("item", "context"):
-                _link(links, kinds, number, frame, KINDS[number])
+        for number, entry in enumerate(KINDS):
+            if there >> number & 1 and entry.kind.links in ("item", "context"):
+                _link(links, kinds, number, frame, entry)
         return Explained(kinds, links)
 
 
@@ -164,11 +168,11 @@ class Explainer:
 def _strongest_kinds(  # type: ignore[no-untyped-def]
     numbers, filled, features, weights, buckets, true, begins, columns
 ):
-    """Return, per position, the true kind whose features add most to the score; of equal ones the first.
+    """Return, per position, the true kind whose features add most to the score, and a bit for each kind that there is.
 
-    The features that speak for kind k are ``columns[begins[k] : begins[k + 1]]``.
+    Of equal ones the first is given. The features that speak for kind k are ``columns[begins[k] : begins[k + 1]]``.
     """
-    kinds = np.full(numbers.shape, -1, np.int64)
+    kinds, there = np.full(numbers.shape, -1, np.int64), 0
     for user in range(len(numbers)):
         for position in range(numbers.shape[1]):
             if not filled[user, position]:
@@ -182,7 +186,8 @@ def _strongest_kinds(  # type: ignore[no-untyped-def]
                     added += weights[buckets[user], columns[at]] * features[columns[at], candidate]
                 if kinds[user, position] < 0 or added > most:
                     kinds[user, position], most = kind, added
-    return kinds
+            there |= 1 << kinds[user, position]
+    return kinds, there
 
 
 def _link(links: Ints, kinds: Ints, number: int, frame: Frame, entry: SourcedKind) -> None:

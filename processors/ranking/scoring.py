@@ -50,7 +50,7 @@ def _scores(weights, buckets, begins, features, recent_begins, history, own_begi
     """Return each candidate's score; the rows from ``own_begin`` to ``own_end`` are 0 but for recent items."""
     scores = np.zeros(features.shape[1])
     for user in range(len(begins) - 1):
-        bucket = buckets[user]
+        bucket, first, end = buckets[user], np.uint64(begins[user]), np.uint64(begins[user + 1])
         for row in range(len(features)):
             weight = weights[bucket, row]
             if weight == 0.0:
@@ -59,7 +59,7 @@ def _scores(weights, buckets, begins, features, recent_begins, history, own_begi
                 for at in range(recent_begins[user], recent_begins[user + 1]):
                     scores[history[at]] += weight * features[row, history[at]]
             else:
-                for at in range(begins[user], begins[user + 1]):
+                for at in range(first, end):
                     scores[at] += weight * features[row, at]
     return scores
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+
 import msgspec
 import numpy as np
 
@@ -136,24 +137,16 @@ def _published(numbers, filled, slots, scores, propensities):  # type: ignore[no
     return found, rounded, chances
 
 
-def joined(parts: list[Slates], order: Ints) -> Slates:
-    """Join slates of several frames for one placement.
-
-    Parameters
-    ----------
-    parts
-        The slates, at least one.
-    order
-        For each row of the result, its row among those of all parts one after another.
-    """
-    if len(parts) == 1 and len(order) == 1:
+def joined(parts: list[Slates]) -> Slates:
+    """Join slates of several frames for one placement, one frame after the other; there must be at least one."""
+    if len(parts) == 1:
         return parts[0]
     return Slates(
-        slots=np.concatenate([part.slots for part in parts])[order],
-        scores=np.concatenate([part.scores for part in parts])[order],
-        kinds=np.concatenate([part.kinds for part in parts])[order],
-        links=np.concatenate([part.links for part in parts])[order],
-        propensities=np.concatenate([part.propensities for part in parts])[order],
+        slots=np.concatenate([part.slots for part in parts]),
+        scores=np.concatenate([part.scores for part in parts]),
+        kinds=np.concatenate([part.kinds for part in parts]),
+        links=np.concatenate([part.links for part in parts]),
+        propensities=np.concatenate([part.propensities for part in parts]),
         locale=parts[0].locale,
         ignored=sum((part.ignored for part in parts), Counter()),
         removed=sum((part.removed for part in parts), Counter()),

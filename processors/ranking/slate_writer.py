@@ -1,6 +1,8 @@
-"""Slates as JSON, written by one compiled loop: the bytes that :class:`processors.ranking.slate.SlateItem` describes."""
+"""Slates as JSON, written by one compiled loop: what :class:`processors.ranking.slate.SlateItem` describes."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -59,7 +61,7 @@ class SlateWriter:
             *_columns(self._categories), *_columns(self._contexts),
         )  # fmt: skip
         whole, ends = memoryview(buffer), begins.tolist()
-        return [whole[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+        return [whole[begin:end] for begin, end in pairwise(ends)]
 
     def _cut(self, number: int) -> None:
         """Keep what stands around the names in the JSON of a kind of reason, from the source to the propensity."""
@@ -105,7 +107,7 @@ def _columns(texts: TextColumn) -> tuple[Bytes, Ints, Ints]:
 
 
 @kernel
-def _written(  # type: ignore[no-untyped-def]
+def _written(  # type: ignore[no-untyped-def]  # noqa: C901
     slots, scores, propensities, kinds, links, category, named, parts, part_begins, part_lengths, ids, id_begins,
     id_lengths, categories, category_begins, category_lengths, contexts, context_begins, context_lengths,
 ):  # fmt: skip

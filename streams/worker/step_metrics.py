@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from streams.engine.partition import Prepared
@@ -31,6 +32,14 @@ class StepMetrics:
         self.events = factory.counter("events", "Source records by topic and outcome.", "topic", "outcome")
         self.dead_letters = factory.counter("dead_letters", "Refused records by reason.", "reason")
         self.outputs = factory.counter("outputs", "Records published, by topic.", "topic")
+        self.held = factory.counter(
+            "held_broadcasts", "Changes not broadcast because they say nothing new, by plane.", "plane"
+        )
+        self.held_age = factory.gauge(
+            "held_broadcast_age_seconds",
+            "Seconds since the last broadcast of what the latest step held back the longest.",
+            "plane",
+        )
         self.batch_records = factory.histogram(
             "batch_records", "Source records per micro-batch.", _SIZE_BUCKETS, "plane"
         )
@@ -65,8 +74,11 @@ class StepMetrics:
             self.events.labels(topic, outcome).inc(n)
         for reason, n in prepared.step.refusals.items():
             self.dead_letters.labels(reason).inc(n)
-        for output in prepared.outputs:
-            self.outputs.labels(output.topic).inc()
+        for topic, n in Counter(output.topic for output in prepared.outputs).items():
+            self.outputs.labels(topic).inc(n)
+        if prepared.step.held:
+            self.held.labels(plane).inc(prepared.step.held)
+        self.held_age.labels(plane).set(prepared.step.held_ms / 1000.0)
         if recommended is not None and recommended.time_ms is not None and recommended.time_ms > 0:
             for record in prepared.batch:
                 self.latency.observe(max(0, recommended.time_ms - record.timestamp) / 1000.0)

@@ -183,7 +183,19 @@ class ProposedPairs:
 
 def for_everybody(slots: Ints, users: int) -> ProposedPairs:
     """Propose the same items to each of so many users, without values."""
-    return ProposedPairs(np.repeat(np.arange(users), len(slots)), np.tile(slots, users), no_values(users * len(slots)))
+    rows, repeated = _repeated(slots, users)
+    return ProposedPairs(rows, repeated, no_values(len(rows)))
+
+
+@kernel
+def _repeated(slots, users):  # type: ignore[no-untyped-def]
+    """Return rows and slots of the pairs of each user and each item."""
+    n = len(slots)
+    rows, repeated = np.empty(users * n, np.int64), np.empty(users * n, np.int64)
+    for user in range(users):
+        rows[user * n : (user + 1) * n] = user
+        repeated[user * n : (user + 1) * n] = slots
+    return rows, repeated
 
 
 def no_values(pairs: int) -> Floats:

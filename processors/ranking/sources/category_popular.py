@@ -47,9 +47,8 @@ class CategoryPopular:
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
-        categories = index.attributes.category[visitors.slots]
-        asks = np.flatnonzero((visitors.positions < _LAST_ITEMS) & (categories > 0))
-        asked = categories[asks].tolist()
+        asks = _asking(visitors.slots, visitors.positions, index.attributes.category)
+        asked = index.attributes.category[visitors.slots[asks]].tolist()
         rows = {category: row for row, category in enumerate(dict.fromkeys(asked))}
         tops = np.full((len(rows), self._items), -1, np.int64)
         for category, row in rows.items():
@@ -58,6 +57,17 @@ class CategoryPopular:
         which = np.array([rows[category] for category in asked], np.int64)
         pairs, slots, links = _listed(visitors.rows[asks], visitors.slots[asks], which, tops)
         return ProposedPairs(pairs, slots, no_values(len(pairs)), links)
+
+
+@kernel
+def _asking(slots, positions, category):  # type: ignore[no-untyped-def]
+    """Return the indices of the recent items that are among their user's last three and have a category."""
+    asks, n = np.empty(len(slots), np.int64), 0
+    for at in range(len(slots)):
+        if positions[at] < _LAST_ITEMS and category[slots[at]] > 0:
+            asks[n] = at
+            n += 1
+    return asks[:n]
 
 
 @kernel

@@ -66,39 +66,39 @@ class Covisitation:
     )  # fmt: skip
 
     def __init__(self, settings: CovisitationSettings) -> None:
-        self._settings = settings
+        self._reach = np.array(
+            [settings.last_items, settings.recent_items, settings.next_items, settings.earlier_neighbours]
+        )
         positions = np.arange(settings.recent_items)
         self._decays = np.stack([settings.position_decay**positions, settings.long_position_decay**positions])
 
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
-        index, settings = read.items, self._settings
-        widths = np.array([index.width, min(settings.earlier_neighbours, index.width)])
-        reach = np.array([settings.last_items, settings.recent_items, settings.next_items])
+        index = read.items
         return ProposedPairs(
             *_neighbours(
                 visitors.rows, visitors.slots, visitors.positions, index.neighbours, index.together, index.after,
-                widths, reach, self._decays,
+                self._reach, self._decays,
             )
         )  # fmt: skip
 
 
 @kernel
-def _neighbours(rows, slots, positions, neighbours, together, after, widths, reach, decays):  # type: ignore[no-untyped-def]
+def _neighbours(rows, slots, positions, neighbours, together, after, reach, decays):  # type: ignore[no-untyped-def]
     """Return rows, slots, values and links of the pairs that the neighbours of recent items give.
 
-    ``widths`` has the neighbours of a last item and of an earlier one, ``reach`` how many items are last ones, recent
-    ones, and count for what is visited next, ``decays`` the weight by position in ``together`` and in
+    ``reach`` has how many items are last ones, recent ones, and count for what is visited next, and how many neighbours
+    an earlier item proposes; ``decays`` the weight by position in ``together`` and in
     ``together_long``.
     """
-    most = len(slots) * widths[0]
+    most = len(slots) * neighbours.shape[1]
     pair_rows, pair_slots = np.empty(most, np.int64), np.empty(most, np.int64)
     values, links, n = np.empty((most, 5)), np.empty(most, np.int64), 0
     for at in range(len(slots)):
         slot, position = slots[at], positions[at]
         if position >= reach[1]:
             continue
-        width = widths[0] if position < reach[0] else widths[1]
+        width = neighbours.shape[1] if position < reach[0] else min(reach[3], neighbours.shape[1])
         weight, long_weight = decays[0, position], decays[1, position]
         next_weight = weight if position < reach[2] else 0.0
         last = 1.0 if position == 0 else 0.0

@@ -67,6 +67,8 @@ class SameContext:
                     for name in context_names(profile.context):
                         members.setdefault(name, []).append(row)
         none = np.empty(0, np.int64)
+        if not members:
+            return ProposedPairs(none, none, np.empty((0, 1)), contexts=none)
         rows, slots, weights, contexts = [none], [none], [np.empty(0)], [none]
         # In the order of names, so that a user's values are added up in one order whichever other users there are.
         for number, name in enumerate(popular.names):

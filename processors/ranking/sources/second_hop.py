@@ -55,31 +55,33 @@ class SecondHop:
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
-        hops = np.array([min(self._first, index.width), min(self._second, index.width)])
         return ProposedPairs(
-            *_walks(visitors.rows, visitors.slots, visitors.positions, index.neighbours, index.together, hops)
-        )
+            *_walks(
+                visitors.rows, visitors.slots, visitors.positions, index.neighbours, index.together,
+                min(self._first, index.width), min(self._second, index.width),
+            )
+        )  # fmt: skip
 
 
 @kernel
-def _walks(rows, slots, positions, neighbours, together, hops):  # type: ignore[no-untyped-def]
+def _walks(rows, slots, positions, neighbours, together, first_hop, second_hop):  # type: ignore[no-untyped-def]
     """Return rows, slots, values and links of the pairs that walks of two steps from each user's last item give."""
     users = 0
     for at in range(len(slots)):
         users += positions[at] == 0
-    most = users * hops[0] * hops[1]
+    most = users * first_hop * second_hop
     pair_rows, pair_slots = np.empty(most, np.int64), np.empty(most, np.int64)
     values, links, n = np.empty((most, 1)), np.empty(most, np.int64), 0
     for at in range(len(slots)):
         if positions[at] != 0:
             continue
         start = slots[at]
-        for first in range(hops[0]):
+        for first in range(first_hop):
             share = np.float64(together[start, first])
             if share == 0.0:
                 continue
             between = neighbours[start, first]
-            for second in range(hops[1]):
+            for second in range(second_hop):
                 value = share * np.float64(together[between, second])
                 if value > 0.0:
                     pair_rows[n], pair_slots[n], links[n] = rows[at], neighbours[between, second], start

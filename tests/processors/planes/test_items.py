@@ -1,5 +1,6 @@
 """The items plane folds signals into states and broadcasts each item that changed once."""
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -19,7 +20,8 @@ from processors.planes.base import Step
 from processors.planes.items import ItemsPlane
 
 NOW = 1_700_000_000_000
-SETTINGS = ItemSettings(neighbours=4, published_neighbours=3)
+SETTINGS = ItemSettings(neighbours=4, published_neighbours=3, publish_within_ms=0)
+KEEPER = ItemKeeper(SETTINGS)
 Visit = tuple[str, list[str], int]
 
 items = st.integers(0, 9).map(str)
@@ -205,3 +207,65 @@ def _signals(visits: list[Visit]) -> bytes:
 
 def _latest(states: States) -> dict[str, bytes]:
     return {key: value for _, key, value in states.broadcasts}
+
+
+def publishing(share: float, within_ms: int) -> States:
+    """The states of items that are published by other rules."""
+    states = States()
+    states.plane = ItemsPlane(msgspec.structs.replace(SETTINGS, publish_share=share, publish_within_ms=within_ms))
+    return states
+
+
+def visit(states: States, at_ms: int, category: str = "tents") -> int:
+    """Let the tent be visited; tell how often it was broadcast for that, and check what is said to be held back."""
+    gatherer = SignalGatherer(1)
+    touched = msgspec.structs.replace(event("tent", at_ms), category=category)
+    gatherer.add(touched, ["lamp"])
+    message = Record(SIGNALS_TOPIC, 0, 0, at_ms, None, msgspec.msgpack.encode(gatherer.messages()[0]))
+    step = states.plane.step(states.read, [message], 0)
+    states.take(step)
+    published = sum(output.key == b"tent" for output in step.outputs)
+    assert step.held == 2 - len(step.outputs)
+    return published
+
+
+def test_broadcasts_of_an_item_grow_with_the_logarithm_of_its_visits() -> None:
+    states = publishing(0.1, 10**9)
+    counts = [sum(visit(states, NOW + 1000 * at + n) for n in range(400)) for at in range(3)]
+    assert 10 < counts[0] < 60
+    assert counts[2] < counts[1] < counts[0] / 3
+    assert sum(visit(publishing(0.0, 10**9), NOW + n) for n in range(5)) == 5
+
+
+def test_a_fact_that_changed_is_published_at_once_and_a_small_change_in_time() -> None:
+    states = publishing(0.1, 60_000)
+    for _ in range(400):
+        visit(states, NOW)
+    said = states.read(["tent"])[0]
+    assert said is not None
+    at_ms = said.published.at_ms
+    assert visit(states, NOW + 1) == 0
+    assert visit(states, NOW + 2, category="lamps") == 1
+    assert visit(states, NOW + 3, category="lamps") == 0
+    assert visit(states, NOW + 2 + 60_000, category="lamps") == 1
+    assert at_ms == NOW
+
+
+@given(batches)
+def test_what_is_held_back_has_changed_by_no_more_than_the_share(batches: list[list[Visit]]) -> None:
+    states = publishing(0.1, 10**12)
+    said: dict[str, ItemState] = {}
+    for batch in batches:
+        before = len(states.broadcasts)
+        states.learn(batch)
+        published = {key for _, key, _ in states.broadcasts[before:]}
+        for key, data in states.stored.items():
+            state = msgspec.msgpack.decode(data, type=ItemState)
+            assert state.mass == pytest.approx(sum(state.together.values()))
+            if key in published:
+                said[key] = state
+                continue
+            assert state.category == said[key].category
+            grown = KEEPER.view(state).trends[0] - KEEPER.view(said[key]).trends[0]
+            assert grown <= math.log2(1.1) + 1e-9
+            assert state.published.added <= 0.1 * state.mass

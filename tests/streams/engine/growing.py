@@ -17,7 +17,7 @@ from bench.growth import Run, copy_states, grown
 from bench.micro_batches import SIZE, STEP_MS, batch_of, pipe
 from processors.items.view import ItemView, Listing
 from processors.ranking.frame import Frame, Stage
-from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.pipeline import RankingPipeline, stages_of
 from processors.ranking.rules import Items, Rule
 from processors.users.profile import Profile
 from streams.engine.driver import TopologyDriver
@@ -88,8 +88,8 @@ def _longest(run: Run) -> str:
 
 def _ranking(driver: TopologyDriver, user: str, *more: Stage) -> Callable[[], object]:
     profile: Profile = driver.state("users")[user]
-    ranking, read, now = RankingPipeline(driver.settings.users.ranking), driver.topology.users.read, driver.now
-    ranking.stages = (*ranking.stages, *more)
+    settings, read, now = driver.settings.users.ranking, driver.topology.users.read, driver.now
+    ranking = RankingPipeline(settings, (*stages_of(settings), *more))
     return lambda: ranking.rank([profile], [profile.last_seen], read, now)
 
 
