@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml
 	  exit 1; \
 	fi; \
 	echo "Setting up $(VENV) with $$("$$found" --version)" && "$$found" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	@touch $@
 
 demo: setup ## start an embedded broker, a worker and simulated shoppers, and watch (ARGS="--seconds 60")

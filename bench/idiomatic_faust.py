@@ -10,30 +10,18 @@ To its favour: no intake rules, no dead letters and no exactly_once; uvloop, orj
 what is sent is not waited for; neighbours are sorted again only after their item has changed, and popularity once a
 second; the default store is ``memory://``.
 
-``python -m bench.idiomatic_faust worker`` runs it; ``IDIOMATIC_*`` variables configure it. It says ``READY`` on
-standard output once its partitions are assigned and its tables recovered.
+``python -m bench.idiomatic_faust worker`` runs it; ``IDIOMATIC_*`` variables configure it.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import faust
 
-from bench.idiomatic_logic import (
-    RANKING,
-    State,
-    View,
-    learn,
-    most_popular,
-    new_item,
-    new_profile,
-    pair,
-    view,
-    visit,
-)
+from bench.idiomatic_logic import State, View, learn, most_popular, new_item, new_profile, view
+from bench.idiomatic_messages import Cause, hear, recommendations, signals_of
 from bench.idiomatic_rank import slates
 
 PREFIX = "idiomatic."
@@ -66,25 +54,6 @@ class Signal(faust.Record, serializer="json"):
     category: str | None = None
     brand: str | None = None
     price: float | None = None
-
-
-def recommendation(event: Event, message: Any, placement: str, slate: list[State]) -> dict[str, Any]:
-    """Return a message of ``recommendations.v1``, field by field as the worker publishes it."""
-    topic = message.topic.removeprefix(PREFIX)
-    return {
-        "recommendation_id": f"{topic}/{message.partition}/{message.offset}/{placement}",
-        "user_id": event.user_id,
-        "placement": placement,
-        "generated_at": datetime.fromtimestamp(message.timestamp, UTC).isoformat(timespec="milliseconds"),
-        "caused_by": {
-            "event_id": event.event_id,
-            "topic": topic,
-            "partition": message.partition,
-            "offset": message.offset,
-        },
-        "model_version": RANKING.model_version,
-        "items": slate,
-    }
 
 
 class Shop:
@@ -133,23 +102,15 @@ class Shop:
             if preceding is None:
                 continue
             self.profiles[event.user_id] = profile
-            await self._signal_items(event, preceding)
+            for signal in signals_of(event, preceding):
+                await self.signals.send(key=signal["item_id"], value=Signal(**signal))
             await self._recommend(event, profile, message.message)
 
-    async def _signal_items(self, event: Event, preceding: list[str]) -> None:
-        """Signal to the event's item what came before it, and to those items what came after them."""
-        at, item_id = event.timestamp, event.item_id
-        earlier = [(name, -distance) for distance, name in enumerate(preceding, 1)]
-        visited = Signal(item_id, at, True, earlier, event.category, event.brand, event.price)
-        await self.signals.send(key=item_id, value=visited)
-        for distance, name in enumerate(preceding, 1):
-            await self.signals.send(key=name, value=Signal(name, at, False, [(item_id, distance)]))
-
     async def _recommend(self, event: Event, profile: State, message: Any) -> None:
+        cause = Cause(message.topic.removeprefix(PREFIX), message.partition, message.offset, message.timestamp)
         ranked = slates(profile, self._view, self._popular)
-        for placement, slate in reversed(list(zip(RANKING.placements, ranked, strict=True))):
-            value = recommendation(event, message, placement.name, slate)
-            await self.recommendations.send(key=event.user_id, value=value)
+        for answer in recommendations(event, cause, ranked):
+            await self.recommendations.send(key=event.user_id, value=answer)
 
     def _view(self, item_id: str) -> View:
         found = self._views.get(item_id)
@@ -160,9 +121,7 @@ class Shop:
     async def _item(self, signals: Any) -> None:
         async for signal in signals:
             item = self.items[signal.item_id]
-            if signal.visited:
-                visit(item, signal.timestamp, signal.category, signal.brand, signal.price)
-            pair(item, signal.others, signal.timestamp)
+            hear(item, signal)
             self.items[signal.item_id] = item
             self._views.pop(signal.item_id, None)
 
@@ -182,11 +141,6 @@ def main() -> None:
         environment["IDIOMATIC_DIRECTORY"],
         int(environment["IDIOMATIC_PARTITIONS"]),
     )
-
-    async def ready(_app: Any, **_kwargs: Any) -> None:
-        print("READY", flush=True)
-
-    cast(Any, shop.app.on_rebalance_complete).connect(ready, weak=False)
     shop.app.main()
 
 

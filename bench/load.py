@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from processors.common.hashing import partition_of
-from processors.common.topics import CAMPAIGNS_TOPIC
-from processors.events.event import EVENT_TOPICS, ITEM_TOPICS
+from processors.events.event import ITEM_TOPICS
 from processors.simulator import SimulatedEvent, Simulator, build_catalogue
 from streams.datasets.event_files import read_events
 from streams.kafka.clients import client_arguments
@@ -102,7 +102,9 @@ def load_of(data: Path | None, events: int | None, users: int, items: int) -> Lo
     return Load("simulator", list(simulated(events or 200_000, users, items)))
 
 
-async def append(settings: Settings, events: Iterable[LoadEvent], prefix: str = "") -> int:
+async def append(
+    settings: Settings, events: Iterable[LoadEvent], prefix: str = "", batch_bytes: int = _BATCH_BYTES
+) -> int:
     """Append events to their topics as fast as the brokers take them, each on the partition of its key.
 
     Parameters
@@ -113,6 +115,8 @@ async def append(settings: Settings, events: Iterable[LoadEvent], prefix: str = 
         Events in the order in which each partition is to get them.
     prefix
         Text that is put before the name of each topic.
+    batch_bytes
+        Size of the batches in which they are appended.
 
     Returns
     -------
@@ -120,7 +124,7 @@ async def append(settings: Settings, events: Iterable[LoadEvent], prefix: str = 
         How many were appended.
     """
     producer = AIOKafkaProducer(
-        **client_arguments(settings.kafka), acks="all", max_batch_size=_BATCH_BYTES, max_request_size=2 * _BATCH_BYTES
+        **client_arguments(settings.kafka), acks="all", max_batch_size=batch_bytes, max_request_size=2 * _BATCH_BYTES
     )
     await producer.start()
     try:
@@ -130,10 +134,7 @@ async def append(settings: Settings, events: Iterable[LoadEvent], prefix: str = 
 
 
 async def _append(producer: AIOKafkaProducer, events: Iterable[LoadEvent], prefix: str, partitions: int) -> int:
-    logs = [
-        (prefix + topic, partition) for topic in (*EVENT_TOPICS, CAMPAIGNS_TOPIC) for partition in range(partitions)
-    ]
-    batches = {log: producer.create_batch() for log in logs}
+    batches: dict[tuple[str, int], BatchBuilder] = {}
     sent: asyncio.Queue[asyncio.Future[object]] = asyncio.Queue(_IN_FLIGHT)
     count = 0
 
@@ -145,13 +146,15 @@ async def _append(producer: AIOKafkaProducer, events: Iterable[LoadEvent], prefi
 
     for event in events:
         log = prefix + event.topic, partition_of(event.key, partitions)
+        if log not in batches:
+            batches[log] = producer.create_batch()
         record = {"key": event.key.encode(), "value": event.value, "timestamp": None}
         if batches[log].append(**record) is None:
             await send(log)
             batches[log].append(**record)
         count += 1
-    for log in logs:
-        if batches[log].record_count():
+    for log, batch in batches.items():
+        if batch.record_count():
             await send(log)
     while not sent.empty():
         await sent.get_nowait()

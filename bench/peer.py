@@ -1,111 +1,144 @@
-"""Runs the idiomatic Faust app (:mod:`bench.idiomatic_faust`) on the first of the same events, on the same brokers."""
+"""Runs what Nearstream is compared with: the same logic on Faust or on Quix Streams, on the same events and brokers.
+
+It gets some events to warm up, and has answered them all before its clocks start. Then it gets those that count. Its
+clocks stop when all of them are answered and all their signals are in the states of items. ``cpu_s`` is user and system
+time of the process with all its threads between the two moments.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
-from pathlib import Path
-from typing import NamedTuple
+from importlib.util import find_spec
 
 import msgspec
 
-from bench.cluster import Cluster, log_ends, settings_from
-from bench.idiomatic_faust import PREFIX, RECOMMENDATIONS, SIGNALS
-from bench.load import Load, append
+from bench.cluster import Cluster, settings_from
+from bench.load import Load
 from bench.machine import Sampler
+from bench.peer_engine import Engine, PeerPlan
+from bench.peer_faust import FaustEngine
+from bench.peer_quix import QuixEngine
 from bench.recommendations import count_slates
 from bench.worker_process import BenchmarkFailed
-from processors.events.event import EVENT_TOPICS
+from processors.common.errors import NearstreamError
 from streams.broker.process import ChildProcess
-from streams.engine.topology import TopicSpec
 from streams.kafka.errors import file_tail
 from streams.kafka.topics import ensure_topics
 from streams.settings.sections import Settings
 
-_CHANGELOGS = ("idiomatic-items-changelog", "idiomatic-profiles-changelog")
 _TIMEOUT_S = 900.0
+_ENGINES: dict[str, type[Engine]] = {"faust": FaustEngine, "quix": QuixEngine}
 
 
-class PeerPlan(NamedTuple):
-    """How to run the Faust app.
+class PeerResult(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the peer did.
 
     Parameters
     ----------
-    events
-        How many of the events it gets: the first ones.
-    store
-        Store of its tables: ``memory``, which is faster, or ``rocksdb`` (rocksdict), which keeps them on disk as the
-        worker does.
+    engine
+        ``faust`` or ``quix``.
+    events, warm_events
+        Events that count, and events that it had answered before.
+    wall_s, cpu_s, events_per_s, events_per_cpu_s
+        Time and CPU-seconds that those took which count, and how many per second of each.
+    recommendations
+        Messages counted by a read_committed consumer afterwards, with those for the warm events.
+    store, guarantee
+        Where it kept its states, and with which processing guarantee.
+    differing
+        Answers that were compared with those of an in-order run, and were not the same: there is no result unless it
+        is 0. Left out if they were not compared.
     """
 
-    events: int = 5_000
-    store: str = "memory"
-
-
-class PeerResult(msgspec.Struct, kw_only=True):
-    """What the idiomatic Faust app did.
-
-    Its clocks start when its partitions are assigned and its tables recovered (the worker's start earlier, to the
-    worker's disadvantage), and stop when every event is answered and every signal is in the items table's changelog.
-    """
-
+    engine: str
     events: int
+    warm_events: int
     wall_s: float
     cpu_s: float
     events_per_s: float
     events_per_cpu_s: float
     recommendations: int
     store: str
+    guarantee: str
+    differing: int | None = None
 
 
-def run_peer(cluster: Cluster, load: Load, store: str = "memory") -> PeerResult:
-    """Measure the Faust app.
+def check_plan(plan: PeerPlan, events: int) -> None:
+    """Check that a peer can be run as planned, before anything is measured.
+
+    Parameters
+    ----------
+    plan
+        How to run it.
+    events
+        How many events there are.
+
+    Raises
+    ------
+    NearstreamError
+        If what it needs is not installed, or there are not more events than warm it up.
+    """
+    package = _ENGINES[plan.engine].package
+    if find_spec(package) is None:
+        raise NearstreamError(f"{package} is not installed: pip install 'nearstream[bench]'")
+    if events <= plan.warm:
+        raise NearstreamError(
+            f"there are {events} events, and the first {plan.warm} only warm up: "
+            "measure more (--events), or warm up with fewer (--peer-warm)"
+        )
+
+
+def run_peer(cluster: Cluster, load: Load, plan: PeerPlan) -> PeerResult:
+    """Measure a peer.
 
     Parameters
     ----------
     cluster
         Brokers that hold none of its topics.
     load
-        The events.
-    store
-        Store of its tables, as in :class:`PeerPlan`.
+        The events; the first ones of it are used.
+    plan
+        How many, and how to run it.
     """
-    return asyncio.run(_measure(cluster, load, store))
+    wanted = Load(load.name, load.events[: plan.warm + plan.events])
+    return asyncio.run(_measure(cluster, wanted, plan))
 
 
-async def _measure(cluster: Cluster, load: Load, store: str) -> PeerResult:
+async def _measure(cluster: Cluster, load: Load, plan: PeerPlan) -> PeerResult:
     settings = settings_from(cluster.environment())
-    await asyncio.to_thread(_create_topics, settings)
-    await append(settings, load.events, PREFIX)
-    log = cluster.directory / "idiomatic.log"
-    process = _start(cluster, settings, store, log)
+    engine = _ENGINES[plan.engine](settings, cluster.directory, plan.store)
+    await asyncio.to_thread(_create_topics, settings, engine)
+    await engine.feed(load.events[: plan.warm])
+    process = engine.start()
     try:
         with Sampler(process.pid) as sampler:
-            await asyncio.to_thread(_wait_until_ready, process)
+            await _wait_until_drained(engine, process, plan.warm)
             begin = time.monotonic()
-            expected = 2 * len(load.events)
-            end = await _wait_until_drained(settings, process, expected)
+            await engine.feed(load.events[plan.warm :])
+            end = await _wait_until_drained(engine, process, len(load.events))
             used = sampler.at(end).cpu_s - sampler.at(begin).cpu_s
     finally:
         process.stop()
-    slates = await count_slates(settings, load.users, len(load.events), RECOMMENDATIONS)
+    slates = await count_slates(settings, load.users, len(load.events), engine.answers)
+    counted, wall = len(load.events) - plan.warm, end - begin
     return PeerResult(
-        events=len(load.events),
-        wall_s=round(end - begin, 2),
+        engine=plan.engine,
+        events=counted,
+        warm_events=plan.warm,
+        wall_s=round(wall, 2),
         cpu_s=round(used, 2),
-        events_per_s=round(len(load.events) / (end - begin), 1),
-        events_per_cpu_s=round(len(load.events) / max(used, 0.01), 1),
+        events_per_s=round(counted / wall, 1),
+        events_per_cpu_s=round(counted / max(used, 0.01), 1),
         recommendations=slates.messages,
-        store=store,
+        store=engine.store,
+        guarantee=engine.guarantee,
+        differing=await engine.compare(),
     )
 
 
-def _create_topics(settings: Settings) -> None:
-    names = [*(PREFIX + topic for topic in EVENT_TOPICS), RECOMMENDATIONS, SIGNALS]
-    specs = [TopicSpec(name) for name in names] + [TopicSpec(name, compacted=True) for name in _CHANGELOGS]
-    report = ensure_topics(settings, specs)
+def _create_topics(settings: Settings, engine: Engine) -> None:
+    report = ensure_topics(settings, engine.topics())
     if report.existing:
         found = ", ".join(report.existing)
         raise BenchmarkFailed(
@@ -113,40 +146,16 @@ def _create_topics(settings: Settings) -> None:
         )
 
 
-def _start(cluster: Cluster, settings: Settings, store: str, log: Path) -> ChildProcess:
-    environment = {
-        **os.environ,
-        "IDIOMATIC_BROKER": settings.kafka.brokers.split(",")[0],
-        "IDIOMATIC_STORE": f"{store}://",
-        "IDIOMATIC_DIRECTORY": str(cluster.directory / "idiomatic"),
-        "IDIOMATIC_PARTITIONS": str(settings.topics.partitions),
-    }
-    command = [sys.executable, "-m", "bench.idiomatic_faust", "worker", "--loglevel", "warn"]
-    return ChildProcess(command, log, environment=environment)
-
-
-def _wait_until_ready(process: ChildProcess) -> None:
-    deadline = time.monotonic() + 90
-    while "READY" not in process.log.read_text(errors="replace"):
-        _check(process, deadline)
-        time.sleep(0.01)
-
-
-async def _wait_until_drained(settings: Settings, process: ChildProcess, recommendations: int) -> float:
+async def _wait_until_drained(engine: Engine, process: ChildProcess, events: int) -> float:
+    """Wait until it has done with so many events in all; return when that was seen."""
     deadline = time.monotonic() + _TIMEOUT_S
     while True:
         seen = time.monotonic()
-        ends = await log_ends(settings, [RECOMMENDATIONS, SIGNALS, _CHANGELOGS[0]])
-        counts = {name: sum(end for (topic, _), end in ends.items() if topic == name) for name, _ in ends}
-        if counts[RECOMMENDATIONS] >= recommendations and counts[_CHANGELOGS[0]] >= counts[SIGNALS]:
+        if await engine.drained(events):
             return seen
-        _check(process, deadline)
+        code = process.exit_code
+        if code is not None:
+            raise BenchmarkFailed(f"the {engine.name} app ended with code {code}. Its log:\n{file_tail(process.log)}")
+        if time.monotonic() > deadline:
+            raise BenchmarkFailed(f"the {engine.name} app was too slow. Its log:\n{file_tail(process.log)}")
         await asyncio.sleep(0.1)
-
-
-def _check(process: ChildProcess, deadline: float) -> None:
-    code = process.exit_code
-    if code is not None:
-        raise BenchmarkFailed(f"the Faust app ended with code {code}. Its log:\n{file_tail(process.log)}")
-    if time.monotonic() > deadline:
-        raise BenchmarkFailed(f"the Faust app was too slow. Its log:\n{file_tail(process.log)}")

@@ -5,12 +5,16 @@ users plane, items plane, read model and publishing. The clocks start when its w
 it joins the group and fetches anything, and stop when every event is applied by the users plane, every signal by the
 items plane, and the read model has taken in every item broadcast. ``cpu_s`` is user and system time of the process and
 all its threads between the two; what it used before (interpreter, imports, checking the topics) is ``startup_cpu_s``.
+
+With a peer to compare with, both are warm: the first events are drained before the clocks start and do not count, and
+those that count are produced from then on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import platform
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,8 +24,9 @@ import msgspec
 from bench.campaigns import campaigns_of, records_of
 from bench.cluster import Cluster, create_topics, settings_from, use_cluster
 from bench.load import Load, append, load_of
-from bench.machine import Busy, Sampler, describe, memory_mb
-from bench.peer import PeerPlan, PeerResult, run_peer
+from bench.machine import Busy, Sample, Sampler, describe, memory_mb
+from bench.peer import PeerResult, check_plan, run_peer
+from bench.peer_engine import PeerPlan
 from bench.recommendations import count_slates
 from bench.worker_process import WorkerProcess
 
@@ -34,11 +39,14 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     Parameters
     ----------
     events, users, items, data
-        Number of events, of their users and items, and where they came from.
+        Number of events that count, of users and items of all events, and where they came from.
+    warm_events
+        Number of events that were drained before the clocks started.
     wall_s, cpu_s, events_per_s, events_per_cpu_s, startup_cpu_s
         Time and CPU-seconds, and events per second of each; the module says between which moments.
     recommendations
-        Messages counted by a read_committed consumer afterwards; it also checked that every user got every placement.
+        Messages counted by a read_committed consumer afterwards, with those for warm events; it also checked that every
+        user got every placement.
     events_per_recommendation
         Events folded into one answer, on average: a user's events of one micro-batch share an answer.
     peak_rss_mb
@@ -48,7 +56,8 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     campaigns, decisions, filled
         Number of campaigns, of ad decisions, and of decisions that show an ad.
     peer, ratio
-        The idiomatic Faust app on the same brokers, and how many times more events per CPU-second the worker does.
+        The same logic on Faust or Quix Streams on the same brokers, and how many times more events per CPU-second the
+        worker does.
     """
 
     events: int
@@ -69,6 +78,7 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     python: str
     machine: str
     date: str
+    warm_events: int = 0
     campaigns: int = 0
     decisions: int = 0
     filled: int = 0
@@ -85,7 +95,7 @@ def run_throughput(
     items: int = 2_000,
     campaigns: int = 0,
 ) -> ThroughputResult:
-    """Measure a worker, and if asked to the idiomatic Faust app on the first of the same events.
+    """Measure a worker, and if asked to a peer on the first of the same events.
 
     Parameters
     ----------
@@ -96,44 +106,50 @@ def run_throughput(
     brokers
         Brokers without Nearstream's records; by default an Apache Kafka is started.
     peer
-        How to run the Faust app; by default it is not measured.
+        How to run the peer, and how many events warm up both; by default none is measured, and the worker is cold.
     users, items
         Number of shoppers and products of the simulation.
     campaigns
         Number of campaigns that advertise.
     """
     load = load_of(data, events, users, items)
+    if peer is not None:
+        check_plan(peer, len(load.events))
     with use_cluster(brokers) as cluster:
-        result = asyncio.run(_measure(cluster, load, campaigns_of(campaigns, items)))
+        result = asyncio.run(_measure(cluster, load, campaigns_of(campaigns, items), peer.warm if peer else 0))
         if peer is not None:
-            result.peer = run_peer(cluster, Load(load.name, load.events[: peer.events]), peer.store)
+            result.peer = run_peer(cluster, load, peer)
             result.ratio = round(result.events_per_cpu_s / result.peer.events_per_cpu_s, 1)
     return result
 
 
-async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, Any]]) -> ThroughputResult:
+async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, Any]], warm: int) -> ThroughputResult:
     environment = cluster.environment()
     settings = settings_from(environment)
     await create_topics(settings)
     await append(settings, records_of(campaigns))
-    await append(settings, load.events)
+    await append(settings, load.events[: warm or None])
     with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
+        begin = await _warm_up(worker, sampler, warm)
         busy = Busy()
+        if warm:
+            await append(settings, load.events[warm:])
         drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
-        begin, end, peak = sampler.samples[0], sampler.at(drained), memory_mb(worker.pid, peak=True)
-        wall, busy_share, figures = end.at - worker.started_at, busy.share(), worker.figures()
+        end, peak = sampler.at(drained), memory_mb(worker.pid, peak=True)
+        busy_share, figures = busy.share(), worker.figures()
     slates = await count_slates(settings, load.users, len(load.events))
-    cpu = end.cpu_s - begin.cpu_s
+    counted, wall, cpu = len(load.events) - warm, end.at - begin.at, end.cpu_s - begin.cpu_s
     return ThroughputResult(
-        events=len(load.events),
+        events=counted,
+        warm_events=warm,
         users=load.users,
         items=load.items,
         data=load.name,
         wall_s=round(wall, 2),
         cpu_s=round(cpu, 2),
-        startup_cpu_s=round(begin.cpu_s, 2),
-        events_per_s=round(len(load.events) / wall, 1),
-        events_per_cpu_s=round(len(load.events) / cpu, 1),
+        startup_cpu_s=round(sampler.samples[0].cpu_s, 2),
+        events_per_s=round(counted / wall, 1),
+        events_per_cpu_s=round(counted / cpu, 1),
         recommendations=slates.messages,
         events_per_recommendation=round(len(load.events) / max(slates.placements.values()), 2),
         peak_rss_mb=round(peak, 1),
@@ -147,3 +163,11 @@ async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, 
         decisions=int(figures.total("nearstream_ad_decisions_total")) if campaigns else 0,
         filled=int(figures.total("nearstream_ad_decisions_total", outcome="filled")),
     )
+
+
+async def _warm_up(worker: WorkerProcess, sampler: Sampler, events: int) -> Sample:
+    """Wait until the worker has drained so many events; return what it had used when the clocks start."""
+    if not events:
+        return sampler.samples[0]._replace(at=worker.started_at)
+    await asyncio.to_thread(worker.wait_until_drained, events, DRAIN_TIMEOUT_S)
+    return sampler.at(time.monotonic())

@@ -19,6 +19,7 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream bench throughput                        200,000 simulated events
   nearstream bench throughput --data clicks.csv.gz   a recorded stream
   nearstream bench throughput --peer                 and a usual Faust app
+  nearstream bench throughput --peer --peer-engine quix     or Quix Streams
   nearstream bench latency --rate 500                event to recommendation
 
 Each starts an Apache Kafka of its own (Java 17 and Maven) and stops it,
@@ -30,6 +31,13 @@ docs/benchmarks.md.
 app = typer.Typer(
     help="Measure a worker on this machine.", epilog=_EXAMPLES, no_args_is_help=True, rich_markup_mode="rich"
 )
+
+
+class PeerEngine(StrEnum):
+    """What the app that is compared with is built on."""
+
+    FAUST = "faust"
+    QUIX = "quix"
 
 
 class Store(StrEnum):
@@ -52,19 +60,21 @@ def throughput(
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Event file; by default the simulator."),
     ] = None,
     events: Annotated[int, typer.Option(min=0, help="Only so many events; 0: the file, or 200,000.")] = 0,
-    peer: Annotated[bool, typer.Option("--peer", help="Measure the idiomatic Faust app as well.")] = False,
-    peer_events: Annotated[int, typer.Option(min=100, help="Events it gets, the first of the same.")] = 5_000,
-    peer_store: Annotated[Store, typer.Option(help="Where it keeps its tables.")] = Store.MEMORY,
+    peer: Annotated[bool, typer.Option("--peer", help="Measure the same logic as a usual app too.")] = False,
+    peer_engine: Annotated[PeerEngine, typer.Option(help="What that app is built on.")] = PeerEngine.FAUST,
+    peer_events: Annotated[int, typer.Option(min=100, help="Events it gets, of the same.")] = 5_000,
+    peer_warm: Annotated[int, typer.Option(min=1, help="Events before, for both, that do not count.")] = 5_000,
+    peer_store: Annotated[Store, typer.Option(help="Where the Faust app keeps tables.")] = Store.MEMORY,
     users: _Users = 20_000,
     items: _Items = 2_000,
     campaigns: _Campaigns = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure events per second, and per second of CPU, that one worker applies and answers."""
-    from bench.peer import PeerPlan
+    from bench.peer_engine import PeerPlan
     from bench.throughput import run_throughput
 
-    plan = PeerPlan(peer_events, peer_store.value) if peer else None
+    plan = PeerPlan(peer_events, peer_store.value, peer_engine.value, peer_warm) if peer else None
     _print_result(run_throughput(data, events or None, _brokers(context), plan, users, items, campaigns), as_json)
 
 
