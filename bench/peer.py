@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
@@ -80,8 +80,10 @@ def check_plan(plan: PeerPlan, events: int) -> None:
         If what it needs is not installed, or there are not more events than warm it up.
     """
     package = _ENGINES[plan.engine].package
-    if find_spec(package) is None:
-        raise NearstreamError(f"{package} is not installed: pip install 'nearstream[bench]'")
+    try:
+        version(package)
+    except PackageNotFoundError as error:
+        raise NearstreamError(f"{package} is not installed: pip install 'nearstream[bench]'") from error
     if events <= plan.warm:
         raise NearstreamError(
             f"there are {events} events, and the first {plan.warm} only warm up: "

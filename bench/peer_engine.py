@@ -27,7 +27,8 @@ class PeerPlan(NamedTuple):
     engine
         ``faust`` or ``quix``.
     warm
-        How many events are answered before the clocks start, of the peer and of the worker: the first ones.
+        How many events are answered before the clocks start, of the peer and of the worker: the first ones,
+        at least one.
     """
 
     events: int = 5_000
@@ -52,7 +53,7 @@ class Engine(ABC):
     name: ClassVar[str]
     """What it is called in messages."""
     package: ClassVar[str]
-    """The package that it is built on."""
+    """The package that it is built on, by its name on PyPI."""
     module: ClassVar[str]
     """The module that is run."""
     arguments: ClassVar[tuple[str, ...]] = ()

@@ -19,7 +19,7 @@ class FaustEngine(Engine):
     """The Faust app: a topic per kind of event, at least once."""
 
     name = "Faust"
-    package = "faust"
+    package = "faust-streaming"
     module = "bench.idiomatic_faust"
     arguments = ("worker", "--loglevel", "warn")
     guarantee = "at_least_once"

@@ -24,7 +24,7 @@ import msgspec
 from bench.campaigns import campaigns_of, records_of
 from bench.cluster import Cluster, create_topics, settings_from, use_cluster
 from bench.load import Load, append, load_of
-from bench.machine import Busy, Sample, Sampler, describe, memory_mb
+from bench.machine import Busy, Sampler, describe, memory_mb
 from bench.peer import PeerResult, check_plan, run_peer
 from bench.peer_engine import PeerPlan
 from bench.recommendations import count_slates
@@ -130,15 +130,15 @@ async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, 
     await append(settings, records_of(campaigns))
     await append(settings, load.events[: warm or None])
     with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
-        begin = await _warm_up(worker, sampler, warm)
+        begun = await _warm_up(worker, warm)
         busy = Busy()
         if warm:
             await append(settings, load.events[warm:])
         drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
-        end, peak = sampler.at(drained), memory_mb(worker.pid, peak=True)
+        begin, end, peak = sampler.at(begun), sampler.at(drained), memory_mb(worker.pid, peak=True)
         busy_share, figures = busy.share(), worker.figures()
     slates = await count_slates(settings, load.users, len(load.events))
-    counted, wall, cpu = len(load.events) - warm, end.at - begin.at, end.cpu_s - begin.cpu_s
+    counted, wall, cpu = len(load.events) - warm, end.at - begun, end.cpu_s - begin.cpu_s
     return ThroughputResult(
         events=counted,
         warm_events=warm,
@@ -165,9 +165,9 @@ async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, 
     )
 
 
-async def _warm_up(worker: WorkerProcess, sampler: Sampler, events: int) -> Sample:
-    """Wait until the worker has drained so many events; return what it had used when the clocks start."""
+async def _warm_up(worker: WorkerProcess, events: int) -> float:
+    """Wait until the worker has drained so many events; return when the clocks start."""
     if not events:
-        return sampler.samples[0]._replace(at=worker.started_at)
+        return worker.started_at
     await asyncio.to_thread(worker.wait_until_drained, events, DRAIN_TIMEOUT_S)
-    return sampler.at(time.monotonic())
+    return time.monotonic()

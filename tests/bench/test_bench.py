@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,13 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.answers import Appended, Received, answers_to
-from bench.idiomatic_faust import Event, recommendation
+from bench.idiomatic_faust import Event
 from bench.idiomatic_logic import learn, most_popular, new_item, new_profile, pair, trend, view, visit
+from bench.idiomatic_messages import Cause, recommendation
 from bench.idiomatic_rank import slates
 from bench.latency import run_latency
 from bench.load import simulated
 from bench.memory import run_memory
-from bench.peer import PeerPlan
+from bench.peer_engine import PeerPlan
 from bench.restore import run_restore
 from bench.throughput import run_throughput
 from bench.worker_process import BenchmarkFailed
@@ -40,16 +40,18 @@ def empty(kafka: str, tmp_path: Path) -> str:
 
 @pytest.mark.kafka
 def test_throughput_with_the_peer(kafka_tools: None) -> None:
-    result = run_throughput(events=EVENTS, users=50, items=100, peer=PeerPlan(events=120))
-    assert (result.events, result.data, result.guarantee) == (EVENTS, "simulator", "exactly_once")
+    result = run_throughput(events=EVENTS, users=50, items=100, peer=PeerPlan(events=120, warm=100))
+    assert (result.warm_events, result.data, result.guarantee) == (100, "simulator", "exactly_once")
+    assert result.events == EVENTS - 100
     assert result.broker.startswith("Apache Kafka ")
     assert 2 * result.users <= result.recommendations <= 2 * EVENTS
-    assert result.events_per_s == pytest.approx(EVENTS / result.wall_s, rel=0.1)
-    assert result.events_per_cpu_s == pytest.approx(EVENTS / result.cpu_s, rel=0.1)
+    assert result.events_per_s == pytest.approx(result.events / result.wall_s, rel=0.1)
+    assert result.events_per_cpu_s == pytest.approx(result.events / result.cpu_s, rel=0.1)
     assert result.peak_rss_mb > 50
     peer = result.peer
     assert peer is not None
-    assert (peer.events, peer.recommendations, peer.store) == (120, 240, "memory")
+    assert (peer.engine, peer.events, peer.warm_events, peer.recommendations) == ("faust", 120, 100, 440)
+    assert (peer.store, peer.guarantee, peer.differing) == ("memory", "at_least_once", None)
     assert result.ratio == pytest.approx(result.events_per_cpu_s / peer.events_per_cpu_s, rel=0.1, abs=0.06)
 
 
@@ -175,10 +177,10 @@ def _fold(profile: dict[str, Any], items: dict[str, Any], event: Any) -> None:
 
 def test_the_idiomatic_messages_are_recommendations() -> None:
     event = Event(event_id="e", user_id="u", item_id="tent", timestamp=1_700_000_000_000)
-    message = SimpleNamespace(topic="idiomatic.events.click.v1", partition=2, offset=7, timestamp=1_700_000_000.5)
+    cause = Cause("events.click.v1", partition=2, offset=7, time_s=1_700_000_000.5)
     profile = new_profile()
     learn(profile, event)
     (home, _) = slates(profile, lambda _: [("lamp", 1.0, 0.0)], [])
-    found = msgspec.convert(recommendation(event, message, "home", home), Recommendation, strict=True)
+    found = msgspec.convert(recommendation(event, cause, "home", home), Recommendation, strict=True)
     assert (found.recommendation_id, found.caused_by.topic) == ("events.click.v1/2/7/home", "events.click.v1")
     assert [(item.item_id, item.source) for item in found.items] == [("lamp", "together"), ("tent", "recent")]
