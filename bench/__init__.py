@@ -1,1 +1,1 @@
-"""Benchmarks: throughput, latency, restore and the idiomatic Faust app they are compared with."""
+"""Benchmarks: throughput, latency, restore, and the apps on Faust and Quix Streams they are compared with."""

@@ -1,4 +1,4 @@
-"""The recommendation logic once more, as plain Python over plain dicts, one event at a time: what the Faust app does.
+"""The recommendation logic once more, as plain Python over plain dicts, one event at a time: what the peers do.
 
 The rules, bounds and half-lives of profiles and items are those of ``processors/``; ``tests/bench`` compares the
 neighbours. Ranking is the blend with fixed weights that one would write by hand, over fewer candidates and features,

@@ -1,4 +1,4 @@
-"""Ranking one user at a time, in plain Python: what the Faust app does for every event."""
+"""Ranking one user at a time, in plain Python: what the peers do for every event."""
 
 from __future__ import annotations
 

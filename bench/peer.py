@@ -46,6 +46,8 @@ class PeerResult(msgspec.Struct, kw_only=True, omit_defaults=True):
         Messages counted by a read_committed consumer afterwards, with those for the warm events.
     store, guarantee
         Where it kept its states, and with which processing guarantee.
+    commit_s
+        Seconds between its commits; left out for the Faust app.
     differing
         Answers that were compared with those of an in-order run, and were not the same: there is no result unless it
         is 0. Left out if they were not compared.
@@ -61,6 +63,7 @@ class PeerResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     recommendations: int
     store: str
     guarantee: str
+    commit_s: float | None = None
     differing: int | None = None
 
 
@@ -109,7 +112,7 @@ def run_peer(cluster: Cluster, load: Load, plan: PeerPlan) -> PeerResult:
 
 async def _measure(cluster: Cluster, load: Load, plan: PeerPlan) -> PeerResult:
     settings = settings_from(cluster.environment())
-    engine = _ENGINES[plan.engine](settings, cluster.directory, plan.store)
+    engine = _ENGINES[plan.engine](settings, cluster.directory, plan)
     await asyncio.to_thread(_create_topics, settings, engine)
     await engine.feed(load.events[: plan.warm])
     process = engine.start()
@@ -135,6 +138,7 @@ async def _measure(cluster: Cluster, load: Load, plan: PeerPlan) -> PeerResult:
         recommendations=slates.messages,
         store=engine.store,
         guarantee=engine.guarantee,
+        commit_s=engine.commit_s,
         differing=await engine.compare(),
     )
 

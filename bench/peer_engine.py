@@ -29,12 +29,15 @@ class PeerPlan(NamedTuple):
     warm
         How many events are answered before the clocks start, of the peer and of the worker: the first ones,
         at least one.
+    commit_s
+        Seconds between the commits of the Quix Streams app.
     """
 
     events: int = 5_000
     store: str = "memory"
     engine: str = "faust"
     warm: int = 5_000
+    commit_s: float = 5.0
 
 
 class Engine(ABC):
@@ -46,8 +49,8 @@ class Engine(ABC):
         Settings with the brokers and the number of partitions.
     directory
         Directory for its log and its states.
-    store
-        Store of its states, if there is a choice.
+    plan
+        How to run it.
     """
 
     name: ClassVar[str]
@@ -62,9 +65,13 @@ class Engine(ABC):
     """Its processing guarantee, in the words of Nearstream's setting."""
     answers: ClassVar[str]
     """Topic of its recommendations."""
+    store: str
+    """Store of its states."""
+    commit_s: float | None = None
+    """Seconds between its commits, if it has such an interval."""
 
-    def __init__(self, settings: Settings, directory: Path, store: str) -> None:
-        self.settings, self.directory, self.store = settings, directory, store
+    def __init__(self, settings: Settings, directory: Path, plan: PeerPlan) -> None:
+        self.settings, self.directory, self.store = settings, directory, plan.store
 
     def start(self) -> ChildProcess:
         """Start it."""

@@ -16,7 +16,7 @@ from bench.idiomatic_logic import State
 from bench.idiomatic_messages import EVENTS, QUIX, RECOMMENDATIONS, SIGNALS, Event
 from bench.idiomatic_replay import Fed, Replay, count_differing
 from bench.load import LoadEvent, append
-from bench.peer_engine import Engine
+from bench.peer_engine import Engine, PeerPlan
 from bench.recommendations import read_all
 from bench.worker_process import BenchmarkFailed
 from streams.engine.topology import TopicSpec
@@ -37,13 +37,18 @@ class QuixEngine(Engine):
     guarantee = "exactly_once"
     answers = QUIX + RECOMMENDATIONS
 
-    def __init__(self, settings: Settings, directory: Path, _store: str) -> None:
-        super().__init__(settings, directory, "rocksdb")
+    def __init__(self, settings: Settings, directory: Path, plan: PeerPlan) -> None:
+        super().__init__(settings, directory, plan)
+        self.store, self.commit_s = "rocksdb", plan.commit_s
         self._order = directory / "idiomatic-order.json"
 
     def environment(self) -> dict[str, str]:
-        """Return its consumer group, and the file for the order of records."""
-        return {"IDIOMATIC_GROUP": _GROUP, "IDIOMATIC_ORDER": str(self._order)}
+        """Return its consumer group, seconds between commits, and the file for the order of records."""
+        return {
+            "IDIOMATIC_GROUP": _GROUP,
+            "IDIOMATIC_COMMIT_S": str(self.commit_s),
+            "IDIOMATIC_ORDER": str(self._order),
+        }
 
     def topics(self) -> list[TopicSpec]:
         """Return topics of events, answers and signals; the changelogs it creates by itself."""

@@ -65,6 +65,7 @@ def throughput(
     peer_events: Annotated[int, typer.Option(min=100, help="Events it gets, of the same.")] = 5_000,
     peer_warm: Annotated[int, typer.Option(min=1, help="Events before, for both, that do not count.")] = 5_000,
     peer_store: Annotated[Store, typer.Option(help="Where the Faust app keeps tables.")] = Store.MEMORY,
+    peer_commit: Annotated[float, typer.Option(min=0.05, help="Seconds between the Quix app's commits.")] = 5.0,
     users: _Users = 20_000,
     items: _Items = 2_000,
     campaigns: _Campaigns = 0,
@@ -74,7 +75,7 @@ def throughput(
     from bench.peer_engine import PeerPlan
     from bench.throughput import run_throughput
 
-    plan = PeerPlan(peer_events, peer_store.value, peer_engine.value, peer_warm) if peer else None
+    plan = PeerPlan(peer_events, peer_store.value, peer_engine.value, peer_warm, peer_commit) if peer else None
     _print_result(run_throughput(data, events or None, _brokers(context), plan, users, items, campaigns), as_json)
 
 

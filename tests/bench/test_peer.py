@@ -23,8 +23,9 @@ def test_quix_streams_answers_as_an_in_order_run_does(
     load = load_of(None, 400, users=50, items=100)
     with ApacheKafka().start() as broker:
         cluster = Cluster(broker.bootstrap, "Apache Kafka", tmp_path_factory.mktemp("peer"))
-        result = run_peer(cluster, load, PeerPlan(events=200, engine="quix", warm=100))
+        result = run_peer(cluster, load, PeerPlan(events=200, engine="quix", warm=100, commit_s=0.5))
     assert (result.engine, result.store, result.guarantee) == ("quix", "rocksdb", "exactly_once")
+    assert result.commit_s == 0.5
     assert (result.events, result.warm_events, result.recommendations, result.differing) == (200, 100, 600, 0)
     assert result.events_per_s == pytest.approx(200 / result.wall_s, rel=0.1)
     assert 0 < result.cpu_s < result.wall_s * 4
@@ -57,7 +58,7 @@ def test_the_command_line_hands_over_the_plan(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("bench.throughput.check_plan", refuse)
     options = ["throughput", "--events", "50", "--peer", "--peer-engine", "quix", "--peer-events", "200"]
-    for more in ([], ["--peer-warm", "7", "--peer-store", "rocksdb"]):
+    for more in ([], ["--peer-warm", "7", "--peer-store", "rocksdb", "--peer-commit", "1"]):
         done = CliRunner().invoke(app, [*options, *more], obj=GlobalOptions())
         assert isinstance(done.exception, NearstreamError)
-    assert plans == [PeerPlan(200, "memory", "quix", 5_000), PeerPlan(200, "rocksdb", "quix", 7)]
+    assert plans == [PeerPlan(200, "memory", "quix"), PeerPlan(200, "rocksdb", "quix", 7, 1.0)]
