@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
 
 from bench.cluster import Cluster, settings_from
+from bench.extra import require
 from bench.load import Load
 from bench.machine import Sampler
 from bench.peer_engine import Engine, PeerPlan
@@ -82,11 +82,7 @@ def check_plan(plan: PeerPlan, events: int) -> None:
     NearstreamError
         If what it needs is not installed, or there are not more events than warm it up.
     """
-    package = _ENGINES[plan.engine].package
-    try:
-        version(package)
-    except PackageNotFoundError as error:
-        raise NearstreamError(f"{package} is not installed: pip install 'nearstream[bench]'") from error
+    require(_ENGINES[plan.engine].package)
     if events <= plan.warm:
         raise NearstreamError(
             f"there are {events} events, and the first {plan.warm} only warm up: "

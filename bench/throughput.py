@@ -17,7 +17,7 @@ import platform
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,7 +28,7 @@ from bench.machine import Busy, Sampler, describe, memory_mb
 from bench.peer import PeerResult, check_plan, run_peer
 from bench.peer_engine import PeerPlan
 from bench.recommendations import count_slates
-from bench.worker_process import WorkerProcess
+from bench.worker_process import Figures, WorkerProcess
 
 DRAIN_TIMEOUT_S = 1800.0
 
@@ -86,6 +86,17 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     peer: PeerResult | None = None
 
 
+class _Run(NamedTuple):
+    """What a worker used from the start of the clocks on, and its metrics at the end."""
+
+    wall_s: float
+    cpu_s: float
+    startup_cpu_s: float
+    peak_rss_mb: float
+    machine_busy: float
+    figures: Figures
+
+
 def run_throughput(
     data: Path | None = None,
     events: int | None = None,
@@ -129,45 +140,52 @@ async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, 
     await create_topics(settings)
     await append(settings, records_of(campaigns))
     await append(settings, load.events[: warm or None])
-    with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
-        begun = await _warm_up(worker, warm)
-        busy = Busy()
-        if warm:
-            await append(settings, load.events[warm:])
-        drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
-        begin, end, peak = sampler.at(begun), sampler.at(drained), memory_mb(worker.pid, peak=True)
-        busy_share, figures = busy.share(), worker.figures()
+    run = await _drain(cluster, environment, load, warm)
     slates = await count_slates(settings, load.users, len(load.events))
-    counted, wall, cpu = len(load.events) - warm, end.at - begun, end.cpu_s - begin.cpu_s
+    counted = len(load.events) - warm
     return ThroughputResult(
         events=counted,
         warm_events=warm,
         users=load.users,
         items=load.items,
         data=load.name,
-        wall_s=round(wall, 2),
-        cpu_s=round(cpu, 2),
-        startup_cpu_s=round(sampler.samples[0].cpu_s, 2),
-        events_per_s=round(counted / wall, 1),
-        events_per_cpu_s=round(counted / cpu, 1),
+        wall_s=round(run.wall_s, 2),
+        cpu_s=round(run.cpu_s, 2),
+        startup_cpu_s=round(run.startup_cpu_s, 2),
+        events_per_s=round(counted / run.wall_s, 1),
+        events_per_cpu_s=round(counted / run.cpu_s, 1),
         recommendations=slates.messages,
         events_per_recommendation=round(len(load.events) / max(slates.placements.values()), 2),
-        peak_rss_mb=round(peak, 1),
-        machine_busy=busy_share,
+        peak_rss_mb=round(run.peak_rss_mb, 1),
+        machine_busy=run.machine_busy,
         broker=cluster.label,
         guarantee=settings.worker.processing_guarantee,
         python=platform.python_version(),
         machine=describe(),
         date=datetime.now(UTC).date().isoformat(),
         campaigns=len(campaigns),
-        decisions=int(figures.total("nearstream_ad_decisions_total")) if campaigns else 0,
-        filled=int(figures.total("nearstream_ad_decisions_total", outcome="filled")),
+        decisions=int(run.figures.total("nearstream_ad_decisions_total")) if campaigns else 0,
+        filled=int(run.figures.total("nearstream_ad_decisions_total", outcome="filled")),
     )
 
 
-async def _warm_up(worker: WorkerProcess, events: int) -> float:
-    """Wait until the worker has drained so many events; return when the clocks start."""
-    if not events:
-        return worker.started_at
-    await asyncio.to_thread(worker.wait_until_drained, events, DRAIN_TIMEOUT_S)
-    return time.monotonic()
+async def _drain(cluster: Cluster, environment: dict[str, str], load: Load, warm: int) -> _Run:
+    """Have a worker drain the warm events, which are on the brokers, and then those that count."""
+    with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
+        begun = worker.started_at
+        if warm:
+            await asyncio.to_thread(worker.wait_until_drained, warm, DRAIN_TIMEOUT_S)
+            begun = time.monotonic()
+        busy = Busy()
+        if warm:
+            await append(settings_from(environment), load.events[warm:])
+        drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
+        begin, end = sampler.at(begun), sampler.at(drained)
+        return _Run(
+            wall_s=end.at - begun,
+            cpu_s=end.cpu_s - begin.cpu_s,
+            startup_cpu_s=sampler.samples[0].cpu_s,
+            peak_rss_mb=memory_mb(worker.pid, peak=True),
+            machine_busy=busy.share(),
+            figures=worker.figures(),
+        )

@@ -218,6 +218,9 @@ def peers(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the ranking with ALS, BM25, session-kNN and River's BiasedMF. No broker needed."""
+    from bench.extra import require
+
+    require("implicit")
     from bench.peers import run_peers
 
     _print_result(run_peers(data, events or None, every), as_json)

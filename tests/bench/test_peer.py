@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError
 import pytest
 from typer.testing import CliRunner
 
-from bench import peer
+from bench import extra
 from bench.cluster import Cluster
 from bench.load import load_of
 from bench.peer import check_plan, run_peer
@@ -31,16 +31,22 @@ def test_quix_streams_answers_as_an_in_order_run_does(
     assert 0 < result.cpu_s < result.wall_s * 4
 
 
-def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     def version_of(package: str) -> str:
-        if package == "quixstreams":
+        if package in ("quixstreams", "implicit"):
             raise PackageNotFoundError(package)
         return "1"
 
-    monkeypatch.setattr(peer, "version", version_of)
+    monkeypatch.setattr(extra, "version", version_of)
+
+
+def test_what_is_not_installed_is_named(without_extra: None) -> None:
     with pytest.raises(NearstreamError, match=r"quixstreams is not installed: pip install 'nearstream\[bench\]'"):
         check_plan(PeerPlan(engine="quix"), 30_000)
     check_plan(PeerPlan(engine="faust"), 30_000)
+    done = CliRunner().invoke(app, ["peers", __file__], obj=GlobalOptions())
+    assert str(done.exception) == "implicit is not installed: pip install 'nearstream[bench]'"
 
 
 def test_events_that_all_warm_up_are_refused() -> None:
