@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
+from processors.common.compiled import kernel
 from processors.users.profile import Profile
 
 HEADS = ("any", "new")
@@ -31,6 +32,8 @@ HISTORY_EDGES = (1, 2, 4, 10, 30)
 
 PAUSE_EDGES_MS = (60_000, 1_800_000)
 """Times since the user's last event at which a user passes to the next weights, in milliseconds."""
+
+_HISTORY_EDGES, _PAUSE_EDGES = np.array(HISTORY_EDGES), np.array(PAUSE_EDGES_MS)
 
 HISTORIES, PAUSES = len(HISTORY_EDGES) + 1, len(PAUSE_EDGES_MS) + 1
 
@@ -105,10 +108,21 @@ def buckets_of(profiles: Sequence[Profile], now_ms: Sequence[int] | Ints) -> Int
     array([0, 4, 3])
     """
     lengths = np.array([len(profile.item_ids) for profile in profiles], np.int64)
-    pauses = np.asarray(now_ms, np.int64) - np.array([profile.last_seen for profile in profiles], np.int64)
-    history = np.searchsorted(HISTORY_EDGES, lengths, side="right")
-    pause = np.where(lengths > 0, np.searchsorted(PAUSE_EDGES_MS, pauses, side="right"), 0)
-    buckets: Ints = history * PAUSES + pause
+    last_seen = np.array([profile.last_seen for profile in profiles], np.int64)
+    buckets: Ints = _buckets(lengths, last_seen, np.asarray(now_ms, np.int64), _HISTORY_EDGES, _PAUSE_EDGES)
+    return buckets
+
+
+@kernel
+def _buckets(lengths, last_seen_ms, now_ms, history_edges, pause_edges):  # type: ignore[no-untyped-def]
+    """Return how many edges each user has passed, those of history times the kinds of pauses and those of pause."""
+    buckets = np.zeros(len(lengths), np.int64)
+    for user in range(len(lengths)):
+        if lengths[user]:
+            for edge in history_edges:
+                buckets[user] += (len(pause_edges) + 1) * (lengths[user] >= edge)
+            for edge in pause_edges:
+                buckets[user] += now_ms[user] - last_seen_ms[user] >= edge
     return buckets
 
 

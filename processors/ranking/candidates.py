@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -26,8 +26,7 @@ RULES = "rules"
 """Name under which the items that rules make candidates for everybody are listed, like those of a source."""
 
 
-@dataclass(frozen=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """What one source proposed, with its pairs numbered among those of all sources.
 
     Attributes
@@ -48,8 +47,7 @@ class Proposal:
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True, dict=True):
     """Candidates of several users, each pair of user and item once.
 
     They are sorted by user. A user's candidates have the order in which the sources named them, then come items that

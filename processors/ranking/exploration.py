@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from processors.common.arrays import Flags, Floats, Hashes, Ints
@@ -33,8 +33,7 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _BITS_11, _BITS_27, _BITS_30, _BITS_31 = (np.uint64(bits) for bits in (11, 27, 30, 31))
 
 
-@dataclass(frozen=True)
-class Explored:
+class Explored(msgspec.Struct, frozen=True):
     """Slates after exploration.
 
     Attributes
@@ -51,8 +50,7 @@ class Explored:
     propensities: Floats
 
 
-@dataclass(frozen=True)
-class Draw:
+class Draw(msgspec.Struct, frozen=True):
     """How chance decides.
 
     Attributes

@@ -15,7 +15,7 @@ from processors.common.arrays import Features, Floats, Ints
 from processors.common.compiled import kernel
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.items.index import ItemIndex
-from processors.ranking.candidates import Candidates
+from processors.ranking.candidates import OLDER, RECENT, Candidates
 from processors.ranking.feature_names import HISTORY_FEATURES, ITEM_FEATURES, TASTE_FEATURES
 from processors.ranking.frame import Frame, Stage
 
@@ -27,6 +27,8 @@ _AGES_MS = np.array([HOUR_MS / 12.0, HOUR_MS, DAY_MS, 4.0 * DAY_MS])
 
 _FRESH_MS = np.array([DAY_MS, HOUR_MS], np.float64)
 """Scales of the features ``item_fresh`` and ``item_lately``."""
+
+_TOUCHED = np.uint32(RECENT | OLDER)
 
 _RECENT_DECAY = 0.7 ** np.arange(1024)
 """Weight of an item by its position in ``category_recent``."""
@@ -62,7 +64,7 @@ def features_of(candidates: Candidates, index: ItemIndex) -> Features:
         attributes.category, popularity.category_trend, popularity.tops(), attributes.since, index.last_seen, _FRESH_MS,
     )  # fmt: skip
     _of_taste(
-        taste, candidates.begins, candidates.slots, candidates.touched, visitors.begins, visitors.slots,
+        taste, candidates.begins, candidates.slots, candidates.marks, visitors.begins, visitors.slots,
         visitors.weights, visitors.positions, attributes.category, attributes.brand, attributes.log_price, paused,
         _RECENT_DECAY,
     )  # fmt: skip
@@ -147,7 +149,7 @@ def _of_items(  # type: ignore[no-untyped-def]
 
 @kernel
 def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
-    features, begins, slots, touched, recent_begins, recent_slots, weights, positions, category, brand, log_price,
+    features, begins, slots, marks, recent_begins, recent_slots, weights, positions, category, brand, log_price,
     paused, decay,
 ):  # fmt: skip
     """Write the rows of TASTE_FEATURES.
@@ -204,7 +206,7 @@ def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
                         features[4, at], features[5, at] = share, share * same
             if priced > 0.0 and log_price[slot] == log_price[slot]:
                 features[6, at] = math.exp(-abs(log_price[slot] - price / priced))
-            features[7, at] = 1.0 if touched[at] else 0.0
+            features[7, at] = 1.0 if marks[at] & _TOUCHED else 0.0
 
 
 @kernel

@@ -7,7 +7,6 @@ array of the frame: it assigns a new one, so that copies keep the array as it wa
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -137,8 +136,9 @@ class Frame:
 
     def copied(self) -> Frame:
         """Return a copy that later stages can change apart from this frame; results of :meth:`once` stay shared."""
-        other = copy.copy(self)
-        other.removed = Counter(self.removed)
+        other = object.__new__(Frame)
+        other.__dict__.update(self.__dict__)
+        other.removed = self.removed.copy()
         return other
 
 

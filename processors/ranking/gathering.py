@@ -129,15 +129,20 @@ def _merged(
     """Merge what the sources propose and what the users have touched into candidates, each once."""
     all_rows = [*(part.pairs.rows for part in parts), visitors.rows, older[0]]
     all_slots = [*(part.pairs.slots for part in parts), visitors.slots, older[1]]
-    marks = np.array([*(1 << part.number for part in parts), RECENT, OLDER], np.uint32)
-    firsts = np.zeros(len(all_rows) + 1, np.int64)
-    np.cumsum([len(rows) for rows in all_rows], out=firsts[1:])
-    rows, slots = np.concatenate(all_rows), np.concatenate(all_slots)
-    of_pair, begins, found_rows, found_slots = _numbered(rows, slots, firsts, len(visitors))
+    lists = np.array(
+        [
+            *((len(part.pairs.rows), len(part.columns), 1 << part.number) for part in parts),
+            (len(visitors.rows), 0, RECENT),
+            (len(older[0]), 0, OLDER),
+        ],
+        np.int64,
+    )
+    of_pair, begins, found_rows, found_slots = _numbered(
+        np.concatenate(all_rows), np.concatenate(all_slots), lists, len(visitors)
+    )
     flat = np.concatenate([part.pairs.values.reshape(-1) for part in parts if part.columns] or [_NO_VALUES])
-    widths = np.array([*(len(part.columns) for part in parts), 0, 0])
-    amounts, found_marks = _added(of_pair, firsts, flat, widths, marks, len(found_rows))
-    recent = firsts[len(parts)]
+    amounts, found_marks = _added(of_pair, flat, lists, len(found_rows))
+    recent = len(of_pair) - len(older[0]) - len(visitors.rows)
     return Candidates(
         visitors=visitors,
         rows=found_rows,
@@ -156,10 +161,10 @@ _NO_VALUES = np.empty(0)
 
 
 @kernel
-def _numbered(rows, slots, firsts, users):  # type: ignore[no-untyped-def]
+def _numbered(rows, slots, lists, users):  # type: ignore[no-untyped-def]
     """Return the candidate number of each pair, where each user begins, and rows and slots of the candidates.
 
-    The pairs come one list after another (``firsts`` has where each begins), each list sorted by user.
+    The pairs come one list after another, each sorted by user; ``lists`` has the length of each list first.
     """
     most, of_user = 1, np.zeros(users, np.int64)
     for at in range(len(rows)):
@@ -173,11 +178,12 @@ def _numbered(rows, slots, firsts, users):  # type: ignore[no-untyped-def]
     owner, keys, numbers = np.full(size, -1, np.int32), np.empty(size, np.int64), np.empty(size, np.int32)
     of_pair, begins = np.empty(len(rows), np.int32), np.zeros(users + 1, np.int64)
     found_rows, found_slots, n = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64), 0
-    cursor = firsts[:-1].copy()
+    cursor, ends = np.zeros(len(lists), np.int64), np.cumsum(lists[:, 0])
+    cursor[1:] = ends[:-1]
     for user in range(users):
         for part in range(len(cursor)):
             at = cursor[part]
-            while at < firsts[part + 1] and rows[at] == user:
+            while at < ends[part] and rows[at] == user:
                 slot = slots[at]
                 entry = (slot * 2654435761) & (size - 1)
                 while owner[entry] == user and keys[entry] != slot:
@@ -194,24 +200,22 @@ def _numbered(rows, slots, firsts, users):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _added(of_pair, firsts, flat, widths, marks, n):  # type: ignore[no-untyped-def]
+def _added(of_pair, flat, lists, n):  # type: ignore[no-untyped-def]
     """Add up the values of each candidate's pairs, and mark who named it.
 
-    ``flat`` has the values of one list after another, ``widths`` how many each pair of a list has.
+    ``flat`` has the values of one list after another; ``lists`` the length of each list, how many values each of its
+    pairs has, and its mark.
     """
-    total = 0
-    for part in range(len(widths)):
-        total += widths[part]
-    amounts, found = np.zeros((total, n)), np.zeros(n, np.uint32)
-    value, column = 0, 0
-    for part in range(len(widths)):
-        width, mark = widths[part], marks[part]
-        for at in range(firsts[part], firsts[part + 1]):
+    amounts, found = np.zeros((lists[:, 1].sum(), n)), np.zeros(n, np.uint32)
+    pair, value, column = 0, 0, 0
+    for length, width, mark in lists:
+        for at in range(pair, pair + length):
             candidate = of_pair[at]
-            found[candidate] |= mark
+            found[candidate] |= np.uint32(mark)
             for within in range(width):
                 amounts[column + within, candidate] += flat[value]
                 value += 1
+        pair += length
         column += width
     return amounts, found
 

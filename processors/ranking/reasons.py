@@ -77,8 +77,7 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     context: str | None = None
 
 
-@dataclass(frozen=True)
-class Explained:
+class Explained(msgspec.Struct, frozen=True):
     """Reasons of the items in slates as arrays of shape (users, size).
 
     Attributes
@@ -153,11 +152,10 @@ class Explainer:
             Users with their candidates, features, true kinds, weights and slates.
         """
         candidates = frame.candidates
-        kinds, there = _strongest_kinds(
+        kinds, links, there = _strongest_kinds(
             frame.numbers, frame.filled, frame.features, frame.weights, candidates.buckets, frame.true_kinds,
             self._begins, self._features,
         )  # fmt: skip
-        links = np.full(kinds.shape, -1, np.int64)
         for number, entry in enumerate(KINDS):
             if there >> number & 1 and entry.kind.links in ("item", "context"):
                 _link(links, kinds, number, frame, entry)
@@ -168,11 +166,11 @@ class Explainer:
 def _strongest_kinds(  # type: ignore[no-untyped-def]
     numbers, filled, features, weights, buckets, true, begins, columns
 ):
-    """Return, per position, the true kind whose features add most to the score, and a bit for each kind that there is.
+    """Return, per position, the true kind whose features add most to the score, no links, and a bit per kind there is.
 
     Of equal ones the first is given. The features that speak for kind k are ``columns[begins[k] : begins[k + 1]]``.
     """
-    kinds, there = np.full(numbers.shape, -1, np.int64), 0
+    kinds, links, there = np.full(numbers.shape, -1, np.int64), np.full(numbers.shape, -1, np.int64), 0
     for user in range(len(numbers)):
         for position in range(numbers.shape[1]):
             if not filled[user, position]:
@@ -187,7 +185,7 @@ def _strongest_kinds(  # type: ignore[no-untyped-def]
                 if kinds[user, position] < 0 or added > most:
                     kinds[user, position], most = kind, added
             there |= 1 << kinds[user, position]
-    return kinds, there
+    return kinds, links, there
 
 
 def _link(links: Ints, kinds: Ints, number: int, frame: Frame, entry: SourcedKind) -> None:

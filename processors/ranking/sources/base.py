@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, repeat
 from typing import Any, Literal, Protocol
 
@@ -57,8 +57,7 @@ class ReasonKind:
     field_texts: Mapping[str, Mapping[Locale, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Visitors:
+class Visitors(msgspec.Struct, frozen=True):
     """Users that are ranked together, and their recent items as columns.
 
     Items that the index does not know are left out.
@@ -123,7 +122,7 @@ class Visitors:
         known = self.slots >= 0
         begins = np.zeros(len(self.profiles) + 1, np.int64)
         np.cumsum(np.bincount(self.rows[known], minlength=len(self.profiles)), out=begins[1:])
-        return replace(
+        return msgspec.structs.replace(
             self,
             begins=begins,
             rows=self.rows[known],
@@ -152,8 +151,7 @@ def _unrolled(lengths):  # type: ignore[no-untyped-def]
     return begins, rows, positions
 
 
-@dataclass(frozen=True)
-class ProposedPairs:
+class ProposedPairs(msgspec.Struct, frozen=True):
     """What a source proposes: pairs of user and item, as columns of shape (pairs,).
 
     A user and an item may come in several pairs, whose values are then added up. The pairs of the first user come
