@@ -16,8 +16,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from river.bandit import ThompsonSampling
-from river.proba import Beta
 
 PARTS = (0.25, 0.5, 1.0)
 """The arms: parts of the share of slates that the settings allow to explore."""
@@ -150,6 +148,10 @@ def _pull(state: ShareState) -> int:
 
     The policy is made anew for each pull, so that the state stays plain data and a replay pulls the same.
     """
+    # Here and not above: they load scipy.stats, which takes most of a second and 64 MB that only learning needs.
+    from river.bandit import ThompsonSampling
+    from river.proba import Beta
+
     policy: Any = ThompsonSampling(reward_obj=Beta(), seed=state.pulls)
     arms = range(len(PARTS))
     for arm, hits, misses in zip(arms, state.hits, state.misses, strict=True):

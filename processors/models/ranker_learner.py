@@ -19,7 +19,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from river.drift import ADWIN
 
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
@@ -271,6 +270,8 @@ class RankerLearner:
 
         It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.
         """
+        from river.drift import ADWIN  # here and not above: it loads scipy.stats, which only learning needs
+
         alarm: Any = ADWIN(  # type: ignore[no-untyped-call]  # River's have no types
             delta=self._settings.drift_confidence, clock=1, grace_period=8, min_window_length=4
         )

@@ -17,7 +17,8 @@ from streams.cli import app
 from streams.cli.send import TYPES
 
 NOWHERE = {"NEARSTREAM_KAFKA__BROKERS": "127.0.0.1:1"}
-HEAVY = {"aiohttp", "aiokafka", "bench.throughput", "faust", "kafka", "msgspec", "numpy", "rich.progress", "rocksdict"}
+HEAVY = {"aiohttp", "aiokafka", "bench.throughput", "faust", "kafka", "msgspec", "numba", "numpy", "rich.progress"}
+HEAVY |= {"river", "rocksdict", "scipy"}
 
 runner = CliRunner()
 
@@ -54,10 +55,23 @@ def test_no_line_of_help_is_broken_at_80_columns(command: str | None) -> None:
     assert [line for line in own_lines(COMMANDS[command] if command else ROOT) if line not in lines] == []
 
 
-def test_the_command_line_loads_nothing_heavy() -> None:
-    program = "import sys, streams.cli; print(*sys.modules)"
+def loaded_by(program: str) -> set[str]:
+    """Run a program in a process of its own, and return the modules that it has loaded in the end."""
+    program = f"import atexit, sys; atexit.register(lambda: print('\\nloaded:', *sys.modules)); {program}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert HEAVY & set(done.stdout.split()) == set()
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    loaded = loaded_by("import streams.cli; sys.argv[1:] = ['--help']; streams.cli.main()")
+    assert "streams.cli.worker" in loaded
+    assert HEAVY & loaded == set()
+
+
+def test_what_a_worker_imports_leaves_out_what_only_learning_needs() -> None:
+    loaded = loaded_by("import streams.worker.process")
+    assert {"numba", "river.stats"} <= loaded
+    assert {"river.bandit", "river.drift", "river.metrics", "scipy.stats"} & loaded == set()
 
 
 def test_version_is_that_of_the_package() -> None:
