@@ -12,9 +12,24 @@ from typing import Annotated
 
 import typer
 
-from streams.cli import bench, campaigns, demo, doctor, evaluate, ope, replay, send, tail, topics, why, why_not, worker
+from streams.cli import (
+    bench,
+    campaigns,
+    demo,
+    doctor,
+    evaluate,
+    ope,
+    replay,
+    send,
+    tail,
+    topics,
+    warm,
+    why,
+    why_not,
+    worker,
+)
 from streams.cli.common import Commands, GlobalOptions
-from streams.worker.process_tuning import tune_process
+from streams.worker.process_tuning import copy_unwritable_kernels, tune_process
 
 _HELP = """Nearstream recommends from a stream of clicks: events in through Kafka, ranked recommendations out.
 
@@ -48,6 +63,7 @@ app = typer.Typer(
 _RUN, _TRY, _LOOK, _MEASURE = "Run", "Try", "Look", "Measure"
 
 app.command("worker", rich_help_panel=_RUN, epilog=worker.EXAMPLES)(worker.worker)
+app.command("warm", rich_help_panel=_RUN, epilog=warm.EXAMPLES)(warm.warm)
 app.command("demo", rich_help_panel=_TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.command("send", rich_help_panel=_TRY, epilog=send.EXAMPLES)(send.send)
 app.command("replay", rich_help_panel=_TRY, epilog=replay.EXAMPLES)(replay.replay)
@@ -95,4 +111,5 @@ def _globals(
 def main() -> None:
     """Run the command line: the entry point of the console script."""
     tune_process()
+    copy_unwritable_kernels()
     app()

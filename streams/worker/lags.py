@@ -49,6 +49,8 @@ class Lags:
 
         Offsets at the position that are known to hold no record, such as a transaction's marker, are no lag.
         """
+        if not self._runners:
+            return {}  # nor may the consumer be asked before it has started
         consumer = self._consumer()
         lags: dict[TP, int] = {}
         for tp in list(consumer.assignment()):

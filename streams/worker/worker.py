@@ -53,13 +53,20 @@ class Worker:
         By default the production wiring.
     stopping
         Called as it begins to stop, for whatever reason.
+    before_joining, while_joining
+        Called in the compute thread: before it joins the group, and as it waits for partitions.
     """
 
     def __init__(
-        self, settings: Settings, topology: Topology | None = None, stopping: Callable[[], object] = lambda: None
+        self,
+        settings: Settings,
+        topology: Topology | None = None,
+        stopping: Callable[[], object] = lambda: None,
+        before_joining: Callable[[], None] = lambda: None,
+        while_joining: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
-        self._stopping = stopping
+        self._stopping, self._before_joining, self._while_joining = stopping, before_joining, while_joining
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
         self._compute = ComputeThread()
@@ -132,7 +139,8 @@ class Worker:
             self._gauges.refresh()
 
     async def _run_faust(self) -> None:
-        await self.app.start()
+        await self._compute.run(self._before_joining)
+        await asyncio.gather(self.app.start(), self._compute.run(self._while_joining))
         await self.app.wait_until_stopped()
         reason = self.app.crash_reason
         if reason is not None:

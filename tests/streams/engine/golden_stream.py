@@ -400,5 +400,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 def play(name: str) -> Played:
     """Run the stream with the default settings, or with everything on (:data:`SETTINGS`)."""
-    settings = msgspec.convert(SETTINGS[name], Settings)
-    return _Player(settings, rounds=280, seed=20_231_114).play()
+    return play_with(msgspec.convert(SETTINGS[name], Settings))
+
+
+def play_with(settings: Settings, rounds: int = 280, seed: int = 20_231_114) -> Played:
+    """Run the stream, or with fewer rounds or another seed one of its kind, with any settings of two placements."""
+    return _Player(settings, rounds, seed).play()

@@ -4,9 +4,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from faust.exceptions import ConsumerNotStarted
 from faust.types import TP
 
 from streams.kafka.faust_transport import BatchConsumer
+from streams.worker.lags import Lags
 from tests.streams.worker.fakes import HERE, WatchedWorker
 
 
@@ -25,6 +27,13 @@ async def test_a_range_without_records_behind_the_position_is_no_lag(worker: Wat
 async def test_a_partition_that_is_not_taken_over_has_no_lag_to_tell(worker: WatchedWorker) -> None:
     worker.runner.processor = cast(Any, None)
     assert (worker.lags.now(), worker.lags.offset(HERE)) == ({}, None)
+
+
+def test_a_worker_without_partitions_does_not_ask_its_consumer_which_may_not_have_started() -> None:
+    def consumer() -> BatchConsumer:
+        raise ConsumerNotStarted
+
+    assert Lags([], {}, consumer).now() == {}
 
 
 async def test_each_source_topic_belongs_to_the_runner_of_its_plane(worker: WatchedWorker) -> None:

@@ -1,0 +1,121 @@
+"""In which order a worker starts, and what a start leaves behind. The kernels are tested in `engine/test_warm.py`."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from streams.engine.warm import Warmed
+from streams.settings.sections import Settings
+from streams.worker import process
+from streams.worker.process_tuning import copy_unwritable_kernels
+from streams.worker.worker import Worker
+
+
+async def test_kernels_come_before_the_group_and_beside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def note(what: str) -> Callable[[], None]:
+        return lambda: done.append(f"{what} in {threading.current_thread().name.rpartition('_')[0]}")
+
+    async def start() -> None:
+        done.append("join")
+
+    async def stopped() -> None:
+        done.append("run")
+
+    worker = Worker(_settings(tmp_path), before_joining=note("before"), while_joining=note("while"))
+    monkeypatch.setattr(worker.app, "start", start)
+    monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
+    await worker._run_faust()
+    assert done == ["before in nearstream-compute", "join", "while in nearstream-compute", "run"]
+    worker._compute.close()
+
+
+async def test_a_worker_is_well_before_it_has_joined_the_group(tmp_path: Path) -> None:
+    worker = Worker(_settings(tmp_path))
+    assert worker.health.unhealthy() == {}
+    assert worker.health.unready()["group"] == "not joined yet"
+    await worker._watchdog.look()
+    worker._compute.close()
+
+
+def _settings(folder: Path) -> Settings:
+    worker = msgspec.structs.replace(Settings().worker, state_dir=str(folder))
+    return msgspec.structs.replace(Settings(), worker=worker)
+
+
+@pytest.mark.parametrize(
+    ("warmed", "says"),
+    [
+        (Warmed(0, 25, 0.84, "/cache"), "25 kernels ready in 0.8 s: 0 compiled, 25 from the cache (/cache)"),
+        (
+            Warmed(26, 0, 17.8, "/cache"),
+            "26 compiled, 0 from the cache (/cache); `nearstream warm` compiles them before",
+        ),
+        (
+            Warmed(26, 0, 17.8, None),
+            "(none); no place for a cache can be written to, so they are compiled anew at every",
+        ),
+    ],
+)
+def test_a_start_says_in_one_line_what_kernels_cost(
+    warmed: Warmed, says: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process, "warm", lambda: warmed)
+    caplog.set_level(logging.INFO)
+    process._warm()
+    (message,) = caplog.messages
+    assert says in message
+
+
+def test_after_the_start_the_collector_leaves_alone_what_is_loaded() -> None:
+    program = (
+        "import gc; from streams.worker.process import _settle; _settle(); "
+        "import sys; print(gc.get_freeze_count(), len(gc.get_objects()), 'river.drift' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    frozen, others, loaded = done.stdout.split()
+    assert int(frozen) > 50_000 > 1_000 > int(others)
+    assert loaded == "True"
+    assert gc.get_freeze_count() == 0, "not in this process"
+
+
+def test_kernels_that_may_only_be_read_are_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ranking_1").mkdir()
+    (tmp_path / "ranking_1" / "kernel.nbi").write_bytes(b"index")
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    assert copy_unwritable_kernels(environment) is None
+
+    at_exit: list[Any] = []
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("atexit.register", lambda *call, **options: at_exit.append((call, options)))
+    copy = copy_unwritable_kernels(environment)
+    assert copy is not None
+    assert environment == {"NUMBA_CACHE_DIR": str(copy)}
+    assert (copy / "ranking_1" / "kernel.nbi").read_bytes() == b"index"
+    [((remove, *arguments), options)] = at_exit
+    remove(*arguments, **options)
+    assert not copy.exists()
+
+
+def test_without_a_place_for_the_copy_numba_looks_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> str:
+        raise OSError("no space left on device")
+
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    assert copy_unwritable_kernels(environment) is None
+    assert environment == {"NUMBA_CACHE_DIR": str(tmp_path)}
