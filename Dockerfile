@@ -17,6 +17,11 @@ COPY state state
 COPY streams streams
 RUN /opt/nearstream/bin/pip install --no-deps .
 
+# Kernels are compiled here, so that no start of a container has to. For any processor of the architecture: those compiled
+# for the builder's own would be compiled anew wherever another one runs the image. The results are the same to the bit.
+ENV NUMBA_CACHE_DIR=/opt/nearstream/kernels NUMBA_CPU_NAME=generic
+RUN /opt/nearstream/bin/nearstream warm
+
 
 FROM python:3.11-slim-bookworm
 
@@ -34,6 +39,8 @@ COPY --from=build /opt/nearstream /opt/nearstream
 ENV PATH=/opt/nearstream/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    NUMBA_CACHE_DIR=/opt/nearstream/kernels \
+    NUMBA_CPU_NAME=generic \
     NEARSTREAM_WORKER__STATE_DIR=/var/lib/nearstream \
     NEARSTREAM_WORKER__WEB_PORT=6066
 

@@ -28,6 +28,7 @@ $(STAMP): pyproject.toml
 	fi; \
 	echo "Setting up $(VENV) with $$("$$found" --version)" && "$$found" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	@$(BIN)/nearstream warm
 	@touch $@
 
 demo: setup ## start an embedded broker, a worker and simulated shoppers, and watch (ARGS="--seconds 60")

@@ -106,6 +106,13 @@ def test_every_service_runs_as_an_ordinary_user(service: dict[str, Any]) -> None
     assert service["user"].split(":")[0] not in {"", "0", "root"}
 
 
+def test_the_image_uses_the_kernels_that_its_build_has_compiled() -> None:
+    build, image = (dict(re.findall(r"(NUMBA_\w+)=(\S+)", stage)) for stage in DOCKERFILE.split("\nFROM ")[0:2])
+    assert build == image == {"NUMBA_CACHE_DIR": "/opt/nearstream/kernels", "NUMBA_CPU_NAME": "generic"}
+    assert build["NUMBA_CACHE_DIR"].startswith("/opt/nearstream/"), "it is copied with the rest"
+    assert DOCKERFILE.index("NUMBA_CPU_NAME") < DOCKERFILE.index("nearstream warm") < DOCKERFILE.index("\nFROM ")
+
+
 def test_the_image_does_not_run_as_root() -> None:
     assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE) == ["10001:10001"]
 

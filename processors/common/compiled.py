@@ -11,7 +11,8 @@ Rules for such functions, which ``tests/processors/common/test_compiled.py`` che
 - A loop over a stretch of an array runs between ``np.uint64`` bounds: an index that cannot be negative needs no check,
   and the loop then works on several elements at a time. Such an index is never mixed with signed numbers: numba would
   make a float of the result.
-- Each parameter has one type for all calls. Another one would be compiled while events wait.
+- Each parameter has one type for all calls. Another one would be compiled while events wait. Workers warm the kernels
+  before (``streams/engine/warm.py``), and ``tests/streams/engine/test_warm.py`` finds what was not warmed.
 
 References
 ----------

@@ -19,7 +19,7 @@ from streams.broker.process import ChildProcess, free_port
 from streams.kafka.errors import file_tail
 from streams.settings.sections import PREFIX, KafkaSettings, Settings
 
-_READY_WITHIN_S = 60.0
+_READY_WITHIN_S = 120.0  # kernels may have to be compiled
 _STOP_WITHIN_S = 5.0
 _SESSION_TIMEOUT_S = 6
 
@@ -145,7 +145,7 @@ class DemoWorker:
         Raises
         ------
         DemoFailed
-            If it ends, or is not ready within a minute.
+            If it ends, or is not ready within two minutes.
         """
         deadline = time.monotonic() + _READY_WITHIN_S
         problems = "it does not answer"
