@@ -29,7 +29,7 @@ def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
     candidates = creatives.begins[campaigns][pairs] + np.arange(len(pairs)) - firsts[pairs]
     rows = opportunities[pairs]
     features = features_of(frame.opportunities, rows, campaigns[pairs], candidates, frame.columns)
-    logits, uncertainty = frame.clicks.logits(features), frame.clicks.spread(features)
+    logits, uncertainty = frame.clicks.scored(features)
     # A creative's weight counts as long as nothing is known, and less the more certain the model is.
     preferred = creatives.weights[candidates] * np.minimum(uncertainty / frame.clicks.first_spread(features), 1.0)
     keys, spread = frame.seeds[rows] ^ creatives.keys[candidates], uncertainty * frame.settings.exploration

@@ -36,7 +36,7 @@ _PAIRS = (
 )
 """Pairs of a fact of the moment and a fact of the ad, by their numbers, that are features."""
 
-_OF_MOMENT, _OF_AD = np.array(_PAIRS, np.int64).T
+_OF_MOMENT, _OF_AD = np.array(_PAIRS, np.int64).T.copy()
 
 
 def features_of(
@@ -52,13 +52,13 @@ def features_of(
         The opportunity, campaign and creative of each pair, shape (pairs,). Creatives are numbered among those of all
         campaigns.
     """
-    moments = np.array([_moment(found) for found in opportunities], np.uint64)[rows]
+    moments = np.array([_moment(found) for found in opportunities], np.uint64)
     several = np.diff(columns.creatives.begins)[campaigns] > 1
     ads = np.empty((len(rows), 6), np.uint64)
     ads[:, 0] = columns.campaign_keys[campaigns]
     ads[:, 1] = np.where(several, columns.creatives.keys[creatives], _ALONE)
     ads[:, 2:] = _suits(opportunities, rows, campaigns, creatives, columns)
-    return paired(moments[:, _OF_MOMENT], ads[:, _OF_AD])
+    return paired(moments, ads, rows, _OF_MOMENT, _OF_AD)
 
 
 def share_step(shares: Floats) -> Ints:

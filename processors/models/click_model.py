@@ -27,6 +27,7 @@ import numpy as np
 
 from processors.common.arrays import Floats, Hashes, Ints
 from processors.common.bounds import PositiveRate
+from processors.common.compiled import kernel
 
 BITS = 14
 """The table has 16,384 weights."""
@@ -48,6 +49,7 @@ PURCHASE_LOGIT = -3.9
 
 _MASK = np.uint64((1 << BITS) - 1)
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_BITS_29, _BITS_32 = np.uint64(29), np.uint64(32)
 
 
 class ClickModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -163,18 +165,20 @@ class ClickModel:
 
     def logits(self, features: Ints) -> Floats:
         """Return the log odds of a click, one per row of features."""
-        found: Floats = self._first_logit + self.weights[features].sum(axis=-1)
-        return found
+        return self.scored(features)[0]
 
     def probability(self, features: Ints) -> Floats:
         """Return the probability of a click, one per row of features."""
         return sigmoid(self.logits(features))
 
-    def spread(self, features: Ints) -> Floats:
-        """Return the standard deviation of each logit, taking each weight to be as sure as its gradients."""
-        variance = self._settings.learning_rate / np.sqrt(self.squares[features] + self._settings.first_square)
-        found: Floats = np.sqrt((variance * variance).sum(axis=-1)) * _BOLDNESS
-        return found
+    def scored(self, features: Ints) -> tuple[Floats, Floats]:
+        """Return the log odds of a click, and their standard deviation, one of each per row of features.
+
+        The deviation takes each weight to be as sure as its gradients.
+        """
+        settings = self._settings
+        sums, variances = _sums(features, self.weights, self.squares, settings.first_square)
+        return self._first_logit + sums, settings.learning_rate * np.sqrt(variances) * _BOLDNESS
 
     def first_spread(self, features: Ints) -> float:
         """Return the standard deviation of a logit of as many features of which nothing is known."""
@@ -238,17 +242,44 @@ def unpacked(features: bytes) -> tuple[int, ...]:
     return struct.unpack(f"<{len(features) // 2}H", features)
 
 
-def paired(moments: Hashes, ads: Hashes) -> Ints:
-    """Return the numbers of the features that pairs of facts are, in the shape of both.
+def paired(moments: Hashes, ads: Hashes, rows: Ints, of_moment: Ints, of_ad: Ints) -> Ints:
+    """Return the numbers of the features that pairs of facts are, shape (ads, pairs).
 
     Parameters
     ----------
-    moments, ads
-        Hashed facts of the moment, and the fact of the ad that each goes with.
+    moments
+        Hashed facts of each moment, shape (moments, facts).
+    ads, rows
+        Hashed facts of each ad, shape (ads, facts), and the moment that it could be shown at.
+    of_moment, of_ad
+        For each pair: which fact of the moment, and which of the ad.
     """
-    with np.errstate(over="ignore"):
-        mixed = moments * _MIX ^ (ads + _MIX)
-        mixed ^= mixed >> np.uint64(29)
-        mixed *= _MIX
-        mixed ^= mixed >> np.uint64(32)
-    return (mixed & _MASK).astype(np.int64)
+    with np.errstate(over="ignore"):  # products wrap around on purpose, and say so where nothing is compiled
+        found: Ints = _paired(moments, ads, rows, of_moment, of_ad)
+    return found
+
+
+@kernel
+def _paired(moments, ads, rows, of_moment, of_ad):  # type: ignore[no-untyped-def]
+    """Return what :func:`paired` does: each pair of hashes, mixed and cut to the size of the table."""
+    found = np.empty((len(ads), len(of_moment)), np.int64)
+    for ad in range(len(ads)):
+        for pair in range(len(of_moment)):
+            mixed = moments[rows[ad], of_moment[pair]] * _MIX ^ (ads[ad, of_ad[pair]] + _MIX)
+            mixed ^= mixed >> _BITS_29
+            mixed *= _MIX
+            mixed ^= mixed >> _BITS_32
+            found[ad, pair] = np.int64(mixed & _MASK)
+    return found
+
+
+@kernel
+def _sums(features, weights, squares, first_square):  # type: ignore[no-untyped-def]
+    """Return, per row of features, the sum of their weights and the sum of the weights' relative variances."""
+    sums, variances = np.zeros(len(features)), np.zeros(len(features))
+    for row in range(len(features)):
+        for column in range(features.shape[1]):
+            feature = features[row, column]
+            sums[row] += weights[feature]
+            variances[row] += 1.0 / (squares[feature] + first_square)
+    return sums, variances

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 
 import msgspec
@@ -60,32 +61,29 @@ class SameContext:
 
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
-        popular, members = read.contexts, dict[str, list[int]]()
-        if popular.views and self._items:
-            for row, profile in enumerate(visitors.profiles):
-                if profile.context and len(profile.item_ids) <= self._history:
-                    for name in context_names(profile.context):
-                        members.setdefault(name, []).append(row)
-        none = np.empty(0, np.int64)
-        if not members:
-            return ProposedPairs(none, none, np.empty((0, 1)), contexts=none)
-        rows, slots, weights, contexts = [none], [none], [np.empty(0)], [none]
-        # In the order of names, so that a user's values are added up in one order whichever other users there are.
-        for number, name in enumerate(popular.names):
-            if name in members:
-                view = popular.views[name]
-                items = np.array(read.items.slots_of(list(view.items[: self._items])), np.int64)
-                known = items >= 0
-                users, listed = members[name], int(known.sum())
-                rows.append(np.repeat(np.array(users, np.int64), listed))
-                slots.append(np.tile(items[known], len(users)))
-                weights.append(np.tile(np.array(view.weights[: self._items])[known], len(users)))
-                contexts.append(np.full(listed * len(users), number))
-        of_user = np.concatenate(rows)
-        order = np.argsort(of_user, kind="stable")
+        popular, listed = read.contexts, dict[str, tuple[int, list[int], list[float]]]()
+        rows, slots, weights, contexts = list[int](), list[int](), list[float](), list[int]()
+        for row, profile in enumerate(visitors.profiles if popular.views and self._items else ()):
+            if not profile.context or len(profile.item_ids) > self._history:
+                continue
+            # In the order of names, so that a user's values are added up in one order in every process.
+            for name in sorted(name for name in context_names(profile.context) if name in popular.views):
+                if name not in listed:
+                    listed[name] = self._listed(name, read)
+                number, items, shares = listed[name]
+                slots += items
+                weights += shares
+                rows += [row] * len(items)
+                contexts += [number] * len(items)
+        values = np.array(weights, np.float64)[:, None]
         return ProposedPairs(
-            of_user[order],
-            np.concatenate(slots)[order],
-            np.concatenate(weights)[order, None],
-            contexts=np.concatenate(contexts)[order],
+            np.array(rows, np.int64), np.array(slots, np.int64), values, None, np.array(contexts, np.int64)
         )
+
+    def _listed(self, name: str, read: ReadModels) -> tuple[int, list[int], list[float]]:
+        """Return the number of a context, and slots and weights of its items, as far as the index knows them."""
+        view = read.contexts.views[name]
+        found = zip(read.items.slots_of(list(view.items[: self._items])), view.weights, strict=False)
+        known = [(slot, weight) for slot, weight in found if slot >= 0]
+        number = bisect_left(read.contexts.names, name)
+        return number, [slot for slot, _ in known], [weight for _, weight in known]
