@@ -1,8 +1,7 @@
 """The item state that the items plane keeps: trends, visits, co-visited items, and attributes. Bounded in size."""
 
 import math
-from collections.abc import Iterator
-from operator import itemgetter
+from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -62,7 +61,7 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_distance: Steps = 3
     embedding_size: EmbeddingSize = 0
     max_row_bytes: RowBytes = 262_144
-    publish_share: Share = 0.1
+    publish_share: Share = 0.05
     publish_within_ms: Milliseconds = 60_000
 
 
@@ -261,15 +260,14 @@ class ItemKeeper:
         state.published = Published(at_ms, self._trends(state)[0], state.purchases, 0.0, False)
 
     def view(self, state: ItemState) -> ItemView:
-        """Return the item view to publish. Complexity: a sort of the neighbours."""
+        """Return the item view to publish. Complexity: a look at each neighbour, and a sort of those published."""
         if state.withdrawn:
             return ItemView(
                 self._trends(state), state.visits, state.first_seen, state.last_seen, [], b"", b"", withdrawn=True
             )
         attributes = state.attributes or _NO_ATTRIBUTES
         after = state.after
-        strongest = sorted(_with_order(state), key=itemgetter(1, 0), reverse=True)
-        names = [name for name, _ in strongest[: self.settings.published_neighbours]]
+        names = _strongest(state, self.settings.published_neighbours)
         return ItemView(
             trends=self._trends(state),
             visits=state.visits,
@@ -300,8 +298,7 @@ class ItemKeeper:
         state.landmark = landmark
 
     def _cut(self, state: ItemState) -> None:
-        strongest = sorted(_with_order(state), key=itemgetter(1, 0), reverse=True)
-        kept = {name for name, _ in strongest[: self.settings.neighbours]}
+        kept = set(_strongest(state, self.settings.neighbours))
         state.together = {name: weight for name, weight in state.together.items() if name in kept}
         state.after = {name: weight for name, weight in state.after.items() if name in kept}
         state.mass = sum(state.together.values())
@@ -329,10 +326,15 @@ def _since(state: ItemState, attributes: Attributes) -> int:
     return min((moment for moment in (state.first_seen, state.listed_ms) if moment), default=0)
 
 
-def _with_order(state: ItemState) -> Iterator[tuple[str, float]]:
-    """Return the neighbours with the weight that they are kept by: the sum of both weights."""
-    after = state.after
-    return ((name, weight + after.get(name, 0.0)) for name, weight in state.together.items())
+def _strongest(state: ItemState, most: int) -> list[str]:
+    """Return the neighbours that weigh most in both weights together, the heaviest first; of equals the last by id."""
+    names, n = list(state.together), len(state.together)
+    weights = np.fromiter(state.together.values(), np.float64, n)
+    weights += np.fromiter(map(state.after.get, names, repeat(0.0)), np.float64, n)
+    least = np.partition(weights, n - most)[n - most] if n > most > 0 else -np.inf
+    heavy = np.flatnonzero(weights >= least).tolist()
+    order = sorted(zip(weights[heavy].tolist(), (names[at] for at in heavy), strict=True), reverse=True)
+    return [name for _, name in order[:most]]
 
 
 def _shares(weights: list[float]) -> bytes:
