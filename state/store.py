@@ -17,9 +17,13 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from state.codec import StateCodec
+from state.decoded import DecodedStates
 from state.position import Position
 
 State = TypeVar("State", bound=msgspec.Struct)
+
+DECODED_BYTES = 2 * 2**20
+"""Greatest total size of the states that a store keeps decoded, in bytes as they are encoded."""
 
 POSITION_KEY = b"\x00position"
 MARKER_KEY = b"\x00marker"
@@ -54,15 +58,23 @@ class PartitionStore(ABC, Generic[State]):
     def __init__(self, state_type: type[State]) -> None:
         self._codec = StateCodec(state_type)
         self._positions = StateCodec(Position)
+        self._known = DecodedStates[State](DECODED_BYTES)
+        self._encoded: dict[bytes, tuple[State, int]] = {}
 
     def read(self, keys: Sequence[str], /) -> list[State | None]:
         """Read the states of keys, in their order; :obj:`None` for a key without one.
 
-        Each call decodes anew, so the caller may change what it gets without changing the store.
+        Nobody else has what is returned, so the caller may change it without changing the store: states committed
+        lately are handed over without being decoded again, and each of them only once. The keys must be distinct.
         """
+        names = [_STATE_PREFIX + key.encode() for key in keys]
+        known = {name: state for name in names if (state := self._known.take(name)) is not None}
+        missing = [name for name in names if name not in known]
         decode = self._codec.decode
-        found = self._get([_STATE_PREFIX + key.encode() for key in keys])
-        return [None if data is None else decode(data) for data in found]
+        for name, data in zip(missing, self._get(missing) if missing else (), strict=True):
+            if data is not None:
+                known[name] = decode(data)
+        return [known.get(name) for name in names]
 
     def position(self) -> Position:
         """Read the position that the states stand at; that of a new store is the beginning."""
@@ -79,11 +91,13 @@ class PartitionStore(ABC, Generic[State]):
 
         A state of :obj:`None` becomes a tombstone, a record without a value, which deletes its key.
         """
-        encode = self._codec.encode
-        records = [
-            ChangelogRecord(_STATE_PREFIX + key.encode(), None if state is None else encode(state))
-            for key, state in states.items()
-        ]
+        encode, records = self._codec.encode, list[ChangelogRecord]()
+        self._encoded.clear()
+        for key, state in states.items():
+            record = ChangelogRecord(_STATE_PREFIX + key.encode(), None if state is None else encode(state))
+            records.append(record)
+            if state is not None and record.value is not None:
+                self._encoded[record.key] = state, len(record.value)
         records.append(ChangelogRecord(POSITION_KEY, self._positions.encode(position)))
         return records
 
@@ -99,7 +113,12 @@ class PartitionStore(ABC, Generic[State]):
         changelog_offset
             Offset behind the last of these records on the changelog topic.
         """
-        self._write([*records, ChangelogRecord(CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))])
+        written = [*records, ChangelogRecord(CHANGELOG_KEY, changelog_offset.to_bytes(8, "big"))]
+        self._known.forget(record.key for record in written)
+        self._write(written)
+        for key, (state, size) in self._encoded.items():
+            self._known.keep(key, state, size)
+        self._encoded.clear()
 
     def restore(self, records: Iterable[ChangelogRecord], changelog_offset: int) -> None:
         """Bring the store up to date with records read back from the changelog; transaction markers are passed over.
@@ -116,6 +135,7 @@ class PartitionStore(ABC, Generic[State]):
         StateFormatError
             If a position among them has another format version.
         """
+        self._known.clear()
         kept: dict[bytes, bytes | None] = {}
         for key, value in records:
             if key != MARKER_KEY:
@@ -146,7 +166,12 @@ class PartitionStore(ABC, Generic[State]):
 
     @abstractmethod
     def memory_bytes(self) -> int:
-        """Return roughly how many bytes of memory the store takes."""
+        """Return roughly how many bytes of memory the store takes, without the states that it keeps decoded."""
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Size of the states that are kept decoded, in bytes as they are encoded; at most :data:`DECODED_BYTES`."""
+        return self._known.size_bytes
 
     @abstractmethod
     def close(self) -> None:

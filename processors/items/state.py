@@ -207,6 +207,8 @@ class ItemKeeper:
             self._rebase(state, landmark)
         weight, steps = growth(time_ms, state.landmark, half_life), abs(distance)
         added = weight * self._of_distance[steps]
+        # A state from before the sum was kept begins with what it has.
+        state.mass = state.mass or sum(state.together.values())
         state.together[other] = state.together.get(other, 0.0) + added
         state.mass += added
         state.published.added += added

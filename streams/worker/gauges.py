@@ -77,6 +77,7 @@ class Gauges:
                 store = runner.processor.store
                 gauges.store_bytes.labels(plane, str(partition)).set(store.size_bytes())
                 gauges.store_memory.labels(plane, str(partition)).set(store.memory_bytes())
+                gauges.store_decoded.labels(plane, str(partition)).set(store.decoded_bytes)
         for plane, n in owned.items():
             gauges.assigned.labels(plane).set(n)
 

@@ -104,6 +104,9 @@ class PartitionMetrics:
         self.store_memory = factory.gauge(
             "store_memory_bytes", "Memory of a partition store: caches, memtables, indexes.", "plane", "partition"
         )
+        self.store_decoded = factory.gauge(
+            "store_decoded_bytes", "Encoded size of the states that a store keeps decoded.", "plane", "partition"
+        )
         self.restored = factory.counter("restored_records", "Changelog records read to restore stores.", "plane")
         self.restore_seconds = factory.gauge(
             "restore_seconds", "Seconds the last restore of a partition took.", "plane", "partition"
