@@ -66,7 +66,7 @@ def features_of(candidates: Candidates, index: ItemIndex) -> Features:
     _of_taste(
         taste, candidates.begins, candidates.slots, candidates.marks, visitors.begins, visitors.slots,
         visitors.weights, visitors.positions, attributes.category, attributes.brand, attributes.log_price, paused,
-        _RECENT_DECAY,
+        _RECENT_DECAY, _TOUCHED,
     )  # fmt: skip
     _of_history(
         history, taste, candidates.history, visitors.begins, visitors.positions, visitors.counts, visitors.weights,
@@ -150,7 +150,7 @@ def _of_items(  # type: ignore[no-untyped-def]
 @kernel
 def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
     features, begins, slots, marks, recent_begins, recent_slots, weights, positions, category, brand, log_price,
-    paused, decay,
+    paused, decay, any_touch,
 ):  # fmt: skip
     """Write the rows of TASTE_FEATURES.
 
@@ -206,7 +206,7 @@ def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
                         features[4, at], features[5, at] = share, share * same
             if priced > 0.0 and log_price[slot] == log_price[slot]:
                 features[6, at] = math.exp(-abs(log_price[slot] - price / priced))
-            features[7, at] = 1.0 if marks[at] & _TOUCHED else 0.0
+            features[7, at] = 1.0 if marks[at] & any_touch else 0.0
 
 
 @kernel
