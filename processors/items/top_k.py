@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-Slots = npt.NDArray[np.intp]
+from processors.common.compiled import kernel
+
+Slots = npt.NDArray[np.int64]
 
 _NONE = float("-inf")
 
@@ -37,24 +39,32 @@ class TopSlots:
         self._depth = depth
         self._pool: set[int] = set()
         self._floor = _NONE
+        self._order = _NOBODY
+        self._added: list[int] = []
         self._best: Slots | None = None
 
     def offer(self, slot: int, score: float) -> None:
         """Take note of a slot's new score. Constant time, amortised over :meth:`best`."""
-        if score >= self._floor or slot in self._pool:
+        if slot not in self._pool:
+            if score < self._floor:
+                return
             self._pool.add(slot)
-            self._best = None
+            self._added.append(slot)
+        self._best = None
 
     def discard(self, slot: int) -> None:
         """Remove a slot."""
         if slot in self._pool:
             self._pool.discard(slot)
+            self._order, self._added = _NOBODY, list(self._pool)
             self._best = None
 
     def best(
         self, scores: npt.NDArray[np.float64], tie: npt.NDArray[np.float64], everything: Callable[[], Slots]
     ) -> Slots:
         """Return the ``depth`` slots with the highest scores, the highest first.
+
+        Complexity: linear in the pool while its order changes little.
 
         Parameters
         ----------
@@ -68,10 +78,38 @@ class TopSlots:
         if self._best is None:
             if len(self._pool) < self._depth and self._floor > _NONE:
                 self._pool, self._floor = set(everything().tolist()), _NONE
-            pool = np.fromiter(self._pool, np.intp, len(self._pool))
-            order = np.lexsort((tie[pool], scores[pool]))[::-1]
-            if len(order) > 4 * self._depth:
-                kept = pool[order[: 2 * self._depth]]
-                self._pool, self._floor = set(kept.tolist()), float(scores[kept[-1]])
-            self._best = pool[order[: self._depth]]
+                self._order, self._added = _NOBODY, list(self._pool)
+            if len(self._added) > _FEW:
+                pool = np.fromiter(self._pool, np.int64, len(self._pool))
+                self._order = pool[np.lexsort((tie[pool], scores[pool]))[::-1]]
+            else:
+                self._order = _sorted(self._order, np.array(self._added, np.int64), scores, tie)
+            self._added = []
+            if len(self._order) > 4 * self._depth:
+                self._order = self._order[: 2 * self._depth].copy()
+                self._pool, self._floor = set(self._order.tolist()), float(scores[self._order[-1]])
+            self._best = self._order[: self._depth]
         return self._best
+
+
+@kernel
+def _sorted(order, added, scores, tie):  # type: ignore[no-untyped-def]
+    """Return slots and more slots by score and tie, the highest first: by insertion, as most of them stand right."""
+    found = np.empty(len(order) + len(added), np.int64)
+    for n in range(len(found)):
+        slot = order[n] if n < len(order) else added[n - len(order)]
+        at = n
+        while at > 0 and (
+            scores[found[at - 1]] < scores[slot]
+            or (scores[found[at - 1]] == scores[slot] and tie[found[at - 1]] < tie[slot])
+        ):
+            found[at] = found[at - 1]
+            at -= 1
+        found[at] = slot
+    return found
+
+
+_FEW = 32
+"""Slots added since the last time up to which they are inserted one by one."""
+
+_NOBODY = np.empty(0, np.int64)
