@@ -13,6 +13,7 @@ from bench.load import START_MS, LoadEvent, load_of
 from bench.micro_batches import STEP_MS, batch_of, chunks, pipe
 from processors.ranking.gathering import Gatherer
 from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.slate_writer import SlateWriter
 from processors.users.profile import Profile
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings
@@ -22,7 +23,7 @@ class RankingResult(msgspec.Struct):
     """Result, one JSON line. Times are CPU-microseconds per user, the best and the middle one of ``runs``.
 
     ``rank_us`` is all from profiles to finished slates of every placement: candidates, features, scores, rules,
-    reasons. ``messages_us`` is making the messages' items of them, which comes on top.
+    reasons. ``messages_us`` is writing the messages' items as JSON, which comes on top.
     """
 
     data: str
@@ -82,7 +83,8 @@ def _costs(driver: TopologyDriver, profiles: list[Profile], runs: int) -> dict[s
     slates = ranker.rank(profiles, moments, read, now)
     rank = _timed(lambda: ranker.rank(profiles, moments, read, now), runs)
     gather = _timed(lambda: gatherer.gather(profiles, moments, read), runs)
-    messages = _timed(lambda: [[part.items(row, read) for row in range(len(profiles))] for part in slates], runs)
+    writer = SlateWriter(ranking.locale)
+    messages = _timed(lambda: [writer.write(part, read) for part in slates], runs)
     return {
         "candidates": round(len(gatherer.gather(profiles, moments, read)) / n, 1),
         "rank_us": _per_user(min(rank), n),

@@ -397,9 +397,11 @@ def _work(metrics: Metrics) -> None:
             own.lost.labels(topic)
         for step in STEPS:
             metrics.steps.seconds.labels(plane.name, step).observe(0.004)
-        for gauge in (own.commit_age, own.store_bytes, own.store_memory, own.restore_seconds):
+        for gauge in (own.commit_age, own.store_bytes, own.store_memory, own.store_decoded, own.restore_seconds):
             gauge.labels(plane.name, "0").set(0.5)
         metrics.steps.batch_records.labels(plane.name).observe(25)
+        metrics.steps.held.labels(plane.name).inc(30)
+        metrics.steps.held_age.labels(plane.name).set(20)
         own.assigned.labels(plane.name).set(1)
         own.restored.labels(plane.name).inc(0)
         for counter in (own.repeated, own.gaps, own.chain_breaks):

@@ -21,6 +21,7 @@ from bench.restore import run_restore
 from bench.throughput import run_throughput
 from bench.worker_process import BenchmarkFailed
 from processors.common.errors import NearstreamError
+from processors.items.state import ItemSettings
 from processors.ranking.messages import Recommendation
 from streams.cli.bench import app
 from streams.cli.common import GlobalOptions
@@ -137,7 +138,11 @@ def test_an_event_is_answered_by_its_own_message_or_the_first_later_one_of_its_u
 def test_the_idiomatic_logic_keeps_what_the_planes_keep() -> None:
     """Both see every event alone and at once. Rounding of weights may swap neighbours, no more."""
     driver = TopologyDriver(
-        Settings(topics=TopicSettings(partitions=1), worker=WorkerSettings(broadcast_interval_ms=0))
+        Settings(
+            topics=TopicSettings(partitions=1),
+            worker=WorkerSettings(broadcast_interval_ms=0),
+            items=ItemSettings(publish_within_ms=0),
+        )
     )
     profiles: dict[str, Any] = {}
     items: dict[str, Any] = {}

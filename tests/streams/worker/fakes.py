@@ -196,7 +196,7 @@ class WatchedWorker:
         self.feed.complete.set()
         self.recordless: dict[TP, tuple[int, int]] = {}
         position = SimpleNamespace(offsets={HERE.topic: 10})
-        store = SimpleNamespace(size_bytes=lambda: 2000, memory_bytes=lambda: 300)
+        store = SimpleNamespace(size_bytes=lambda: 2000, memory_bytes=lambda: 300, decoded_bytes=40)
         self.runner = SimpleNamespace(
             idle=True,
             committed_at=self.now,
