@@ -10,7 +10,7 @@ import pytest
 from processors.common import topics
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md", "docs/scaling.md")
 
 
 def text_of(page: str) -> str:

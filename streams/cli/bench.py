@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from streams.cli.common import JsonOption, options_of, print_json
-
-if TYPE_CHECKING:
-    import msgspec
+from streams.cli.bench_results import brokers_of, print_result
+from streams.cli.bench_scaling import scaling
+from streams.cli.common import JsonOption
 
 _EXAMPLES = """[bold]Examples[/bold]
   nearstream bench throughput                        200,000 simulated events
@@ -76,7 +73,7 @@ def throughput(
     from bench.throughput import run_throughput
 
     plan = PeerPlan(peer_events, peer_store.value, peer_engine.value, peer_warm, peer_commit) if peer else None
-    _print_result(run_throughput(data, events or None, _brokers(context), plan, users, items, campaigns), as_json)
+    print_result(run_throughput(data, events or None, brokers_of(context), plan, users, items, campaigns), as_json)
 
 
 @app.command()
@@ -94,7 +91,7 @@ def latency(
     """Measure the time from an event's append until its recommendation can be read."""
     from bench.latency import run_latency
 
-    _print_result(run_latency(rate, seconds, warmup, _brokers(context), history, users, items, campaigns), as_json)
+    print_result(run_latency(rate, seconds, warmup, brokers_of(context), history, users, items, campaigns), as_json)
 
 
 @app.command()
@@ -108,7 +105,7 @@ def restore(
     """Measure changelog records per second that a partition store takes in."""
     from bench.restore import run_restore
 
-    _print_result(run_restore(records, users, through_kafka, _brokers(context)), as_json)
+    print_result(run_restore(records, users, through_kafka, brokers_of(context)), as_json)
 
 
 @app.command()
@@ -122,7 +119,7 @@ def memory(
     """Measure what a worker's memory does over a long run."""
     from bench.memory import run_memory
 
-    _print_result(run_memory(events, users, items, _brokers(context)), as_json)
+    print_result(run_memory(events, users, items, brokers_of(context)), as_json)
 
 
 @app.command()
@@ -138,7 +135,7 @@ def ranking(
     """Measure the microseconds of CPU that ranking alone takes per user. No broker needed."""
     from bench.ranking import run_ranking
 
-    _print_result(run_ranking(data, events or None, users), as_json)
+    print_result(run_ranking(data, events or None, users), as_json)
 
 
 @app.command()
@@ -152,7 +149,10 @@ def growth(
     """Measure what an event costs with more items, more users and more events before. No broker needed."""
     from bench.growth import run_growth
 
-    _print_result(run_growth(events, items, users, segments), as_json)
+    print_result(run_growth(events, items, users, segments), as_json)
+
+
+app.command()(scaling)
 
 
 @app.command()
@@ -163,7 +163,7 @@ def clicks(
     """Measure log loss and calibration of the click model on a click log. No broker needed."""
     from bench.clicks import run_clicks
 
-    _print_result(run_clicks(data), as_json)
+    print_result(run_clicks(data), as_json)
 
 
 @app.command("ads-baskets")
@@ -177,7 +177,7 @@ def ads_baskets(
     """Measure the click-through rate of the ad server where every reward is known. No broker needed."""
     from bench.ads_baskets import run_baskets
 
-    _print_result(run_baskets(folder, requests or None), as_json)
+    print_result(run_baskets(folder, requests or None), as_json)
 
 
 @app.command("ads-learning")
@@ -189,7 +189,7 @@ def ads_learning(
     """Compare clicks with chance and the best possible, and predictions with clicks. No broker needed."""
     from bench.ads_learning import run_ads_learning
 
-    _print_result(run_ads_learning(visits, users), as_json)
+    print_result(run_ads_learning(visits, users), as_json)
 
 
 @app.command("ads-day")
@@ -207,7 +207,7 @@ def ads_day(
     """Check budgets, caps and pacing over days of ads in minutes, with workers that are killed."""
     from bench.ads_day import run_ads_day
 
-    _print_result(run_ads_day(workers, kills, campaigns, days, day_seconds, rate, users, _brokers(context)), as_json)
+    print_result(run_ads_day(workers, kills, campaigns, days, day_seconds, rate, users, brokers_of(context)), as_json)
 
 
 @app.command()
@@ -223,7 +223,7 @@ def peers(
     require("implicit")
     from bench.peers import run_peers
 
-    _print_result(run_peers(data, events or None, every), as_json)
+    print_result(run_peers(data, events or None, every), as_json)
 
 
 @app.command()
@@ -235,31 +235,4 @@ def ablation(
     """Measure what each candidate source and group of features adds to the ranking. No broker needed."""
     from bench.ablation import run_ablation
 
-    _print_result(run_ablation(data, events or None), as_json)
-
-
-def _brokers(context: typer.Context) -> str | None:
-    """Return the brokers of the command line; everything else that is measured with comes from the environment."""
-    options = options_of(context)
-    if options.settings_file is not None:
-        os.environ["NEARSTREAM_SETTINGS"] = str(options.settings_file.absolute())
-    if not options.debug:
-        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    return options.brokers
-
-
-def _print_result(result: msgspec.Struct, as_json: bool) -> None:
-    if as_json:
-        print_json(result)
-        return
-    import msgspec
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in msgspec.to_builtins(result).items():
-        shown = f"{value:,}" if isinstance(value, int | float) else str(value)
-        table.add_row(name.replace("_", " "), shown)
-    Console().print(table)
+    print_result(run_ablation(data, events or None), as_json)

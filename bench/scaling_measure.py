@@ -1,0 +1,271 @@
+"""Measure the unit costs of scaling in memory, in CPU time of the process.
+
+Two shops are given the same simulated events. In one every topic has one partition, in the other many, with all
+shoppers on the first: both have full micro-batches, but in the other each sends as many messages as there are
+partitions. They take turns, and what a message costs is the difference. Every four micro-batches the planes that
+broadcast follow, each in one step, and the read models of the process take over what they publish. Costs are medians
+over the rounds.
+
+Examples cost what messages with eight times as many take longer, in a models plane of its own. How many item views are
+published is looked at in a third shop: few items and two simulated hours, so that most has been said.
+"""
+
+from __future__ import annotations
+
+import sys
+import tracemalloc
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from statistics import mean, median
+from time import process_time
+from typing import Any
+
+import msgspec
+
+from bench.machine import Busy, describe
+from bench.restore import run_restore
+from bench.scaling_costs import Costs
+from bench.scaling_load import Load
+from bench.scaling_plan import broadcasts_per_s
+from bench.scaling_shop import POSITIONS, Meter, Shop
+from processors.common.topics import (
+    BROADCAST_ITEMS_TOPIC,
+    BROADCAST_MODELS_TOPIC,
+    CAMPAIGN_SIGNALS_TOPIC,
+    RECOMMENDATIONS_TOPIC,
+    SIGNALS_TOPIC,
+    TRAINING_TOPIC,
+    changelog_topic,
+)
+from processors.events.record import Record
+from processors.items.signals import ItemSignals
+from processors.items.state import ItemKeeper
+from processors.items.view import decode_view
+from processors.models.examples import Examples
+from state.store import MemoryStore
+from streams.engine.partition import PartitionProcessor
+from streams.engine.source_batch import SourceBatch
+from streams.engine.topology import build_topology
+from streams.settings.sections import Settings
+
+MANY = 256
+"""Partitions of the shop with many."""
+BATCHES = 4
+"""Micro-batches of the users plane, for each of the planes that follow."""
+
+_CHAINED = (SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, TRAINING_TOPIC)
+_KEPT = (SIGNALS_TOPIC, TRAINING_TOPIC, BROADCAST_ITEMS_TOPIC)
+_THICKER, _STEP_MESSAGES, _STEPS = 8, 20, 7
+_OLD_ITEMS, _OLD_USERS, _OLD_RATE, _OLD_BATCH = 100, 200, 2.5, 25
+
+
+def measure(
+    users: int = 20_000,
+    items: int = 5_000,
+    warm_events: int = 20_000,
+    rounds: int = 16,
+    batch_events: int = 500,
+    old_events: int = 20_000,
+    worker_us: Callable[[], float] | None = None,
+) -> Costs:
+    """Measure unit costs.
+
+    Parameters
+    ----------
+    users, items
+        Simulated shoppers and products.
+    warm_events
+        Events before.
+    rounds
+        How often each of the two shops has its turn, with four micro-batches.
+    batch_events
+        Events of a micro-batch.
+    old_events
+        Events of the shop in which broadcasts are counted.
+    worker_us
+        Measures what a worker takes per event with all that it does; by default that is not measured.
+    """
+    busy = Busy()
+    few, many = Shop(users, items, keep=_KEPT), Shop(users, items, MANY)
+    for shop in (few, many):
+        _warm(shop, warm_events, batch_events)
+    for topic in _KEPT:
+        few.driver.read(topic)
+    turns: tuple[list[Meter], list[Meter]] = ([], [])
+    for number in range(rounds):
+        for at in (number % 2, 1 - number % 2):
+            turns[at].append((few, many)[at].take(BATCHES, batch_events))
+    signals, training, views = (few.driver.read(topic) for topic in _KEPT)
+    events = rounds * BATCHES * batch_events
+    shell = {} if worker_us is None else {"shell_us": max(0.0, worker_us() - _in_memory_us(turns[0], events / rounds))}
+    figures: dict[str, Any] = {
+        **_plane_costs(*turns, events / rounds),
+        **_message_costs([record.value or b"" for record in training]),
+        **_sizes(turns[0], events, few),
+        **shell,
+        "changes_per_event": sum(map(_changes, signals)) / events,
+        "view_bytes": mean(len(record.value or b"") + len(record.key or b"") for record in views),
+        "read_model_bytes": _read_model_bytes(few),
+        "broadcasts_ratio": _broadcasts_ratio(old_events),
+        "restore_records_per_s": run_restore(max(100, events), max(10, users // 4)).records_per_cpu_s,
+    }
+    return Costs(
+        **{name: float(f"{figure:.4g}") for name, figure in figures.items()},
+        batch_events=batch_events,
+        training_examples=few.driver.settings.users.ranking.training_examples,
+        users=users,
+        items=items,
+        warm_events=warm_events,
+        events=events,
+        busy=busy.share(),
+        machine=describe(),
+        python=sys.version.split()[0],
+        date=datetime.now(UTC).date().isoformat(),
+    )
+
+
+def _warm(shop: Shop, events: int, batch_events: int) -> None:
+    """Let a shop come to life; the last round answers too, so that everything is loaded and compiled."""
+    shop.driver.topology.users.publishes = False
+    for _ in range(max(1, events // (BATCHES * batch_events)) - 1):
+        shop.take(BATCHES, batch_events)
+    shop.driver.topology.users.publishes = True
+    shop.take(BATCHES, batch_events)
+
+
+def _plane_costs(few: Sequence[Meter], many: Sequence[Meter], events: float) -> dict[str, float]:
+    """Return the costs of an event, of a message and of a broadcast; ``events`` are those of a round."""
+    sent_few, sent_many = _messages(few, *_CHAINED), _messages(many, *_CHAINED)
+    got_few, got_many = _messages(few, SIGNALS_TOPIC), _messages(many, SIGNALS_TOPIC)
+    sent = max(0.0, _more_us(few, many, "users") / (sent_many - sent_few))
+    received = max(0.0, _more_us(few, many, "items") / (got_many - got_few))
+    views = sum(meter.records[BROADCAST_ITEMS_TOPIC] for meter in few)
+    steps = sum(meter.batches["models"] for meter in few)
+    sizes = [sum(meter.sizes[topic] for meter in shop for topic in _CHAINED) / len(shop) for shop in (few, many)]
+    positions = [sum(meter.sizes[POSITIONS] for meter in shop) / len(shop) / BATCHES for shop in (few, many)]
+    return {
+        "sent_us": sent,
+        "received_us": received,
+        "users_us": (_us(few, "users") - sent * sent_few) / events,
+        "items_us": (_us(few, "items") - received * got_few) / events,
+        "campaigns_us": _us(many, "campaigns") / max(1.0, _messages(many, CAMPAIGN_SIGNALS_TOPIC)),
+        "item_applied_us": sum(meter.seconds[BROADCAST_ITEMS_TOPIC] for meter in few) / max(1.0, views) * 1e6,
+        "models_applied_us": sum(meter.seconds[BROADCAST_MODELS_TOPIC] for meter in few) / steps * 1e6,
+        "message_bytes": (sizes[1] - sizes[0]) / (sent_many - sent_few),
+        "link_bytes": (positions[1] - positions[0]) / (2 * (MANY - 1)),
+        "broadcasts_per_event": views / len(few) / events,
+    }
+
+
+def _us(rounds: Sequence[Meter], plane: str) -> float:
+    """Return the median over the rounds of what a plane took, CPU-microseconds."""
+    return median(meter.seconds[plane] for meter in rounds) * 1e6
+
+
+def _more_us(few: Sequence[Meter], many: Sequence[Meter], plane: str) -> float:
+    """Return the median over the rounds of what a plane took longer with many partitions, CPU-microseconds."""
+    pairs = zip(few, many, strict=True)
+    return median(more.seconds[plane] - less.seconds[plane] for less, more in pairs) * 1e6
+
+
+def _messages(rounds: Sequence[Meter], *topics: str) -> float:
+    """Return how many records of some topics there were in a round, on average."""
+    return sum(meter.records[topic] for meter in rounds for topic in topics) / len(rounds)
+
+
+def _in_memory_us(rounds: Sequence[Meter], events: float) -> float:
+    """Return what all planes and one process's read models take per event."""
+    return median(sum(meter.seconds.values()) for meter in rounds) / events * 1e6
+
+
+def _sizes(rounds: Sequence[Meter], events: int, shop: Shop) -> dict[str, float]:
+    """Return the bytes per event on each topic, and those of states and of single messages."""
+
+    def total(topic: str) -> float:
+        return sum(meter.sizes[topic] for meter in rounds)
+
+    def count(topic: str) -> float:
+        return sum(meter.records[topic] for meter in rounds)
+
+    stores = {plane: shop.driver.processors[plane][0].store for plane in ("users", "items")}
+    states = {plane: store.size_bytes() / len(shop.driver.state(plane)) for plane, store in stores.items()}
+    steps = sum(meter.batches["models"] for meter in rounds)
+    slates = count(RECOMMENDATIONS_TOPIC)
+    placements = len(shop.driver.settings.users.ranking.placements)
+    return {
+        "answers_per_event": slates / placements / events,
+        "event_bytes": total("events") / events,
+        "recommendation_bytes": total(RECOMMENDATIONS_TOPIC) / events,
+        "slate_bytes": total(RECOMMENDATIONS_TOPIC) / slates,
+        "signal_bytes": total(SIGNALS_TOPIC) / events,
+        "users_changelog_bytes": total(changelog_topic("users")) / events,
+        "items_changelog_bytes": total(changelog_topic("items")) / events,
+        "training_bytes": total(TRAINING_TOPIC) / count(TRAINING_TOPIC),
+        "model_views_bytes": total(BROADCAST_MODELS_TOPIC) / steps,
+        "models_state_bytes": total(changelog_topic("models")) / steps,
+        "profile_bytes": states["users"],
+        "item_bytes": states["items"],
+    }
+
+
+def _changes(record: Record) -> float:
+    """Return how many items events of a message of signals change: each its own, and those touched before it."""
+    signals = msgspec.msgpack.decode(record.value or b"", type=ItemSignals)
+    return len(signals.touches) + len(signals.times) / 8 / 2
+
+
+def _message_costs(messages: Sequence[bytes]) -> dict[str, float]:
+    """Return what the models plane takes per message of training examples and per example in it."""
+    decode, encode = msgspec.msgpack.Decoder(Examples).decode, msgspec.msgpack.encode
+    thin = [decode(message) for message in messages[:_STEP_MESSAGES]]
+    columns = "heads", "buckets", "ranks", "plain_ranks", "losses", "gradients"
+    thick = [
+        msgspec.structs.replace(message, **{name: getattr(message, name) * _THICKER for name in columns})
+        for message in thin
+    ]
+    plane = build_topology(Settings()).models
+    runs = [
+        (PartitionProcessor(plane, 0, MemoryStore(plane.state_type)), [encode(message) for message in those])
+        for those in (thin, thick)
+    ]
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for step in range(_STEPS):
+        for at, (processor, values) in enumerate(runs):
+            begin = step * len(values)
+            records = [Record(TRAINING_TOPIC, 0, begin + n, step, None, value) for n, value in enumerate(values)]
+            begun = process_time()
+            prepared = processor.prepare([SourceBatch(TRAINING_TOPIC, begin, begin + len(values), records)])
+            if prepared is not None:
+                processor.commit(prepared, begin)
+            seconds[at].append((process_time() - begun) / len(values) * 1e6)
+    few, many = (median(those[1:]) for those in seconds)  # the first step loads what only learning needs
+    examples = mean(len(message.heads) for message in thin)
+    example = max(0.0, (many - few) / (examples * (_THICKER - 1)))
+    return {"examples_per_message": examples, "example_us": example, "training_us": max(0.0, few - example * examples)}
+
+
+def _read_model_bytes(shop: Shop) -> float:
+    """Return the memory that an item takes in a worker, views, neighbours and names included."""
+    keeper = ItemKeeper(shop.driver.settings.items)
+    encode = msgspec.msgpack.encode
+    views = {key: encode(keeper.view(state)) for key, state in shop.driver.state("items").items()}
+    tracemalloc.start()
+    try:
+        index = build_topology(shop.driver.settings).index
+        before = tracemalloc.get_traced_memory()[0]
+        for key, view in views.items():
+            index.apply(key, decode_view(view))
+        return (tracemalloc.get_traced_memory()[0] - before) / len(index)
+    finally:
+        tracemalloc.stop()
+
+
+def _broadcasts_ratio(events: int) -> float:
+    """Return the broadcasts of a shop that is hours old, relative to the plan's formula."""
+    shop = Shop(_OLD_USERS, _OLD_ITEMS, events_per_s=_OLD_RATE, keep=(SIGNALS_TOPIC,))
+    shop.driver.topology.users.publishes = False
+    rounds = [shop.take(1, _OLD_BATCH) for _ in range(max(2, events // _OLD_BATCH))]
+    last = rounds[len(rounds) // 2 :]
+    changes = sum(map(_changes, shop.driver.read(SIGNALS_TOPIC))) / (len(rounds) * _OLD_BATCH)
+    load = Load(users=_OLD_USERS, items=_OLD_ITEMS, events_per_s=_OLD_RATE)
+    return _messages(last, BROADCAST_ITEMS_TOPIC) / _OLD_BATCH * _OLD_RATE / broadcasts_per_s(load, changes)
