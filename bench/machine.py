@@ -40,6 +40,24 @@ def cpu_seconds(pid: int) -> float:
     return sum(int(field) for field in fields[11:15]) / _TICKS
 
 
+def thread_cpu_seconds(pid: int) -> dict[int, float]:
+    """Return user and system time of each thread of a process, by the thread's number.
+
+    Examples
+    --------
+    >>> os.getpid() in thread_cpu_seconds(os.getpid())
+    True
+    """
+    found = {}
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        found[int(stat.parent.name)] = sum(int(field) for field in fields[11:13]) / _TICKS
+    return found
+
+
 def memory_mb(pid: int, *, peak: bool = False) -> float:
     """Return the resident memory of a process in MiB, now or at its peak.
 

@@ -10,9 +10,8 @@ from bench.scaling_costs import Costs
 from bench.scaling_load import Load, Plan
 from bench.scaling_measure import measure
 from bench.scaling_plan import plan
+from bench.scaling_worker import shell_ratio
 from processors.common.errors import NearstreamError
-
-_WORKER_EVENTS = 60_000
 
 
 class ScalingResult(msgspec.Struct, frozen=True):
@@ -39,7 +38,7 @@ def run_scaling(
     brokers
         Brokers for that, without Nearstream's records; by default an Apache Kafka is started.
     """
-    known = read_costs(costs) if costs else measure(worker_us=(lambda: _worker_us(brokers)) if through_kafka else None)
+    known = read_costs(costs) if costs else measure(shell=(lambda: shell_ratio(brokers)) if through_kafka else None)
     return ScalingResult(known, load, plan(known, load))
 
 
@@ -56,10 +55,3 @@ def read_costs(path: Path) -> Costs:
         return msgspec.convert(found.get("costs", found) if isinstance(found, dict) else found, Costs)
     except msgspec.MsgspecError as error:
         raise NearstreamError(f"{path}: {error}, expected costs of bench scaling --json") from error
-
-
-def _worker_us(brokers: str | None) -> float:
-    """Return what a worker takes per event with all that it does, CPU-microseconds."""
-    from bench.throughput import run_throughput
-
-    return 1e6 / run_throughput(None, _WORKER_EVENTS, brokers).events_per_cpu_s

@@ -20,7 +20,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     item_applied_us, models_applied_us
         For one worker's read models: per item view, and per set of views that one step of the models plane publishes.
     shell_us
-        Per event, what a worker takes beside the planes: Kafka's client, Faust, the store. 0 if it was not measured.
+        Per event, what a worker takes beside computing: Kafka's client, Faust, the store. 0 if it was not measured.
     answers_per_event, changes_per_event, examples_per_message
         Users that get slates per event; items that an event changes; examples in a message.
     broadcasts_per_event, broadcasts_ratio

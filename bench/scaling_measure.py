@@ -2,9 +2,9 @@
 
 Two shops are given the same simulated events. In one every topic has one partition, in the other many, with all
 shoppers on the first: both have full micro-batches, but in the other each sends as many messages as there are
-partitions. They take turns, and what a message costs is the difference. Every four micro-batches the planes that
-broadcast follow, each in one step, and the read models of the process take over what they publish. Costs are medians
-over the rounds.
+partitions. They take turns, a micro-batch each, and what a message costs is the median of the differences within a
+turn. Every four micro-batches the planes that broadcast follow, each in one step, and the read models of the process
+take over what they publish. Other costs are lower quartiles over the rounds, as what else the machine does only adds.
 
 Examples cost what messages with eight times as many take longer, in a models plane of its own. How many item views are
 published is looked at in a third shop: few items and two simulated hours, so that most has been said.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from statistics import mean, median
 from time import process_time
@@ -55,7 +55,7 @@ BATCHES = 4
 
 _CHAINED = (SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, TRAINING_TOPIC)
 _KEPT = (SIGNALS_TOPIC, TRAINING_TOPIC, BROADCAST_ITEMS_TOPIC)
-_THICKER, _STEP_MESSAGES, _STEPS = 8, 20, 7
+_THICKER, _STEP_MESSAGES, _STEPS = 8, 20, 25
 _OLD_ITEMS, _OLD_USERS, _OLD_RATE, _OLD_BATCH = 100, 200, 2.5, 25
 
 
@@ -63,10 +63,10 @@ def measure(
     users: int = 20_000,
     items: int = 5_000,
     warm_events: int = 20_000,
-    rounds: int = 16,
+    rounds: int = 24,
     batch_events: int = 500,
     old_events: int = 20_000,
-    worker_us: Callable[[], float] | None = None,
+    shell: Callable[[], float] | None = None,
 ) -> Costs:
     """Measure unit costs.
 
@@ -82,8 +82,8 @@ def measure(
         Events of a micro-batch.
     old_events
         Events of the shop in which broadcasts are counted.
-    worker_us
-        Measures what a worker takes per event with all that it does; by default that is not measured.
+    shell
+        Measures what a worker does beside computing, relative to that; by default it is not measured.
     """
     busy = Busy()
     few, many = Shop(users, items, keep=_KEPT), Shop(users, items, MANY)
@@ -91,18 +91,16 @@ def measure(
         _warm(shop, warm_events, batch_events)
     for topic in _KEPT:
         few.driver.read(topic)
-    turns: tuple[list[Meter], list[Meter]] = ([], [])
-    for number in range(rounds):
-        for at in (number % 2, 1 - number % 2):
-            turns[at].append((few, many)[at].take(BATCHES, batch_events))
+    turns = Turns()
+    for _ in range(rounds):
+        turns.take(few, many, batch_events)
     signals, training, views = (few.driver.read(topic) for topic in _KEPT)
     events = rounds * BATCHES * batch_events
-    shell = {} if worker_us is None else {"shell_us": max(0.0, worker_us() - _in_memory_us(turns[0], events / rounds))}
     figures: dict[str, Any] = {
-        **_plane_costs(*turns, events / rounds),
+        **_plane_costs(turns, events / rounds),
         **_message_costs([record.value or b"" for record in training]),
-        **_sizes(turns[0], events, few),
-        **shell,
+        **_sizes(turns.few, events, few),
+        "shell_us": shell() * _in_memory_us(turns.few, events / rounds) if shell else 0.0,
         "changes_per_event": sum(map(_changes, signals)) / events,
         "view_bytes": mean(len(record.value or b"") + len(record.key or b"") for record in views),
         "read_model_bytes": _read_model_bytes(few),
@@ -133,14 +131,33 @@ def _warm(shop: Shop, events: int, batch_events: int) -> None:
     shop.take(BATCHES, batch_events)
 
 
-def _plane_costs(few: Sequence[Meter], many: Sequence[Meter], events: float) -> dict[str, float]:
+class Turns:
+    """What two shops used, round by round, and how much longer each step took in the one with many partitions."""
+
+    def __init__(self) -> None:
+        self.few: list[Meter] = []
+        self.many: list[Meter] = []
+        self.longer: list[float] = []
+
+    def take(self, few: Shop, many: Shop, size: int) -> None:
+        """Let both take in four micro-batches in turn, and then follow."""
+        for number in range(BATCHES):
+            first, second = (few, many) if number % 2 else (many, few)
+            seconds = first.step(size) - second.step(size)
+            self.longer.append(-seconds if number % 2 else seconds)
+        self.few.append(few.follow())
+        self.many.append(many.follow())
+
+
+def _plane_costs(turns: Turns, events: float) -> dict[str, float]:
     """Return the costs of an event, of a message and of a broadcast; ``events`` are those of a round."""
+    few, many = turns.few, turns.many
     sent_few, sent_many = _messages(few, *_CHAINED), _messages(many, *_CHAINED)
     got_few, got_many = _messages(few, SIGNALS_TOPIC), _messages(many, SIGNALS_TOPIC)
-    sent = max(0.0, _more_us(few, many, "users") / (sent_many - sent_few))
-    received = max(0.0, _more_us(few, many, "items") / (got_many - got_few))
+    sent = max(0.0, median(turns.longer) * BATCHES * 1e6 / (sent_many - sent_few))
+    longer = median(more.seconds["items"] - less.seconds["items"] for less, more in zip(few, many, strict=True))
+    received = max(0.0, longer * 1e6 / (got_many - got_few))
     views = sum(meter.records[BROADCAST_ITEMS_TOPIC] for meter in few)
-    steps = sum(meter.batches["models"] for meter in few)
     sizes = [sum(meter.sizes[topic] for meter in shop for topic in _CHAINED) / len(shop) for shop in (few, many)]
     positions = [sum(meter.sizes[POSITIONS] for meter in shop) / len(shop) / BATCHES for shop in (few, many)]
     return {
@@ -149,23 +166,25 @@ def _plane_costs(few: Sequence[Meter], many: Sequence[Meter], events: float) -> 
         "users_us": (_us(few, "users") - sent * sent_few) / events,
         "items_us": (_us(few, "items") - received * got_few) / events,
         "campaigns_us": _us(many, "campaigns") / max(1.0, _messages(many, CAMPAIGN_SIGNALS_TOPIC)),
-        "item_applied_us": sum(meter.seconds[BROADCAST_ITEMS_TOPIC] for meter in few) / max(1.0, views) * 1e6,
-        "models_applied_us": sum(meter.seconds[BROADCAST_MODELS_TOPIC] for meter in few) / steps * 1e6,
+        "item_applied_us": _low(
+            meter.seconds[BROADCAST_ITEMS_TOPIC] / max(1.0, meter.records[BROADCAST_ITEMS_TOPIC]) * 1e6 for meter in few
+        ),
+        "models_applied_us": _us(few, BROADCAST_MODELS_TOPIC),  # one step in a round
         "message_bytes": (sizes[1] - sizes[0]) / (sent_many - sent_few),
         "link_bytes": (positions[1] - positions[0]) / (2 * (MANY - 1)),
         "broadcasts_per_event": views / len(few) / events,
     }
 
 
-def _us(rounds: Sequence[Meter], plane: str) -> float:
-    """Return the median over the rounds of what a plane took, CPU-microseconds."""
-    return median(meter.seconds[plane] for meter in rounds) * 1e6
+def _low(figures: Iterable[float]) -> float:
+    """Return the lower quartile."""
+    ordered = sorted(figures)
+    return ordered[len(ordered) // 4]
 
 
-def _more_us(few: Sequence[Meter], many: Sequence[Meter], plane: str) -> float:
-    """Return the median over the rounds of what a plane took longer with many partitions, CPU-microseconds."""
-    pairs = zip(few, many, strict=True)
-    return median(more.seconds[plane] - less.seconds[plane] for less, more in pairs) * 1e6
+def _us(rounds: Sequence[Meter], name: str) -> float:
+    """Return what a plane or read model took in a round, CPU-microseconds."""
+    return _low(meter.seconds[name] for meter in rounds) * 1e6
 
 
 def _messages(rounds: Sequence[Meter], *topics: str) -> float:
@@ -175,7 +194,7 @@ def _messages(rounds: Sequence[Meter], *topics: str) -> float:
 
 def _in_memory_us(rounds: Sequence[Meter], events: float) -> float:
     """Return what all planes and one process's read models take per event."""
-    return median(sum(meter.seconds.values()) for meter in rounds) / events * 1e6
+    return _low(sum(meter.seconds.values()) for meter in rounds) / events * 1e6
 
 
 def _sizes(rounds: Sequence[Meter], events: int, shop: Shop) -> dict[str, float]:
@@ -238,7 +257,7 @@ def _message_costs(messages: Sequence[bytes]) -> dict[str, float]:
             if prepared is not None:
                 processor.commit(prepared, begin)
             seconds[at].append((process_time() - begun) / len(values) * 1e6)
-    few, many = (median(those[1:]) for those in seconds)  # the first step loads what only learning needs
+    few, many = (_low(those[1:]) for those in seconds)  # the first step loads what only learning needs
     examples = mean(len(message.heads) for message in thin)
     example = max(0.0, (many - few) / (examples * (_THICKER - 1)))
     return {"examples_per_message": examples, "example_us": example, "training_us": max(0.0, few - example * examples)}

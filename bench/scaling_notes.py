@@ -6,11 +6,14 @@ import math
 
 from bench.scaling_costs import Costs
 from bench.scaling_load import Load, Plan
-from streams.settings.sections import ReadModelSettings
+from streams.engine.topology import topic_specs
+from streams.settings.sections import ReadModelSettings, Settings
 
 _MUCH = 0.25
 _SLOW_MS = 1_000.0
 _SLOW_RESTORE_S = 60.0
+_MANY_REPLICAS = 10_000
+_LARGE_TB = 100.0
 
 
 def notes_on(plan: Plan, costs: Costs, load: Load) -> tuple[str, ...]:
@@ -24,18 +27,10 @@ def notes_on(plan: Plan, costs: Costs, load: Load) -> tuple[str, ...]:
         What it was computed from.
     """
     capacity = load.cores_per_worker * load.utilisation
-    return tuple(
-        note
-        for note in (
-            _on_fanout(plan, costs, load, capacity),
-            _on_models(plan, costs, load, capacity),
-            _on_memory(load),
-            _on_links(plan),
-            _on_batches(plan),
-            _on_restore(plan),
-        )
-        if note
-    )
+    notes = [_on_fanout(plan, costs, load, capacity), _on_models(plan, costs, load, capacity), _on_memory(load)]
+    if plan.workers:
+        notes += [_on_links(plan), _on_batches(plan), _on_restore(plan), _on_brokers(plan, load), _on_disks(plan, load)]
+    return tuple(note for note in notes if note)
 
 
 def _on_fanout(plan: Plan, costs: Costs, load: Load, capacity: float) -> str:
@@ -62,17 +57,14 @@ def _on_models(plan: Plan, costs: Costs, load: Load, capacity: float) -> str:
         return "nothing is left for the models plane beside the broadcasts"
     return (
         f"the models plane is one partition and would take {plan.models_load:.1f} cores, too many for its messages "
-        "alone: users.ranking.training_examples=1 and micro-batches of "
-        f"{events_needed(costs, load, free)} events (worker.commit_interval_ms, worker.batch_max_records), or messages "
-        "from a part of the micro-batches only, which needs a change of the code"
+        f"alone: micro-batches of {events_advised(costs, load, free)} events (worker.commit_interval_ms, "
+        "worker.batch_max_records), or messages from a part of the micro-batches only, which needs a change of the code"
     )
 
 
-def events_needed(costs: Costs, load: Load, cores: float) -> int:
-    """Return the events of a micro-batch at which messages of one user's examples each fit into some cores."""
-    users = min(costs.training_examples, costs.batch_events * costs.answers_per_event)
-    per_message = costs.training_us + costs.examples_per_message / users * costs.example_us
-    return math.ceil(load.events_per_s * per_message * 1e-6 / cores)
+def events_advised(costs: Costs, load: Load, cores: float) -> int:
+    """Return the events of a micro-batch at which messages of examples, without them, take half of some cores."""
+    return math.ceil(2.0 * load.events_per_s * costs.training_us * 1e-6 / cores)
 
 
 def publish_within_needed_s(costs: Costs, load: Load) -> int:
@@ -105,3 +97,23 @@ def _on_restore(plan: Plan) -> str:
     if plan.restore_s <= _SLOW_RESTORE_S:
         return ""
     return f"a worker without its disk is back after {plan.restore_s:.0f} s at the earliest: keep worker.state_dir"
+
+
+def _on_brokers(plan: Plan, load: Load) -> str:
+    topics = len(topic_specs(Settings()))
+    replicas = plan.workers * topics * load.replication
+    if replicas <= _MANY_REPLICAS:
+        return ""
+    return (
+        f"{plan.workers} partitions of {topics} topics are {replicas} replicas on the brokers, and every worker reads "
+        "all partitions of the broadcast topics: fewer partitions there need a change of the code"
+    )
+
+
+def _on_disks(plan: Plan, load: Load) -> str:
+    if plan.kafka_tb <= _LARGE_TB:
+        return ""
+    return (
+        f"most of {plan.kafka_tb:.0f} TB on the brokers are events and messages of the last {load.retention_h:.0f} "
+        "hours: lower topics.retention_hours, or have the brokers compress (compression.type)"
+    )

@@ -16,7 +16,7 @@ import msgspec
 from bench.scaling import read_costs
 from bench.scaling_costs import Costs
 from bench.scaling_load import Load, Plan
-from bench.scaling_notes import events_needed, publish_within_needed_s
+from bench.scaling_notes import events_advised, publish_within_needed_s
 from bench.scaling_plan import plan
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
@@ -35,7 +35,7 @@ EXAMPLES = {
 _COSTS = {
     "users_us": "users plane, per event, µs",
     "items_us": "items plane, per event, µs",
-    "shell_us": "a worker beside its planes (Kafka's client, Faust, the store), per event, µs",
+    "shell_us": "a worker beside computing (Kafka's client, Faust, the store), per event, µs",
     "sent_us": "message sent by the users plane, µs",
     "received_us": "message of signals taken in by the items plane, µs",
     "campaigns_us": "message taken in by the campaigns plane, without a campaign, µs",
@@ -72,7 +72,7 @@ _PLAN = {
     "items_cores": "items plane",
     "campaigns_cores": "campaigns plane",
     "models_cores": "models plane, one partition",
-    "shell_cores": "beside the planes",
+    "shell_cores": "Kafka's client, Faust, stores",
     "fanout_cores": "broadcasts, all workers",
     "fanout_cores_per_worker": "broadcasts, each worker",
     "broadcasts_per_s": "item views published per second",
@@ -94,6 +94,19 @@ _PLAN = {
     "read_model_mb": "MB of items in the memory of each worker",
     "restore_s": "CPU-seconds to take in a worker's share again",
 }
+
+_ALWAYS = frozenset(
+    {
+        "fanout_cores_per_worker",
+        "broadcasts_per_s",
+        "broadcasts_ceiling_per_s",
+        "models_load",
+        "examples_offered_per_s",
+        "state_gb",
+        "read_model_mb",
+    }
+)
+"""Figures that do not depend on the number of workers."""
 
 
 def page(text: str, costs: Costs) -> str:
@@ -160,7 +173,7 @@ def _as_advised(costs: Costs, load: Load) -> tuple[Load, Plan]:
     found = plan(costs, load)
     if not found.training_examples_fitting:
         free = load.cores_per_worker * load.utilisation - found.fanout_cores_per_worker
-        load = msgspec.structs.replace(load, batch_events=events_needed(costs, load, free) + 1)
+        load = msgspec.structs.replace(load, batch_events=events_advised(costs, load, free))
         found = plan(costs, load)
     load = msgspec.structs.replace(load, training_examples=found.training_examples_fitting)
     return load, plan(costs, load)
@@ -184,9 +197,14 @@ def _command(load: Load) -> str:
 
 
 def _plans(plans: Mapping[str, Plan]) -> str:
-    figures = [msgspec.structs.asdict(found) for found in plans.values()]
-    rows = ((text, *(_figure(each[name]) for each in figures)) for name, text in _PLAN.items())
+    rows = ((text, *(_cell(found, name) for found in plans.values())) for name, text in _PLAN.items())
     return _table(("", *plans), rows)
+
+
+def _cell(found: Plan, name: str) -> str:
+    if found.workers or name in _ALWAYS:
+        return _figure(getattr(found, name))
+    return "none is enough" if name == "workers" else "–"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -140,9 +140,18 @@ class Shop:
 
     def take(self, batches: int, size: int) -> Meter:
         """Take in some micro-batches of events, have the other planes follow once, and return what that used."""
-        for chunk in chunks(islice(self._coming, batches * size), size):
-            at = self.driver.now + max(1, round(len(chunk) / self._per_ms))
-            self.driver.process("users", 0, self._batches(chunk, at), at)
+        for _ in range(batches):
+            self.step(size)
+        return self.follow()
+
+    def step(self, size: int) -> float:
+        """Take in a micro-batch of events, and return the CPU-seconds that the users plane took."""
+        before, at = self.meter.seconds["users"], self.driver.now + max(1, round(size / self._per_ms))
+        self.driver.process("users", 0, self._batches(list(islice(self._coming, size)), at), at)
+        return self.meter.seconds["users"] - before
+
+    def follow(self) -> Meter:
+        """Have the other planes take what waits for them, and return all that was used since this was last called."""
         self.driver.flush()
         return self.meter.take()
 

@@ -26,13 +26,14 @@ MAY_BE_NOTHING = {"sent_us", "received_us", "example_us", "training_us"}
 
 @pytest.fixture(scope="module")
 def costs() -> Costs:
-    return measure(300, 200, 400, rounds=2, batch_events=100, old_events=100, worker_us=lambda: 1e6)
+    return measure(300, 200, 400, rounds=2, batch_events=100, old_events=100, shell=lambda: 0.5)
 
 
 def test_every_cost_is_measured(costs: Costs) -> None:
     figures = msgspec.structs.asdict(costs)
     assert [name for name, figure in figures.items() if name not in MAY_BE_NOTHING and not figure] == []
     assert [name for name, figure in figures.items() if isinstance(figure, float) and not figure >= 0] == []
+    assert costs.shell_us > (costs.users_us + costs.items_us) / 4
     assert (costs.users, costs.items, costs.events, costs.batch_events) == (300, 200, 800, 100)
 
 

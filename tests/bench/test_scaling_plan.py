@@ -9,7 +9,7 @@ import pytest
 
 from bench.scaling_costs import Costs
 from bench.scaling_load import CAMPAIGN_INTERVALS, Load
-from bench.scaling_notes import events_needed, publish_within_needed_s
+from bench.scaling_notes import events_advised, publish_within_needed_s
 from bench.scaling_plan import broadcasts_per_s, lessons, messages_per_batch, plan, reached
 from streams.worker.worker import CAMPAIGNS_EVERY
 
@@ -132,9 +132,9 @@ def test_all_examples_fit_a_small_load() -> None:
 def test_larger_micro_batches_where_messages_alone_fill_the_models_plane() -> None:
     load = changed(SMALL, events_per_s=1e6)
     assert lessons(COSTS, load, 0.5).training_examples_fitting == 0
-    events = events_needed(COSTS, load, 0.5)
-    assert events == 2_020, "a message of one user takes 1,010 µs"
-    assert lessons(COSTS, changed(load, batch_events=events + 1), 0.5).training_examples_fitting == 1
+    events = events_advised(COSTS, load, 0.5)
+    assert events == 4_000, "250 messages of 1,000 µs are a quarter of a core"
+    assert lessons(COSTS, changed(load, batch_events=events), 0.5).training_examples_fitting == 32
     assert any("micro-batches of" in note for note in plan(COSTS, changed(load, items=1_000)).notes)
 
 
@@ -176,3 +176,14 @@ def test_campaigns_gather_as_long_as_a_worker_has_them() -> None:
 def test_items_beyond_the_read_models_bound_are_named() -> None:
     assert "read_model.max_items=300000 (default 200000)" in plan(COSTS, changed(SMALL, items=300_000)).notes
     assert not any("max_items" in note for note in plan(COSTS, SMALL).notes)
+
+
+def test_disks_and_partitions_are_named_where_they_are_large() -> None:
+    notes = " ".join(plan(COSTS, changed(SMALL, events_per_s=1e6, items=1_000)).notes)
+    assert "topics.retention_hours" in notes
+    assert "replicas on the brokers" in notes
+    assert plan(COSTS, changed(SMALL, users=1e4)).notes == ()
+
+
+def test_a_long_restore_is_named() -> None:
+    assert any("keep worker.state_dir" in note for note in plan(COSTS, changed(SMALL, users=1e8)).notes)
