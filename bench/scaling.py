@@ -10,7 +10,7 @@ from bench.scaling_costs import Costs
 from bench.scaling_load import Load, Plan
 from bench.scaling_measure import measure
 from bench.scaling_plan import plan
-from bench.scaling_worker import shell_ratio
+from bench.scaling_worker import measure_shell
 from processors.common.errors import NearstreamError
 
 
@@ -38,7 +38,7 @@ def run_scaling(
     brokers
         Brokers for that, without Nearstream's records; by default an Apache Kafka is started.
     """
-    known = read_costs(costs) if costs else measure(shell=(lambda: shell_ratio(brokers)) if through_kafka else None)
+    known = read_costs(costs) if costs else measure(shell=(lambda: measure_shell(brokers)) if through_kafka else None)
     return ScalingResult(known, load, plan(known, load))
 
 

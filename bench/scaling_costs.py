@@ -21,6 +21,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
         For one worker's read models: per item view, and per set of views that one step of the models plane publishes.
     shell_us
         Per event, what a worker takes beside computing: Kafka's client, Faust, the store. 0 if it was not measured.
+    worker_mb
+        Resident memory of a worker that has drained some events, millions of bytes; 0 if it was not measured.
     answers_per_event, changes_per_event, examples_per_message
         Users that get slates per event; items that an event changes; examples in a message.
     broadcasts_per_event, broadcasts_ratio
@@ -54,6 +56,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     item_applied_us: float
     models_applied_us: float
     shell_us: float = 0.0
+    worker_mb: float = 0.0
     answers_per_event: float
     changes_per_event: float
     examples_per_message: float

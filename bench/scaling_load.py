@@ -81,6 +81,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         Terabytes on the brokers' disks with replicas: compacted topics, and what is kept for ``retention_h``.
     read_model_mb
         Memory of the read model of items, in each worker.
+    worker_mb
+        Memory of a worker: what was measured, and the read model of the load's items.
     restore_s
         CPU-seconds in which a new worker's stores take in its share of the changelogs.
     notes
@@ -112,6 +114,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     state_gb_per_worker: float
     kafka_tb: float
     read_model_mb: float
+    worker_mb: float
     restore_s: float
     notes: tuple[str, ...] = ()
 

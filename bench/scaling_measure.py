@@ -66,7 +66,7 @@ def measure(
     rounds: int = 24,
     batch_events: int = 500,
     old_events: int = 20_000,
-    shell: Callable[[], float] | None = None,
+    shell: Callable[[], tuple[float, float]] | None = None,
 ) -> Costs:
     """Measure unit costs.
 
@@ -83,7 +83,7 @@ def measure(
     old_events
         Events of the shop in which broadcasts are counted.
     shell
-        Measures what a worker does beside computing, relative to that; by default it is not measured.
+        Measures what a worker takes beside computing: CPU relative to that, and memory; by default it is not measured.
     """
     busy = Busy()
     few, many = Shop(users, items, keep=_KEPT), Shop(users, items, MANY)
@@ -96,11 +96,13 @@ def measure(
         turns.take(few, many, batch_events)
     signals, training, views = (few.driver.read(topic) for topic in _KEPT)
     events = rounds * BATCHES * batch_events
+    beside, worker_mb = shell() if shell else (0.0, 0.0)
     figures: dict[str, Any] = {
         **_plane_costs(turns, events / rounds),
         **_message_costs([record.value or b"" for record in training]),
         **_sizes(turns.few, events, few),
-        "shell_us": shell() * _in_memory_us(turns.few, events / rounds) if shell else 0.0,
+        "shell_us": beside * _in_memory_us(turns.few, events / rounds),
+        "worker_mb": worker_mb,
         "changes_per_event": sum(map(_changes, signals)) / events,
         "view_bytes": mean(len(record.value or b"") + len(record.key or b"") for record in views),
         "read_model_bytes": _read_model_bytes(few),

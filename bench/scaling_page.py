@@ -43,6 +43,7 @@ _COSTS = {
     "example_us": "models plane, per example, µs",
     "item_applied_us": "item view taken over by one worker, µs",
     "models_applied_us": "all models' views taken over by one worker, µs",
+    "worker_mb": "resident memory of a worker that has drained 50,000 events, MB",
     "answers_per_event": "users answered per event",
     "changes_per_event": "items changed per event",
     "examples_per_message": "examples per message",
@@ -76,7 +77,7 @@ _PLAN = {
     "fanout_cores": "broadcasts, all workers",
     "fanout_cores_per_worker": "broadcasts, each worker",
     "broadcasts_per_s": "item views published per second",
-    "broadcasts_ceiling_per_s": "of which so many fill a worker",
+    "broadcasts_ceiling_per_s": "so many would fill a worker",
     "batch_interval_ms": "ms in which a partition gathers a micro-batch",
     "messages_per_s": "messages between planes per second",
     "models_load": "cores that the models plane would take",
@@ -92,6 +93,7 @@ _PLAN = {
     "state_gb_per_worker": "GB on each",
     "kafka_tb": "TB on brokers' disks, a week kept, three replicas",
     "read_model_mb": "MB of items in the memory of each worker",
+    "worker_mb": "MB of a worker with them",
     "restore_s": "CPU-seconds to take in a worker's share again",
 }
 
@@ -104,6 +106,7 @@ _ALWAYS = frozenset(
         "examples_offered_per_s",
         "state_gb",
         "read_model_mb",
+        "worker_mb",
     }
 )
 """Figures that do not depend on the number of workers."""
@@ -146,8 +149,14 @@ def ceilings(costs: Costs) -> dict[str, float]:
     one_us = load.cores_per_worker * load.utilisation * 1e6
     messages = one_us / (costs.training_us + costs.examples_per_message * costs.example_us)
     views = one_us / costs.item_applied_us
+    event_us = costs.users_us + costs.items_us + costs.shell_us
+    bytes_per_event = costs.recommendation_bytes + costs.users_changelog_bytes + costs.items_changelog_bytes
+    bytes_per_event += costs.event_bytes + costs.signal_bytes
     return {
-        "a worker with all planes, events per second": one_us / (costs.users_us + costs.items_us + costs.shell_us),
+        "a worker with all planes, events per second": one_us / event_us,
+        "share of its CPU that is Kafka's client, Faust and the store": costs.shell_us / event_us,
+        "bytes sent to Kafka per event, without messages of examples and broadcasts": bytes_per_event,
+        "share of these that are slates": costs.recommendation_bytes / bytes_per_event,
         "models plane, messages per second": messages,
         "models plane, examples per second in them": messages * costs.examples_per_message,
         "events per second of the system at which it is full": messages * costs.batch_events,

@@ -61,6 +61,7 @@ def plan(costs: Costs, load: Load) -> Plan:
         state_gb_per_worker=states / workers / _GB,
         kafka_tb=(topics + traffic.kept * load.retention_h * 3600) * load.replication / _TB,
         read_model_mb=load.items * costs.read_model_bytes / _MB,
+        worker_mb=costs.worker_mb + load.items * costs.read_model_bytes / _MB,
         restore_s=(load.users + load.items) / workers / costs.restore_records_per_s,
     )
     return figures.with_notes(notes_on(figures, costs, load))

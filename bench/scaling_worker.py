@@ -8,18 +8,26 @@ run, so that it does not matter how fast the machine is at the moment.
 from __future__ import annotations
 
 import asyncio
+from typing import NamedTuple
 
 from bench.cluster import Cluster, create_topics, settings_from, use_cluster
 from bench.load import LoadEvent, append, simulated
-from bench.machine import thread_cpu_seconds
+from bench.machine import memory_mb, thread_cpu_seconds
 from bench.throughput import DRAIN_TIMEOUT_S
 from bench.worker_process import WorkerProcess
 
 _USERS, _ITEMS = 20_000, 5_000
 
 
-def shell_ratio(brokers: str | None = None, events: int = 40_000, warm: int = 10_000) -> float:
-    """Measure the CPU time of a worker's other threads, relative to that of the one that computes.
+class Shell(NamedTuple):
+    """What a worker takes beside computing: CPU time relative to that; and its resident memory in MB."""
+
+    ratio: float
+    memory_mb: float
+
+
+def measure_shell(brokers: str | None = None, events: int = 40_000, warm: int = 10_000) -> Shell:
+    """Measure a worker that drains events.
 
     Parameters
     ----------
@@ -33,7 +41,7 @@ def shell_ratio(brokers: str | None = None, events: int = 40_000, warm: int = 10
         return asyncio.run(_drain(cluster, load, warm))
 
 
-async def _drain(cluster: Cluster, load: list[LoadEvent], warm: int) -> float:
+async def _drain(cluster: Cluster, load: list[LoadEvent], warm: int) -> Shell:
     environment = cluster.environment()
     settings = settings_from(environment)
     await create_topics(settings)
@@ -43,7 +51,8 @@ async def _drain(cluster: Cluster, load: list[LoadEvent], warm: int) -> float:
         before = thread_cpu_seconds(worker.pid)
         await append(settings, load[warm:])
         await asyncio.to_thread(worker.wait_until_drained, len(load), DRAIN_TIMEOUT_S)
-        return ratio_of(before, thread_cpu_seconds(worker.pid))
+        ratio = ratio_of(before, thread_cpu_seconds(worker.pid))
+        return Shell(ratio, memory_mb(worker.pid) * 2**20 / 1e6)
 
 
 def ratio_of(before: dict[int, float], after: dict[int, float]) -> float:

@@ -26,7 +26,7 @@ MAY_BE_NOTHING = {"sent_us", "received_us", "example_us", "training_us"}
 
 @pytest.fixture(scope="module")
 def costs() -> Costs:
-    return measure(300, 200, 400, rounds=2, batch_events=100, old_events=100, shell=lambda: 0.5)
+    return measure(300, 200, 400, rounds=2, batch_events=100, old_events=100, shell=lambda: (0.5, 400.0))
 
 
 def test_every_cost_is_measured(costs: Costs) -> None:

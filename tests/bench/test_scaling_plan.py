@@ -24,6 +24,7 @@ COSTS = Costs(
     item_applied_us=50.0,
     models_applied_us=1_000.0,
     shell_us=100.0,
+    worker_mb=500.0,
     answers_per_event=0.8,
     changes_per_event=4.0,
     examples_per_message=64.0,
@@ -164,6 +165,7 @@ def test_states_and_memory() -> None:
     found = plan(COSTS, SMALL)
     assert found.state_gb == found.state_gb_per_worker == 1.12
     assert found.read_model_mb == 300.0
+    assert found.worker_mb == 800.0
     assert found.restore_s == pytest.approx(1_060_000 / 100_000)
     kept = (500 * 500.0 + 10_000 + 300) * 168 * 3600
     assert found.kafka_tb * 1e12 == pytest.approx(3 * (1.12e9 + 5e9 + 60e6 + kept), rel=1e-3)
