@@ -14,17 +14,17 @@ from __future__ import annotations
 
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from statistics import mean, median
-from time import process_time
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from bench.machine import Busy, describe
 from bench.restore import run_restore
 from bench.scaling_costs import Costs
+from bench.scaling_examples import lower_quartile, message_costs
 from bench.scaling_load import Load
 from bench.scaling_plan import broadcasts_per_s
 from bench.scaling_shop import POSITIONS, Meter, Shop
@@ -41,10 +41,6 @@ from processors.events.record import Record
 from processors.items.signals import ItemSignals
 from processors.items.state import ItemKeeper
 from processors.items.view import decode_view
-from processors.models.examples import Examples
-from state.store import MemoryStore
-from streams.engine.partition import PartitionProcessor
-from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import build_topology
 from streams.settings.sections import Settings
 
@@ -55,20 +51,11 @@ BATCHES = 4
 
 _CHAINED = (SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, TRAINING_TOPIC)
 _KEPT = (SIGNALS_TOPIC, TRAINING_TOPIC, BROADCAST_ITEMS_TOPIC)
-_THICKER, _STEP_MESSAGES, _STEPS = 8, 20, 25
 _OLD_ITEMS, _OLD_USERS, _OLD_RATE, _OLD_BATCH = 100, 200, 2.5, 25
 
 
-def measure(
-    users: int = 20_000,
-    items: int = 5_000,
-    warm_events: int = 20_000,
-    rounds: int = 24,
-    batch_events: int = 500,
-    old_events: int = 20_000,
-    shell: Callable[[], tuple[float, float]] | None = None,
-) -> Costs:
-    """Measure unit costs.
+class Extent(NamedTuple):
+    """How much is measured.
 
     Parameters
     ----------
@@ -82,46 +69,72 @@ def measure(
         Events of a micro-batch.
     old_events
         Events of the shop in which broadcasts are counted.
+    """
+
+    users: int = 20_000
+    items: int = 5_000
+    warm_events: int = 20_000
+    rounds: int = 24
+    batch_events: int = 500
+    old_events: int = 20_000
+
+    @property
+    def round_events(self) -> int:
+        """Events of a round."""
+        return BATCHES * self.batch_events
+
+
+def measure(extent: Extent | None = None, shell: Callable[[], tuple[float, float]] | None = None) -> Costs:
+    """Measure unit costs.
+
+    Parameters
+    ----------
+    extent
+        How much is measured.
     shell
         Measures what a worker takes beside computing: CPU relative to that, and memory; by default it is not measured.
     """
-    busy = Busy()
-    few, many = Shop(users, items, keep=_KEPT), Shop(users, items, MANY)
-    for shop in (few, many):
-        _warm(shop, warm_events, batch_events)
-    for topic in _KEPT:
-        few.driver.read(topic)
-    turns = Turns()
-    for _ in range(rounds):
-        turns.take(few, many, batch_events)
-    signals, training, views = (few.driver.read(topic) for topic in _KEPT)
-    events = rounds * BATCHES * batch_events
-    beside, worker_mb = shell() if shell else (0.0, 0.0)
-    figures: dict[str, Any] = {
-        **_plane_costs(turns, events / rounds),
-        **_message_costs([record.value or b"" for record in training]),
-        **_sizes(turns.few, events, few),
-        "shell_us": beside * _in_memory_us(turns.few, events / rounds),
-        "worker_mb": worker_mb,
-        "changes_per_event": sum(map(_changes, signals)) / events,
-        "view_bytes": mean(len(record.value or b"") + len(record.key or b"") for record in views),
-        "read_model_bytes": _read_model_bytes(few),
-        "broadcasts_ratio": _broadcasts_ratio(old_events),
-        "restore_records_per_s": run_restore(max(100, events), max(10, users // 4)).records_per_cpu_s,
-    }
+    extent, busy = extent or Extent(), Busy()
+    figures = _figures(extent, shell() if shell else (0.0, 0.0))
     return Costs(
         **{name: float(f"{figure:.4g}") for name, figure in figures.items()},
-        batch_events=batch_events,
-        training_examples=few.driver.settings.users.ranking.training_examples,
-        users=users,
-        items=items,
-        warm_events=warm_events,
-        events=events,
+        batch_events=extent.batch_events,
+        training_examples=Settings().users.ranking.training_examples,
+        users=extent.users,
+        items=extent.items,
+        warm_events=extent.warm_events,
+        events=extent.rounds * extent.round_events,
         busy=busy.share(),
         machine=describe(),
         python=sys.version.split()[0],
         date=datetime.now(UTC).date().isoformat(),
     )
+
+
+def _figures(extent: Extent, shell: tuple[float, float]) -> dict[str, float]:
+    """Measure the costs that are no facts of the measurement itself."""
+    few, many = Shop(extent.users, extent.items, keep=_KEPT), Shop(extent.users, extent.items, MANY)
+    for shop in (few, many):
+        _warm(shop, extent.warm_events, extent.batch_events)
+    for topic in _KEPT:
+        few.driver.read(topic)
+    turns = Turns()
+    for _ in range(extent.rounds):
+        turns.take(few, many, extent.batch_events)
+    signals, training, views = (few.driver.read(topic) for topic in _KEPT)
+    events, (beside, worker_mb) = extent.rounds * extent.round_events, shell
+    return {
+        **_plane_costs(turns, extent.round_events),
+        **message_costs([record.value or b"" for record in training]),
+        **_sizes(turns.few, events, few),
+        "shell_us": beside * _in_memory_us(turns.few, extent.round_events),
+        "worker_mb": worker_mb,
+        "changes_per_event": sum(map(_changes, signals)) / events,
+        "view_bytes": mean(len(record.value or b"") + len(record.key or b"") for record in views),
+        "read_model_bytes": _read_model_bytes(few),
+        "broadcasts_ratio": _broadcasts_ratio(extent.old_events),
+        "restore_records_per_s": run_restore(max(100, events), max(10, extent.users // 4)).records_per_cpu_s,
+    }
 
 
 def _warm(shop: Shop, events: int, batch_events: int) -> None:
@@ -168,7 +181,7 @@ def _plane_costs(turns: Turns, events: float) -> dict[str, float]:
         "users_us": (_us(few, "users") - sent * sent_few) / events,
         "items_us": (_us(few, "items") - received * got_few) / events,
         "campaigns_us": _us(many, "campaigns") / max(1.0, _messages(many, CAMPAIGN_SIGNALS_TOPIC)),
-        "item_applied_us": _low(
+        "item_applied_us": lower_quartile(
             meter.seconds[BROADCAST_ITEMS_TOPIC] / max(1.0, meter.records[BROADCAST_ITEMS_TOPIC]) * 1e6 for meter in few
         ),
         "models_applied_us": _us(few, BROADCAST_MODELS_TOPIC),  # one step in a round
@@ -178,15 +191,9 @@ def _plane_costs(turns: Turns, events: float) -> dict[str, float]:
     }
 
 
-def _low(figures: Iterable[float]) -> float:
-    """Return the lower quartile."""
-    ordered = sorted(figures)
-    return ordered[len(ordered) // 4]
-
-
 def _us(rounds: Sequence[Meter], name: str) -> float:
     """Return what a plane or read model took in a round, CPU-microseconds."""
-    return _low(meter.seconds[name] for meter in rounds) * 1e6
+    return lower_quartile(meter.seconds[name] for meter in rounds) * 1e6
 
 
 def _messages(rounds: Sequence[Meter], *topics: str) -> float:
@@ -196,7 +203,7 @@ def _messages(rounds: Sequence[Meter], *topics: str) -> float:
 
 def _in_memory_us(rounds: Sequence[Meter], events: float) -> float:
     """Return what all planes and one process's read models take per event."""
-    return _low(sum(meter.seconds.values()) for meter in rounds) / events * 1e6
+    return lower_quartile(sum(meter.seconds.values()) for meter in rounds) / events * 1e6
 
 
 def _sizes(rounds: Sequence[Meter], events: int, shop: Shop) -> dict[str, float]:
@@ -233,36 +240,6 @@ def _changes(record: Record) -> float:
     """Return how many items events of a message of signals change: each its own, and those touched before it."""
     signals = msgspec.msgpack.decode(record.value or b"", type=ItemSignals)
     return len(signals.touches) + len(signals.times) / 8 / 2
-
-
-def _message_costs(messages: Sequence[bytes]) -> dict[str, float]:
-    """Return what the models plane takes per message of training examples and per example in it."""
-    decode, encode = msgspec.msgpack.Decoder(Examples).decode, msgspec.msgpack.encode
-    thin = [decode(message) for message in messages[:_STEP_MESSAGES]]
-    columns = "heads", "buckets", "ranks", "plain_ranks", "losses", "gradients"
-    thick = [
-        msgspec.structs.replace(message, **{name: getattr(message, name) * _THICKER for name in columns})
-        for message in thin
-    ]
-    plane = build_topology(Settings()).models
-    runs = [
-        (PartitionProcessor(plane, 0, MemoryStore(plane.state_type)), [encode(message) for message in those])
-        for those in (thin, thick)
-    ]
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for step in range(_STEPS):
-        for at, (processor, values) in enumerate(runs):
-            begin = step * len(values)
-            records = [Record(TRAINING_TOPIC, 0, begin + n, step, None, value) for n, value in enumerate(values)]
-            begun = process_time()
-            prepared = processor.prepare([SourceBatch(TRAINING_TOPIC, begin, begin + len(values), records)])
-            if prepared is not None:
-                processor.commit(prepared, begin)
-            seconds[at].append((process_time() - begun) / len(values) * 1e6)
-    few, many = (_low(those[1:]) for those in seconds)  # the first step loads what only learning needs
-    examples = mean(len(message.heads) for message in thin)
-    example = max(0.0, (many - few) / (examples * (_THICKER - 1)))
-    return {"examples_per_message": examples, "example_us": example, "training_us": max(0.0, few - example * examples)}
 
 
 def _read_model_bytes(shop: Shop) -> float:

@@ -41,7 +41,6 @@ def plan(costs: Costs, load: Load) -> Plan:
     fanout = broadcasts * costs.item_applied_us * _US + model_fanout
     found = _workers(costs, load, capacity - fanout)
     workers = max(1, found)
-    learned = lessons(costs, load, max(0.0, capacity - fanout))
     traffic = _traffic(costs, load, workers, broadcasts)
     states = load.users * costs.profile_bytes + load.items * costs.item_bytes
     topics = states + load.users * costs.slate_bytes + load.items * costs.view_bytes
@@ -54,7 +53,7 @@ def plan(costs: Costs, load: Load) -> Plan:
         broadcasts_ceiling_per_s=max(0.0, capacity - model_fanout) / (costs.item_applied_us * _US),
         messages_per_s=_batches_per_s(costs, load) * messages_per_batch(costs, load, workers),
         batch_interval_ms=1000.0 * workers / _batches_per_s(costs, load),
-        **learned._asdict(),
+        **lessons(costs, load, max(0.0, capacity - fanout))._asdict(),
         **{name: figure / _MB for name, figure in traffic._asdict().items() if name != "kept"},
         replicated_mb_s=traffic.produced_mb_s * load.replication / _MB,
         state_gb=states / _GB,

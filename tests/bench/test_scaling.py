@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from bench.scaling import read_costs, run_scaling
 from bench.scaling_costs import Costs
 from bench.scaling_load import Load
-from bench.scaling_measure import measure
+from bench.scaling_measure import Extent, measure
 from bench.scaling_page import COSTS, EXAMPLES, PAGE, page
 from bench.scaling_plan import plan
 from bench.scaling_shop import Shop
+from bench.scaling_worker import measure_shell
 from processors.common.errors import NearstreamError
 from processors.common.topics import SIGNALS_TOPIC
 from streams.cli.bench import app
@@ -26,7 +27,7 @@ MAY_BE_NOTHING = {"sent_us", "received_us", "example_us", "training_us"}
 
 @pytest.fixture(scope="module")
 def costs() -> Costs:
-    return measure(300, 200, 400, rounds=2, batch_events=100, old_events=100, shell=lambda: (0.5, 400.0))
+    return measure(Extent(300, 200, 400, rounds=2, batch_events=100, old_events=100), lambda: (0.5, 400.0))
 
 
 def test_every_cost_is_measured(costs: Costs) -> None:
@@ -94,3 +95,10 @@ def test_no_line_of_help_is_cut_at_80_columns() -> None:
     shown = CliRunner().invoke(app, ["scaling", "--help"], env={"COLUMNS": "80", "TERM": "dumb"}).stdout
     assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.kafka
+def test_a_worker_does_something_beside_computing(kafka_tools: None) -> None:
+    shell = measure_shell(events=200, warm=100)
+    assert shell.ratio > 0
+    assert shell.memory_mb > 50
