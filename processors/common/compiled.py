@@ -7,6 +7,7 @@ source as plain Python, for debugging and for coverage.
 Rules for such functions, which ``tests/processors/common/test_compiled.py`` checks where it can:
 
 - A kernel uses arrays, numbers and kernels of its own file only: the cache on disk notices changes of that file alone.
+  After a change of the options below, ``make clean`` removes what was compiled with others.
 - Sums run in the order of the source: floating-point shortcuts are off, so that every processor gives the same bits.
 - A loop over a stretch of an array runs between ``np.uint64`` bounds: an index that cannot be negative needs no check,
   and the loop then works on several elements at a time. Such an index is never mixed with signed numbers: numba would
