@@ -1,7 +1,6 @@
 """Array types of the columns that the core computes with, and runs of equal values in sorted columns.
 
-``numpy.diff`` with something prepended does the same, but copies the column first; ranking asks for runs a dozen times
-per pass, mostly of short columns.
+``numpy.diff`` with something prepended does the same, but copies the column first.
 """
 
 from __future__ import annotations
@@ -35,18 +34,3 @@ def run_begins(column: npt.NDArray[Any]) -> Ints:
     begins[0] = True
     np.not_equal(column[1:], column[:-1], out=begins[1:])
     return begins.nonzero()[0]
-
-
-def run_lengths(begins: Ints, total: int) -> Ints:
-    """Return the lengths of the runs that begin at given indices of a column of ``total`` values.
-
-    Examples
-    --------
-    >>> run_lengths(np.array([0, 2, 3]), 4).tolist(), run_lengths(np.empty(0, int), 0).tolist()
-    ([2, 1, 1], [])
-    """
-    lengths = np.empty(len(begins), np.int64)
-    if len(begins):
-        np.subtract(begins[1:], begins[:-1], out=lengths[:-1])
-        lengths[-1] = total - begins[-1]
-    return lengths

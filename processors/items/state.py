@@ -46,8 +46,8 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_row_bytes
         Larger rows of the catalogue are refused without decoding them.
     publish_share
-        An item is published again once its shortest trend, its purchases, or the weight of its neighbours have grown by
-        more than this share since they were last published. 0 publishes at every change.
+        An item is published again once its shortest trend, visits, purchases, or the weight of its neighbours have
+        grown by more than this share since they were last published. 0 publishes at every change.
     publish_within_ms
         Longest time that a smaller change is held back while the item is in use: the first event with it after that
         many milliseconds publishes it.
@@ -74,8 +74,8 @@ class Published(msgspec.Struct, array_like=True):
         When the item was last published, milliseconds since the epoch; 0 if it never was.
     trend
         The shortest trend then, base-2 logarithm relative to the epoch.
-    purchases
-        Number of purchases then.
+    purchases, visits
+        Numbers of purchases and visits then.
     added
         Weight of neighbours added since, relative to the state's landmark.
     outdated
@@ -87,6 +87,7 @@ class Published(msgspec.Struct, array_like=True):
     purchases: int = 0
     added: float = 0.0
     outdated: bool = True
+    visits: int = 0
 
 
 class ItemState(msgspec.Struct, array_like=True):
@@ -253,13 +254,14 @@ class ItemKeeper:
             last.outdated
             or last.added > share * state.mass
             or state.purchases > (1.0 + share) * last.purchases
+            or state.visits > (1.0 + share) * last.visits
             or self._trends(state)[0] > last.trend + math.log2(1.0 + share)
             or at_ms - last.at_ms >= self.settings.publish_within_ms
         )
 
     def note_published(self, state: ItemState, at_ms: int) -> None:
         """Keep, in place, what of a state is published now; ``at_ms`` is the present."""
-        state.published = Published(at_ms, self._trends(state)[0], state.purchases, 0.0, False)
+        state.published = Published(at_ms, self._trends(state)[0], state.purchases, 0.0, False, state.visits)
 
     def view(self, state: ItemState) -> ItemView:
         """Return the item view to publish. Complexity: a look at each neighbour, and a sort of those published."""

@@ -93,7 +93,7 @@ class TopSlots:
 
 
 @kernel
-def _sorted(order, added, scores, tie):  # type: ignore[no-untyped-def]
+def _sorted(order, added, scores, tie):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return slots and more slots by score and tie, the highest first: by insertion, as most of them stand right."""
     found = np.empty(len(order) + len(added), np.int64)
     for n in range(len(found)):

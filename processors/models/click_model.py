@@ -260,7 +260,7 @@ def paired(moments: Hashes, ads: Hashes, rows: Ints, of_moment: Ints, of_ad: Int
 
 
 @kernel
-def _paired(moments, ads, rows, of_moment, of_ad):  # type: ignore[no-untyped-def]
+def _paired(moments, ads, rows, of_moment, of_ad):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return what :func:`paired` does: each pair of hashes, mixed and cut to the size of the table."""
     found = np.empty((len(ads), len(of_moment)), np.int64)
     for ad in range(len(ads)):
@@ -274,7 +274,7 @@ def _paired(moments, ads, rows, of_moment, of_ad):  # type: ignore[no-untyped-de
 
 
 @kernel
-def _sums(features, weights, squares, first_square):  # type: ignore[no-untyped-def]
+def _sums(features, weights, squares, first_square):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return, per row of features, the sum of their weights and the sum of the weights' relative variances."""
     sums, variances = np.zeros(len(features)), np.zeros(len(features))
     for row in range(len(features)):

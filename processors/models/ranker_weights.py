@@ -114,7 +114,7 @@ def buckets_of(profiles: Sequence[Profile], now_ms: Sequence[int] | Ints) -> Int
 
 
 @kernel
-def _buckets(lengths, last_seen_ms, now_ms, history_edges, pause_edges):  # type: ignore[no-untyped-def]
+def _buckets(lengths, last_seen_ms, now_ms, history_edges, pause_edges):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return how many edges each user has passed, those of history times the kinds of pauses and those of pause."""
     buckets = np.zeros(len(lengths), np.int64)
     for user in range(len(lengths)):

@@ -64,7 +64,7 @@ def spread(
 
 
 @kernel
-def _spread(numbers, filled, scores, groups, size, diversity, labels, at_most):  # type: ignore[no-untyped-def]  # noqa: C901
+def _spread(numbers, filled, scores, groups, size, diversity, labels, at_most):  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     """Return what :func:`spread` does; ``labels`` has one row per cap, ``at_most`` one bound."""
     users, depth = numbers.shape
     chosen, found = np.zeros((users, size), np.int64), np.zeros((users, size), np.bool_)

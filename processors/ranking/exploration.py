@@ -103,7 +103,7 @@ def explore(
 
 
 @kernel
-def _explored(begins, numbers, filled, scores, new, ties, share, seeds):  # type: ignore[no-untyped-def]  # noqa: C901
+def _explored(begins, numbers, filled, scores, new, ties, share, seeds):  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     """Return numbers and propensities of :func:`explore`."""
     users, size = numbers.shape
     chosen, propensities, shown = numbers.copy(), np.ones((users, size)), np.zeros(len(new), np.bool_)
@@ -140,7 +140,7 @@ def _explored(begins, numbers, filled, scores, new, ties, share, seeds):  # type
 
 
 @kernel
-def _uniform(seed):  # type: ignore[no-untyped-def]
+def _uniform(seed):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return a uniform random number in (0, 1), as :func:`processors.common.random.uniform` does for many seeds."""
     mixed = seed + _STEP
     mixed = (mixed ^ (mixed >> _BITS_30)) * _FIRST
@@ -211,11 +211,11 @@ class Explore(Stage):
             frame.kept,
             self._new_ms,
         )
-        return found  # fmt: skip
+        return found
 
 
 @kernel
-def _new(rows, slots, now_ms, since, kept, new_ms):  # type: ignore[no-untyped-def]
+def _new(rows, slots, now_ms, since, kept, new_ms):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return which candidates are kept and younger than ``new_ms``."""
     new = np.empty(len(slots), np.bool_)
     for at in range(len(slots)):

@@ -150,7 +150,7 @@ class Fatigue(Stage):
 
 
 @kernel
-def _numbers(begins, slots, rows, wanted):  # type: ignore[no-untyped-def]
+def _numbers(begins, slots, rows, wanted):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return the candidate number of each user and item, -1 where the item is not among the user's candidates."""
     numbers = np.full(len(rows), -1, np.int64)
     for at in range(len(rows)):

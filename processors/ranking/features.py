@@ -88,7 +88,7 @@ class Describe(Stage):
 
 
 @kernel
-def _paused(now_ms, last_seen_ms, scale_ms):  # type: ignore[no-untyped-def]
+def _paused(now_ms, last_seen_ms, scale_ms):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return how long ago each user's last event was: 0 for just now, towards 1 beyond half an hour."""
     paused = np.empty(len(now_ms))
     for user in range(len(now_ms)):
@@ -97,7 +97,7 @@ def _paused(now_ms, last_seen_ms, scale_ms):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _of_sources(begins, amounts, features):  # type: ignore[no-untyped-def]
+def _of_sources(begins, amounts, features):  # type: ignore[no-untyped-def]  # numba finds the types
     """Write each value of the sources relative to the user's best, and its square root, into the first rows."""
     for row in range(len(amounts)):
         for user in range(len(begins) - 1):
@@ -113,7 +113,7 @@ def _of_sources(begins, amounts, features):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _of_items(  # type: ignore[no-untyped-def]
+def _of_items(  # type: ignore[no-untyped-def]  # numba finds the types
     features, rows, slots, now_ms, trends, visits, category, category_trend, tops, since, last_seen, scales_ms
 ):
     """Write the rows of ITEM_FEATURES: popularity at each time scale, of all time and in the category, and ages.
@@ -148,7 +148,7 @@ def _of_items(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
+def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     features, begins, slots, marks, recent_begins, recent_slots, weights, positions, category, brand, log_price,
     paused, decay, any_touch,
 ):  # fmt: skip
@@ -210,7 +210,7 @@ def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901
 
 
 @kernel
-def _of_history(  # type: ignore[no-untyped-def]
+def _of_history(  # type: ignore[no-untyped-def]  # numba finds the types
     features, taste, history, begins, positions, counts, weights, times, actions, now_ms, paused, scales_ms
 ):
     """Write the rows of HISTORY_FEATURES for the candidates that are recent items; ``taste`` is written before."""

@@ -161,7 +161,7 @@ _NO_VALUES = np.empty(0)
 
 
 @kernel
-def _numbered(rows, slots, lists, users):  # type: ignore[no-untyped-def]
+def _numbered(rows, slots, lists, users):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return the candidate number of each pair, where each user begins, and rows and slots of the candidates.
 
     The pairs come one list after another, each sorted by user; ``lists`` has the length of each list first.
@@ -200,7 +200,7 @@ def _numbered(rows, slots, lists, users):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _added(of_pair, flat, lists, n):  # type: ignore[no-untyped-def]
+def _added(of_pair, flat, lists, n):  # type: ignore[no-untyped-def]  # numba finds the types
     """Add up the values of each candidate's pairs, and mark who named it.
 
     ``flat`` has the values of one list after another; ``lists`` the length of each list, how many values each of its

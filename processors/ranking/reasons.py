@@ -109,7 +109,7 @@ def _conditions(sources: tuple[str, ...], columns: tuple[str, ...]) -> tuple[Mar
 
 
 @kernel
-def _true_kinds(marks, amounts, sources, rows, touched):  # type: ignore[no-untyped-def]
+def _true_kinds(marks, amounts, sources, rows, touched):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return what :func:`true_kinds` does.
 
     A kind needs a value above 0 in its row of ``amounts``, or without such a row a mark of ``sources``; or else a mark
@@ -163,7 +163,7 @@ class Explainer:
 
 
 @kernel
-def _strongest_kinds(  # type: ignore[no-untyped-def]
+def _strongest_kinds(  # type: ignore[no-untyped-def]  # numba finds the types
     numbers, filled, features, weights, buckets, true, begins, columns
 ):
     """Return, per position, the true kind whose features add most to the score, no links, and a bit per kind there is.
@@ -210,7 +210,7 @@ def _link(links: Ints, kinds: Ints, number: int, frame: Frame, entry: SourcedKin
 
 
 @kernel
-def _strongest_links(  # type: ignore[no-untyped-def]  # noqa: C901
+def _strongest_links(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     links, kinds, number, numbers, candidates, of_pair, link_of_pair, values, column, tie
 ):
     """Write the strongest link of each position of a kind; of equal ones that of the highest hash, or number."""

@@ -46,7 +46,7 @@ def scores_of(weights: Floats, candidates: Candidates, features: Features) -> Fl
 
 
 @kernel
-def _scores(weights, buckets, begins, features, recent_begins, history, own_begin, own_end):  # type: ignore[no-untyped-def]
+def _scores(weights, buckets, begins, features, recent_begins, history, own_begin, own_end):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return each candidate's score; the rows from ``own_begin`` to ``own_end`` are 0 but for recent items."""
     scores = np.zeros(features.shape[1])
     for user in range(len(begins) - 1):

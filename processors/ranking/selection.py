@@ -45,7 +45,7 @@ def top(begins: Ints, scores: Floats, size: int) -> tuple[Ints, Flags]:
 
 
 @kernel
-def _best(begins, scores, size):  # type: ignore[no-untyped-def]
+def _best(begins, scores, size):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return what :func:`top` does: insert each candidate into its user's slate, which stays sorted."""
     users = len(begins) - 1
     numbers, filled = np.zeros((users, size), np.int64), np.zeros((users, size), np.bool_)

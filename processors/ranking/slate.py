@@ -123,7 +123,7 @@ def slates_of(frame: Frame, locale: Locale) -> Slates:
 
 
 @kernel
-def _published(numbers, filled, slots, scores, propensities):  # type: ignore[no-untyped-def]
+def _published(numbers, filled, slots, scores, propensities):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return slots, and scores and propensities rounded to six digits, of each position."""
     shape = numbers.shape
     found, rounded, chances = np.full(shape, -1, np.int64), np.zeros(shape), np.empty(shape)

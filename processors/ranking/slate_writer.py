@@ -107,7 +107,7 @@ def _columns(texts: TextColumn) -> tuple[Bytes, Ints, Ints]:
 
 
 @kernel
-def _written(  # type: ignore[no-untyped-def]  # noqa: C901
+def _written(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     slots, scores, propensities, kinds, links, category, named, parts, part_begins, part_lengths, ids, id_begins,
     id_lengths, categories, category_begins, category_lengths, contexts, context_begins, context_lengths,
 ):  # fmt: skip
@@ -166,7 +166,7 @@ def _written(  # type: ignore[no-untyped-def]  # noqa: C901
 
 
 @kernel
-def _text(buffer, at, text, begin, length):  # type: ignore[no-untyped-def]
+def _text(buffer, at, text, begin, length):  # type: ignore[no-untyped-def]  # numba finds the types
     """Copy a text into the buffer, and return the position behind it."""
     for n in range(length):
         buffer[at + n] = text[begin + n]
@@ -174,7 +174,7 @@ def _text(buffer, at, text, begin, length):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _whole(buffer, at, number):  # type: ignore[no-untyped-def]
+def _whole(buffer, at, number):  # type: ignore[no-untyped-def]  # numba finds the types
     """Write a whole number of 0 or more, and return the position behind it."""
     digits, rest = 1, number // 10
     while rest:
@@ -187,7 +187,7 @@ def _whole(buffer, at, number):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _decimal(buffer, at, value):  # type: ignore[no-untyped-def]
+def _decimal(buffer, at, value):  # type: ignore[no-untyped-def]  # numba finds the types
     """Write a number with at most six digits behind the point and at least one; null if it is none or too large."""
     if not abs(value) < 1e12:
         return _text(buffer, at, _NULL, 0, len(_NULL))

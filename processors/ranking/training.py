@@ -197,7 +197,7 @@ def listwise_loss(
 
 
 @kernel
-def _losses(begins, slots, scores, plain, features, listed, chosen):  # type: ignore[no-untyped-def]  # noqa: C901
+def _losses(begins, slots, scores, plain, features, listed, chosen):  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     """Return all of :class:`Answers` but the questions.
 
     Of equal scores the chosen item counts as the last: scores that are all alike must not look like a good ranking.

@@ -139,7 +139,7 @@ class Visitors(msgspec.Struct, frozen=True):
 
 
 @kernel
-def _unrolled(lengths):  # type: ignore[no-untyped-def]
+def _unrolled(lengths):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return where each user's recent items begin, and row and position of each: the last one has position 0."""
     begins = np.zeros(len(lengths) + 1, np.int64)
     for user in range(len(lengths)):
@@ -186,7 +186,7 @@ def for_everybody(slots: Ints, users: int) -> ProposedPairs:
 
 
 @kernel
-def _repeated(slots, users):  # type: ignore[no-untyped-def]
+def _repeated(slots, users):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return rows and slots of the pairs of each user and each item."""
     n = len(slots)
     rows, repeated = np.empty(users * n, np.int64), np.empty(users * n, np.int64)

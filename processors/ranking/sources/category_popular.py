@@ -60,7 +60,7 @@ class CategoryPopular:
 
 
 @kernel
-def _asking(slots, positions, category):  # type: ignore[no-untyped-def]
+def _asking(slots, positions, category):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return the indices of the recent items that are among their user's last three and have a category."""
     asks, n = np.empty(len(slots), np.int64), 0
     for at in range(len(slots)):
@@ -71,7 +71,7 @@ def _asking(slots, positions, category):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _listed(rows, links, which, lists):  # type: ignore[no-untyped-def]
+def _listed(rows, links, which, lists):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return rows, slots and links of the pairs of each asking item and the items of the list it asks for.
 
     ``lists`` has slots, -1 beyond the end of a list; ``which`` says which list an asking item gets.

@@ -84,7 +84,7 @@ class Covisitation:
 
 
 @kernel
-def _neighbours(rows, slots, positions, neighbours, together, after, reach, decays):  # type: ignore[no-untyped-def]
+def _neighbours(rows, slots, positions, neighbours, together, after, reach, decays):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return rows, slots, values and links of the pairs that the neighbours of recent items give.
 
     ``reach`` has how many items are last ones, recent ones, and count for what is visited next, and how many neighbours

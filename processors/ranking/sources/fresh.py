@@ -82,7 +82,7 @@ class Fresh:
 
 
 @kernel
-def _last_of_each_category(begins, slots, positions, category):  # type: ignore[no-untyped-def]
+def _last_of_each_category(begins, slots, positions, category):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return the indices of the recent items that are, among their user's last three, the last of their category."""
     found, n = np.empty(len(slots), np.int64), 0
     for user in range(len(begins) - 1):
@@ -100,7 +100,7 @@ def _last_of_each_category(begins, slots, positions, category):  # type: ignore[
 
 
 @kernel
-def _new_items(  # type: ignore[no-untyped-def]  # noqa: C901
+def _new_items(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     rows, links, now, weights, which, newest, age_ms, since, listed, category, brand, log_price, tags, tag_count,
     embedding, shares,
 ):  # fmt: skip

@@ -50,7 +50,7 @@ class Trending:
 
 
 @kernel
-def _either(one, other):  # type: ignore[no-untyped-def]
+def _either(one, other):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return the slots of two lists, each once, in the order of the lists: one by slots would differ by process."""
     found, n = np.empty(len(one) + len(other), np.int64), len(one)
     found[:n] = one

@@ -64,7 +64,7 @@ class SecondHop:
 
 
 @kernel
-def _walks(rows, slots, positions, neighbours, together, first_hop, second_hop):  # type: ignore[no-untyped-def]
+def _walks(rows, slots, positions, neighbours, together, first_hop, second_hop):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return rows, slots, values and links of the pairs that walks of two steps from each user's last item give."""
     users = 0
     for at in range(len(slots)):

@@ -77,7 +77,7 @@ class Similar:
 
 
 @kernel
-def _available(rows, links, weights, neighbours, similarity, cosine, available, log_price, price_share):  # type: ignore[no-untyped-def]
+def _available(rows, links, weights, neighbours, similarity, cosine, available, log_price, price_share):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return rows, slots, values and links of the pairs of each asking item and its available similar items.
 
     The last three of the neighbours' columns are of shape (asking items, k); ``price_share`` is what equal prices

@@ -269,3 +269,4 @@ def test_what_is_held_back_has_changed_by_no_more_than_the_share(batches: list[l
             grown = KEEPER.view(state).trends[0] - KEEPER.view(said[key]).trends[0]
             assert grown <= math.log2(1.1) + 1e-9
             assert state.published.added <= 0.1 * state.mass
+            assert state.visits <= 1.1 * said[key].visits
