@@ -1,10 +1,10 @@
 """``nearstream bench throughput``: how many events a worker applies and answers per second and per CPU-second.
 
 The events are on the brokers before the worker starts, so that it runs flat out. What counts is *one* worker process:
-users plane, items plane, read model and publishing. The clocks start when its web server first answers, which is before
-it joins the group and fetches anything, and stop when every event is applied by the users plane, every signal by the
-items plane, and the read model has taken in every item broadcast. ``cpu_s`` is user and system time of the process and
-all its threads between the two; what it used before (interpreter, imports, checking the topics) is ``startup_cpu_s``.
+users plane, items plane, read model and publishing. The clocks start when it joins the group, before it fetches
+anything, and stop when every event is applied by the users plane, every signal by the items plane, and the read model
+has taken in every item broadcast. ``cpu_s`` is user and system time of the process and all its threads between the two;
+what it used before (interpreter, imports, checking the topics, loading the kernels) is ``startup_cpu_s``.
 
 With a peer to compare with, both are warm: the first events are drained before the clocks start and do not count, and
 those that count are produced from then on.
@@ -172,7 +172,7 @@ async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, 
 async def _drain(cluster: Cluster, environment: dict[str, str], load: Load, warm: int) -> _Run:
     """Have a worker drain the warm events, which are on the brokers, and then those that count."""
     with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
-        begun = worker.started_at
+        begun = joined = await asyncio.to_thread(worker.wait_until_joined)
         if warm:
             await asyncio.to_thread(worker.wait_until_drained, warm, DRAIN_TIMEOUT_S)
             begun = time.monotonic()
@@ -184,7 +184,7 @@ async def _drain(cluster: Cluster, environment: dict[str, str], load: Load, warm
         return _Run(
             wall_s=end.at - begun,
             cpu_s=end.cpu_s - begin.cpu_s,
-            startup_cpu_s=sampler.samples[0].cpu_s,
+            startup_cpu_s=sampler.at(joined).cpu_s,
             peak_rss_mb=memory_mb(worker.pid, peak=True),
             machine_busy=busy.share(),
             figures=worker.figures(),

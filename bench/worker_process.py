@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import urllib.error
@@ -21,6 +22,8 @@ from streams.kafka.errors import file_tail
 
 _COMMAND = (sys.executable, "-m", "streams.cli", "worker")
 _QUIET_S = 0.5
+_SCRAPE_EVERY_S = 1.0
+"""Seconds between two looks at a worker's metrics while it works: a scrape costs it some 20 ms."""
 
 
 class BenchmarkFailed(NearstreamError):
@@ -58,6 +61,25 @@ class WorkerProcess:
             raise
         self.started_at = time.monotonic()
         return self
+
+    def wait_until_joined(self) -> float:
+        """Wait until the worker has joined its group, and return when that was, in monotonic seconds.
+
+        Its kernels and libraries are loaded then, and it has fetched nothing yet.
+        """
+        self.wait(lambda: "group" not in self._problems(), 120.0, "it to join the group", 0.02)
+        return time.monotonic()
+
+    def _problems(self) -> dict[str, str]:
+        """Return what keeps the worker from being ready."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=10) as answer:
+                body = answer.read()
+        except urllib.error.HTTPError as error:
+            body = error.read()
+        except (urllib.error.URLError, TimeoutError) as error:
+            return {"group": str(error)}
+        return dict(json.loads(body)["problems"])
 
     def __exit__(self, *_: object) -> None:
         self._process.stop()
@@ -116,7 +138,7 @@ class WorkerProcess:
             changed_at.append(now - age)
             return now - applied_at[0] > _QUIET_S and age > _QUIET_S
 
-        self.wait(drained, timeout_s, f"{events} events to be drained")
+        self.wait(drained, timeout_s, f"{events} events to be drained", _SCRAPE_EVERY_S)
         return max(applied_at[0], changed_at[-1])
 
 

@@ -47,7 +47,7 @@ class RocksSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Size of the cache of uncompressed blocks, which serves repeated reads.
     """
 
-    write_buffer_bytes: Bytes = 16 * 2**20
+    write_buffer_bytes: Bytes = 8 * 2**20
     block_cache_bytes: Bytes = 16 * 2**20
 
 
@@ -61,7 +61,7 @@ class RocksStore(PartitionStore[State]):
     state_type
         Struct that the states decode to.
     settings
-        How much memory the store may take; by default 16 MiB for a memtable and 16 MiB for the cache.
+        How much memory the store may take; by default 8 MiB for a memtable and 16 MiB for the cache.
 
     Raises
     ------

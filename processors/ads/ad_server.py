@@ -70,23 +70,34 @@ class AdServer:
         self.campaigns = CampaignIndex(settings.max_campaigns)
         self.clicks, self.purchases = ClickModel(), ClickModel(first_logit=PURCHASE_LOGIT)
         self._groups, self._partitions = groups, partitions
-        self.decider: Decider = AdPipeline(settings, self.campaigns, self.clicks, self.purchases)
+        self._pipeline = AdPipeline(settings, self.campaigns, self.clicks, self.purchases)
+        self.decider: Decider = self._pipeline
         self.tracking = AdTracking(settings)
 
     def begin(self) -> AdStep:
         """Make an empty collection of what a step gathers: signals, examples, costs."""
         return AdStep(CampaignSignals(self._partitions))
 
+    @property
+    def idle(self) -> bool:
+        """Whether no opportunity can have an ad, as there is no campaign: then only requests need an answer."""
+        return self.decider is self._pipeline and not len(self.campaigns)
+
     def opportunity(self, event: Event, origin: Origin, profile: Profile) -> Opportunity | None:
-        """Return the opportunity that an event is; :obj:`None` if it is none.
+        """Return the opportunity that an event is; :obj:`None` if it is none (:meth:`is_opportunity`)."""
+        if not self.is_opportunity(event, origin) or event.context is None:
+            return None
+        return self._opportunity(event, origin, profile, event.context.placement or "")
+
+    def is_opportunity(self, event: Event, origin: Origin) -> bool:
+        """Tell whether an event is an opportunity for an ad.
 
         It is one if its kind is among the settings', it names a placement, it takes nothing back and is not late.
         """
-        placement = event.context.placement if event.context is not None else None
-        if event.kind not in self.settings.on or not placement or event.action in TAKES_BACK:
-            return None
-        found = self._opportunity(event, origin, profile, placement)
-        return None if found.late else found
+        context, settings = event.context, self.settings
+        if context is None or not context.placement or event.kind not in settings.on or event.action in TAKES_BACK:
+            return False
+        return origin.time_ms - event.time_ms <= settings.late_ms
 
     def requested(self, request: AdRequest, origin: Origin, profile: Profile) -> Opportunity:
         """Return the opportunity that a request for an ad is; the higher of its floor and the placement's counts."""

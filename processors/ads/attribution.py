@@ -27,7 +27,7 @@ def attributed(ads: AdHistory, event: Event, settings: AdSettings) -> Decision |
     ads
         The decisions that the event's user was shown, as far as they are kept.
     """
-    if event.action == REFUNDED and event.kind != "purchase":
+    if not ads.decisions or (event.action == REFUNDED and event.kind != "purchase"):
         return None
     if event.decision_id:
         found = ads.find(number_of(event.decision_id))

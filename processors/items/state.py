@@ -1,6 +1,7 @@
 """The item state that the items plane keeps: trends, visits, co-visited items, and attributes. Bounded in size."""
 
 import math
+from collections.abc import Iterable
 from itertools import repeat
 
 import msgspec
@@ -201,22 +202,34 @@ class ItemKeeper:
         time_ms
             When the later of the two was visited, milliseconds since the epoch.
         """
-        settings = self.settings
-        half_life = settings.neighbour_half_life_ms
-        landmark = landmark_at(time_ms, half_life)
-        if landmark > state.landmark:
-            self._rebase(state, landmark)
-        weight, steps = growth(time_ms, state.landmark, half_life), abs(distance)
-        added = weight * self._of_distance[steps]
-        # A state from before the sum was kept begins with what it has.
-        state.mass = state.mass or sum(state.together.values())
-        state.together[other] = state.together.get(other, 0.0) + added
-        state.mass += added
-        state.published.added += added
-        if 0 < distance <= settings.next_distance:
-            state.after[other] = state.after.get(other, 0.0) + weight / steps
-        if len(state.together) > settings.neighbours * 3 // 2:
-            self._cut(state)
+        self.pairs([(state, other, distance, time_ms)])
+
+    def pairs(self, pairs: Iterable[tuple[ItemState, str, int, int]]) -> None:
+        """Count pairs as :meth:`pair` does, given its arguments for each, in order.
+
+        The pairs of one event have one time, and nearly all states one landmark: weights are computed once for each
+        pair of these that follow each other.
+        """
+        settings, of_distance = self.settings, self._of_distance
+        half_life, most = settings.neighbour_half_life_ms, settings.neighbours * 3 // 2
+        known, landmark, weight = (-1, -1), 0, 0.0
+        for state, other, distance, time_ms in pairs:
+            if known != (time_ms, state.landmark):
+                landmark = landmark_at(time_ms, half_life)
+                if landmark > state.landmark:
+                    self._rebase(state, landmark)
+                known = time_ms, state.landmark
+                weight = growth(time_ms, state.landmark, half_life)
+            steps, together = abs(distance), state.together
+            added = weight * of_distance[steps]
+            # A state from before the sum was kept begins with what it has.
+            state.mass = (state.mass or sum(together.values())) + added
+            together[other] = together.get(other, 0.0) + added
+            state.published.added += added
+            if 0 < distance <= settings.next_distance:
+                state.after[other] = state.after.get(other, 0.0) + weight / steps
+            if len(together) > most:
+                self._cut(state)
 
     def describe(self, state: ItemState, attributes: Attributes | None, time_ms: int) -> None:
         """Replace the item's row of the catalogue, in place.

@@ -99,9 +99,8 @@ class ItemsPlane:
         names, keeper = signals.items, self._keeper
         for touch in signals.touches:
             keeper.touch(states[names[touch.item]], touch)
-        owners, others, distances, times = (column.tolist() for column in signals.pairs())
-        for owner, other, distance, time_ms in zip(owners, others, distances, times, strict=True):
-            keeper.pair(states[names[owner]], names[other], distance, time_ms)
+        pairs = zip(*(column.tolist() for column in signals.pairs()), strict=True)
+        keeper.pairs((states[names[owner]], names[other], steps, time_ms) for owner, other, steps, time_ms in pairs)
 
 
 def _outcome(found: ItemSignals | Row) -> str:

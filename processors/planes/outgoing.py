@@ -141,7 +141,7 @@ class Outgoing:
                 log_key = None if opportunity.contextual else key
                 step.outputs.append(Output(DECISION_LOG_TOPIC, partition, log_key, self._json(logged)))
 
-    def campaign_signals(self, step: UsersStep, signals: CampaignSignals, to_all: bool) -> None:
+    def campaign_signals(self, step: UsersStep, signals: CampaignSignals) -> None:
         """Add the signals for the campaigns plane to the step.
 
         Parameters
@@ -150,14 +150,9 @@ class Outgoing:
             Its outputs are added to.
         signals
             What happened to each campaign: opportunities, impressions, clicks, purchases and what they cost.
-        to_all
-            Whether every partition gets a message, empty or not. Needed if there were opportunities: which campaigns
-            they concern depends on a read model, and the chain, which is state, must not.
         """
-        messages = signals.messages()
-        for receiver in range(self._partitions) if to_all else sorted(messages):
-            packed = self._pack(messages.get(receiver, []))
-            step.outputs.append(Output(CAMPAIGN_SIGNALS_TOPIC, receiver, None, packed, chained=True))
+        for receiver, found in sorted(signals.messages().items()):
+            step.outputs.append(Output(CAMPAIGN_SIGNALS_TOPIC, receiver, None, self._pack(found), chained=True))
 
     def item_signals(self, step: UsersStep, gatherer: SignalGatherer) -> None:
         """Add the signals for the items plane to the step; what does not fit into a message is dropped and counted."""

@@ -61,6 +61,8 @@ class _Gathered:
         By user: the latest event, and where it was appended; the user's slates answer it.
     changed
         Users whose profiles changed, in the order in which they changed first.
+    without_campaign
+        Number of further opportunities, on which nothing is decided as there is no campaign.
     """
 
     ads: AdStep
@@ -68,6 +70,7 @@ class _Gathered:
     opportunities: list[Opportunity] = field(default_factory=list)
     causes: dict[str, tuple[Event, Origin]] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
+    without_campaign: int = 0
 
 
 class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,10 +187,17 @@ class UsersPlane:
             if event.action not in TAKES_BACK:
                 gathered.signals.add(event, learned.preceding)
             self.ads.tracking.react(profile, event, gathered.ads)
-            found = self.ads.opportunity(event, origin, profile)
-            gathered.opportunities += [found] if found is not None else []
+            if self.ads.is_opportunity(event, origin):
+                self._offer(event, origin, profile, gathered)
         gathered.changed[event.user_id] = None
         return True
+
+    def _offer(self, event: Event, origin: Origin, profile: Profile, gathered: _Gathered) -> None:
+        """Add the opportunity for an ad that an event is; where there is no campaign, only count it."""
+        if self.ads.idle:
+            gathered.without_campaign += 1
+        elif (found := self.ads.opportunity(event, origin, profile)) is not None:
+            gathered.opportunities.append(found)
 
     def committed(self, step: Step[Profile]) -> None:
         """Hold what a committed step's ad decisions cost, until the campaigns' ledgers publish what is left."""
@@ -229,8 +239,10 @@ class UsersPlane:
     def _advertise(self, step: UsersStep, gathered: _Gathered, partition: int) -> None:
         """Decide ads for the opportunities, publish the decisions, and send signals to the campaigns plane."""
         opportunities, ads = gathered.opportunities, gathered.ads
+        if gathered.without_campaign:
+            step.decisions[NoBid.NO_CAMPAIGN.name.lower()] += gathered.without_campaign
         decided = self.ads.decide(opportunities, ads)
         self._outgoing.decisions(step, opportunities, decided, partition, self.publishes)
         step.delays.extend(ads.delays)
         step.costs = ads.costs
-        self._outgoing.campaign_signals(step, ads.signals, to_all=bool(opportunities))
+        self._outgoing.campaign_signals(step, ads.signals)

@@ -5,7 +5,7 @@ Parallel lists decode several times faster than a list of objects, and the ranke
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class ItemHistory(NamedTuple):
@@ -52,29 +52,26 @@ class ItemHistory(NamedTuple):
             Whether the item becomes the most recent one. Otherwise, if the event came late, a known item stays where it
             is, and a new one becomes the least recent.
         """
-        columns: tuple[list[Any], ...] = tuple(self)
-        count = 1
-        try:
-            at = self.ids.index(item_id)
-        except ValueError:
-            to = len(self.ids) if in_order else 0
+        ids, times, counts, weights, actions = self
+        if item_id not in ids:
+            to, count = len(ids) if in_order else 0, 1
         else:
-            time_ms = max(time_ms, self.times[at])
-            count += self.counts[at]
-            weight += self.weights[at]
-            for column in columns:
-                del column[at]
-            to = len(self.ids) if in_order else at
-        for column, value in zip(columns, (item_id, time_ms, count, weight, action), strict=True):
-            column.insert(to, value)
+            at = ids.index(item_id)
+            # The touches so far are taken out and put back with this one.
+            del ids[at], actions[at]
+            time_ms, count, weight = max(time_ms, times.pop(at)), counts.pop(at) + 1, weight + weights.pop(at)
+            to = len(ids) if in_order else at
+        ids.insert(to, item_id)
+        times.insert(to, time_ms)
+        counts.insert(to, count)
+        weights.insert(to, weight)
+        actions.insert(to, action)
 
     def drop_oldest(self) -> str:
         """Remove the least recently touched item, in place, and return its id."""
-        dropped = self.ids[0]
-        columns: tuple[list[Any], ...] = tuple(self)
-        for column in columns:
-            del column[0]
-        return dropped
+        ids, times, counts, weights, actions = self
+        del times[0], counts[0], weights[0], actions[0]
+        return ids.pop(0)
 
     def touched_since(self, start_ms: int, item_id: str, limit: int) -> tuple[str, ...]:
         """Return the items touched at or after a time, without one item, the latest first, ``limit`` at most.
@@ -89,9 +86,9 @@ class ItemHistory(NamedTuple):
             Items returned at most.
         """
         found: list[str] = []
-        for at in range(len(self.ids) - 1, -1, -1):
-            if self.times[at] < start_ms or len(found) == limit:
+        for other, time_ms in zip(reversed(self.ids), reversed(self.times), strict=True):
+            if time_ms < start_ms or len(found) == limit:
                 break
-            if self.ids[at] != item_id:
-                found.append(self.ids[at])
+            if other != item_id:
+                found.append(other)
         return tuple(found)

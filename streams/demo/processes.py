@@ -22,6 +22,9 @@ from streams.settings.sections import PREFIX, KafkaSettings, Settings
 _READY_WITHIN_S = 120.0  # kernels may have to be compiled
 _STOP_WITHIN_S = 5.0
 _SESSION_TIMEOUT_S = 6
+_KAFKA_FETCH_MS = KafkaSettings().fetch_max_wait_ms
+_TANSU_FETCH_MS = 10
+"""Tansu holds a fetch that finds nothing for as long as it may, whatever arrives meanwhile."""
 
 
 class DemoFailed(NearstreamError):
@@ -38,7 +41,11 @@ def own_broker_settings(settings: Settings, broker: LocalBroker) -> Settings:
     guarantee = "exactly_once" if isinstance(broker, ApacheKafka) else "at_least_once"
     return msgspec.structs.replace(
         settings,
-        kafka=KafkaSettings(brokers=broker.bootstrap, session_timeout_s=_SESSION_TIMEOUT_S),
+        kafka=KafkaSettings(
+            brokers=broker.bootstrap,
+            fetch_max_wait_ms=_KAFKA_FETCH_MS if isinstance(broker, ApacheKafka) else _TANSU_FETCH_MS,
+            session_timeout_s=_SESSION_TIMEOUT_S,
+        ),
         topics=msgspec.structs.replace(settings.topics, replication=1),
         worker=msgspec.structs.replace(settings.worker, processing_guarantee=guarantee),
     )

@@ -27,6 +27,7 @@ from faust.types import TP, ConsumerMessage
 
 from streams.engine.source_batch import SourceBatch
 from streams.kafka.clients import client_arguments
+from streams.kafka.event_loop import new_event_loop
 from streams.kafka.record_batches import LenientMemoryRecords
 from streams.settings.sections import Settings
 
@@ -216,7 +217,9 @@ class BatchConsumer(driver.Consumer):
         self._read_offset = UnreadOffsets()
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
-        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        thread = BatchConsumerThread(self, loop=self.loop, beacon=self.beacon, thread_loop=new_event_loop())
+        thread._close_thread_loop_on_stop = True  # as if the thread had made the loop itself
+        return thread
 
     @property
     def recordless(self) -> Mapping[TP, tuple[int, int]]:

@@ -36,7 +36,9 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Security settings with the meaning they have in every Kafka client. Give the password by environment, not in
         the file.
     fetch_max_wait_ms
-        Milliseconds that a broker may hold a fetch that finds nothing; the floor of the latency on some brokers.
+        Milliseconds that a broker may hold a fetch that finds nothing. Apache Kafka answers as soon as there is
+        something, so that a longer time only spares it and the worker empty answers; on brokers that hold the fetch all
+        the same, such as Tansu, it is the floor of the latency.
     session_timeout_s
         Seconds without a heartbeat after which a worker's partitions go to the others.
     """
@@ -50,7 +52,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
-    fetch_max_wait_ms: WaitMs = 10
+    fetch_max_wait_ms: WaitMs = 100
     session_timeout_s: Positive = 10
 
     def __repr__(self) -> str:

@@ -9,13 +9,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 
 from aiokafka.errors import KafkaError
 
 from processors.common.errors import ConfigurationError
 from streams.engine.warm import warm
 from streams.kafka.errors import BrokerUnavailable
+from streams.kafka.event_loop import new_event_loop
 from streams.kafka.topics import TIMESTAMP_TYPE, TopicReport, ensure_topics
 from streams.settings.sections import Settings
 from streams.worker.topic_identity import check_topic_ids
@@ -39,7 +39,7 @@ def run_worker(settings: Settings) -> None:
     """
     _check_topics(ensure_topics(settings))
     check_topic_ids(settings)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
             runner.run(_run(settings))
         except KafkaError as error:
@@ -129,11 +129,3 @@ def _end_in_time(exit_code: int) -> None:
     timer = threading.Timer(_STOP_WITHIN_S, end)
     timer.daemon = True
     timer.start()
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:  # not on Windows
-        return None
-    return uvloop.new_event_loop

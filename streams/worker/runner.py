@@ -31,6 +31,11 @@ from streams.worker.takeover import HeldPartition, Takeover
 
 logger = logging.getLogger(__name__)
 
+_MOST_SHARE = {"users": 0.5}
+_SHARE_BEHIND = 0.05
+"""Share of the time that one partition's micro-batches may take: of the plane that people wait for, and of those that
+follow it."""
+
 
 class PartitionRunner:
     """Runs one partition of one plane.
@@ -82,7 +87,7 @@ class PartitionRunner:
             pause=lambda topic: consumer.pause(topic, partition),
             resume=lambda topic: consumer.resume(topic, partition),
         )
-        self._pacing = Pacing(settings.worker, interval_ms)
+        self._pacing = Pacing(settings.worker, interval_ms, _MOST_SHARE.get(plane.name, _SHARE_BEHIND))
         self._takeover = Takeover(settings, plane, partition, consumer, self._buffer, metrics, stores)
         self._rest = Rest(settings.kafka.session_timeout_s)
         self._working = False
@@ -220,6 +225,7 @@ class PartitionRunner:
         held.processor.commit(prepared, appended[changelog_topic(self.plane.name), self.partition].end)
         self._rest.reset()
         self.committed_at = monotonic()
+        self._pacing.committed(compute_s + self.committed_at - begun)
         seconds = StepSeconds(compute_s, published - begun, self.committed_at - published)
         recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))
         self._metrics.count_step(self.plane.name, prepared, seconds, recommended)

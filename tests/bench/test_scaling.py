@@ -21,7 +21,7 @@ from processors.common.errors import NearstreamError
 from processors.common.topics import SIGNALS_TOPIC
 from streams.cli.bench import app
 
-MAY_BE_NOTHING = {"sent_us", "received_us", "example_us", "training_us"}
+MAY_BE_NOTHING = {"sent_us", "received_us", "example_us", "training_us", "campaigns_us"}
 """Differences of two times, which a short measurement may not show."""
 
 

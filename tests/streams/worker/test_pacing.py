@@ -66,7 +66,7 @@ def test_the_cost_of_a_record_follows_what_was_measured() -> None:
 
 def test_the_first_micro_batch_is_due_at_once_the_next_after_the_interval() -> None:
     clock = Clock()
-    pacing = Pacing(WorkerSettings(), 250, clock)
+    pacing = Pacing(WorkerSettings(), 250, clock=clock)
     assert pacing.wait_s(1, 1) == 0.0
     pacing.begin()
     clock.now += 0.1
@@ -77,7 +77,16 @@ def test_the_first_micro_batch_is_due_at_once_the_next_after_the_interval() -> N
 
 @pytest.mark.parametrize(("records", "size_bytes"), [(100, 1), (1, 4 * LARGE)])
 def test_a_full_micro_batch_does_not_wait_for_its_interval(records: int, size_bytes: int) -> None:
-    pacing = Pacing(WorkerSettings(step_ms=100, buffer_bytes=16 * LARGE), 250, Clock())
+    pacing = Pacing(WorkerSettings(step_ms=100, buffer_bytes=16 * LARGE), 250, clock=Clock())
     pacing.begin()
     assert pacing.wait_s(records, size_bytes) == 0.0
     assert pacing.wait_s(records - 1, size_bytes - 1) == 0.25
+
+
+def test_a_partition_takes_no_more_than_its_share_of_the_time() -> None:
+    pacing = Pacing(WorkerSettings(), 50, most_share=0.25, clock=Clock())
+    pacing.begin()
+    for seconds, least, most in ((0.005, 0.05, 0.05), (0.03, 0.1, 0.125), (1.0, 0.2, 0.2), (0.001, 0.05, 0.051)):
+        for _ in range(40):
+            pacing.committed(seconds)
+        assert least <= pacing.wait_s(1, 1) <= most
