@@ -12,9 +12,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     users_us, items_us
         Per event, in the users plane and in the items plane, without what each message takes.
-    sent_us, received_us, campaigns_us
-        Per message: sent by the users plane, taken in by the items plane, taken in by the campaigns plane without a
-        campaign.
+    sent_us, received_us
+        Per message: sent by the users plane, taken in by the items plane.
     training_us, example_us
         In the models plane: per message without its examples, and per example.
     item_applied_us, models_applied_us
@@ -33,7 +32,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     slate_bytes, training_bytes, view_bytes, model_views_bytes, models_state_bytes
         Of one message: a slate, training examples, an item view; all views, and the state, of one models step.
     message_bytes, link_bytes
-        Of a message between planes that says nothing, and of one partner in the position of a partition.
+        Of a message between planes beside what it says, and of one partner in the position of a partition.
     profile_bytes, item_bytes, read_model_bytes
         Of a user's and of an item's state; of an item in a worker's memory.
     restore_records_per_s
@@ -50,7 +49,6 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     items_us: float
     sent_us: float
     received_us: float
-    campaigns_us: float
     training_us: float
     example_us: float
     item_applied_us: float

@@ -6,9 +6,6 @@ from typing import Self
 
 import msgspec
 
-CAMPAIGN_INTERVALS = 4
-"""A micro-batch of the campaigns plane gathers for so many times ``worker.broadcast_interval_ms``."""
-
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """A load, and the settings that decide what it costs.
@@ -53,8 +50,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     workers
         Workers, and partitions of every topic; 0 if no number is enough, and other figures are then those of one.
-    users_cores, items_cores, campaigns_cores, models_cores, shell_cores
-        Cores that each plane takes, and what workers do beside the planes.
+    users_cores, items_cores, models_cores, shell_cores
+        Cores that each of these planes takes, and what workers do beside the planes.
     fanout_cores_per_worker, fanout_cores
         Cores that taking over broadcasts takes, in each worker and in all.
     broadcasts_per_s, broadcasts_ceiling_per_s
@@ -74,7 +71,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     produced_mb_s, replicated_mb_s, consumed_mb_s
         Megabytes per second that apps and workers send to Kafka, the same with all replicas, and what workers read.
     links_mb_s
-        Part of ``produced_mb_s`` that grows with the partitions: positions, and what a message takes that is empty.
+        Part of ``produced_mb_s`` that grows with the partitions: positions, and bytes of messages beside what they say.
     state_gb, state_gb_per_worker
         States on the workers' disks.
     kafka_tb
@@ -92,7 +89,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     users_cores: float
     items_cores: float
-    campaigns_cores: float
     models_cores: float
     shell_cores: float
     fanout_cores_per_worker: float

@@ -31,7 +31,6 @@ from bench.scaling_shop import POSITIONS, Meter, Shop
 from processors.common.topics import (
     BROADCAST_ITEMS_TOPIC,
     BROADCAST_MODELS_TOPIC,
-    CAMPAIGN_SIGNALS_TOPIC,
     RECOMMENDATIONS_TOPIC,
     SIGNALS_TOPIC,
     TRAINING_TOPIC,
@@ -49,7 +48,7 @@ MANY = 256
 BATCHES = 4
 """Micro-batches of the users plane, for each of the planes that follow."""
 
-_CHAINED = (SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, TRAINING_TOPIC)
+_CHAINED = (SIGNALS_TOPIC, TRAINING_TOPIC)
 _KEPT = (SIGNALS_TOPIC, TRAINING_TOPIC, BROADCAST_ITEMS_TOPIC)
 _OLD_ITEMS, _OLD_USERS, _OLD_RATE, _OLD_BATCH = 100, 200, 2.5, 25
 
@@ -180,13 +179,12 @@ def _plane_costs(turns: Turns, events: float) -> dict[str, float]:
         "received_us": received,
         "users_us": (_us(few, "users") - sent * sent_few) / events,
         "items_us": (_us(few, "items") - received * got_few) / events,
-        "campaigns_us": _us(many, "campaigns") / max(1.0, _messages(many, CAMPAIGN_SIGNALS_TOPIC)),
         "item_applied_us": lower_quartile(
             meter.seconds[BROADCAST_ITEMS_TOPIC] / max(1.0, meter.records[BROADCAST_ITEMS_TOPIC]) * 1e6 for meter in few
         ),
         "models_applied_us": _us(few, BROADCAST_MODELS_TOPIC),  # one step in a round
         "message_bytes": (sizes[1] - sizes[0]) / (sent_many - sent_few),
-        "link_bytes": (positions[1] - positions[0]) / (2 * (MANY - 1)),
+        "link_bytes": (positions[1] - positions[0]) / (MANY - 1),
         "broadcasts_per_event": views / len(few) / events,
     }
 

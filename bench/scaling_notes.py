@@ -82,8 +82,8 @@ def _on_links(plan: Plan) -> str:
     if share < _MUCH:
         return ""
     return (
-        f"{share:.0%} of what is sent are positions and empty messages, which grow with the square of the partitions: "
-        "a longer worker.broadcast_interval_ms and larger micro-batches make them fewer"
+        f"{share:.0%} of what is sent are positions and messages' own bytes, which grow with the square of the "
+        "partitions: a longer worker.broadcast_interval_ms and larger micro-batches make them fewer"
     )
 
 

@@ -4,6 +4,7 @@ A worker computes in one thread (decision 15) and runs one partition of each pla
 workers. Of its core, :attr:`Load.utilisation` is planned for; the rest is for bursts. First goes what every worker must
 do whatever their number: the broadcasts. What is left is divided among the planes. The number of workers is the
 smallest at which the work fits; it is found by iteration, as the number of messages between planes grows with it.
+There are no campaigns, so the campaigns plane is sent nothing.
 
 An item is published once ``items.publish_within_ms`` has passed and something happens to it: an item that changes ``r``
 times a second is published ``1 / (within + 1 / r)`` times. That is concave in ``r``, so of all ways in which changes
@@ -17,7 +18,7 @@ import math
 from typing import NamedTuple
 
 from bench.scaling_costs import Costs
-from bench.scaling_load import CAMPAIGN_INTERVALS, Load, Plan
+from bench.scaling_load import Load, Plan
 from bench.scaling_notes import notes_on
 
 _US = 1e-6
@@ -91,8 +92,8 @@ def reached(partitions: int, keys: float) -> float:
 
 
 def messages_per_batch(costs: Costs, load: Load, partitions: int) -> float:
-    """Return how many messages a micro-batch sends: to items, to every campaigns partition, and to the models plane."""
-    return _signals_per_batch(costs, load, partitions) + partitions + 1.0
+    """Return how many messages a micro-batch sends: to partitions of the items plane, and to the models plane."""
+    return _signals_per_batch(costs, load, partitions) + 1.0
 
 
 class Lessons(NamedTuple):
@@ -138,7 +139,6 @@ class _Cores(NamedTuple):
 
     users_cores: float
     items_cores: float
-    campaigns_cores: float
     models_cores: float
     shell_cores: float
 
@@ -150,7 +150,6 @@ def _cores(costs: Costs, load: Load, workers: int) -> _Cores:
     return _Cores(
         (events * costs.users_us + batches * messages_per_batch(costs, load, workers) * costs.sent_us) * _US,
         (events * costs.items_us + batches * _signals_per_batch(costs, load, workers) * costs.received_us) * _US,
-        batches * workers * costs.campaigns_us * _US,
         min(one, lessons(costs, load, one).models_load),
         events * costs.shell_us * _US,
     )
@@ -179,8 +178,8 @@ class _Traffic(NamedTuple):
 def _traffic(costs: Costs, load: Load, workers: int, broadcasts: float) -> _Traffic:
     batches, steps = _batches_per_s(costs, load), _model_steps_per_s(costs, load)
     own = batches * messages_per_batch(costs, load, workers) * costs.message_bytes
-    others = min(batches, 1.0 / load.broadcast_interval_s) * workers * workers * (1.0 + 1.0 / CAMPAIGN_INTERVALS)
-    links = own + (batches * (2 * workers + 1) + others) * costs.link_bytes
+    others = min(batches, 1.0 / load.broadcast_interval_s) * workers * workers
+    links = own + (batches * (workers + 1) + others) * costs.link_bytes
     kept = load.events_per_s * (costs.event_bytes + costs.signal_bytes) + batches * costs.training_bytes + own
     changed = costs.recommendation_bytes + costs.users_changelog_bytes + costs.items_changelog_bytes
     broadcast = broadcasts * costs.view_bytes + steps * costs.model_views_bytes

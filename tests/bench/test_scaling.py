@@ -18,10 +18,10 @@ from bench.scaling_plan import plan
 from bench.scaling_shop import Shop
 from bench.scaling_worker import measure_shell
 from processors.common.errors import NearstreamError
-from processors.common.topics import SIGNALS_TOPIC
+from processors.common.topics import CAMPAIGN_SIGNALS_TOPIC, SIGNALS_TOPIC, TRAINING_TOPIC
 from streams.cli.bench import app
 
-MAY_BE_NOTHING = {"sent_us", "received_us", "example_us", "training_us", "campaigns_us"}
+MAY_BE_NOTHING = {"sent_us", "received_us", "example_us", "training_us"}
 """Differences of two times, which a short measurement may not show."""
 
 
@@ -50,6 +50,14 @@ def test_micro_batches_of_many_partitions_are_as_full_and_send_to_each() -> None
     assert meter.batches["users"] == 2
     assert meter.records["events"] == 300
     assert 8 < meter.records[SIGNALS_TOPIC] <= 16
+
+
+def test_without_campaigns_the_campaigns_plane_is_neither_sent_anything_nor_a_partner() -> None:
+    shop = Shop(100, 200, partitions=8)
+    meter = shop.take(2, 150)
+    assert meter.records[CAMPAIGN_SIGNALS_TOPIC] == meter.batches["campaigns"] == 0
+    partners = shop.driver.processors["users"][0].position.sent
+    assert sorted(partners) == sorted([f"{TRAINING_TOPIC}/0", *(f"{SIGNALS_TOPIC}/{number}" for number in range(8))])
 
 
 def test_measured_costs_can_be_planned_with(costs: Costs, tmp_path: Path) -> None:

@@ -8,17 +8,15 @@ import msgspec
 import pytest
 
 from bench.scaling_costs import Costs
-from bench.scaling_load import CAMPAIGN_INTERVALS, Load
+from bench.scaling_load import Load
 from bench.scaling_notes import events_advised, publish_within_needed_s
 from bench.scaling_plan import broadcasts_per_s, lessons, messages_per_batch, plan, reached
-from streams.worker.worker import CAMPAIGNS_EVERY
 
 COSTS = Costs(
     users_us=400.0,
     items_us=100.0,
     sent_us=10.0,
     received_us=20.0,
-    campaigns_us=5.0,
     training_us=1_000.0,
     example_us=5.0,
     item_applied_us=50.0,
@@ -65,16 +63,15 @@ def changed(load: Load, **settings: Any) -> Load:
 
 
 def test_a_small_load_takes_one_worker() -> None:
-    # One micro-batch a second, three messages: to one partition of items, one of campaigns, and the models.
+    # One micro-batch a second, two messages: to one partition of items, and to the models.
     found = plan(COSTS, SMALL)
     assert found.workers == 1
-    assert found.users_cores == pytest.approx(500 * 400e-6 + 3 * 10e-6, rel=1e-3)
+    assert found.users_cores == pytest.approx(500 * 400e-6 + 2 * 10e-6, rel=1e-3)
     assert found.items_cores == pytest.approx(500 * 100e-6 + 20e-6, rel=1e-3)
-    assert found.campaigns_cores == pytest.approx(5e-6)
     assert found.models_cores == found.models_load == pytest.approx(1_000e-6 + 64 * 5e-6, rel=1e-3)
     assert found.shell_cores == pytest.approx(0.05)
     assert found.batch_interval_ms == 1_000.0
-    assert found.messages_per_s == 3.0
+    assert found.messages_per_s == 2.0
 
 
 def test_an_item_is_published_after_an_interval_and_the_next_change() -> None:
@@ -97,7 +94,7 @@ def test_the_workers_are_the_fewest_that_are_enough() -> None:
     found = plan(COSTS, load)
 
     def work(workers: int) -> float:
-        messages = 10 * (reached(workers, 2_000.0) * 30e-6 + workers * 15e-6 + 10e-6)
+        messages = 10 * (reached(workers, 2_000.0) * 30e-6 + 10e-6)
         return 5_000 * 600e-6 + messages + 10 * (1_000e-6 + 64 * 5e-6)
 
     free = 0.6 - found.fanout_cores_per_worker
@@ -144,14 +141,15 @@ def test_a_setting_of_no_examples_sends_no_messages() -> None:
     assert (found.models_load, found.examples_offered_per_s, found.choices_learned) == (0.0, 0.0, 0.0)
 
 
-def test_messages_reach_all_partitions_of_campaigns_and_those_of_the_items() -> None:
-    assert messages_per_batch(COSTS, SMALL, 1) == 3.0
-    assert messages_per_batch(COSTS, SMALL, 1_000) == pytest.approx(1_000 * (1 - 0.999**2_000) + 1_001)
+def test_messages_reach_the_partitions_of_the_items_and_the_models_plane() -> None:
+    assert messages_per_batch(COSTS, SMALL, 1) == 2.0
+    assert messages_per_batch(COSTS, SMALL, 1_000) == pytest.approx(1_000 * (1 - 0.999**2_000) + 1)
 
 
 def test_bytes() -> None:
     found = plan(COSTS, SMALL)
-    own, positions = 3 * 100.0, (3 + 1 + 0.25) * 25.0
+    # Partners: one of items and the models in the position of users, and users in that of items.
+    own, positions = 2 * 100.0, (2 + 1) * 25.0
     views = 60_000 / 90 * 1_000.0
     assert found.links_mb_s * 1e6 == pytest.approx(own + positions, rel=1e-3)
     # Per event 10,000 bytes; examples, models and their views once a second.
@@ -167,12 +165,18 @@ def test_states_and_memory() -> None:
     assert found.read_model_mb == 300.0
     assert found.worker_mb == 800.0
     assert found.restore_s == pytest.approx(1_060_000 / 100_000)
-    kept = (500 * 500.0 + 10_000 + 300) * 168 * 3600
+    kept = (500 * 500.0 + 10_000 + 200) * 168 * 3600
     assert found.kafka_tb * 1e12 == pytest.approx(3 * (1.12e9 + 5e9 + 60e6 + kept), rel=1e-3)
 
 
-def test_campaigns_gather_as_long_as_a_worker_has_them() -> None:
-    assert CAMPAIGN_INTERVALS == CAMPAIGNS_EVERY
+def test_positions_of_users_and_items_name_each_other() -> None:
+    load = changed(SMALL, events_per_s=5_000.0)
+    found = plan(COSTS, load)
+    assert found.workers > 1
+    # Ten micro-batches a second name all partitions of items, and four steps of each of these all of users.
+    positions = (10 * (found.workers + 1) + 4 * found.workers**2) * 25.0
+    own = 10 * messages_per_batch(COSTS, load, found.workers) * 100.0
+    assert found.links_mb_s * 1e6 == pytest.approx(own + positions, rel=1e-3)
 
 
 def test_items_beyond_the_read_models_bound_are_named() -> None:
