@@ -204,23 +204,24 @@ class UsersPlane:
         for cid, cost in (step.costs if isinstance(step, UsersStep) else {}).items():
             self.ads.campaigns.hold(cid, cost)
 
-    def recommend(self, profiles: Sequence[Profile], now_ms: int) -> list[list[list[SlateItem]]]:
+    def recommend(self, profiles: Sequence[Profile], moments: Sequence[int], at_ms: int) -> list[list[list[SlateItem]]]:
         """Make slates without folding anything in, for evaluation.
 
         Parameters
         ----------
         profiles
             The users.
-        now_ms
-            The moment that the slates are for, milliseconds since the epoch.
+        moments
+            The moment that each user's slates are for, milliseconds since the epoch.
+        at_ms
+            The moment at which the rules must be in force, milliseconds since the epoch.
 
         Returns
         -------
         list of list of list of SlateItem
             Per placement, per user: the slate as it would be published.
         """
-        moments = [now_ms] * len(profiles)
-        slates = self._ranking.rank(profiles, moments, self.read, now_ms)
+        slates = self._ranking.rank(profiles, moments, self.read, at_ms)
         return [[part.items(row, self.read) for row in range(len(profiles))] for part in slates]
 
     def why_not(self, profile: Profile, item: str, now_ms: int) -> list[WhyNot]:

@@ -44,6 +44,7 @@ def evaluate(
         Path | None, typer.Option(dir_okay=False, metavar="FILE", help="Write a report with charts: HTML.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=1000, help="Most events judged before any of them is learned.")] = 16,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the recommendations by a recorded stream: how often the list shown before an event held its item.
@@ -54,7 +55,7 @@ def evaluate(
         raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--lists")
     if html is not None and html.exists() and html.samefile(file):
         raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--html")
-    result = _run(file, settings_of(context), lists, html, limit)
+    result = _run(file, settings_of(context), lists, html, limit, batch)
     if as_json:
         print_json(result)
     else:
@@ -64,7 +65,9 @@ def evaluate(
         typer.echo(f"\n{LEGEND}", nl=False)
 
 
-def _run(file: Path, settings: Settings, lists: Path | None, html: Path | None, limit: int | None) -> dict[str, Any]:
+def _run(
+    file: Path, settings: Settings, lists: Path | None, html: Path | None, limit: int | None, batch: int
+) -> dict[str, Any]:
     from streams.cli.replayer import progress_bar
     from streams.datasets.event_files import read_events
     from streams.datasets.files import count_events
@@ -73,7 +76,7 @@ def _run(file: Path, settings: Settings, lists: Path | None, html: Path | None, 
     total = count_events(file)
     with progress_bar(visible=True) as progress:
         events = progress.track(read_events(file, limit), min(total, limit or total), description=file.name)
-        return evaluate_events(events, settings, lists, html, file.name)
+        return evaluate_events(events, settings, lists, html, file.name, batch)
 
 
 def figures_table(name: str, result: dict[str, Any]) -> Table:

@@ -31,7 +31,7 @@ Examples
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -215,9 +215,19 @@ class TopologyDriver:
 
     def recommend(self, user_id: str) -> list[list[SlateItem]]:
         """Return the slates that a user would be shown at :attr:`now`, one per placement of the settings."""
-        processor = self.processors["users"][self._partition(user_id.encode())]
-        (profile,) = processor.store.read([user_id])
-        return [part[0] for part in self.topology.users.recommend([profile or Profile()], self.now)]
+        return self.recommend_all([user_id], [self.now])[0]
+
+    def recommend_all(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[list[list[SlateItem]]]:
+        """Return, for each of several users, the slates of a moment of its own, in milliseconds since the epoch.
+
+        What is known is known at :attr:`now`, whatever the moments.
+        """
+        profiles = []
+        for user_id in user_ids:
+            (profile,) = self.processors["users"][self._partition(user_id.encode())].store.read([user_id])
+            profiles.append(profile or Profile())
+        slates = self.topology.users.recommend(profiles, moments, self.now)
+        return [[part[row] for part in slates] for row in range(len(profiles))]
 
     def why_not(self, user_id: str, item: str) -> list[WhyNot]:
         """Say, per placement, which stage would keep an item out of a user's slates at :attr:`now`."""

@@ -1,9 +1,14 @@
-"""Prequential evaluation of the whole system: events through the topology driver, each judged before it is learned."""
+"""Prequential evaluation of the whole system: events through the topology driver, each judged before it is learned.
+
+As in a worker, events come in micro-batches. All of a micro-batch are judged by lists that know nothing of it, and are
+learned then. No user has two events in one, so each list knows all that its user did before.
+"""
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from io import BufferedIOBase
+from itertools import accumulate
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -19,6 +24,12 @@ from streams.datasets.event_files import FileEvent
 from streams.engine.driver import TopologyDriver
 from streams.evaluation.html_report import report
 from streams.settings.sections import Settings
+
+BATCH_EVENTS = 16
+"""Most events of a micro-batch, unless the caller says otherwise."""
+
+_SPAN_MS = 60_000
+"""Most milliseconds that an event of a micro-batch lies after the first."""
 
 
 class ShownLists(msgspec.Struct):
@@ -48,6 +59,7 @@ def evaluate_events(
     lists: Path | None = None,
     html: Path | None = None,
     name: str = "events",
+    batch_events: int = BATCH_EVENTS,
 ) -> dict[str, Any]:
     """Run events through all planes on one partition, and judge what would have been shown before each.
 
@@ -65,6 +77,9 @@ def evaluate_events(
         File to write :class:`ShownLists` to, a JSON line per event; gzipped if its name ends with ``.gz``.
     html
         File to write a report to (:mod:`streams.evaluation.html_report`), under the ``name`` of the stream.
+    batch_events
+        Most events of a micro-batch; with 1 every list knows all events before its own, and it takes several times as
+        long.
 
     Returns
     -------
@@ -80,24 +95,56 @@ def evaluate_events(
     system, judge = System(settings or Settings()), Prequential()
     started, cpu = perf_counter(), process_time()
     with _open_for_writing(lists) as out:
-        _run(events, system, judge, out)
+        _run(micro_batches(events, batch_events), system, judge, out)
     result = _figures(system, judge, perf_counter() - started, process_time() - cpu)
     if html is not None:
         _write(html, report(name, result, [*judge.series(), *system.series]))
     return result
 
 
-def _run(events: Iterable[FileEvent], system: "System", judge: Prequential, out: BufferedIOBase | None) -> None:
-    """Ask and teach the system event by event; write the lists if there is a file for them."""
+def micro_batches(events: Iterable[FileEvent], most: int) -> Iterator[list[FileEvent]]:
+    """Part a stream into runs of events of one topic and different users, in order.
+
+    Parameters
+    ----------
+    events
+        Events in the order in which they happened.
+    most
+        Most events of a run; none lies more than a minute after its first.
+
+    Examples
+    --------
+    >>> events = [FileEvent("t", user, b"", 1000) for user in (b"ann", b"ben", b"ann", b"cat", b"dan")]
+    >>> [[event.key for event in batch] for batch in micro_batches(events, most=2)]
+    [[b'ann', b'ben'], [b'ann', b'cat'], [b'dan']]
+    """
+    batch: dict[bytes, FileEvent] = {}
+    topic, begun = "", 0
     for event in events:
-        if event.topic not in ITEM_TOPICS:
-            system.learn(event)
+        if batch and (
+            event.key in batch or event.topic != topic or len(batch) == most or event.time_ms - begun > _SPAN_MS
+        ):
+            yield list(batch.values())
+            batch = {}
+        if not batch:
+            topic, begun = event.topic, event.time_ms
+        batch[event.key] = event
+    if batch:
+        yield list(batch.values())
+
+
+def _run(batches: Iterable[list[FileEvent]], system: "System", judge: Prequential, out: BufferedIOBase | None) -> None:
+    """Ask and teach the system micro-batch by micro-batch; write the lists if there is a file for them."""
+    for events in batches:
+        if events[0].topic not in ITEM_TOPICS:
+            system.learn(events)
             continue
-        shown = system.ask(event, judge)
-        if out is not None:
-            out.write(_encode(shown) + b"\n")
-        system.learn(event)
-        system.note(shown)
+        lists = system.ask(events, judge)
+        system.learn(events)
+        for shown in lists:
+            if out is not None:
+                out.write(_encode(shown) + b"\n")
+            system.note(shown)
 
 
 def _figures(system: "System", judge: Prequential, seconds: float, cpu_s: float) -> dict[str, Any]:
@@ -165,23 +212,37 @@ class System:
         """Return the share of the known items that were in some list."""
         return round(len(self._shown) / max(len(self._driver.topology.index), 1), 4)
 
-    def ask(self, event: FileEvent, judge: Prequential) -> ShownLists:
-        """Return the lists that the event's user would be shown just before it, and have them judged."""
-        self._driver.advance(max(self._driver.now, event.time_ms))
-        user, touched = event.key.decode(), self.item_of(event)
-        slates = [[item.item_id for item in slate] for slate in self._driver.recommend(user)]
-        shown = ShownLists(slates[self._all], slates[self._new] if judge.first_time(user, touched) else None)
-        judge.score(user, touched, shown.all, shown.new or ())
-        return shown
+    def ask(self, events: Sequence[FileEvent], judge: Prequential) -> list[ShownLists]:
+        """Return the lists that the user of each event would be shown just before it, and have them judged.
+
+        Parameters
+        ----------
+        events
+            Events of different users, in order.
+        judge
+            Judges the lists.
+        """
+        driver, found = self._driver, []
+        moments = list(accumulate((event.time_ms for event in events), max, initial=driver.now))[1:]
+        driver.advance(moments[-1])
+        users = [event.key.decode() for event in events]
+        for user, event, slates in zip(users, events, driver.recommend_all(users, moments), strict=True):
+            touched = self.item_of(event)
+            ids = [[item.item_id for item in slate] for slate in slates]
+            shown = ShownLists(ids[self._all], ids[self._new] if judge.first_time(user, touched) else None)
+            judge.score(user, touched, shown.all, shown.new or ())
+            found.append(shown)
+        return found
 
     def item_of(self, event: FileEvent) -> str:
         """Return the id of the item that the event touches."""
         return str(_touched(event.value).item_id)
 
-    def learn(self, event: FileEvent) -> None:
-        """Apply the event; what is published is dropped at once, so that memory grows with the states alone."""
+    def learn(self, events: Sequence[FileEvent]) -> None:
+        """Apply events of one topic as one micro-batch; what is published is dropped, so that only states grow."""
         driver = self._driver
-        driver.pipe(event.topic, event.key, event.value, max(driver.now, event.time_ms))
+        now = max(driver.now, *(event.time_ms for event in events))
+        driver.pipe_batch(events[0].topic, [(event.key, event.value, ()) for event in events], now)
         self.refused += len(driver.read(DEAD_LETTERS_TOPIC))
 
 

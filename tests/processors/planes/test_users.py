@@ -196,7 +196,9 @@ def test_the_click_just_made_has_its_effect() -> None:
 def test_what_is_asked_for_is_what_would_be_published() -> None:
     users = Users()
     outputs = users.take(record(event(ANN)))
-    home, discover = users.plane.recommend([users.profile(ANN)], users.profile(ANN).last_seen)
+    home, discover = users.plane.recommend(
+        [users.profile(ANN)], [users.profile(ANN).last_seen], users.profile(ANN).last_seen
+    )
     published = [message["items"] for message in recommendations(outputs)]
     assert json.loads(msgspec.json.encode([discover[0], home[0]])) == published
 

@@ -43,8 +43,10 @@ def lists_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in data.splitlines()]
 
 
-def lists_for(events: list[FileEvent], folder: Path, settings: Settings | None = None) -> list[dict[str, Any]]:
-    evaluate_events(events, settings, folder / "lists.jsonl")
+def lists_for(
+    events: list[FileEvent], folder: Path, settings: Settings | None = None, batch_events: int = 1
+) -> list[dict[str, Any]]:
+    evaluate_events(events, settings, folder / "lists.jsonl", batch_events=batch_events)
     return lists_of(folder / "lists.jsonl")
 
 
@@ -52,6 +54,15 @@ def test_each_event_is_foreseen_from_the_events_before_it_only(tmp_path: Path) -
     shown = lists_for(stream(*WALK), tmp_path)
     assert [line["all"] for line in shown[:4]] == [[], ["tent"], ["lamp", "tent"], shown[3]["all"]]
     assert sorted(shown[3]["all"]) == ["lamp", "stove", "tent"]
+
+
+def test_lists_know_nothing_of_their_own_micro_batch_and_all_that_their_user_did(tmp_path: Path) -> None:
+    events = stream(("ann", "tent"), ("ben", "lamp"), ("ann", "stove"), ("ben", "mat"), ("cat", "axe"))
+    shown = [sorted(line["all"]) for line in lists_for(events, tmp_path, batch_events=16)]
+    before = ["lamp", "tent"]
+    assert shown == [[], [], before, before, before]
+    minutes = [msgspec.structs.replace(one, time_ms=NOW + n * 61_000) for n, one in enumerate(events)]
+    assert [len(line["all"]) for line in lists_for(minutes, tmp_path, batch_events=16)] == [0, 1, 2, 3, 4]
 
 
 def test_first_time_lists_leave_out_what_was_touched_and_repeats_have_none(tmp_path: Path) -> None:
