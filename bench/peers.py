@@ -101,10 +101,10 @@ class _Comparison:
         who = self._users.setdefault(user, len(self._users))
         started = process_time()
         if judged:
-            self._system.ask(event, self._judge)
+            self._system.ask([event], self._judge)
         else:
             self._judge.see(user, item)
-        self._system.learn(event)
+        self._system.learn([event])
         self._cpu_s += process_time() - started
         if item not in self._items:
             self._items[item] = len(self._names)

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 
 from processors.common.arrays import Floats, Hashes, Ints
+from processors.common.compiled import kernel
 from processors.common.random import normal
 
 DRAWS = 32
@@ -53,8 +54,7 @@ class CreativeDraws:
         [1, 0]
         """
         firsts = np.cumsum(lengths) - lengths
-        drawn = (mean + normal(keys) * spread)[None, :]
-        return cls(firsts, lengths, mean, spread, keys, _first_best(drawn, firsts, lengths)[0])
+        return cls(firsts, lengths, mean, spread, keys, _chosen(normal(keys), mean, spread, firsts, lengths))
 
     def members(self, groups: Ints) -> Ints:
         """Find the creatives of some groups in the flat arrays, one group's after the other's."""
@@ -88,15 +88,33 @@ class CreativeDraws:
         if not len(groups):
             return begins, np.empty(0)
         keys = self.keys[flat][None, :] + np.arange(DRAWS, dtype=np.uint64)[:, None]
-        drawn = self.mean[flat] + normal(keys.ravel()).reshape(keys.shape) * self.spread[flat]
-        best = _first_best(drawn, begins[:-1], lengths) + begins[:-1]
-        return begins, np.bincount(best.ravel(), minlength=len(flat)) / DRAWS
+        return begins, _counted(normal(keys.ravel()), self.mean[flat], self.spread[flat], begins) / DRAWS
 
 
-def _first_best(drawn: Floats, firsts: Ints, lengths: Ints) -> Ints:
-    """Find the largest of each row and group, the first of equals, counted within the group; shape (rows, groups)."""
-    groups = np.repeat(np.arange(len(firsts)), lengths)
-    numbers = np.arange(drawn.shape[1]) - firsts[groups]
-    best = drawn == np.maximum.reduceat(drawn, firsts, axis=1)[:, groups]
-    found: Ints = np.minimum.reduceat(np.where(best, numbers, drawn.shape[1]), firsts, axis=1)
+@kernel
+def _chosen(noise, mean, spread, firsts, lengths):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Find the creative with the highest draw of each group, the first of equals, counted within the group."""
+    found = np.zeros(len(firsts), np.int64)
+    for group in range(len(firsts)):
+        first, highest = firsts[group], -np.inf
+        for at in range(first, first + lengths[group]):
+            drawn = mean[at] + noise[at] * spread[at]
+            if drawn > highest:
+                found[group], highest = at - first, drawn
     return found
+
+
+@kernel
+def _counted(noise, mean, spread, begins):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Count how many draws choose each creative of each group; ``noise`` has those of one draw after another."""
+    creatives = len(mean)
+    counts = np.zeros(creatives)
+    for before in range(0, len(noise), creatives):
+        for group in range(len(begins) - 1):
+            best, highest = begins[group], -np.inf
+            for at in range(begins[group], begins[group + 1]):
+                drawn = mean[at] + noise[before + at] * spread[at]
+                if drawn > highest:
+                    best, highest = at, drawn
+            counts[best] += 1.0
+    return counts
