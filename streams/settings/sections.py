@@ -116,7 +116,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
     commit_interval_ms: Milliseconds = 50
     broadcast_interval_ms: Milliseconds = 250
-    batch_max_records: Positive = 2000
+    batch_max_records: Positive = 4000
     step_ms: WaitMs = 2000
     buffer_bytes: Bytes = 32 * 2**20
     web_host: str = "127.0.0.1"
