@@ -126,18 +126,29 @@ def _candidate_of(cid: str, won: _Winner, crid: str) -> Candidate:
 def _logged_in_full(frame: Frame) -> dict[int, tuple[Candidate, ...]]:
     """Tell what became of every campaign, for a share of the opportunities that is drawn by chance."""
     in_full = uniform(frame.seeds ^ _IN_FULL) < frame.settings.log_losers
-    return {row: _all_candidates(frame, row) for row in np.flatnonzero(in_full).tolist()}
+    rows = np.flatnonzero(in_full).tolist()
+    if not rows:
+        return {}
+    bidding, cids = _bidding(frame, np.flatnonzero(in_full[frame.bids.opportunities])), frame.columns.cids
+    return {
+        row: tuple(
+            Candidate(cids[campaign], code, *bidding.get((row, campaign), ()))
+            for campaign, code in enumerate(frame.removed[row].tolist())
+        )
+        for row in rows
+    }
 
 
-def _all_candidates(frame: Frame, row: int) -> tuple[Candidate, ...]:
-    bids, worth, columns = frame.bids, frame.worth, frame.columns
-    those = np.arange(*np.searchsorted(bids.opportunities, [row, row + 1]))
+def _bidding(frame: Frame, those: Ints) -> dict[tuple[int, int], tuple[str, float, float, float, float, str]]:
+    """Return what some bids come to, by row and campaign: all of :class:`Candidate` behind the code."""
+    bids, worth, crids = frame.bids, frame.worth, frame.columns.creatives.crids
     begins, shares = bids.draws.shares(those)
     propensities = shares[begins[:-1] + bids.draws.chosen[those]]
     figures = (worth.p_click, worth.values, worth.p_purchase)
-    bidding = {
-        campaign: (columns.creatives.crids[creative], *rest)
-        for campaign, creative, *rest in zip(
+    return {
+        (row, campaign): (crids[creative], *rest)
+        for row, campaign, creative, *rest in zip(
+            bids.opportunities[those].tolist(),
             bids.campaigns[those].tolist(),
             bids.creatives[those].tolist(),
             *(np.round(column[those], 8).tolist() for column in figures),
@@ -146,5 +157,3 @@ def _all_candidates(frame: Frame, row: int) -> tuple[Candidate, ...]:
             strict=True,
         )
     }
-    codes = frame.removed[row].tolist()
-    return tuple(Candidate(columns.cids[n], code, *bidding.get(n, ())) for n, code in enumerate(codes))
