@@ -31,10 +31,10 @@ from streams.worker.takeover import HeldPartition, Takeover
 
 logger = logging.getLogger(__name__)
 
-_MOST_SHARE = {"users": 0.5}
+_MOST_SHARE = {"users": 0.5, "campaigns": 0.2}
 _SHARE_BEHIND = 0.05
-"""Share of the time that one partition's micro-batches may take: of the plane that people wait for, and of those that
-follow it."""
+"""Share of the time that one partition's micro-batches may take: of the plane that people wait for, of the one that
+counts money, and of the others."""
 
 
 class PartitionRunner:

@@ -10,9 +10,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from processors.ads.campaign import Campaign, Creative
+from processors.ads.campaign_view import CampaignView
+from processors.ads.signals import CampaignSignal
 from processors.common.hashing import partition_of
 from processors.common.topics import (
+    AD_DECISIONS_TOPIC,
+    CAMPAIGN_SIGNALS_TOPIC,
     DEAD_LETTERS_TOPIC,
+    DECISION_LOG_TOPIC,
     FORWARDED_TOPIC,
     IMPRESSIONS_TOPIC,
     RECOMMENDATIONS_TOPIC,
@@ -522,3 +528,27 @@ def test_what_was_shown_too_often_moves_down_in_the_next_slate() -> None:
     assert shown(users.last.outputs, "home") == [["tent", "lamp", "mat"]]
     users.take(record(event(ANN, "tent", 3, timestamp=NOW + 14 * 86_400_000), timestamp=NOW + 14 * 86_400_000))
     assert shown(users.last.outputs, "home") == [["lamp", "tent", "mat"]]
+
+
+def offered(user: str, n: int) -> Record:
+    return Record("events.browse.v1", 0, n, NOW + n, user.encode(), event(user, n=n, context={"placement": "top"}))
+
+
+def test_without_a_campaign_opportunities_are_counted_and_nothing_is_decided() -> None:
+    users = Users()
+    outputs = users.take(offered(ANN, 0), offered(BEN, 1), Record(CLICKS, 0, 2, NOW + 2, ANN.encode(), event(ANN, n=2)))
+    assert users.last.decisions == {"no_campaign": 2}  # type: ignore[attr-defined]  # of the step of this plane
+    assert not {output.topic for output in outputs} & {AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC, CAMPAIGN_SIGNALS_TOPIC}
+
+
+def test_signals_go_to_the_partitions_of_the_campaigns_that_they_concern() -> None:
+    users = Users()
+    cid = next(f"c{n}" for n in range(9) if partition_of(f"c{n}", PARTITIONS) == 1)
+    campaign = Campaign("shop", (Creative("a", "Tents", "https://shop.example"),), bid=1.0, budget=100.0)
+    users.plane.ads.campaigns.apply(cid, CampaignView(campaign, left=100.0, left_today=100.0))
+    sent = [output for output in users.take(offered(ANN, 0)) if output.topic == CAMPAIGN_SIGNALS_TOPIC]
+    (signals,) = (msgspec.msgpack.decode(output.value or b"", type=list[CampaignSignal]) for output in sent)
+    assert [output.partition for output in sent] == [1]
+    assert [(signal.cid, signal.opportunities) for signal in signals] == [(cid, 1)]
+    plain = users.take(Record(CLICKS, 0, 1, NOW + 1, BEN.encode(), event(BEN, n=1)))
+    assert CAMPAIGN_SIGNALS_TOPIC not in {output.topic for output in plain}
