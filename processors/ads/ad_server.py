@@ -83,11 +83,10 @@ class AdServer:
         """Whether no opportunity can have an ad, as there is no campaign: then only requests need an answer."""
         return self.decider is self._pipeline and not len(self.campaigns)
 
-    def opportunity(self, event: Event, origin: Origin, profile: Profile) -> Opportunity | None:
-        """Return the opportunity that an event is; :obj:`None` if it is none (:meth:`is_opportunity`)."""
-        if not self.is_opportunity(event, origin) or event.context is None:
-            return None
-        return self._opportunity(event, origin, profile, event.context.placement or "")
+    def opportunity(self, event: Event, origin: Origin, profile: Profile) -> Opportunity:
+        """Return the opportunity that an event is, of which :meth:`is_opportunity` says that it is one."""
+        placement = event.context.placement if event.context is not None else None
+        return self._opportunity(event, origin, profile, placement or "")
 
     def is_opportunity(self, event: Event, origin: Origin) -> bool:
         """Tell whether an event is an opportunity for an ad.

@@ -154,8 +154,7 @@ class ItemKeeper:
     >>> keeper = ItemKeeper(ItemSettings())
     >>> state = ItemState()
     >>> keeper.touch(state, Touch(item=0, time_ms=1_700_000_000_000, weight=1.0, category="tents"))
-    >>> keeper.pair(state, "lamp", distance=1, time_ms=1_700_000_000_000)
-    >>> keeper.pair(state, "stove", distance=2, time_ms=1_700_000_000_000)
+    >>> keeper.pairs([(state, "lamp", 1, 1_700_000_000_000), (state, "stove", 2, 1_700_000_000_000)])
     >>> view = keeper.view(state)
     >>> view.neighbours, np.frombuffer(view.together, "<f4").round(3).tolist()
     (['lamp', 'stove'], [0.6430000066757202, 0.3569999933242798])
@@ -188,27 +187,18 @@ class ItemKeeper:
         if facts != (state.category, state.brand, state.price):
             state.published.outdated = True
 
-    def pair(self, state: ItemState, other: str, distance: int, time_ms: int) -> None:
-        """Count that another item was visited in the same session, in place.
+    def pairs(self, pairs: Iterable[tuple[ItemState, str, int, int]]) -> None:
+        """Count that items were visited in the same session, in place.
+
+        The pairs of one event have one time, and nearly all states one landmark: weights are computed once for each
+        run of pairs that share both.
 
         Parameters
         ----------
-        state
-            State of the item.
-        other
-            Id of the other item.
-        distance
-            Steps from the item to the other one in the session; negative if the other came earlier.
-        time_ms
-            When the later of the two was visited, milliseconds since the epoch.
-        """
-        self.pairs([(state, other, distance, time_ms)])
-
-    def pairs(self, pairs: Iterable[tuple[ItemState, str, int, int]]) -> None:
-        """Count pairs as :meth:`pair` does, given its arguments for each, in order.
-
-        The pairs of one event have one time, and nearly all states one landmark: weights are computed once for each
-        pair of these that follow each other.
+        pairs
+            For each pair: the state of an item; the id of the other one; the steps from the item to the other one in
+            the session, negative if the other came earlier; when the later of the two was visited, milliseconds since
+            the epoch.
         """
         settings, of_distance = self.settings, self._of_distance
         half_life, most = settings.neighbour_half_life_ms, settings.neighbours * 3 // 2

@@ -196,8 +196,8 @@ class UsersPlane:
         """Add the opportunity for an ad that an event is; where there is no campaign, only count it."""
         if self.ads.idle:
             gathered.without_campaign += 1
-        elif (found := self.ads.opportunity(event, origin, profile)) is not None:
-            gathered.opportunities.append(found)
+        else:
+            gathered.opportunities.append(self.ads.opportunity(event, origin, profile))
 
     def committed(self, step: Step[Profile]) -> None:
         """Hold what a committed step's ad decisions cost, until the campaigns' ledgers publish what is left."""

@@ -17,6 +17,22 @@ _MEMORY = 0.8
 _LONGEST = 4
 """How many times its least interval a busy partition waits at most."""
 
+_MOST_SHARE = {"users": 0.5, "campaigns": 0.2}
+_SHARE_BEHIND = 0.05
+
+
+def most_share_of(plane: str) -> float:
+    """Return the share of the time that the micro-batches of one partition may take.
+
+    It is high for the plane that people wait for, less for the one that counts money, and low for the others.
+
+    Examples
+    --------
+    >>> most_share_of("users"), most_share_of("items")
+    (0.5, 0.05)
+    """
+    return _MOST_SHARE.get(plane, _SHARE_BEHIND)
+
 
 class Pacing:
     """Gather records for an interval that follows the load, but take no more than can be computed in a step's time.

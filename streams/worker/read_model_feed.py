@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 _MARKER_KEY = b"\x00marker"
 _CHUNK_RECORDS = 1000
 _REST_S = 0.05
-"""Seconds between two fetches: what other planes say comes in one answer of the brokers instead of many small ones."""
+"""Seconds between two fetches once the read models are complete: what other planes say comes in one answer of the
+brokers instead of many small ones."""
 
 
 class ReadModelFeed:
@@ -74,8 +75,9 @@ class ReadModelFeed:
             await consumer.seek_to_beginning(*partitions)
             while True:
                 await self._read(consumer)
-                await asyncio.sleep(_REST_S)
-                if not self.complete.is_set():
+                if self.complete.is_set():
+                    await asyncio.sleep(_REST_S)
+                else:
                     reached = [await consumer.position(tp) >= ends[tp] for tp in partitions]
                     if all(reached):
                         self.complete.set()

@@ -23,18 +23,13 @@ from streams.worker.compute_thread import ComputeThread
 from streams.worker.consumer_control import ConsumerControl
 from streams.worker.failures import Remedy, Rest, remedy_of
 from streams.worker.metrics import Metrics
-from streams.worker.pacing import Pacing
+from streams.worker.pacing import Pacing, most_share_of
 from streams.worker.record_buffer import Acknowledge, RecordBuffer
 from streams.worker.step_metrics import StepSeconds
 from streams.worker.stores import Stores
 from streams.worker.takeover import HeldPartition, Takeover
 
 logger = logging.getLogger(__name__)
-
-_MOST_SHARE = {"users": 0.5, "campaigns": 0.2}
-_SHARE_BEHIND = 0.05
-"""Share of the time that one partition's micro-batches may take: of the plane that people wait for, of the one that
-counts money, and of the others."""
 
 
 class PartitionRunner:
@@ -87,7 +82,7 @@ class PartitionRunner:
             pause=lambda topic: consumer.pause(topic, partition),
             resume=lambda topic: consumer.resume(topic, partition),
         )
-        self._pacing = Pacing(settings.worker, interval_ms, _MOST_SHARE.get(plane.name, _SHARE_BEHIND))
+        self._pacing = Pacing(settings.worker, interval_ms, most_share_of(plane.name))
         self._takeover = Takeover(settings, plane, partition, consumer, self._buffer, metrics, stores)
         self._rest = Rest(settings.kafka.session_timeout_s)
         self._working = False

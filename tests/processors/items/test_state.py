@@ -40,9 +40,19 @@ def shares(column: bytes) -> list[float]:
 
 def learned(pairs: list[tuple[str, int, int]], settings: ItemSettings) -> ItemState:
     state = ItemState()
-    for other, distance, time_ms in pairs:
-        ItemKeeper(settings).pair(state, other, distance, time_ms)
+    ItemKeeper(settings).pairs((state, other, distance, time_ms) for other, distance, time_ms in pairs)
     return state
+
+
+def test_pairs_counted_together_lead_where_pairs_counted_one_by_one_do() -> None:
+    settings = ItemSettings(neighbour_half_life_ms=1000)
+    pairs = [(f"i{n % 5}", 1 + n % 3, at) for n, at in enumerate((5_000, 5_000, 90_000, 20_000, 20_000, 5_000, 90_000))]
+    together, apart = ItemState(), ItemState()
+    ItemKeeper(settings).pairs((together, *pair) for pair in pairs)
+    for pair in pairs:
+        ItemKeeper(settings).pairs([(apart, *pair)])
+    assert together == apart
+    assert together.landmark == 80_000
 
 
 def test_what_came_later_is_both_together_and_after() -> None:

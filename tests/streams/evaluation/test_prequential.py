@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import os
 import subprocess
@@ -17,9 +18,10 @@ from processors.common.errors import ConfigurationError, NearstreamError
 from processors.planes.users import UsersSettings
 from processors.ranking.settings import Placement, RankingSettings
 from streams.cli import app
+from streams.cli.evaluate import evaluate
 from streams.datasets.event_files import FileEvent, read_events
 from streams.engine.driver import TopologyDriver
-from streams.evaluation.prequential import evaluate_events
+from streams.evaluation.prequential import BATCH_EVENTS, evaluate_events
 from streams.settings.sections import Settings, TopicSettings, WorkerSettings
 from tests.support import event
 
@@ -223,6 +225,7 @@ def test_the_command_prints_one_json_line_and_writes_the_lists(tmp_path: Path) -
     result = msgspec.json.decode(line)
     assert (result["events"], len(lists_of(lists)), ran.exit_code) == (5, 5, 0)
     assert result["last50"] == evaluate_events(read_events(file, 5))["last50"]
+    assert inspect.signature(evaluate).parameters["batch"].default == BATCH_EVENTS
 
 
 def test_the_command_shows_a_table_to_people(tmp_path: Path) -> None:
