@@ -42,17 +42,13 @@ class Outgoing:
         The placements, in the order of the settings.
     locale
         Language of the reasons' texts.
-    partitions
-        Number of partitions of every topic.
     max_message_bytes
         Greatest size of one message on the topic of item signals.
     """
 
-    def __init__(
-        self, placements: Sequence[Placement], locale: Locale, partitions: int, max_message_bytes: int
-    ) -> None:
+    def __init__(self, placements: Sequence[Placement], locale: Locale, max_message_bytes: int) -> None:
         self._writer = SlateWriter(locale)
-        self._placements, self._partitions, self._max_bytes = placements, partitions, max_message_bytes
+        self._placements, self._max_bytes = placements, max_message_bytes
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
 

@@ -137,7 +137,7 @@ class UsersPlane:
         self.read = ReadModels(index, ServingWeights(self._ranking.features, baseline_weights()))
         self.ads = AdServer(settings.ads, self.read.groups, partitions)
         self._teaching = Teaching(self._ranking, self._keeper, partitions, max_message_bytes)
-        self._outgoing = Outgoing(settings.ranking.placements, settings.ranking.locale, partitions, max_message_bytes)
+        self._outgoing = Outgoing(settings.ranking.placements, settings.ranking.locale, max_message_bytes)
         self._partitions = partitions
         self.publishes = True
 

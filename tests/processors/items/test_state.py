@@ -46,13 +46,14 @@ def learned(pairs: list[tuple[str, int, int]], settings: ItemSettings) -> ItemSt
 
 def test_pairs_counted_together_lead_where_pairs_counted_one_by_one_do() -> None:
     settings = ItemSettings(neighbour_half_life_ms=1000)
-    pairs = [(f"i{n % 5}", 1 + n % 3, at) for n, at in enumerate((5_000, 5_000, 90_000, 20_000, 20_000, 5_000, 90_000))]
-    together, apart = ItemState(), ItemState()
-    ItemKeeper(settings).pairs((together, *pair) for pair in pairs)
-    for pair in pairs:
-        ItemKeeper(settings).pairs([(apart, *pair)])
+    # The second item is ahead of the first: what has the same time weighs less there.
+    pairs = [(1, "a", 1, 90_000), (0, "b", 2, 20_000), (1, "b", 2, 20_000), (0, "a", 1, 20_000), (0, "c", 3, 90_000)]
+    together, apart = [ItemState(), ItemState()], [ItemState(), ItemState()]
+    ItemKeeper(settings).pairs((together[item], other, steps, at) for item, other, steps, at in pairs)
+    for item, other, steps, at in pairs:
+        ItemKeeper(settings).pairs([(apart[item], other, steps, at)])
     assert together == apart
-    assert together.landmark == 80_000
+    assert [state.landmark for state in together] == [80_000, 80_000]
 
 
 def test_what_came_later_is_both_together_and_after() -> None:
