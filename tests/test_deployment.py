@@ -416,7 +416,7 @@ def _work(metrics: Metrics) -> None:
     metrics.read_models.evictions.set(0)
     metrics.read_models.age.set(0.2)
     choice = Choices("any", np.array([3]), np.array([True]), np.array([0.5]), np.array([True]))
-    shown = ShownSlates("home", np.array([[1, 2]]), np.array([[1, 2]]), np.array([[0.1, 0.2]]))
+    shown = ShownSlates.of("home", np.array([[1, 2]]), np.array([[1, 2]]), np.array([[0.1, 0.2]]))
     metrics.quality.live.take(Observations([choice], [shown]))
     metrics.quality.refresh()
     metrics.ranker.examples.inc(20)

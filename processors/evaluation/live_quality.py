@@ -12,15 +12,14 @@ diversity).
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from river.stats import Mean
-from river.utils import Rolling
 
 from processors.common.arrays import Flags, Floats, Ints
+from processors.common.compiled import kernel
+from processors.evaluation.rolling_values import RollingValues
 
 DEPTHS = (10, 20)
 """Positions within which a chosen item counts as a hit."""
@@ -53,24 +52,45 @@ class Choices:
 
 @dataclass(frozen=True)
 class ShownSlates:
-    """Slates published for one placement, as arrays of shape (slates, size).
+    """What there is to say of slates published for one placement; those that are empty are left out.
 
     Attributes
     ----------
     placement
         Name of the placement.
+    novelty
+        Mean self-information of each slate's items, in bits. Shape (slates,).
+    diversity
+        Share of the pairs of each slate's items that are of different categories. Shape (slates,).
     slots
-        Slots of the items by position; -1 beyond the end of a slate.
-    categories
-        Number of each item's category, 0 for none.
-    popularity
-        Each item's share of all visits.
+        Slots of the items, one slate after the other.
     """
 
     placement: str
+    novelty: Floats
+    diversity: Floats
     slots: Ints
-    categories: Ints
-    popularity: Floats
+
+    @classmethod
+    def of(cls, placement: str, slots: Ints, categories: Ints, popularity: Floats) -> ShownSlates:
+        """Make it of arrays of shape (slates, size).
+
+        Parameters
+        ----------
+        slots
+            Slots of the items by position; -1 beyond the end of a slate.
+        categories
+            Number of each item's category, 0 for none.
+        popularity
+            Each item's share of all visits.
+
+        Examples
+        --------
+        >>> shown = ShownSlates.of("home", np.array([[7, 4, -1]]), np.array([[1, 2, 0]]), np.array([[0.5, 0.125, 0.0]]))
+        >>> shown.novelty.tolist(), shown.diversity.tolist(), shown.slots.tolist()
+        ([2.0], [1.0], [7, 4])
+        """
+        return cls(placement, *variety_of(slots, categories, popularity))
 
 
 @dataclass(frozen=True)
@@ -99,97 +119,104 @@ class LiveQuality:
     """
 
     def __init__(self, window: int = 2000) -> None:
-        self._window = window
-        self._means: dict[tuple[str, ...], Any] = {}
-        self._coverage: dict[str, _Distinct] = {}
+        self._ranks = _Windows(lambda: RollingValues(window, np.int64))
+        self._expected = _Windows(lambda: RollingValues(window, np.float64))
+        self._came_true = _Windows(lambda: RollingValues(window, np.bool_))
+        self._novelty = _Windows(lambda: RollingValues(window, np.float64))
+        self._diversity = _Windows(lambda: RollingValues(window, np.float64))
+        self._shown = _Windows(lambda: RollingValues(20 * window, np.int64))
 
     def take(self, observations: Observations) -> None:
-        """Add the choices and slates of a step. Complexity: some microseconds per choice and per slate."""
+        """Add the choices and slates of a step. Complexity: some microseconds, however many there are."""
         for choices in observations.choices:
-            self._add_choices(choices)
+            self._ranks.of(choices.head, "known").add(choices.ranks[choices.known])
+            self._ranks.of(choices.head, "new").add(choices.ranks[~choices.known])
+            self._expected.of(choices.head).add(choices.confidences)
+            self._came_true.of(choices.head).add(choices.first)
         for shown in observations.shown:
-            self._add_slates(shown)
+            self._novelty.of(shown.placement).add(shown.novelty)
+            self._diversity.of(shown.placement).add(shown.diversity)
+            self._shown.of(shown.placement).add(shown.slots)
 
     def figures(self) -> dict[tuple[str, ...], float]:
-        """Return all metrics, keyed by name and labels.
+        """Return all metrics, keyed by name and labels; those that nothing was observed for are left out.
 
         ``hit_rate`` (head, user, depth), ``reciprocal_rank`` (head, user), ``calibration`` (head; mean probability
         given to the candidate ranked first over the share of choices that were it; 1 is ideal), ``coverage``
         (placement; distinct items per position shown), ``inequality`` (placement; Gini coefficient of the impressions
         per item shown: 0 if all are equal), ``novelty`` (placement; mean self-information in bits), ``diversity``
         (placement; share of the pairs of items in a slate that are of different categories).
+
+        Complexity: some milliseconds; it looks at all that the windows hold.
         """
-        found = {name: mean.get() for name, mean in self._means.items() if not name[0].startswith("_")}
-        for name, mean in self._means.items():
-            if name[0] == "_expected":
-                came_true = self._means["_true", name[1]].get()
-                if came_true > 0.0:
-                    found["calibration", name[1]] = mean.get() / came_true
-        for placement, distinct in self._coverage.items():
-            found["coverage", placement] = distinct.share()
-            found["inequality", placement] = distinct.inequality()
+        found: dict[tuple[str, ...], float] = {}
+        for (head, user), ranks in self._ranks.filled():
+            for depth in DEPTHS:
+                found["hit_rate", head, user, str(depth)] = float(((ranks > 0) & (ranks <= depth)).mean())
+            found["reciprocal_rank", head, user] = float(np.where(ranks > 0, 1.0 / np.maximum(ranks, 1), 0.0).mean())
+        for ((head,), expected), (_, came_true) in zip(self._expected.filled(), self._came_true.filled(), strict=True):
+            if came_true.any():
+                found["calibration", head] = float(expected.mean() / came_true.mean())
+        for name, windows in (("novelty", self._novelty), ("diversity", self._diversity)):
+            for (placement,), values in windows.filled():
+                found[name, placement] = float(values.mean())
+        for (placement,), slots in self._shown.filled():
+            counts = np.unique(slots, return_counts=True)[1]
+            found["coverage", placement] = len(counts) / len(slots)
+            found["inequality", placement] = _gini(counts)
         return found
 
-    def _update(self, value: float, *name: str) -> None:
-        if name not in self._means:
-            self._means[name] = Rolling(Mean, window_size=self._window)
-        self._means[name].update(value)
 
-    def _add_choices(self, choices: Choices) -> None:
-        for rank, known in zip(choices.ranks.tolist(), choices.known.tolist(), strict=True):
-            user = "known" if known else "new"
-            for depth in DEPTHS:
-                self._update(float(0 < rank <= depth), "hit_rate", choices.head, user, str(depth))
-            self._update(1.0 / rank if rank else 0.0, "reciprocal_rank", choices.head, user)
-        for expected, came_true in zip(choices.confidences.tolist(), choices.first.tolist(), strict=True):
-            self._update(expected, "_expected", choices.head)
-            self._update(float(came_true), "_true", choices.head)
+class _Windows:
+    """Windows by labels, made when something is first added to one."""
 
-    def _add_slates(self, shown: ShownSlates) -> None:
-        coverage = self._coverage.setdefault(shown.placement, _Distinct(20 * self._window))
-        filled = shown.slots >= 0
-        bits = -np.log2(np.maximum(shown.popularity, 1e-12))
-        for row in np.flatnonzero(filled.any(axis=1)).tolist():
-            there = filled[row]
-            self._update(float(bits[row][there].mean()), "novelty", shown.placement)
-            self._update(_diversity(shown.categories[row][there]), "diversity", shown.placement)
-            coverage.add(shown.slots[row][there].tolist())
+    def __init__(self, make: Callable[[], RollingValues]) -> None:
+        self._make = make
+        self._windows: dict[tuple[str, ...], RollingValues] = {}
+
+    def of(self, *labels: str) -> RollingValues:
+        if labels not in self._windows:
+            self._windows[labels] = self._make()
+        return self._windows[labels]
+
+    def filled(self) -> list[tuple[tuple[str, ...], Ints]]:
+        """Return what the windows hold, those left out that hold nothing."""
+        return [(labels, window.values) for labels, window in self._windows.items() if len(window.values)]
 
 
-def _diversity(categories: Ints) -> float:
-    """Return the share of pairs of items of different categories; an item without category differs from every other."""
-    n = len(categories)
-    if n < 2:
-        return 1.0
-    same = (categories[:, None] == categories[None, :]) & (categories > 0)[:, None]
-    return 1.0 - float(same.sum() - np.diag(same).sum()) / (n * (n - 1))
+@kernel
+def variety_of(slots: Ints, categories: Ints, popularity: Floats) -> tuple[Floats, Floats, Ints]:
+    """Compute how novel and how diverse slates are; arrays of shape (slates, size), with slot -1 beyond a slate's end.
+
+    Returns
+    -------
+    novelty, diversity : float64 arrays
+        For each slate that is not empty: the mean self-information of its items, and the share of their pairs that are
+        of different categories. An item without category (0) differs from every other.
+    shown : int64 array
+        The slots of all slates, one slate after the other.
+    """
+    rows, size = slots.shape
+    novelty, diversity, shown = np.empty(rows), np.empty(rows), np.empty(rows * size, np.int64)
+    slates = places = 0
+    for row in range(rows):
+        n, bits, same = 0, 0.0, 0
+        while n < size and slots[row, n] >= 0:
+            shown[places] = slots[row, n]
+            bits -= np.log2(max(popularity[row, n], 1e-12))
+            for other in range(n):
+                if categories[row, n] > 0 and categories[row, n] == categories[row, other]:
+                    same += 1
+            n += 1
+            places += 1
+        if n > 0:
+            novelty[slates] = bits / n
+            diversity[slates] = 1.0 - 2.0 * same / (n * (n - 1)) if n > 1 else 1.0
+            slates += 1
+    return novelty[:slates], diversity[:slates], shown[:places]
 
 
-class _Distinct:
-    """How often each number occurs among the last ``window`` ones."""
-
-    def __init__(self, window: int) -> None:
-        self._recent: deque[int] = deque()
-        self._counts: Counter[int] = Counter()
-        self._window = window
-
-    def add(self, numbers: list[int]) -> None:
-        self._recent.extend(numbers)
-        self._counts.update(numbers)
-        while len(self._recent) > self._window:
-            old = self._recent.popleft()
-            self._counts[old] -= 1
-            if not self._counts[old]:
-                del self._counts[old]
-
-    def share(self) -> float:
-        """Return the number of distinct ones over the number of all."""
-        return len(self._counts) / max(len(self._recent), 1)
-
-    def inequality(self) -> float:
-        """Return the Gini coefficient of the counts."""
-        counts = np.sort(np.fromiter(self._counts.values(), np.float64, len(self._counts)))
-        if not len(counts):
-            return 0.0
-        ranks = np.arange(1, len(counts) + 1)
-        return float(2.0 * (ranks * counts).sum() / (len(counts) * counts.sum()) - (len(counts) + 1) / len(counts))
+def _gini(counts: Ints) -> float:
+    """Return the Gini coefficient of counts, at least one."""
+    n, ordered = len(counts), np.sort(counts)
+    return float(2.0 * (np.arange(1, n + 1) * ordered).sum() / (n * ordered.sum()) - (n + 1) / n)

@@ -76,7 +76,7 @@ class Slates:
     removed: Counter[str] = field(default_factory=Counter)
 
     def sample(self, placement: str, index: ItemIndex) -> ShownSlates:
-        """Return the first few slates, with what the figures of quality need of their items.
+        """Return what the figures of quality need of the first few slates.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Slates:
         slots = self.slots[:_SAMPLED]
         there = np.maximum(slots, 0)
         popularity = index.popularity.visits[there] / max(index.popularity.total, 1.0)
-        return ShownSlates(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
+        return ShownSlates.of(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
 
     def items(self, row: int, read: ReadModels) -> list[SlateItem]:
         """Return the slate of one user as objects; :class:`processors.ranking.slate_writer.SlateWriter` writes many.

@@ -24,7 +24,7 @@ def slates(*rows: Sequence[tuple[int, int, float]]) -> ShownSlates:
     width = max(map(len, rows))
     padded = [[*row, *[(-1, 0, 1.0)] * (width - len(row))] for row in rows]
     slots, categories, popularity = (np.array([[place[n] for place in row] for row in padded]) for n in range(3))
-    return ShownSlates("home", slots, categories, popularity)
+    return ShownSlates.of("home", slots, categories, popularity)
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
@@ -69,7 +69,9 @@ def test_inequality_is_that_of_gini() -> None:
     def gini(*counts: int) -> float:
         quality = LiveQuality()
         slots = np.repeat(np.arange(len(counts)), counts)[:, None]
-        quality.take(Observations(shown=[ShownSlates("home", slots, np.zeros_like(slots), np.full(slots.shape, 0.1))]))
+        quality.take(
+            Observations(shown=[ShownSlates.of("home", slots, np.zeros_like(slots), np.full(slots.shape, 0.1))])
+        )
         return quality.figures()["inequality", "home"]
 
     assert gini(5, 5, 5, 5) == pytest.approx(0.0)
