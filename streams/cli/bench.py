@@ -19,10 +19,10 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream bench throughput --peer --peer-engine quix     or Quix Streams
   nearstream bench latency --rate 500                event to recommendation
 
-Each starts an Apache Kafka of its own (Java 17 and Maven) and stops it,
-unless --brokers names some without events. Settings hold here too, such as
-NEARSTREAM_WORKER__BATCH_MAX_RECORDS=500. For the figures, see
-docs/benchmarks.md.
+Those that need brokers start an Apache Kafka of their own (Java 17 and
+Maven) and stop it, unless --brokers names some without events. Settings
+hold there too, such as NEARSTREAM_WORKER__BATCH_MAX_RECORDS=500. For the
+figures, see docs/benchmarks.md.
 """
 
 app = typer.Typer(

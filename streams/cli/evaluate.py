@@ -28,7 +28,7 @@ EXAMPLES = f"""[bold]Examples[/bold]
   nearstream evaluate clicks.csv.gz --json --limit 10000   the first, as JSON
   nearstream evaluate clicks.csv.gz --settings new.toml    with other settings
   nearstream evaluate clicks.csv.gz --lists shown.jsonl    keep the lists
-  nearstream evaluate clicks.csv.gz --html report.html       charts
+  nearstream evaluate clicks.csv.gz --html report.html     charts
 
 {LEGEND}"""
 

@@ -78,8 +78,8 @@ def evaluate_events(
     html
         File to write a report to (:mod:`streams.evaluation.html_report`), under the ``name`` of the stream.
     batch_events
-        Most events of a micro-batch; with 1 every list knows all events before its own, and it takes several times as
-        long.
+        Most events of a micro-batch; with 1 every list knows all events before its own, and it takes more than twice
+        as long.
 
     Returns
     -------

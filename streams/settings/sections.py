@@ -92,10 +92,11 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     processing_guarantee
         ``exactly_once``, or ``at_least_once`` for brokers without transactions.
     commit_interval_ms
-        Time between the transactions of a users partition, in milliseconds: a longer one gathers larger micro-batches.
+        Least time between the transactions of a users partition, in milliseconds: a longer one gathers larger
+        micro-batches. A busy partition takes up to four times as long (:mod:`streams.worker.pacing`).
     broadcast_interval_ms
-        Time between the transactions of the other planes, in milliseconds. An item is broadcast at most once in this
-        time, a campaign at most once in four times as long.
+        Least time between the transactions of the other planes, in milliseconds, likewise. An item is broadcast at
+        most once in this time, a campaign at most once in four times as long.
     batch_max_records
         Most records of a micro-batch.
     step_ms
