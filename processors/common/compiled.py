@@ -8,7 +8,8 @@ Rules for such functions, which ``tests/processors/common/test_compiled.py`` che
 
 - A kernel uses arrays, numbers and kernels of its own file only: the cache on disk notices changes of that file alone.
   After a change of the options below, ``make clean`` removes what was compiled with others.
-- Sums run in the order of the source: floating-point shortcuts are off, so that every processor gives the same bits.
+- Sums run in the order of the source: floating-point shortcuts are off, so that loops compiled for different processors
+  give the same bits. Only ``exp`` and ``log`` are the C library's, which may differ in the last bit (decision 16).
 - A loop over a stretch of an array runs between ``np.uint64`` bounds: an index that cannot be negative needs no check,
   and the loop then works on several elements at a time. Such an index is never mixed with signed numbers: numba would
   make a float of the result.
