@@ -23,16 +23,38 @@ S. Lam, A. Pitrou, S. Seibert, "Numba: a LLVM-based Python JIT compiler", LLVM-H
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numba
+from numba.core.caching import FunctionCache
+
+logger = logging.getLogger(__name__)
 
 Loop = Callable[..., Any]
 """A function of arrays and numbers. Numba finds the types of its parameters out itself: its docstring names them."""
 
 KERNELS: list[Any] = []
 """All compiled functions of the modules imported so far."""
+
+
+class _HealingCache(FunctionCache):
+    """Compiles anew what cannot be read from the cache, as after a crash that left half a file."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled function of a signature; :obj:`None` if there is none that can be read."""
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]  # numba has no types
+        except Exception as error:  # noqa: BLE001  # reading damaged bytes raises anything
+            logger.warning(
+                "%s: the cached kernel %s cannot be read (%s: %s); compiling it anew",
+                self.cache_path, self._name, type(error).__name__, error,
+            )  # fmt: skip
+            with suppress(OSError):  # a place that cannot be written to keeps it
+                self.flush()  # type: ignore[no-untyped-call]
+            return None
 
 
 def kernel(function: Loop) -> Loop:
@@ -59,7 +81,9 @@ def kernel(function: Loop) -> Loop:
     3.5
     """
     try:
-        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        if hasattr(compiled, "enable_caching"):
+            compiled._cache = _HealingCache(function)  # type: ignore[no-untyped-call]
     except RuntimeError:  # numba found no place for its cache
         compiled = numba.njit(nogil=True, error_model="numpy")(function)
     KERNELS.append(compiled)

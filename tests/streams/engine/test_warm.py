@@ -34,6 +34,15 @@ numbers, filled = top(np.array([0, 2, 3]), np.array([0.1, 0.2, 0.3]), 2)
 print(numbers[filled].tolist(), _best.stats.cache_path, cache_place())
 """
 
+_ONE_KERNEL = """
+import logging, sys
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+import numpy as np
+from processors.ranking.selection import _best, top
+top(np.array([0, 2, 3]), np.array([0.1, 0.2, 0.3]), 2)
+print(sum(_best.stats.cache_hits.values()), "from the cache")
+"""
+
 _WATCHED = """
 import sys
 found = []
@@ -101,6 +110,22 @@ def test_a_second_warming_finds_nothing_to_do() -> None:
     again = warm()
     assert (again.compiled, again.loaded) == (0, 0)
     assert progress()[0] > 0 or not cache_place()
+
+
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+@pytest.mark.parametrize(("ending", "left"), [("nbi", 0), ("nbi", 40), ("nbc", 0), ("nbc", 500)])
+def test_a_damaged_cache_is_made_anew(ending: str, left: int, tmp_path: Path) -> None:
+    def run() -> list[str]:
+        return elsewhere("-c", _ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)).splitlines()
+
+    run()
+    for file in tmp_path.rglob(f"*.{ending}"):
+        file.write_bytes(file.read_bytes()[:left])
+    warning, hits = run()
+    assert "_best" in warning
+    assert "cannot be read" in warning
+    assert hits == "0 from the cache"
+    assert run() == ["1 from the cache"]
 
 
 @pytest.mark.parametrize("named", ["", "a file"])
