@@ -41,6 +41,7 @@ from processors.common.topics import CATALOG_TOPIC
 from processors.simulator import Catalogue, Simulator, build_catalogue, catalogue_rows
 from state.store import ChangelogRecord
 from streams.engine.driver import TopologyDriver
+from streams.engine.warm import warm
 from streams.settings.sections import Settings
 
 TIMES = 10
@@ -99,6 +100,7 @@ def run_growth(
     segments, segment_events
         How many segments of each run are measured, and the events in each.
     """
+    warm()  # else the first run would pay for loading the kernels
     sizes = ((items, users), (items * TIMES, users), (items, users * TIMES))
     by_size = _Costs.of([grown(events, *size) for size in sizes], segments, segment_events)
     half = (segments + 1) * segment_events // 2

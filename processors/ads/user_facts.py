@@ -83,5 +83,6 @@ def share_of(profile: Profile, name: str) -> float:
     """
     for weights in (profile.categories, profile.brands):
         if name in weights:
-            return weights[name] / sum(weights.values())
+            total = sum(weights.values())
+            return weights[name] / total if total > 0.0 else 0.0  # all of them may have faded to nothing
     return 0.0

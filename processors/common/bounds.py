@@ -91,6 +91,9 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=10**13)]
 """A span in milliseconds, up to three centuries."""
 
+Interval = Annotated[int, msgspec.Meta(ge=0, le=60_000)]
+"""Time between two things that a worker does again and again, in milliseconds."""
+
 Age = Annotated[int, msgspec.Meta(ge=1, le=10**13)]
 """An age in milliseconds, up to three centuries."""
 

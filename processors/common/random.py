@@ -85,4 +85,5 @@ def _uniform(seed):  # type: ignore[no-untyped-def]  # numba finds the types
     mixed = (mixed ^ (mixed >> _BITS_30)) * _FIRST
     mixed = (mixed ^ (mixed >> _BITS_27)) * _SECOND
     mixed ^= mixed >> _BITS_31
-    return (np.float64(mixed >> _BITS_11) + 0.5) / 2.0**53
+    # The greatest one would be rounded to 1.
+    return min((np.float64(mixed >> _BITS_11) + 0.5) / 2.0**53, 1.0 - 2.0**-53)

@@ -90,7 +90,7 @@ class ShownSlates:
         >>> shown.novelty.tolist(), shown.diversity.tolist(), shown.slots.tolist()
         ([2.0], [1.0], [7, 4])
         """
-        return cls(placement, *variety_of(slots, categories, popularity))
+        return cls(placement, *_variety_of(slots, categories, popularity))
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class _Windows:
 
 
 @kernel
-def variety_of(slots: Ints, categories: Ints, popularity: Floats) -> tuple[Floats, Floats, Ints]:
+def _variety_of(slots: Ints, categories: Ints, popularity: Floats) -> tuple[Floats, Floats, Ints]:
     """Compute how novel and how diverse slates are; arrays of shape (slates, size), with slot -1 beyond a slate's end.
 
     Returns

@@ -31,7 +31,7 @@ _FRESH_MS = np.array([DAY_MS, HOUR_MS], np.float64)
 _TOUCHED = np.uint32(RECENT | OLDER)
 
 _RECENT_DECAY = 0.7 ** np.arange(1024)
-"""Weight of an item by its position in ``category_recent``."""
+"""Weight of an item by its position in ``category_recent``; beyond the last position it is 0."""
 
 
 def features_of(candidates: Candidates, index: ItemIndex) -> Features:
@@ -165,7 +165,8 @@ def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the 
         n, brands, total, total_recent, priced, price = 0, 0, 0.0, 0.0, 0.0, 0.0
         last_category = np.int64(-1)
         for at in range(first, end):
-            slot, weight, recency = recent_slots[at], weights[at], decay[positions[at]]
+            slot, weight, position = recent_slots[at], weights[at], positions[at]
+            recency = decay[position] if position < len(decay) else 0.0
             total += weight
             total_recent += recency
             if positions[at] == 0:

@@ -13,8 +13,8 @@ from streams.cli.common import JsonOption
 
 def scaling(
     context: typer.Context,
-    users: Annotated[float, typer.Option(min=1, help="Users that have a profile.")] = 1e6,
-    events_per_s: Annotated[float, typer.Option("--events-per-s", min=1, help="Events per second.")] = 10_000,
+    users: Annotated[float, typer.Option(min=1, max=1e12, help="Users that have a profile.")] = 1e6,
+    events_per_s: Annotated[float, typer.Option("--events-per-s", min=1, max=1e12, help="Events per second.")] = 10_000,
     items: Annotated[float, typer.Option(min=1, help="Items.")] = 100_000,
     cores_per_worker: Annotated[float, typer.Option(min=0.1, help="Cores that one can use.")] = 1.0,
     utilisation: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of them to plan for.")] = 0.6,

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import msgspec
 
+from processors.common.bounds import MAX_MS
 from processors.common.errors import FieldError
 from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
@@ -186,9 +187,9 @@ def _time_ms(stamp: object) -> int:
             pass
         else:
             return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    elif isinstance(stamp, int | float) and not isinstance(stamp, bool):
+    elif isinstance(stamp, int | float) and not isinstance(stamp, bool) and abs(stamp) <= MAX_MS:
         return round(stamp)
-    raise FieldError("timestamp", stamp, "ISO-8601 or milliseconds since 1970")
+    raise FieldError("timestamp", stamp, "ISO-8601 or milliseconds since 1970, up to the year 9999")
 
 
 def _text_lines(file: Iterable[bytes]) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """Prequential evaluation of the whole system: events through the topology driver, each judged before it is learned.
 
 As in a worker, events come in micro-batches. All of a micro-batch are judged by lists that know nothing of it, and are
-learned then. No user has two events in one, so each list knows all that its user did before.
+learned then. No user has two events in one, so each list knows all that its user did before. What the judge fills up
+short lists with (:mod:`processors.evaluation.prequential`) is what was popular just before each event, the
+micro-batch's earlier ones included: it is the same for all systems that are compared.
 """
 
 import gzip

@@ -10,7 +10,16 @@ from typing import Literal
 
 import msgspec
 
-from processors.common.bounds import Bytes, MessageBytes, Milliseconds, Port, Positive, Replicas, SeriesOrNone, WaitMs
+from processors.common.bounds import (
+    Bytes,
+    Interval,
+    MessageBytes,
+    Port,
+    Positive,
+    Replicas,
+    SeriesOrNone,
+    WaitMs,
+)
 from processors.common.errors import ConfigurationError
 from processors.items.state import ItemSettings
 from processors.models.state import ModelsSettings
@@ -115,8 +124,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     state_dir: str = "nearstream-data"
     processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
-    commit_interval_ms: Milliseconds = 50
-    broadcast_interval_ms: Milliseconds = 250
+    commit_interval_ms: Interval = 50
+    broadcast_interval_ms: Interval = 250
     batch_max_records: Positive = 4000
     step_ms: WaitMs = 2000
     buffer_bytes: Bytes = 32 * 2**20

@@ -65,7 +65,7 @@ class Gauges:
 
     def _refresh_partitions(self) -> None:
         gauges, now = self._metrics.partitions, monotonic()
-        for gauge in (gauges.lag, gauges.commit_age, gauges.store_bytes, gauges.store_memory):
+        for gauge in (gauges.lag, gauges.commit_age, gauges.store_bytes, gauges.store_memory, gauges.store_decoded):
             gauge.clear()  # partitions that went elsewhere must not stay with their last figures
         for tp, lag in self._lags.now().items():
             gauges.lag.labels(tp.topic, str(tp.partition)).set(lag)

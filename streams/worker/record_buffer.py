@@ -98,11 +98,13 @@ class RecordBuffer:
         Parameters
         ----------
         records, size_bytes
-            Limits to what is returned. The first batch is returned even if it exceeds them, so that a record larger
-            than the limit does not wait for ever.
+            Limits to what is returned. A batch of more records is taken in parts; the first one is returned even if it
+            has more bytes, so that a record larger than the limit does not wait for ever.
         """
         taken: list[tuple[SourceBatch, Acknowledge]] = []
         while self._waiting:
+            if not taken:
+                self._split_first(records)
             batch, acknowledge, size = self._waiting[0]
             records, size_bytes = records - len(batch.records), size_bytes - size
             if taken and (records < 0 or size_bytes < 0):
@@ -114,6 +116,15 @@ class RecordBuffer:
         if self.records <= self._most_records // 2 and self.size_bytes <= self._most_bytes // 2:
             self._resume_paused()
         return taken
+
+    def _split_first(self, records: int) -> None:
+        """Have the batch that has waited longest hold at most so many records."""
+        batch, acknowledge, _ = self._waiting[0]
+        if len(batch.records) > records:
+            self._waiting.popleft()
+            *before, last = batch.parts(records)
+            for part, then in ((last, acknowledge), *((part, _nothing) for part in reversed(before))):
+                self._waiting.appendleft((part, then, part.size_bytes()))
 
     def seek(self, offsets: Mapping[str, int]) -> None:
         """Discard everything that waits, and drop what arrives beyond these offsets until a batch reaches them.

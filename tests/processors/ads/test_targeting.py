@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from processors.ads.no_bid import NoBid
+from processors.ads.user_facts import share_of
+from processors.users.profile import Profile
 from tests.processors.ads.shop import Shop, campaign, creative
 
 AT: dict[str, Any] = {"device": "Phone", "country": "DE", "locale": "de-CH"}
@@ -18,6 +20,10 @@ def answer(**fields: Any) -> Any:
     shop.send("events.purchase.v1", "u", item_id="lamp", category="lamps", price=30)
     decision = shop.ask(**AT)
     return decision.get("cid") or decision["nbr"]
+
+
+def test_interests_that_have_faded_to_nothing_are_none() -> None:
+    assert share_of(Profile(categories={"tents": 0.0}), "tents") == 0.0
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,21 @@ def test_features_lie_between_zero_and_one(seed: int) -> None:
     assert features.max(initial=1.0) <= 1.0 + 1e-6
 
 
+def test_a_history_longer_than_any_weight_has_features_too() -> None:
+    world = random_world(7)
+    ids = [*(f"long ago {n}" for n in range(1500)), world.index().ids[0]]
+    world.users[0].item_ids[:] = ids
+    world.users[0].item_times[:] = [NOW - 2000 + n for n in range(len(ids))]
+    world.users[0].item_actions[:] = [""] * len(ids)
+    world.users[0].item_counts[:] = [1] * len(ids)
+    world.users[0].item_weights[:] = [1.0] * len(ids)
+    known = world.index().ids
+    world.users[0].item_ids[:600] = [known[n % len(known)] for n in range(600)]
+    _, features = scene(world)
+    assert np.isfinite(features).all()
+    assert features.max() <= 1.0 + 1e-6
+
+
 @given(seeds)
 def test_features_say_what_a_plain_reading_says(seed: int) -> None:
     world = random_world(seed)

@@ -49,10 +49,13 @@ async def test_a_partition_that_went_elsewhere_leaves_no_figures(
     worker: WatchedWorker, gauges: Gauges, metrics: Metrics
 ) -> None:
     gauges.refresh()
+    here = {"plane": "users", "partition": "0"}
+    names = ("commit_age_seconds", "store_bytes", "store_memory_bytes", "store_decoded_bytes")
+    assert None not in [value(metrics, name, **here) for name in names]
     worker.runners.clear()
     gauges.refresh()
     assert value(metrics, "lag_records", topic="events.click.v1", partition="0") is None
-    assert value(metrics, "commit_age_seconds", plane="users", partition="0") is None
+    assert [value(metrics, name, **here) for name in names] == [None] * 4
     assert value(metrics, "assigned_partitions", plane="users") == 0
 
 

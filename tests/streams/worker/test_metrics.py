@@ -40,6 +40,15 @@ def test_a_step_counts_its_records_outcomes_outputs_and_seconds() -> None:
     assert value(metrics, "event_to_recommendation_seconds_count") == 0
 
 
+def test_a_step_says_what_it_held_back_and_for_how_long() -> None:
+    metrics = Metrics()
+    for held, held_ms in ((3, 45_000), (2, 10_000), (0, 0)):
+        metrics.count_step("items", prepared(Step(held=held, held_ms=held_ms), 1), SECONDS, None)
+        age = value(metrics, "held_broadcast_age_seconds", plane="items")
+        assert age == held_ms / 1000, "of the latest step"
+    assert value(metrics, "held_broadcasts_total", plane="items") == 5
+
+
 @pytest.mark.parametrize(("appended_at", "count", "seconds"), [(5000, 2, 4.0), (None, 0, 0.0), (-1, 0, 0.0)])
 def test_latency_runs_from_each_event_to_its_recommendation(
     appended_at: int | None, count: int, seconds: float

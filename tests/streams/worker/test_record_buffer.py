@@ -1,6 +1,7 @@
 """What a partition takes of what arrives after it had its topics sought: nothing twice, nothing in between left out."""
 
 from collections import deque
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,24 @@ def test_what_lies_before_what_was_sought_is_not_it() -> None:
     put(target, "a", 3, 5)
     put(target, "a", 8, 9)
     assert waiting(target) == [("a", 3, 5)]
+
+
+def test_no_more_records_are_taken_than_asked_for() -> None:
+    acknowledged: list[str] = []
+    target = record_buffer()
+    target.put(batch("a", 0, 700), lambda: acknowledged.append("a"))
+    target.put(batch("b", 0, 3), lambda: acknowledged.append("b"))
+    taken = []
+    while target:
+        part = target.take(100, 10**9)
+        assert 0 < sum(len(one.records) for one, _ in part) <= 100
+        taken += part
+        for _, acknowledge in part:
+            acknowledge()
+    assert [record.offset for one, _ in taken if one.topic == "a" for record in one.records] == [*range(700)]
+    of_a = [one for one, _ in taken if one.topic == "a"]
+    assert all(before.end == after.start for before, after in pairwise(of_a))
+    assert (acknowledged, target.records, target.size_bytes) == (["a", "b"], 0, 0)
 
 
 def test_each_topic_waits_for_its_own() -> None:
