@@ -6,7 +6,7 @@ hold and have published, key by key and byte by byte.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,7 @@ class DecidedBefore:
     def __init__(self, log: Sequence[Any]) -> None:
         self._log = {found.decision_id: found for found in map(msgspec.json.Decoder(LoggedDecision).decode, log)}
 
-    def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
+    def decide(self, opportunities: Sequence[Opportunity], _: Mapping[str, float]) -> list[AuctionResult]:
         # What is not in the log was decided when there was no campaign.
         logged = [self._log.get(found.decision_id) for found in opportunities]
         return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) if found is None else self._of(found) for found in logged]

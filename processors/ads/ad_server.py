@@ -7,7 +7,7 @@ decision again when the user sees the ad, clicks or buys.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -38,8 +38,14 @@ TARGETING_PURPOSE = "target"
 class Decider(Protocol):
     """Finds an ad for each opportunity."""
 
-    def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
-        """Decide for each, and return the decisions in their order."""
+    def decide(self, opportunities: Sequence[Opportunity], costs: Mapping[str, float]) -> list[AuctionResult]:
+        """Decide for each, and return the decisions in their order (:meth:`processors.ads.pipeline.AdPipeline.decide`).
+
+        Parameters
+        ----------
+        costs
+            What decisions before these are going to cost, by campaign.
+        """
         ...
 
 
@@ -127,7 +133,7 @@ class AdServer:
             taken = {number for number, _ in turn.values()}
             waiting = [entry for entry in waiting if entry[0] not in taken]
             asked = [found for _, found in turn.values()]
-            decisions = self.decider.decide(asked)
+            decisions = self.decider.decide(asked, step.costs)
             self._count_opportunities(asked, decisions, step)
             for (number, found), decided in zip(turn.values(), decisions, strict=True):
                 self._note(found, decided, step)

@@ -27,8 +27,8 @@ class Columns:
         When each runs, milliseconds since the epoch.
     paused, needs_user
         Whether it is paused, and whether it can only be shown to users who agreed to be known.
-    left, left_today, day_ends
-        What may still be spent in all, what today, and when today is over, milliseconds since the epoch.
+    left_today, left_next_day, day_ends
+        What may still be spent today, what on the day after, and when today is over, milliseconds since the epoch.
     rates, floors, calibration, conversions
         As published.
     bids
@@ -53,8 +53,8 @@ class Columns:
     ends: Floats
     paused: Flags
     needs_user: Flags
-    left: Floats
     left_today: Floats
+    left_next_day: Floats
     day_ends: Floats
     rates: Floats
     bids: Floats
@@ -116,8 +116,8 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         ends=_milliseconds(c.ends_at.timestamp() if c.ends_at else np.inf for c in campaigns),
         paused=_flags(campaign.paused for campaign in campaigns),
         needs_user=_flags(campaign.needs_user for campaign in campaigns),
-        left=_floats(view.left for view in views.values()),
         left_today=_floats(view.left_today for view in views.values()),
+        left_next_day=_floats(min(view.left, _daily(view.campaign)) for view in views.values()),
         day_ends=_floats(view.day_ends_ms for view in views.values()),
         rates=_floats(view.rate for view in views.values()),
         bids=_floats(campaign.bid_each for campaign in campaigns),
@@ -150,6 +150,10 @@ def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
         categories=categories,
         category=np.array([numbers.get(creative.category or "", -1) for _, creative in flat], np.int64),
     )
+
+
+def _daily(campaign: Campaign) -> float:
+    return np.inf if campaign.budget_daily is None else campaign.budget_daily
 
 
 def _excludes_history(campaign: Campaign) -> bool:

@@ -113,8 +113,8 @@ class CampaignIndex:
         """
         self._to_hold.append((cid, cost))
 
-    def exhausted(self, now_ms: Floats) -> Flags:
-        """Tell which campaigns have nothing left beside what is held, shape (moments, campaigns).
+    def left(self, now_ms: Floats) -> Floats:
+        """Return what campaigns have left beside what is held, shape (moments, campaigns); 0 or less for nothing.
 
         Parameters
         ----------
@@ -126,9 +126,8 @@ class CampaignIndex:
         held = np.zeros(len(columns.cids))
         for cid, cost in self._held.items():
             held[columns.rows[cid]] = cost
-        left = np.where(now_ms < columns.day_ends, columns.left_today, columns.left)
-        found: Flags = held >= left
-        return found
+        left: Floats = np.where(now_ms < columns.day_ends, columns.left_today, columns.left_next_day) - held
+        return left
 
     def allowing_all(self, values: tuple[str | None, ...]) -> Flags:
         """Tell which campaigns, in the order of the columns, allow a moment's values of all :data:`DIMENSIONS`.

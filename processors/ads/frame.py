@@ -7,7 +7,7 @@ and :attr:`Frame.worth` for the pairs that are left, the auction fills :attr:`Fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -119,6 +119,8 @@ class Frame:
     removed
         A :class:`processors.ads.no_bid.NoBid` where a campaign is out, 0 where it is not; shape (opportunities,
         campaigns).
+    costs
+        What decisions before these are going to cost each campaign, shape (campaigns,).
     bids, worth
         What the campaigns that are left bid.
     winners
@@ -137,6 +139,7 @@ class Frame:
     at_ms: Floats
     seeds: Hashes
     removed: Ints
+    costs: Floats
     bids: Bids = field(default=NO_BIDS)
     worth: Worth = field(default=NO_WORTH)
     winners: Ints = field(default_factory=lambda: _NO_INTS)
@@ -150,9 +153,14 @@ class Frame:
         clicks: ClickModel,
         purchases: ClickModel,
         settings: AdSettings,
+        costs: Mapping[str, float],
     ) -> Frame:
         """Make the frame of a batch in which nothing is removed yet."""
         columns = index.columns
+        expected = np.zeros(len(columns.cids))
+        for cid, cost in costs.items():
+            if cid in columns.rows:
+                expected[columns.rows[cid]] = cost
         return cls(
             opportunities=opportunities,
             index=index,
@@ -164,7 +172,14 @@ class Frame:
             at_ms=np.array([found.at_ms for found in opportunities], np.float64)[:, None],
             seeds=np.array([hashed(found.decision_id) for found in opportunities], np.uint64),
             removed=np.zeros((len(opportunities), len(columns.cids)), np.int64),
+            costs=expected,
         )
+
+    def prices(self, rows: Ints) -> Floats:
+        """Return what the winners of some opportunities pay if what their campaigns pay for happens."""
+        won = self.winners[rows]
+        most: Floats = self.columns.bids[self.bids.campaigns[won]]
+        return np.minimum(self.beaten[rows] / self.worth.odds[won], most)
 
     def remove(self, those: Flags, code: NoBid) -> None:
         """Remove campaigns; those that an earlier stage removed keep the earlier reason.

@@ -12,13 +12,14 @@ conformance tests follow.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 
 from processors.ads.auction import AUCTION
 from processors.ads.bidding import BID
-from processors.ads.budget import BUDGET
+from processors.ads.budget import BUDGET, affordable
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.dayparts import DAYPARTS
 from processors.ads.decision import AuctionResult
@@ -52,6 +53,9 @@ BEFORE_STAGES = {NoBid.INVALID_REQUEST: "request", NoBid.NO_CAMPAIGN: "campaigns
 """Codes that no stage gives, as no frame is made, with a name for what gives them."""
 
 
+_NO_COSTS: Mapping[str, float] = {}
+
+
 class AdPipeline:
     """Decide for many opportunities at once.
 
@@ -68,21 +72,47 @@ class AdPipeline:
     ) -> None:
         self.settings, self.campaigns, self.clicks, self.purchases = settings, campaigns, clicks, purchases
 
-    def decide(self, opportunities: Sequence[Opportunity]) -> list[AuctionResult]:
+    def decide(
+        self, opportunities: Sequence[Opportunity], costs: Mapping[str, float] = _NO_COSTS
+    ) -> list[AuctionResult]:
         """Decide for each opportunity, and return the decisions in their order.
 
-        Deterministic in opportunities and read models. What else is decided for makes no difference beyond the last
-        bit of a sum, save that the first decision counts the opportunities of all (see
-        :class:`processors.ads.decision.AuctionResult`).
+        Deterministic in opportunities, costs and read models. What else is decided for makes no difference beyond the
+        last bit of a sum, save that what was decided before is taken from the budgets, and that the first decision
+        counts the opportunities of all (see :class:`processors.ads.decision.AuctionResult`).
 
-        Complexity: arrays of shape (opportunities, campaigns), and of the creatives of those that bid.
+        Complexity: arrays of shape (opportunities, campaigns), and of the creatives of those that bid; once more for
+        the rest of the opportunities whenever a campaign's money runs out.
+
+        Parameters
+        ----------
+        costs
+            What decisions before these are going to cost, by campaign: the read model does not know of it yet.
         """
         if not opportunities or not len(self.campaigns):
             return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
-        frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings)
+        found, expected, able = list[AuctionResult](), dict(costs), np.zeros(len(self.campaigns), np.int64)
+        while len(found) < len(opportunities):
+            frame = self._decided(opportunities[len(found) :], expected)
+            # From the first one on whose winner's money the ones before have taken, it is decided again.
+            rows = affordable(frame)
+            could_win = _COULD_WIN[frame.removed[:rows]]
+            able += could_win.sum(axis=0)
+            decided = results_of(frame, could_win, no_bids_of(frame))
+            for one in decided:
+                if one.cid:
+                    expected[one.cid] = expected.get(one.cid, 0.0) + one.cost
+            found.extend(decided)
+        counts = {self.campaigns.columns.cids[number]: int(able[number]) for number in np.flatnonzero(able).tolist()}
+        found[0] = msgspec.structs.replace(found[0], opportunities=counts)
+        return found
+
+    def _decided(self, opportunities: Sequence[Opportunity], costs: Mapping[str, float]) -> Frame:
+        """Return a frame of opportunities that has been through all stages."""
+        frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings, costs)
         for stage in STAGES:
             frame = stage.run(frame)
-        return results_of(frame, _COULD_WIN[frame.removed], no_bids_of(frame))
+        return frame
 
 
 def no_bids_of(frame: Frame) -> dict[int, NoBid]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from processors.ads.campaign_columns import Columns
@@ -23,26 +22,24 @@ _IN_FULL = np.uint64(hashed("logged in full"))
 
 
 def results_of(frame: Frame, could_win: Flags, no_bids: Mapping[int, NoBid]) -> list[AuctionResult]:
-    """Make the decision for each opportunity, in their order.
+    """Make the decision for each of the first so many opportunities, in their order.
 
     Parameters
     ----------
     frame
         After all stages; not empty.
     could_win
-        Which campaigns could have taken part, held back or not; shape (opportunities, campaigns).
+        Which campaigns could have taken part, held back or not; shape (opportunities to decide for, campaigns).
     no_bids
         Why there is no ad, by row of each opportunity without a winner.
     """
+    count = len(could_win)
     able, candidates = could_win.sum(axis=1).tolist(), _logged_in_full(frame)
-    rows = np.flatnonzero(frame.winners >= 0)
-    found = {row: AuctionResult(able[row], candidates.get(row, ()), nbr) for row, nbr in no_bids.items()}
+    rows = np.flatnonzero(frame.winners[:count] >= 0)
+    found = {row: AuctionResult(able[row], candidates.get(row, ()), nbr) for row, nbr in no_bids.items() if row < count}
     for row, won in zip(rows.tolist(), _winners(frame, rows), strict=True):
         found[row] = _won(won, able[row], candidates.get(row), frame.columns)
-    totals = could_win.sum(axis=0)
-    counts = {frame.columns.cids[campaign]: int(totals[campaign]) for campaign in np.flatnonzero(totals).tolist()}
-    found[0] = msgspec.structs.replace(found[0], opportunities=counts)
-    return [found[row] for row in range(len(frame.opportunities))]
+    return [found[row] for row in range(count)]
 
 
 class _Winner(NamedTuple):
@@ -68,8 +65,7 @@ def _winners(frame: Frame, rows: Ints) -> Iterator[_Winner]:
     """Read off the winning bids of some opportunities."""
     bids, worth, columns, draws = frame.bids, frame.worth, frame.columns, frame.bids.draws
     won = frame.winners[rows]
-    campaigns = bids.campaigns[won]
-    prices = np.minimum(frame.beaten[rows] / worth.odds[won], columns.bids[campaigns])
+    campaigns, prices = bids.campaigns[won], frame.prices(rows)
     begins, shares = draws.shares(won)
     clicks = bids.clicks[draws.members(won)] * np.repeat(columns.calibration[campaigns], draws.lengths[won])
     figures = (worth.p_click, worth.p_purchase, bids.expected_click, bids.expected_purchase, worth.values)

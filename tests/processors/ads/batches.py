@@ -43,7 +43,7 @@ class Batch:
     def frame(self, opportunities: Sequence[Opportunity] | None = None) -> Frame:
         """A frame of all or of some of the opportunities."""
         those = self.opportunities if opportunities is None else opportunities
-        return Frame.of(those, self.index, self.clicks, self.purchases, self.settings)
+        return Frame.of(those, self.index, self.clicks, self.purchases, self.settings, {})
 
 
 class Chance:

@@ -19,7 +19,7 @@ def test_an_index_holds_so_many_campaigns_whatever_their_order() -> None:
             index.apply(f"c{number}", view)
             index.hold(f"c{number}", 1.0)
         assert (list(index.columns.cids), index.left_out) == (["c0", "c1", "c2"], 2)
-        assert index.exhausted(np.array([[0.0]])).tolist() == [[True, True, True]]
+        assert (index.left(np.array([[0.0]])) <= 0.0).tolist() == [[True, True, True]]
         index.apply("c4", None)
         assert index.left_out == 1
 
