@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from processors.common.arrays import Ints
 from processors.common.hashing import fingerprint
 from processors.common.text_column import TextColumn
 from processors.items.attributes import AttributeColumns
@@ -75,7 +76,7 @@ class ItemIndex:
     def _clear(self) -> None:
         self.ids: list[str] = []
         self._slots: dict[str, int] = {}
-        self._marks: dict[bytes, int] = {}
+        self._marks: dict[int, int] = {}
         self._free: list[int] = []
         self._withdrawn: dict[str, None] = {}
         self.views: list[ItemView | None] = []
@@ -128,9 +129,16 @@ class ItemIndex:
         """Return the slot of an item, -1 if it is unknown."""
         return self._slots.get(item_id, -1)
 
-    def slot_of_fingerprint(self, mark: bytes) -> int:
-        """Return the slot of the item with that fingerprint (:mod:`processors.common.hashing`), -1 if it is unknown."""
-        return self._marks.get(mark, -1)
+    def slots_of_fingerprints(self, marks: bytes) -> Ints:
+        """Return the slots of items by their fingerprints (:mod:`processors.common.hashing`), -1 where unknown.
+
+        Parameters
+        ----------
+        marks
+            One fingerprint after another.
+        """
+        get = self._marks.get
+        return np.array([get(mark, -1) for mark in np.frombuffer(marks, "<u8").tolist()], np.int64)
 
     def slots_of(self, item_ids: list[str]) -> list[int]:
         """Return the slots of items in their order, -1 where unknown."""
@@ -215,17 +223,17 @@ class ItemIndex:
         self._slots[item_id] = slot
         self._near.clear(slot)
         self._forget(slot)
-        mark = fingerprint(item_id)
+        mark = _number_of(item_id)
         self._marks[mark] = slot
         self.texts.put(slot, item_id)
-        self.attributes.tie[slot] = int.from_bytes(mark, "little") / 2.0**64
+        self.attributes.tie[slot] = mark / 2.0**64
         return slot
 
     def _remove(self, slots: list[int]) -> None:
         """Remove items. Their slots are free again once no neighbour column names them, after the next sweep."""
         for slot in slots:
             del self._slots[self.ids[slot]]
-            self._marks.pop(fingerprint(self.ids[slot]), None)
+            self._marks.pop(_number_of(self.ids[slot]), None)
             self._forget(slot)
             self.ids[slot], self.views[slot] = "", None
         self._near.leave(slots)
@@ -235,6 +243,11 @@ class ItemIndex:
         self.popularity.forget(slot)
         self.attributes.forget(slot)
         self.price[slot], self.first_seen[slot], self.last_seen[slot] = np.nan, 0, 0
+
+
+def _number_of(item_id: str) -> int:
+    """Return the fingerprint of an item as a number, as it lies in memory."""
+    return int.from_bytes(fingerprint(item_id), "little")
 
 
 def _without_embedding(view: ItemView) -> ItemView:

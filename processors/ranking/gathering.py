@@ -222,13 +222,7 @@ def _added(of_pair, flat, lists, n):  # type: ignore[no-untyped-def]  # numba fi
 
 def _older(profiles: Sequence[Profile], index: ItemIndex) -> tuple[Ints, Ints]:
     """Find row and slot of the items that a profile keeps only a fingerprint of, since they were touched long ago."""
-    rows: list[int] = []
-    slots: list[int] = []
-    for row, profile in enumerate(profiles):
-        ring = profile.older_items
-        if ring:
-            marks = (ring[at : at + FINGERPRINT_BYTES] for at in range(0, len(ring), FINGERPRINT_BYTES))
-            found = [slot for slot in map(index.slot_of_fingerprint, marks) if slot >= 0]
-            slots.extend(found)
-            rows.extend([row] * len(found))
-    return np.array(rows, np.int64), np.array(slots, np.int64)
+    lengths = [len(profile.older_items) // FINGERPRINT_BYTES for profile in profiles]
+    slots = index.slots_of_fingerprints(b"".join(profile.older_items for profile in profiles))
+    known = slots >= 0
+    return np.repeat(np.arange(len(profiles)), lengths)[known], slots[known]

@@ -95,7 +95,11 @@ def test_a_withdrawn_item_is_gone_at_once_from_every_list() -> None:
         index.popularity.in_category(1, 9),
     ]
     assert [[index.ids[slot] for slot in found] for found in lists] == [["tent"]] * 5
-    assert (index.slot("lamp"), index.slot_of_fingerprint(fingerprint("lamp")), index.view("lamp")) == (-1, -1, None)
+    assert (index.slot("lamp"), index.slots_of_fingerprints(fingerprint("lamp")).tolist(), index.view("lamp")) == (
+        -1,
+        [-1],
+        None,
+    )
     assert neighbours(index, "tent") == set()
 
 
