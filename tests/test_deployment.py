@@ -397,6 +397,8 @@ def _work(metrics: Metrics) -> None:
             own.lost.labels(topic)
         for step in STEPS:
             metrics.steps.seconds.labels(plane.name, step).observe(0.004)
+        for stage in ("read", "fold", "changelog"):
+            metrics.steps.stages.labels(plane.name, stage).inc(0.001)
         for gauge in (own.commit_age, own.store_bytes, own.store_memory, own.store_decoded, own.restore_seconds):
             gauge.labels(plane.name, "0").set(0.5)
         metrics.steps.batch_records.labels(plane.name).observe(25)

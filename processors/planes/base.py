@@ -7,6 +7,7 @@ the batch came from, where the states are stored and how the outputs are sent is
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -82,6 +83,8 @@ class Step(Generic[State]):
         Number of changes that were held back because they say nothing new.
     held_ms
         How long ago that was last published whose change this step held back the longest, milliseconds; 0 for none.
+    seconds
+        What the step's time went to, by the names that the plane gives its stages (:meth:`done`).
     """
 
     states: dict[str, State] = field(default_factory=dict)
@@ -90,6 +93,25 @@ class Step(Generic[State]):
     refusals: Counter[str] = field(default_factory=Counter)
     held: int = 0
     held_ms: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    _since: float = field(default_factory=perf_counter)
+
+    def done(self, stage: str) -> None:
+        """Note that a stage is done, which began when the one before it was, or when the step was made.
+
+        For the metrics alone: nothing that comes of a step depends on it. A stage may come several times.
+
+        Examples
+        --------
+        >>> step = Step()
+        >>> step.done("read")
+        >>> step.done("fold")
+        >>> [*step.seconds]
+        ['read', 'fold']
+        """
+        now = perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self._since = now
 
 
 class Plane(Protocol[State]):

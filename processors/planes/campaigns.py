@@ -66,12 +66,14 @@ class CampaignsPlane:
                 for signal in found:
                     due[signal.cid] = self._learn(states[signal.cid], signal) or due.get(signal.cid, False)
             step.outcomes[record.topic, "applied"] += 1
+        step.done("fold")
         for cid in cids:
             step.states[cid] = states[cid]
             if due[cid]:
                 view = self._keeper.view(states[cid])
                 packed = None if view is None else self._encode(view)
                 step.outputs.append(Output(BROADCAST_CAMPAIGNS_TOPIC, partition, cid.encode(), packed))
+        step.done("publish")
         return step
 
     def _learn(self, state: Ledger, signal: CampaignSignal) -> bool:

@@ -62,6 +62,7 @@ class ItemsPlane:
         self, step: Step[ItemState], states: dict[str, ItemState], batch: Sequence[SourceRecord], partition: int
     ) -> None:
         """Publish the items that say something new, and count those that do not."""
+        step.done("fold")
         keeper, at_ms = self._keeper, max((record.timestamp for record in batch), default=0)
         for key, state in states.items():
             if keeper.due(state, at_ms):
@@ -71,6 +72,7 @@ class ItemsPlane:
             else:
                 step.held += 1
                 step.held_ms = max(step.held_ms, at_ms - state.published.at_ms)
+        step.done("publish")
 
     def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | Row | None:
         """Return what the record says; if it makes no sense, it becomes a dead letter."""

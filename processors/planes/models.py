@@ -73,9 +73,11 @@ class ModelsPlane:
                 self._refuse(record, str(error), partition, step)
             else:
                 step.outcomes[record.topic, "applied"] += 1
+        step.done("learn")
         if self._progress(state) != before:
             step.states[RANKER] = state
             self._publish(state, before, partition, step)
+            step.done("publish")
         return step
 
     def _progress(self, state: ModelState) -> list[object]:

@@ -151,19 +151,23 @@ class UsersPlane:
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
         at_ms = max((origin.time_ms for _, origin in accepted), default=0)
+        step.done("read")
         events = [event for event, _ in accepted if isinstance(event, Event)]
         examples = self._teaching.lessons(events, profiles, self.read, at_ms, step)
+        step.done("lessons")
         gathered = _Gathered(self.ads.begin(), SignalGatherer(self._partitions))
         for event, origin in accepted:
             is_new = self._fold(event, origin, profiles[event.user_id], gathered)
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
         step.states = {user: profiles[user] for user in gathered.changed}
+        step.done("fold")
         if self.publishes and gathered.causes:
             self._recommend(step, gathered.causes, at_ms, partition)
         self._advertise(step, gathered, partition)
         self._teaching.send(step, examples, gathered.ads)
         self._outgoing.item_signals(step, gathered.signals)
+        step.done("write")
         return step
 
     def _fold(self, event: Message, origin: Origin, profile: Profile, gathered: _Gathered) -> bool:
@@ -235,7 +239,9 @@ class UsersPlane:
         """Make and publish slates for every user with a new event; ``causes`` has the latest one of each."""
         profiles = [step.states[user] for user in causes]
         slates = self._ranking.rank(profiles, [profile.last_seen for profile in profiles], self.read, at_ms)
+        step.done("rank")
         self._outgoing.recommendations(step, causes, slates, self.read, at_ms, partition)
+        step.done("write")
 
     def _advertise(self, step: UsersStep, gathered: _Gathered, partition: int) -> None:
         """Decide ads for the opportunities, publish the decisions, and send signals to the campaigns plane."""
@@ -243,6 +249,7 @@ class UsersPlane:
         if gathered.without_campaign:
             step.decisions[NoBid.NO_CAMPAIGN.name.lower()] += gathered.without_campaign
         decided = self.ads.decide(opportunities, ads)
+        step.done("ads")
         self._outgoing.decisions(step, opportunities, decided, partition, self.publishes)
         step.delays.extend(ads.delays)
         step.costs = ads.costs

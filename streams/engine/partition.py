@@ -176,7 +176,9 @@ class PartitionProcessor(Generic[State]):
         position.number += 1
         outputs = [self._chained(output, position) if output.chained else output for output in step.outputs]
         states: dict[str, State | None] = {**step.states}
-        return Prepared(step, merged, self.store.encode(states, position), outputs, position)
+        changelog = self.store.encode(states, position)
+        step.done("changelog")
+        return Prepared(step, merged, changelog, outputs, position)
 
     def commit(self, prepared: Prepared[State], changelog_offset: int) -> None:
         """Make a prepared batch the state, in one atomic write.

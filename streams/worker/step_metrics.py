@@ -46,6 +46,9 @@ class StepMetrics:
         self.seconds = factory.histogram(
             "step_seconds", "Seconds per micro-batch and step.", _STEP_BUCKETS, "plane", "step"
         )
+        self.stages = factory.counter(
+            "stage_seconds", "Seconds of computing micro-batches, by plane and stage.", "plane", "stage"
+        )
         self.latency = factory.histogram(
             "event_to_recommendation_seconds",
             "From the append time of an event to the append time of its recommendation.",
@@ -70,6 +73,8 @@ class StepMetrics:
         self.batch_records.labels(plane).observe(len(prepared.batch))
         for name, took in zip(STEPS, seconds, strict=True):
             self.seconds.labels(plane, name).observe(took)
+        for stage, took in prepared.step.seconds.items():
+            self.stages.labels(plane, stage).inc(took)
         for (topic, outcome), n in prepared.step.outcomes.items():
             self.events.labels(topic, outcome).inc(n)
         for reason, n in prepared.step.refusals.items():

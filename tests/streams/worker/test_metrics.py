@@ -30,6 +30,7 @@ def test_a_step_counts_its_records_outcomes_outputs_and_seconds() -> None:
     step: Step[Any] = Step()
     step.outcomes[CLICKS, "accepted"] = 2
     step.refusals["not_json"] = 1
+    step.seconds = {"fold": 0.15, "publish": 0.05}
     metrics.count_step("items", prepared(step, 1, 2, 3), SECONDS, None)
     assert value(metrics, "events_total", topic=CLICKS, outcome="accepted") == 2
     assert value(metrics, "dead_letters_total", reason="not_json") == 1
@@ -37,6 +38,8 @@ def test_a_step_counts_its_records_outcomes_outputs_and_seconds() -> None:
     assert value(metrics, "batch_records_sum", plane="items") == 3
     took = [value(metrics, "step_seconds_sum", plane="items", step=name) for name in ("prepare", "publish", "store")]
     assert took == list(SECONDS)
+    stages = [value(metrics, "stage_seconds_total", plane="items", stage=name) for name in ("fold", "publish")]
+    assert stages == [0.15, 0.05]
     assert value(metrics, "event_to_recommendation_seconds_count") == 0
 
 
