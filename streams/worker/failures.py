@@ -37,6 +37,8 @@ brokers that are silent      The clients of Kafka try again for as long as it ta
                              (:mod:`streams.worker.broker_probe`), ``/healthz`` after ``worker.stalled_after_s``.
 a partition that stalls      The watchdog has the consumer seek back every 10 s; ``/healthz`` fails after
                              ``worker.stalled_after_s``, and whoever supervises the process may restart it.
+a group it does not get into  ``/healthz`` fails after ``worker.stalled_after_s`` in which the brokers answered and the
+                             worker was in no group; after twice as long the watchdog ends the process.
 a store in use elsewhere     Another directory is used meanwhile (:mod:`streams.worker.stores`).
 read models, probe, Faust    Whatever they raise ends the process; of a broadcast record that no read model can take
                              over, the error names topic, offset and key.

@@ -6,6 +6,7 @@ from time import monotonic
 
 from streams.worker.broker_probe import BrokerProbe
 from streams.worker.lags import Lags, Runners
+from streams.worker.membership import Membership
 from streams.worker.read_model_feed import ReadModelFeed
 from streams.worker.watchdog import Watchdog
 
@@ -27,6 +28,8 @@ class Health:
         Knows whether the read models are complete.
     probe
         Knows whether the brokers answer.
+    membership
+        Knows whether the worker is in the group.
     """
 
     def __init__(
@@ -37,18 +40,11 @@ class Health:
         watchdog: Watchdog,
         feed: ReadModelFeed,
         probe: BrokerProbe,
+        membership: Membership,
     ) -> None:
         self._stalled_after_s, self._runners = stalled_after_s, runners
         self._lags, self._watchdog, self._feed, self._probe = lags, watchdog, feed, probe
-        self._in_group = False
-
-    def joined(self) -> None:
-        """Note that the group has assigned partitions."""
-        self._in_group = True
-
-    def left(self) -> None:
-        """Note that the group takes the partitions back."""
-        self._in_group = False
+        self._membership = membership
 
     def unready(self) -> dict[str, str]:
         """Name what keeps the worker from being ready; empty if it is.
@@ -59,7 +55,7 @@ class Health:
         problems = {"brokers": silence} if (silence := self._probe.problem) else {}
         if not self._feed.complete.is_set():
             problems["read model"] = "still being read"
-        if not self._in_group:
+        if not self._membership.joined:
             problems["group"] = "not joined yet"
         for (plane, partition), runner in self._runners.items():
             if runner.processor is None:
@@ -69,13 +65,15 @@ class Health:
     def unhealthy(self) -> dict[str, str]:
         """Name what has not been well for longer than a worker needs to get over it; empty if nothing.
 
-        Silent brokers, and partitions that are not taken over, or have work and make no progress. A worker for which
-        this lasts should be restarted.
+        Silent brokers, a group that does not take the worker in, and partitions that are not taken over, or have work
+        and make no progress. A worker for which this lasts should be restarted.
         """
         limit_s = self._stalled_after_s
         problems = {}
         if self._probe.silent_s > limit_s and (silence := self._probe.problem):
             problems["brokers"] = silence
+        if self._membership.out_s > limit_s:
+            problems["group"] = f"not joined for {self._membership.out_s:.0f} s"
         return problems | self._not_taken_over(limit_s) | self._stalled(limit_s)
 
     def _not_taken_over(self, limit_s: float) -> dict[str, str]:

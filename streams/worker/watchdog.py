@@ -8,8 +8,10 @@ from time import monotonic
 
 from faust.types import TP
 
+from processors.common.errors import NearstreamError
 from streams.worker.broker_probe import BrokerProbe
 from streams.worker.lags import Lags
+from streams.worker.membership import Membership
 from streams.worker.runner import PartitionRunner
 
 logger = logging.getLogger(__name__)
@@ -34,10 +36,16 @@ class Watchdog:
         Positions and lags of the partitions to watch.
     probe
         Tells whether the brokers answer.
+    membership
+        Tells whether the worker is in the group.
+    stalled_after_s
+        Seconds after which a worker that is not in the group is unhealthy. After twice as long it ends: a rebalance
+        may wait a minute for a member that hangs.
     """
 
-    def __init__(self, lags: Lags, probe: BrokerProbe) -> None:
-        self._lags, self._probe = lags, probe
+    def __init__(self, lags: Lags, probe: BrokerProbe, membership: Membership, stalled_after_s: float) -> None:
+        self._lags, self._probe, self._membership = lags, probe, membership
+        self._longest_out_s = 2 * stalled_after_s
         self._progress: dict[TP, tuple[int, float]] = {}
         self._reread_at: dict[TP, float] = {}
         self._busy_at = self._silent_at = 0.0
@@ -49,6 +57,8 @@ class Watchdog:
         ------
         StateError
             If a log turns out to be another one than the position was read from.
+        NearstreamError
+            If the group does not take the worker in, though the brokers answer.
         """
         while True:
             asleep_since = monotonic()
@@ -78,7 +88,14 @@ class Watchdog:
             self._busy_at = monotonic()
 
     async def look(self) -> None:
-        """Look at every partition once."""
+        """Look at every partition once, and at whether the worker is in the group at all."""
+        if self._probe.problem:
+            self._membership.excuse()
+        elif self._membership.out_s > self._longest_out_s:
+            raise NearstreamError(
+                f"not in the group for {self._membership.out_s:.0f} s though the brokers answer: ending, so that a "
+                "start can try again"
+            )
         for tp, lag in self._lags.now().items():
             await self._look_at(tp, lag)
 

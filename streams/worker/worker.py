@@ -29,6 +29,7 @@ from streams.worker.gauges import Gauges
 from streams.worker.health import Health
 from streams.worker.http import serve
 from streams.worker.lags import Lags
+from streams.worker.membership import Membership
 from streams.worker.metrics import Metrics
 from streams.worker.read_model_feed import ReadModelFeed
 from streams.worker.runner import PartitionRunner
@@ -81,9 +82,12 @@ class Worker:
         self._consumer = ConsumerControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
         self._stores = Stores(settings)
         self.lags = Lags(self.topology.planes, self.runners, lambda: cast(BatchConsumer, self.app.consumer))
-        self._watchdog = Watchdog(self.lags, self._probe)
+        self._membership = Membership()
+        self._watchdog = Watchdog(self.lags, self._probe, self._membership, settings.worker.stalled_after_s)
         own = settings.worker
-        self.health = Health(own.stalled_after_s, self.runners, self.lags, self._watchdog, self.feed, self._probe)
+        self.health = Health(
+            own.stalled_after_s, self.runners, self.lags, self._watchdog, self.feed, self._probe, self._membership
+        )
         self._gauges = Gauges(
             self.metrics,
             self.topology,
@@ -140,6 +144,7 @@ class Worker:
 
     async def _run_faust(self) -> None:
         await self._compute.run(self._before_joining)
+        self._membership.ask()
         await asyncio.gather(self.app.start(), self._compute.run(self._while_joining))
         await self.app.wait_until_stopped()
         reason = self.app.crash_reason
@@ -202,10 +207,10 @@ class Worker:
                 )
                 self._tasks[name] = self._guard(runner.run(self.feed.complete), f"{plane.name}-{partition}")
         self._watchdog.forget()
-        self.health.joined()
+        self._membership.join()
 
     async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
-        self.health.left()
+        self._membership.leave()
         await self._stop_runners(list(self._tasks))
 
     async def _stop_runners(self, names: list[tuple[str, int]]) -> None:

@@ -23,6 +23,7 @@ from streams.worker.compute_thread import ComputeThread
 from streams.worker.consumer_control import ConsumerControl
 from streams.worker.health import Health
 from streams.worker.lags import Lags
+from streams.worker.membership import Membership
 from streams.worker.metrics import Metrics
 from streams.worker.record_buffer import RecordBuffer
 from streams.worker.runner import PartitionRunner
@@ -212,8 +213,9 @@ class WatchedWorker:
         consumer = SimpleNamespace(assignment=lambda: {HERE}, end=lambda _: self.end, recordless=self.recordless)
         self.lags = Lags(self.topology.planes, self.runners, lambda: cast(Any, consumer))
         probe, feed = cast(Any, self.probe), cast(Any, self.feed)
-        self.watchdog = Watchdog(self.lags, probe)
-        self.health = Health(60, self.runners, self.lags, self.watchdog, feed, probe)
+        self.membership = Membership(clock=lambda: self.now)
+        self.watchdog = Watchdog(self.lags, probe, self.membership, 60)
+        self.health = Health(60, self.runners, self.lags, self.watchdog, feed, probe, self.membership)
         for module in ("watchdog", "health", "gauges"):
             monkeypatch.setattr(f"streams.worker.{module}.monotonic", lambda: self.now)
 

@@ -60,7 +60,7 @@ async def test_a_partition_that_went_elsewhere_leaves_no_figures(
 
 
 async def test_readiness_and_silence_are_shown(worker: WatchedWorker, gauges: Gauges, metrics: Metrics) -> None:
-    worker.health.joined()
+    worker.membership.join()
     gauges.refresh()
     assert (value(metrics, "ready"), value(metrics, "broker_silence_seconds")) == (1, 0)
     worker.probe.silent_s, worker.probe.problem = 9.0, "no answer"

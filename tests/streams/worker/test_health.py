@@ -2,6 +2,9 @@
 
 from typing import Any, cast
 
+import pytest
+
+from processors.common.errors import NearstreamError
 from tests.streams.worker.fakes import WatchedWorker
 
 
@@ -25,7 +28,7 @@ async def test_a_partition_that_is_not_taken_over_in_time_is_reported(worker: Wa
 
 
 async def test_silent_brokers_make_it_unready_at_once_and_unhealthy_in_the_end(worker: WatchedWorker) -> None:
-    worker.health.joined()
+    worker.membership.join()
     worker.probe.silent_s, worker.probe.problem = 5.0, "no answer"
     assert (worker.health.unready(), worker.health.unhealthy()) == ({"brokers": "no answer"}, {})
     worker.probe.silent_s = 61.0
@@ -42,7 +45,28 @@ async def test_what_keeps_a_worker_from_being_ready_is_named(worker: WatchedWork
     }
     worker.runner.processor = processor
     worker.feed.complete.set()
-    worker.health.joined()
+    worker.membership.join()
     assert worker.health.unready() == {}
-    worker.health.left()
+    worker.membership.leave()
     assert worker.health.unready() == {"group": "not joined yet"}
+
+
+async def test_a_worker_that_the_group_does_not_take_in_is_unhealthy_and_ends(worker: WatchedWorker) -> None:
+    assert await worker.watch(600) == [{}] * 300, "it has not asked yet"
+    worker.membership.ask()
+    problems = await worker.watch(120)
+    assert problems[29] == {}
+    assert problems[30] == {"group": "not joined for 62 s"}
+    with pytest.raises(NearstreamError, match="not in the group for 122 s though the brokers answer"):
+        await worker.watch(2)
+
+
+async def test_it_does_not_end_for_brokers_that_are_silent_or_once_it_is_taken_in(worker: WatchedWorker) -> None:
+    worker.membership.join()
+    worker.membership.leave()
+    worker.probe.problem = "no answer"
+    await worker.watch(600)
+    worker.probe.problem = None
+    await worker.watch(118)
+    worker.membership.join()
+    assert not any(await worker.watch(600))
