@@ -52,7 +52,7 @@ class FencedError(StateError):
 
 
 class StuckTransactionError(StateError):
-    """A transaction was neither committed nor refused for long, although the brokers answer other requests."""
+    """A transaction found no end: nobody knows whether it was committed, until the changelog is read."""
 
 
 class FeedbackError(NearstreamError):

@@ -5,10 +5,12 @@ import ssl
 from contextlib import suppress
 from typing import Any, Protocol
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from processors.common.errors import ConfigurationError
 from streams.settings.sections import KafkaSettings
+
+_AGAIN_S = 1.0
 
 
 def bootstrap_servers(kafka: KafkaSettings) -> list[str]:
@@ -74,6 +76,30 @@ class Stoppable(Protocol):
 
     async def stop(self) -> None:
         """Disconnect."""
+
+
+class Startable(Protocol):
+    """A client of aiokafka."""
+
+    async def start(self) -> None:
+        """Connect."""
+
+
+async def start_client(client: Startable) -> None:
+    """Start a client of aiokafka; while none of the brokers can be reached, try again every second until cancelled.
+
+    Raises
+    ------
+    KafkaError
+        If the brokers answer and refuse.
+    """
+    while True:
+        try:
+            await client.start()
+        except KafkaConnectionError:
+            await asyncio.sleep(_AGAIN_S)
+        else:
+            return
 
 
 async def stop_client(client: Stoppable) -> None:

@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     InvalidProducerEpoch,
+    KafkaError,
+    KafkaTimeoutError,
     ProducerFenced,
 )
 from aiokafka.producer import sender
 
-from processors.common.errors import FencedError
+from processors.common.errors import FencedError, StuckTransactionError
 from processors.planes.base import Output
-from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.clients import client_arguments, start_client, stop_client
 from streams.settings.sections import Settings
 
 logger = logging.getLogger(__name__)
@@ -85,8 +87,11 @@ class Publisher:
         )
 
     async def start(self) -> None:
-        """Connect and, under ``exactly_once``, fence every earlier publisher of the name and abort its transaction."""
-        await self._producer.start()
+        """Connect and, under ``exactly_once``, fence every earlier publisher of the name and abort its transaction.
+
+        Waits for brokers that cannot be reached.
+        """
+        await start_client(self._producer)
 
     async def stop(self) -> None:
         """Disconnect, within 10 s. A transaction that is still open is aborted by the broker."""
@@ -118,22 +123,28 @@ class Publisher:
         ------
         FencedError
             If another publisher of this name has taken over; nothing was published.
+        StuckTransactionError
+            If the brokers were away for so long that the client gave up: whether something was published is not known.
         """
         per_log: dict[tuple[str, int], list[Output]] = {}
         log = None
         for output in outputs:
             log = output.topic, output.partition
             per_log.setdefault(log, []).append(output)
-        if not self.transactional:
+        try:
+            if self.transactional:
+                await self._producer.begin_transaction()
+                appended = await self._send(per_log)
+                await self._producer.commit_transaction()
+                return appended
             last = {} if log is None else {log: per_log.pop(log)}
             return await self._send(per_log) | await self._send(last)
-        try:
-            await self._producer.begin_transaction()
-            appended = await self._send(per_log)
-            await self._producer.commit_transaction()
         except _FENCED as error:
             raise FencedError(f"{self.name}: another worker has taken over") from error
-        return appended
+        except KafkaError as error:
+            if isinstance(error, KafkaTimeoutError) or error.retriable:
+                raise StuckTransactionError(f"{self.name}: the client gave up publishing: {error!r}") from error
+            raise
 
     async def _send(self, per_log: dict[tuple[str, int], list[Output]]) -> dict[tuple[str, int], Appended]:
         ends = await asyncio.gather(*(self._send_log(*log, records) for log, records in per_log.items()))

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from processors.common.topics import BROADCAST_ITEMS_TOPIC
-from streams.kafka.clients import stop_client
+from streams.kafka.clients import start_client, stop_client
 from streams.kafka.consumer import manual_consumer
 from streams.settings.sections import Settings
 
@@ -69,7 +69,7 @@ class BrokerProbe:
     async def run(self) -> None:
         """Keep asking until cancelled."""
         consumer = manual_consumer(self._settings)
-        await consumer.start()
+        await start_client(consumer)
         try:
             while True:
                 await self.ask(lambda: consumer.end_offsets([TopicPartition(BROADCAST_ITEMS_TOPIC, 0)]))

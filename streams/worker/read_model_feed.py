@@ -14,7 +14,7 @@ from processors.common.errors import StateError
 from processors.common.topics import BROADCAST_TOPICS
 from processors.planes.base import Output
 from streams.engine.topology import Topology
-from streams.kafka.clients import stop_client
+from streams.kafka.clients import start_client, stop_client
 from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
 from streams.settings.sections import Settings
@@ -69,7 +69,7 @@ class ReadModelFeed:
         numbers = range(self._settings.topics.partitions)
         partitions = [TopicPartition(topic, number) for topic in BROADCAST_TOPICS for number in numbers]
         consumer.assign(partitions)
-        await consumer.start()
+        await start_client(consumer)
         try:
             ends = await self._mark(partitions)
             await consumer.seek_to_beginning(*partitions)

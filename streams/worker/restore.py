@@ -15,7 +15,7 @@ from processors.common.errors import StateError
 from processors.common.topics import changelog_topic
 from processors.planes.base import Output, Plane
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
-from streams.kafka.clients import stop_client
+from streams.kafka.clients import start_client, stop_client
 from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
 from streams.settings.sections import Settings
@@ -60,7 +60,7 @@ async def restore(
     tp, end = TopicPartition(topic, partition), appended[topic, partition].end
     consumer = manual_consumer(settings)
     consumer.assign([tp])
-    await consumer.start()
+    await start_client(consumer)
     try:
         begin = _check_begin(store.changelog_offset(), tp, end, settings.worker.state_dir)
         consumer.seek(tp, max(begin, (await consumer.beginning_offsets([tp]))[tp]))

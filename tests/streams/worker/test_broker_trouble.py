@@ -50,7 +50,7 @@ def test_a_broker_that_is_killed_and_comes_back(kafka_tools: None, tmp_path: Pat
             broker.kill()
             problems = wait_unready(worker)
             assert "no answer from Kafka" in problems["brokers"]
-            time.sleep(5)
+            time.sleep(45)  # longer than the clients try to publish what was on its way
             broker.start()
             worker.wait_ready(30)
             send_clicks(broker.bootstrap, 50, settings.topics.partitions)
