@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml
 	  echo "Install one (Debian: apt-get install python3.11-venv), or name one: make setup PYTHON=/path/to/python" >&2; \
 	  exit 1; \
 	fi; \
-	echo "Setting up $(VENV) with $$("$$found" --version)" && "$$found" -m venv $(VENV)
+	echo "Setting up $(VENV) with $$("$$found" --version): installing takes a minute or two" && "$$found" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	@$(BIN)/nearstream warm
 	@touch $@

@@ -73,7 +73,7 @@ class CampaignsPlane:
                 view = self._keeper.view(states[cid])
                 packed = None if view is None else self._encode(view)
                 step.outputs.append(Output(BROADCAST_CAMPAIGNS_TOPIC, partition, cid.encode(), packed))
-        step.done("publish")
+        step.done("broadcast")
         return step
 
     def _learn(self, state: Ledger, signal: CampaignSignal) -> bool:

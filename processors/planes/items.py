@@ -72,7 +72,7 @@ class ItemsPlane:
             else:
                 step.held += 1
                 step.held_ms = max(step.held_ms, at_ms - state.published.at_ms)
-        step.done("publish")
+        step.done("broadcast")
 
     def _read(self, record: SourceRecord, partition: int, step: Step[ItemState]) -> ItemSignals | Row | None:
         """Return what the record says; if it makes no sense, it becomes a dead letter."""

@@ -77,7 +77,7 @@ class ModelsPlane:
         if self._progress(state) != before:
             step.states[RANKER] = state
             self._publish(state, before, partition, step)
-            step.done("publish")
+            step.done("broadcast")
         return step
 
     def _progress(self, state: ModelState) -> list[object]:

@@ -24,7 +24,7 @@ from streams.demo.meters import Rate
 from streams.demo.snapshot import AdFigures, CampaignFigures
 
 _DEPARTMENTS, _CREATIVES = 5, 3
-_BUDGET, _BID = 100.0, 1.0
+_BUDGET, _BID = 2000.0, 1.0
 _TEMPTED = 0.5
 """Chance that a shopper who was about to look at such a product clicks the ad for one."""
 
