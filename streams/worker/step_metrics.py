@@ -47,7 +47,10 @@ class StepMetrics:
             "step_seconds", "Seconds per micro-batch and step.", _STEP_BUCKETS, "plane", "step"
         )
         self.stages = factory.counter(
-            "stage_seconds", "Seconds that computing micro-batches took, waits for a core included, by plane and stage.", "plane", "stage"
+            "stage_seconds",
+            "Seconds that computing micro-batches took, waits for a core included, by plane and stage.",
+            "plane",
+            "stage",
         )
         self.latency = factory.histogram(
             "event_to_recommendation_seconds",
