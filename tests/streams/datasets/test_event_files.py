@@ -242,3 +242,11 @@ def test_real_events_need_no_repair_but_that_they_are_late(shared_data: Path, na
         read = intake.read(event.value, EVENT_TOPICS[event.topic], at_ms)
         outcomes.add(read.reason if isinstance(read, Refusal) else read.repairs)
     assert outcomes == {("timestamp:late",)}
+
+
+@pytest.mark.parametrize("stamp", ["10000000000000000000", "1e300"])
+def test_a_time_beyond_the_year_9999_is_named_with_its_line(stamp: str, tmp_path: Path) -> None:
+    line = '{"type": "click", "user_id": "u", "item_id": "i", "timestamp": %s}'
+    path = written(tmp_path, "far.jsonl", line % 5, line % stamp)
+    with pytest.raises(EventFileError, match=r"line 2: timestamp: .*up to the year 9999"):
+        list(read_events(path))
