@@ -53,7 +53,7 @@ class _HealingCache(FunctionCache):
                 self.cache_path, self._name, type(error).__name__, error,
             )  # fmt: skip
             with suppress(OSError):  # a place that cannot be written to keeps it
-                self.flush()  # type: ignore[no-untyped-call]
+                self.flush()  # type: ignore[no-untyped-call]  # numba has no types
             return None
 
 
@@ -83,7 +83,7 @@ def kernel(function: Loop) -> Loop:
     try:
         compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
         if hasattr(compiled, "enable_caching"):
-            compiled._cache = _HealingCache(function)  # type: ignore[no-untyped-call]
+            compiled._cache = _HealingCache(function)  # type: ignore[no-untyped-call]  # numba has no types
     except RuntimeError:  # numba found no place for its cache
         compiled = numba.njit(nogil=True, error_model="numpy")(function)
     KERNELS.append(compiled)
