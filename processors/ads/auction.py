@@ -1,5 +1,9 @@
 """The auction: for each opportunity the highest value wins, and pays what it had to beat, the second or the floor.
 
+All opportunities of a micro-batch are auctioned as if each were alone. :func:`take_off_budgets` then goes through them
+in order, and where what was decided before has taken a campaign's money the auction is held again without it: the
+decisions are those of opportunities that come one by one.
+
 References
 ----------
 W. Vickrey, "Counterspeculation, auctions, and competitive sealed tenders", Journal of Finance 16, 1961.
@@ -9,15 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.ads.frame import Frame, Stage
+from processors.ads.budget import LEAST
+from processors.ads.frame import Auctions, Frame, Stage
 from processors.ads.no_bid import NoBid
-from processors.common.arrays import Flags, Floats, Hashes, Ints, run_begins
-
-
-def above_floor(values: Floats, floors: Floats) -> Flags:
-    """Tell which bids are worth at least their floor, and more than nothing."""
-    found: Flags = (values >= floors) & (values > 0.0)
-    return found
+from processors.common.arrays import Flags, Floats, Hashes, Ints
+from processors.common.compiled import kernel
 
 
 def auction(opportunities: Ints, values: Floats, floors: Floats, ties: Hashes, count: int) -> tuple[Ints, Floats]:
@@ -50,15 +50,7 @@ def auction(opportunities: Ints, values: Floats, floors: Floats, ties: Hashes, c
     >>> winners.tolist(), beaten.tolist()
     ([1, -1, -1], [1.0, 0.0, 0.0])
     """
-    winners, beaten = np.full(count, -1), np.zeros(count)
-    order = np.lexsort((ties, -values, opportunities))
-    order = order[above_floor(values, floors)[order]]
-    firsts = run_begins(opportunities[order])
-    best = order[firsts]
-    winners[opportunities[best]], beaten[opportunities[best]] = best, floors[best]
-    seconds = firsts[firsts + 1 < len(order)] + 1
-    seconds = order[seconds[opportunities[order[seconds]] == opportunities[order[seconds - 1]]]]
-    beaten[opportunities[seconds]] = np.maximum(beaten[opportunities[seconds]], values[seconds])
+    winners, beaten = _auction(opportunities, values, floors, ties, count)
     return winners, beaten
 
 
@@ -67,16 +59,135 @@ def hold_auctions(frame: Frame) -> Frame:
 
     Bids whose campaign was removed after it bid take no part.
     """
-    bids, columns = frame.bids, frame.columns
-    removed = frame.removed[bids.opportunities, bids.campaigns]
-    values = np.where(removed == 0, frame.worth.values, 0.0)
-    asked = np.array([found.floor for found in frame.opportunities], np.float64)
-    floors = np.maximum(asked[bids.opportunities], columns.floors[bids.campaigns])
-    frame.winners, frame.beaten = auction(bids.opportunities, values, floors, bids.ties, len(asked))
-    codes = np.where(above_floor(values, floors), NoBid.OUTBID, NoBid.BELOW_FLOOR)
-    codes[frame.winners[frame.winners >= 0]] = 0
-    frame.removed[bids.opportunities, bids.campaigns] = np.where(removed == 0, codes, removed)
+    bids, removed = frame.bids, frame.removed
+    values, floors = _bidding(
+        removed, bids.opportunities, bids.campaigns, frame.worth.values, frame.floors, frame.columns.floors
+    )
+    winners, beaten = auction(bids.opportunities, values, floors, bids.ties, len(removed))
+    frame.auctions = Auctions(winners, beaten, values, floors)
+    codes = (int(NoBid.OUTBID), int(NoBid.BELOW_FLOOR))
+    _remove_losers(removed, bids.opportunities, bids.campaigns, values, floors, winners, *codes)
     return frame
+
+
+def take_off_budgets(frame: Frame, reached: Flags) -> None:
+    """Take what each decision is going to cost from its campaign before the next is made, in place.
+
+    Complexity: a look at each pair of opportunity and campaign, and at the bids where money is gone.
+
+    Parameters
+    ----------
+    frame
+        After all stages.
+    reached
+        Whether a campaign that was removed with a code, or with 0 for none, was still there when budgets were looked
+        at; by code.
+    """
+    bids, columns, expected = frame.bids, frame.columns, frame.costs.copy()
+    competing = (bids.opportunities, bids.campaigns, bids.ties, frame.worth.odds)
+    money = (columns.bids, frame.left, expected, LEAST, int(NoBid.NO_BUDGET))
+    _take_off(frame.removed, reached, *competing, *money, *frame.auctions)
+
+
+@kernel
+def _bidding(removed, opportunities, campaigns, worth, asked, own):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return what each bid is worth, 0 if its campaign was removed, and its floor: the opportunity's or its own."""
+    values, floors = np.zeros(len(worth)), np.empty(len(worth))
+    for bid in range(len(worth)):
+        row, campaign = opportunities[bid], campaigns[bid]
+        floors[bid] = max(asked[row], own[campaign])
+        if removed[row, campaign] == 0:
+            values[bid] = worth[bid]
+    return values, floors
+
+
+@kernel
+def _above_floor(value, floor):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Tell whether a bid is worth at least its floor, and more than nothing."""
+    return value >= floor and value > 0.0
+
+
+@kernel
+def _held(begin, end, values, floors, ties):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return the winner of some bids, -1 for none, and what it has to beat."""
+    winner, second = -1, 0.0
+    for bid in range(begin, end):
+        if not _above_floor(values[bid], floors[bid]):
+            continue
+        if winner < 0:
+            winner = bid
+        elif values[bid] > values[winner] or (values[bid] == values[winner] and ties[bid] < ties[winner]):
+            second = max(second, values[winner])
+            winner = bid
+        else:
+            second = max(second, values[bid])
+    return (winner, max(second, floors[winner])) if winner >= 0 else (-1, 0.0)
+
+
+@kernel
+def _auction(opportunities, values, floors, ties, count):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Do what :func:`auction` does."""
+    winners, beaten = np.full(count, -1, np.int64), np.zeros(count)
+    begin = 0
+    while begin < len(opportunities):
+        end = begin + 1
+        while end < len(opportunities) and opportunities[end] == opportunities[begin]:
+            end += 1
+        row = opportunities[begin]
+        winners[row], beaten[row] = _held(begin, end, values, floors, ties)
+        begin = end
+    return winners, beaten
+
+
+@kernel
+def _remove_losers(removed, opportunities, campaigns, values, floors, winners, outbid, below):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Note why each bid that is still there did not win."""
+    for bid in range(len(values)):
+        row, campaign = opportunities[bid], campaigns[bid]
+        if removed[row, campaign] == 0 and winners[row] != bid:
+            removed[row, campaign] = outbid if _above_floor(values[bid], floors[bid]) else below
+
+
+@kernel
+def _take_off(  # type: ignore[no-untyped-def]  # numba finds the types
+    removed,
+    reached,
+    opportunities,
+    campaigns,
+    ties,
+    odds,
+    most,
+    left,
+    expected,
+    least,
+    code,
+    winners,
+    beaten,
+    values,
+    floors,
+):
+    """Do what :func:`take_off_budgets` does; ``expected`` and all from ``winners`` on are changed too."""
+    begin = 0
+    for row in range(len(winners)):
+        end = begin
+        while end < len(opportunities) and opportunities[end] == row:
+            end += 1
+        gone = False
+        for campaign in range(removed.shape[1]):
+            if reached[removed[row, campaign]] and left[row, campaign] - expected[campaign] < least:
+                removed[row, campaign] = code
+                gone = True
+        if gone:
+            for bid in range(begin, end):
+                if removed[row, campaigns[bid]] == code:
+                    values[bid] = 0.0
+            winners[row], beaten[row] = _held(begin, end, values, floors, ties)
+            if winners[row] >= 0:
+                removed[row, campaigns[winners[row]]] = 0
+        if winners[row] >= 0:
+            won = winners[row]
+            expected[campaigns[won]] += min(beaten[row] / odds[won], most[campaigns[won]]) * odds[won]
+        begin = end
 
 
 AUCTION = Stage("auction", hold_auctions, gives=(NoBid.BELOW_FLOOR, NoBid.OUTBID), could_win=True)

@@ -6,15 +6,16 @@ import numpy as np
 
 from processors.ads.campaign_columns import Columns
 from processors.ads.creative_sampling import CreativeDraws
-from processors.ads.features import features_of
+from processors.ads.features import FEATURES, Facts
 from processors.ads.frame import Bids, Frame, Stage, Worth
 from processors.common.arrays import Ints
+from processors.common.compiled import kernel
 from processors.models.click_model import sigmoid
 
 
 def place_bids(frame: Frame) -> Frame:
     """Draw a creative for each pair of opportunity and campaign that is left, and value one impression of it."""
-    opportunities, campaigns = np.nonzero(frame.removed == 0)
+    opportunities, campaigns = _remaining(frame.removed)
     if len(opportunities):
         frame.bids = _bids_of(frame, opportunities, campaigns)
         frame.worth = worth_of(frame.bids, frame.columns)
@@ -22,40 +23,86 @@ def place_bids(frame: Frame) -> Frame:
 
 
 def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
-    creatives = frame.columns.creatives
-    lengths = creatives.begins[campaigns + 1] - creatives.begins[campaigns]
-    pairs = np.repeat(np.arange(len(opportunities)), lengths)
-    firsts = np.cumsum(lengths) - lengths
-    candidates = creatives.begins[campaigns][pairs] + np.arange(len(pairs)) - firsts[pairs]
-    rows = opportunities[pairs]
-    features = features_of(frame.opportunities, rows, campaigns[pairs], candidates, frame.columns)
-    logits, uncertainty = frame.clicks.scored(features)
+    creatives, settings = frame.columns.creatives, frame.settings
+    begins, groups, candidates = _candidates(campaigns, creatives.begins)
+    facts = Facts.of(frame.opportunities, frame.columns)
+    logits, spread = facts.scored(frame.clicks, opportunities, campaigns, groups, candidates)
+    keys = frame.seeds[opportunities[groups]] ^ creatives.keys[candidates]
     # A creative's weight counts as long as nothing is known, and less the more certain the model is.
-    preferred = creatives.weights[candidates] * np.minimum(uncertainty / frame.clicks.first_spread(features), 1.0)
-    keys, spread = frame.seeds[rows] ^ creatives.keys[candidates], uncertainty * frame.settings.exploration
-    draws = CreativeDraws.of(lengths, logits + preferred, spread, keys)
-    drawn = firsts + draws.chosen
+    preferred = creatives.weights[candidates] * np.minimum(spread / frame.clicks.first_spread(FEATURES), 1.0)
+    draws = CreativeDraws.of(begins, logits + preferred, spread * settings.exploration, keys)
+    drawn, clicks = candidates[draws.chosen], sigmoid(logits)
+    purchases, _ = facts.scored(frame.purchases, opportunities, campaigns, np.arange(len(drawn)), drawn)
     return Bids(
         opportunities=opportunities,
         campaigns=campaigns,
-        creatives=candidates[drawn],
-        clicks=sigmoid(logits),
-        expected_click=sigmoid(logits[drawn]),
-        expected_purchase=frame.purchases.probability(features[drawn]),
-        features=features[drawn],
+        creatives=drawn,
+        clicks=clicks,
+        expected_click=clicks[draws.chosen],
+        expected_purchase=sigmoid(purchases),
         ties=frame.seeds[opportunities] ^ frame.columns.campaign_keys[campaigns],
         draws=draws,
+        facts=facts,
     )
 
 
 def worth_of(bids: Bids, columns: Columns) -> Worth:
     """Value one impression of each bid: what the campaign pays for one event times the probability of the event."""
-    campaigns = bids.campaigns
-    p_click = np.minimum(bids.expected_click * columns.calibration[campaigns], 1.0)
-    p_purchase = np.minimum(bids.expected_purchase * columns.conversions[campaigns], 1.0)
-    pays_click, pays_purchase = columns.pays_click[campaigns], columns.pays_purchase[campaigns]
-    odds = np.where(pays_purchase, p_click * p_purchase, np.where(pays_click, p_click, 1.0))
-    return Worth(p_click, p_purchase, odds, columns.bids[campaigns] * odds)
+    expected = (bids.campaigns, bids.expected_click, bids.expected_purchase)
+    factors = (columns.calibration, columns.conversions)
+    return Worth(*_worth(*expected, *factors, columns.pays_click, columns.pays_purchase, columns.bids))
+
+
+@kernel
+def _remaining(removed):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return the pairs of opportunity and campaign that are left, by opportunity and then campaign."""
+    count = 0
+    for row in range(len(removed)):
+        for campaign in range(removed.shape[1]):
+            count += removed[row, campaign] == 0
+    rows, campaigns = np.empty(count, np.int64), np.empty(count, np.int64)
+    at = 0
+    for row in range(len(removed)):
+        for campaign in range(removed.shape[1]):
+            if removed[row, campaign] == 0:
+                rows[at], campaigns[at] = row, campaign
+                at += 1
+    return rows, campaigns
+
+
+@kernel
+def _candidates(campaigns, begins):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Lay out the creatives of each bid: where those of each begin, the bid of each, and its number among all."""
+    firsts = np.zeros(len(campaigns) + 1, np.int64)
+    for bid in range(len(campaigns)):
+        firsts[bid + 1] = firsts[bid] + begins[campaigns[bid] + 1] - begins[campaigns[bid]]
+    bids, creatives = np.empty(firsts[-1], np.int64), np.empty(firsts[-1], np.int64)
+    for bid in range(len(campaigns)):
+        for number in range(firsts[bid + 1] - firsts[bid]):
+            bids[firsts[bid] + number] = bid
+            creatives[firsts[bid] + number] = begins[campaigns[bid]] + number
+    return firsts, bids, creatives
+
+
+@kernel
+def _worth(  # type: ignore[no-untyped-def]  # numba finds the types
+    campaigns, expected_click, expected_purchase, calibration, conversions, pays_click, pays_purchase, most
+):
+    """Return the figures of :func:`worth_of`, one of each per bid."""
+    p_click, p_purchase = np.empty(len(campaigns)), np.empty(len(campaigns))
+    odds, values = np.empty(len(campaigns)), np.empty(len(campaigns))
+    for bid in range(len(campaigns)):
+        campaign = campaigns[bid]
+        p_click[bid] = min(expected_click[bid] * calibration[campaign], 1.0)
+        p_purchase[bid] = min(expected_purchase[bid] * conversions[campaign], 1.0)
+        if pays_purchase[campaign]:
+            odds[bid] = p_click[bid] * p_purchase[bid]
+        elif pays_click[campaign]:
+            odds[bid] = p_click[bid]
+        else:
+            odds[bid] = 1.0
+        values[bid] = most[campaign] * odds[bid]
+    return p_click, p_purchase, odds, values
 
 
 BID = Stage("bid", place_bids)

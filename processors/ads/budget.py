@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
+from processors.common.compiled import kernel
 
-_LEAST = 5e-7
+LEAST = 5e-7
 """What counts as nothing: half of the smallest part of the currency that ledgers publish."""
 
 
@@ -17,33 +16,17 @@ def remove_exhausted(frame: Frame) -> Frame:
     Must come after all filters that say whom a campaign is for: a campaign without money still counts the
     opportunities that it could have taken part in, as pacing plans the next day by them.
     """
-    frame.remove(frame.index.left(frame.at_ms) - frame.costs < _LEAST, NoBid.NO_BUDGET)
+    _remove_exhausted(frame.removed, frame.left, frame.costs, LEAST, int(NoBid.NO_BUDGET))
     return frame
 
 
-def affordable(frame: Frame) -> int:
-    """Return how many of the first opportunities have winners that still had money, given those before; at least one.
-
-    Complexity: a loop over the opportunities that have a winner.
-
-    Parameters
-    ----------
-    frame
-        After all stages.
-    """
-    rows = np.flatnonzero(frame.winners >= 0)
-    won = frame.winners[rows]
-    campaigns, costs = frame.bids.campaigns[won], frame.prices(rows) * frame.worth.odds[won]
-    left, expected = frame.index.left(frame.at_ms)[rows, campaigns], frame.costs.copy()
-    if np.all(left - expected[campaigns] - costs.sum() >= _LEAST):
-        return len(frame.opportunities)
-    for row, campaign, cost, money in zip(
-        rows.tolist(), campaigns.tolist(), costs.tolist(), left.tolist(), strict=True
-    ):
-        if money - expected[campaign] < _LEAST:
-            return int(row)
-        expected[campaign] += cost
-    return len(frame.opportunities)
+@kernel
+def _remove_exhausted(removed, left, costs, least, code):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Do what :func:`remove_exhausted` does."""
+    for row in range(len(removed)):
+        for campaign in range(removed.shape[1]):
+            if removed[row, campaign] == 0 and left[row, campaign] - costs[campaign] < least:
+                removed[row, campaign] = code
 
 
 BUDGET = Stage("budget", remove_exhausted, gives=(NoBid.NO_BUDGET,), could_win=True)

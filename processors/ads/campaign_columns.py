@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from processors.ads.campaign import Campaign, Creative, Frequency
 from processors.ads.campaign_view import CampaignView
+from processors.ads.conditions import Conditions, checks_of, excluded_by, questions_of
+from processors.ads.user_facts import Questions
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
 
@@ -16,6 +18,8 @@ from processors.common.hashing import hashed
 @dataclass(frozen=True)
 class Columns:
     """Figures of all campaigns, in the order of their ids; arrays have the shape (campaigns,) unless said otherwise.
+
+    What is published of a campaign that stays as it is changes its row in place (:meth:`update`).
 
     Attributes
     ----------
@@ -35,11 +39,13 @@ class Columns:
         The most that it pays for one impression, click or purchase.
     pays_click, pays_purchase
         Whether it pays for clicks or for purchases; it pays for impressions if neither.
-    targets_history, excludes_history, has_dayparts
-        Rows of the campaigns whose target needs what users did, whose exclusions do, and that are shown at some hours
-        only. Each has a length of its own.
+    questions, targets, exclusions
+        What campaigns ask of users' histories, which of them are for users who match, and which exclude those.
+    has_dayparts
+        Rows of the campaigns that are shown at some hours only.
     capped, capped_by_advertiser
-        Whether impressions of it to one user are limited, and whether those of all its advertiser's campaigns are.
+        By id the campaigns whose impressions to one user are limited, and the ids of those that limit the impressions
+        of all campaigns of their advertiser.
     campaign_keys
         Hash of each id.
     creatives
@@ -47,7 +53,7 @@ class Columns:
     """
 
     cids: tuple[str, ...]
-    views: tuple[CampaignView, ...]
+    views: list[CampaignView]
     rows: Mapping[str, int]
     begins: Floats
     ends: Floats
@@ -63,13 +69,20 @@ class Columns:
     pays_click: Flags
     pays_purchase: Flags
     conversions: Floats
-    targets_history: Ints
-    excludes_history: Ints
+    questions: Questions
+    targets: Conditions
+    exclusions: Conditions
     has_dayparts: Ints
-    capped: Flags
-    capped_by_advertiser: Flags
+    capped: Mapping[str, Campaign]
+    capped_by_advertiser: tuple[str, ...]
     campaign_keys: Hashes
     creatives: Creatives
+
+    def update(self, row: int, view: CampaignView) -> None:
+        """Take over what was published of a campaign that itself is as before."""
+        self.views[row] = view
+        for name, figure in _PUBLISHED.items():
+            getattr(self, name)[row] = figure(view)
 
 
 @dataclass(frozen=True)
@@ -84,18 +97,21 @@ class Creatives:
         Where those of each campaign begin, and the end of the last. Shape (campaigns + 1,).
     keys
         Hash of each with its campaign's id.
+    facts
+        The same, as the click model is told of it: of a creative that is its campaign's only one, that it is alone.
     weights
         Logarithm of each one's ``weight``.
-    categories, category
-        Names of the categories that are promoted, and which of them each creative promotes; -1 for none.
+    category_numbers, category
+        Numbers of the categories that are promoted, and which of them each creative promotes; -1 for none.
     """
 
     all: tuple[Creative, ...]
     crids: tuple[str, ...]
     begins: Ints
     keys: Hashes
+    facts: Hashes
     weights: Floats
-    categories: tuple[str, ...]
+    category_numbers: Mapping[str, int]
     category: Ints
 
 
@@ -108,29 +124,29 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         By campaign id; the rows are in its order.
     """
     campaigns = [view.campaign for view in views.values()]
+    published = {name: _floats(map(figure, views.values())) for name, figure in _PUBLISHED.items()}
+    targets = [checks_of(campaign.target) for campaign in campaigns]
+    exclusions = [excluded_by(campaign) for campaign in campaigns]
+    questions = questions_of((*targets, *exclusions))
     return Columns(
+        **published,
         cids=tuple(views),
-        views=tuple(views.values()),
+        views=list(views.values()),
         rows={cid: row for row, cid in enumerate(views)},
         begins=_milliseconds(c.starts_at.timestamp() if c.starts_at else -np.inf for c in campaigns),
         ends=_milliseconds(c.ends_at.timestamp() if c.ends_at else np.inf for c in campaigns),
         paused=_flags(campaign.paused for campaign in campaigns),
         needs_user=_flags(campaign.needs_user for campaign in campaigns),
-        left_today=_floats(view.left_today for view in views.values()),
-        left_next_day=_floats(min(view.left, _daily(view.campaign)) for view in views.values()),
-        day_ends=_floats(view.day_ends_ms for view in views.values()),
-        rates=_floats(view.rate for view in views.values()),
         bids=_floats(campaign.bid_each for campaign in campaigns),
         floors=_floats(campaign.bidfloor for campaign in campaigns),
-        calibration=_floats(view.calibration for view in views.values()),
         pays_click=_flags(campaign.model == "cpc" for campaign in campaigns),
         pays_purchase=_flags(campaign.model == "cpa" for campaign in campaigns),
-        conversions=_floats(view.conversion for view in views.values()),
-        targets_history=np.flatnonzero([campaign.target.uses_history for campaign in campaigns]),
-        excludes_history=np.flatnonzero([_excludes_history(campaign) for campaign in campaigns]),
+        questions=questions,
+        targets=Conditions.of(targets, questions),
+        exclusions=Conditions.of(exclusions, questions),
         has_dayparts=np.flatnonzero([bool(c.dayparts.hours or c.dayparts.days) for c in campaigns]),
-        capped=_flags(campaign.frequency != _UNLIMITED for campaign in campaigns),
-        capped_by_advertiser=_flags(campaign.frequency.counts_advertiser for campaign in campaigns),
+        capped={cid: c for cid, c in zip(views, campaigns, strict=True) if c.frequency != _UNLIMITED},
+        capped_by_advertiser=tuple(cid for cid, view in views.items() if view.campaign.frequency.counts_advertiser),
         campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
         creatives=_creatives_of(views),
     )
@@ -138,26 +154,20 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
 
 def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
     flat = [(cid, creative) for cid, view in views.items() for creative in view.campaign.creatives]
-    categories = tuple(sorted({creative.category for _, creative in flat if creative.category is not None}))
+    categories = sorted({creative.category for _, creative in flat if creative.category is not None})
     numbers = {name: number for number, name in enumerate(categories)}
     lengths = [len(view.campaign.creatives) for view in views.values()]
+    keys = np.array([hashed(f"creative:{cid}/{creative.crid}") for cid, creative in flat], np.uint64)
     return Creatives(
         all=tuple(creative for _, creative in flat),
         crids=tuple(creative.crid for _, creative in flat),
         begins=np.cumsum([0, *lengths]),
-        keys=np.array([hashed(f"creative:{cid}/{creative.crid}") for cid, creative in flat], np.uint64),
+        keys=keys,
+        facts=np.where(np.repeat(lengths, lengths) > 1, keys, _ALONE),
         weights=np.log(_floats(creative.weight for _, creative in flat)),
-        categories=categories,
+        category_numbers=numbers,
         category=np.array([numbers.get(creative.category or "", -1) for _, creative in flat], np.int64),
     )
-
-
-def _daily(campaign: Campaign) -> float:
-    return np.inf if campaign.budget_daily is None else campaign.budget_daily
-
-
-def _excludes_history(campaign: Campaign) -> bool:
-    return campaign.exclude.uses_history or campaign.exclude_purchasers
 
 
 def _floats(figures: Iterable[float]) -> Floats:
@@ -172,4 +182,21 @@ def _milliseconds(seconds: Iterable[float]) -> Floats:
     return 1000.0 * _floats(seconds)
 
 
+def _left_next_day(view: CampaignView) -> float:
+    daily = view.campaign.budget_daily
+    return view.left if daily is None else min(view.left, daily)
+
+
+_PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
+    "left_today": lambda view: view.left_today,
+    "left_next_day": _left_next_day,
+    "day_ends": lambda view: view.day_ends_ms,
+    "rates": lambda view: view.rate,
+    "calibration": lambda view: view.calibration,
+    "conversions": lambda view: view.conversion,
+}
+"""The columns that change while a campaign stays as it is."""
+
+# This name chooses the weights in the learned table: with another one the model would begin anew.
+_ALONE = np.uint64(hashed("alone"))
 _UNLIMITED = Frequency()

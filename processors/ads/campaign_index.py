@@ -11,6 +11,7 @@ from processors.ads.audience import Audience
 from processors.ads.campaign_columns import Columns, columns_of
 from processors.ads.campaign_view import CampaignView
 from processors.common.arrays import Flags, Floats
+from processors.common.compiled import kernel
 
 _FIELDS = {
     "country": "countries",
@@ -73,7 +74,7 @@ class CampaignIndex:
 
     @property
     def columns(self) -> Columns:
-        """The campaigns as columns. Made anew after a change; linear in their number."""
+        """The campaigns as columns. Made anew, linear in their number, when one came, went or was changed."""
         if self._columns is None:
             self._columns = columns_of(dict(sorted(self._views.items())))
         return self._columns
@@ -92,8 +93,13 @@ class CampaignIndex:
                 self._held[cid] *= _STILL_HELD
             if len(self._views) > self._max_campaigns:
                 self._leave_out(max(self._views))
-        self._columns = None
-        if before is None or view is None or before.campaign != view.campaign:
+        if before is None and cid not in self._views:
+            return
+        if before is not None and view is not None and before.campaign == view.campaign:
+            if self._columns is not None:
+                self._columns.update(self._columns.rows[cid], view)
+        else:
+            self._columns = None
             self._by_value.clear()
             self._by_values.clear()
 
@@ -119,14 +125,14 @@ class CampaignIndex:
         Parameters
         ----------
         now_ms
-            Moments, milliseconds since the epoch, shape (moments, 1).
+            Moments, milliseconds since the epoch, shape (moments,).
         """
         self._take_held()
         columns = self.columns
         held = np.zeros(len(columns.cids))
         for cid, cost in self._held.items():
             held[columns.rows[cid]] = cost
-        left: Floats = np.where(now_ms < columns.day_ends, columns.left_today, columns.left_next_day) - held
+        left: Floats = _left(now_ms, columns.day_ends, columns.left_today, columns.left_next_day, held)
         return left
 
     def allowing_all(self, values: tuple[str | None, ...]) -> Flags:
@@ -177,6 +183,17 @@ class CampaignIndex:
         self._held.pop(cid, None)
         if len(self._left_out) < self._max_campaigns:
             self._left_out.add(cid)
+
+
+@kernel
+def _left(now_ms, day_ends, left_today, left_next_day, held):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return what :meth:`CampaignIndex.left` does."""
+    found = np.empty((len(now_ms), len(held)))
+    for row in range(len(now_ms)):
+        for campaign in range(len(held)):
+            left = left_today[campaign] if now_ms[row] < day_ends[campaign] else left_next_day[campaign]
+            found[row, campaign] = left - held[campaign]
+    return found
 
 
 _MAX_TABLES = 4096

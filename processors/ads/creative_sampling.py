@@ -26,44 +26,35 @@ class CreativeDraws:
 
     Parameters
     ----------
-    firsts, lengths
-        Where each group begins in the flat arrays, and how many creatives it has; shape (groups,).
+    begins
+        Where each group begins in the flat arrays, and the end of the last; shape (groups + 1,).
     mean, spread
         The score of each creative, and how uncertain the score is: its standard deviation. Shape (creatives,).
     keys
         What the chance of each creative is drawn from; shape (creatives,).
     chosen
-        Which creative of each group was drawn, from 0 on; shape (groups,).
+        Which creative of each group was drawn, counted in the flat arrays; shape (groups,).
     """
 
-    firsts: Ints
-    lengths: Ints
+    begins: Ints
     mean: Floats
     spread: Floats
     keys: Hashes
     chosen: Ints
 
     @classmethod
-    def of(cls, lengths: Ints, mean: Floats, spread: Floats, keys: Hashes) -> Self:
+    def of(cls, begins: Ints, mean: Floats, spread: Floats, keys: Hashes) -> Self:
         """Draw one creative from each group.
 
         Examples
         --------
-        >>> lengths, keys = np.array([2, 1]), np.arange(3, dtype=np.uint64)
-        >>> CreativeDraws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys).chosen.tolist()
-        [1, 0]
+        >>> begins, keys = np.array([0, 2, 3]), np.arange(3, dtype=np.uint64)
+        >>> CreativeDraws.of(begins, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys).chosen.tolist()
+        [1, 2]
         """
-        firsts = np.cumsum(lengths) - lengths
-        return cls(firsts, lengths, mean, spread, keys, _chosen(normal(keys), mean, spread, firsts, lengths))
+        return cls(begins, mean, spread, keys, _chosen(normal(keys), mean, spread, begins))
 
-    def members(self, groups: Ints) -> Ints:
-        """Find the creatives of some groups in the flat arrays, one group's after the other's."""
-        lengths = self.lengths[groups]
-        begins = np.cumsum(lengths) - lengths
-        found: Ints = np.arange(int(lengths.sum())) + np.repeat(self.firsts[groups] - begins, lengths)
-        return found
-
-    def shares(self, groups: Ints) -> tuple[Ints, Floats]:
+    def shares(self, groups: Ints) -> tuple[Ints, Ints, Floats]:
         """Count which share of :data:`DRAWS` draws choose each creative of some groups.
 
         All draws are alike, and any of them could have been the one that counted: given the draws, the shares are
@@ -72,49 +63,64 @@ class CreativeDraws:
         Returns
         -------
         begins : int64 array of shape (groups + 1,)
-            Where the shares of each group begin, and the end of the last.
+            Where each group begins in the next two, and the end of the last.
+        creatives : int64 array
+            The creatives of the groups, counted in the flat arrays.
         shares : float64 array
             Those of each group sum to 1.
 
         Examples
         --------
-        >>> lengths, keys = np.array([1, 2]), np.arange(3, dtype=np.uint64)
-        >>> draws = CreativeDraws.of(lengths, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys)
+        >>> begins, keys = np.array([0, 1, 3]), np.arange(3, dtype=np.uint64)
+        >>> draws = CreativeDraws.of(begins, np.array([0.0, 9.0, 1.0]), np.full(3, 0.5), keys)
         >>> [found.tolist() for found in draws.shares(np.array([1, 0]))]
-        [[0, 2, 3], [1.0, 0.0, 1.0]]
+        [[0, 2, 3], [1, 2, 0], [1.0, 0.0, 1.0]]
         """
-        lengths, flat = self.lengths[groups], self.members(groups)
-        begins = np.concatenate([[0], np.cumsum(lengths)])
-        if not len(groups):
-            return begins, np.empty(0)
-        keys = self.keys[flat][None, :] + np.arange(DRAWS, dtype=np.uint64)[:, None]
-        return begins, _counted(normal(keys.ravel()), self.mean[flat], self.spread[flat], begins) / DRAWS
+        begins, creatives, seeds = _redrawn(groups, self.begins, self.keys, DRAWS)
+        return begins, creatives, _counted(normal(seeds), self.mean, self.spread, begins, creatives, DRAWS)
 
 
 @kernel
-def _chosen(noise, mean, spread, firsts, lengths):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Find the creative with the highest draw of each group, the first of equals, counted within the group."""
-    found = np.zeros(len(firsts), np.int64)
-    for group in range(len(firsts)):
-        first, highest = firsts[group], -np.inf
-        for at in range(first, first + lengths[group]):
+def _chosen(noise, mean, spread, begins):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Find the creative with the highest draw of each group, the first of equals."""
+    found = np.zeros(len(begins) - 1, np.int64)
+    for group in range(len(begins) - 1):
+        highest = -np.inf
+        for at in range(begins[group], begins[group + 1]):
             drawn = mean[at] + noise[at] * spread[at]
             if drawn > highest:
-                found[group], highest = at - first, drawn
+                found[group], highest = at, drawn
     return found
 
 
 @kernel
-def _counted(noise, mean, spread, begins):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Count how many draws choose each creative of each group; ``noise`` has those of one draw after another."""
-    creatives = len(mean)
-    counts = np.zeros(creatives)
-    for before in range(0, len(noise), creatives):
+def _redrawn(groups, begins, keys, draws):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Lay out the creatives of some groups, and seeds for draws of all of them, one draw after another."""
+    ends = np.zeros(len(groups) + 1, np.int64)
+    for at in range(len(groups)):
+        ends[at + 1] = ends[at] + begins[groups[at] + 1] - begins[groups[at]]
+    creatives = np.empty(ends[-1], np.int64)
+    for at in range(len(groups)):
+        for number in range(ends[at + 1] - ends[at]):
+            creatives[ends[at] + number] = begins[groups[at]] + number
+    seeds = np.empty(draws * len(creatives), np.uint64)
+    for draw in range(draws):
+        for at in range(len(creatives)):
+            seeds[draw * len(creatives) + at] = keys[creatives[at]] + np.uint64(draw)
+    return ends, creatives, seeds
+
+
+@kernel
+def _counted(noise, mean, spread, begins, creatives, draws):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return which share of the draws choose each creative of each group; ``noise`` has one draw after another."""
+    shares = np.zeros(len(creatives))
+    for draw in range(draws):
         for group in range(len(begins) - 1):
             best, highest = begins[group], -np.inf
             for at in range(begins[group], begins[group + 1]):
-                drawn = mean[at] + noise[before + at] * spread[at]
+                creative = creatives[at]
+                drawn = mean[creative] + noise[draw * len(creatives) + at] * spread[creative]
                 if drawn > highest:
                     best, highest = at, drawn
-            counts[best] += 1.0
-    return counts
+            shares[best] += 1.0 / draws
+    return shares

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
+from processors.common.compiled import kernel
 
 
 def remove_late(frame: Frame) -> Frame:
     """Remove all campaigns from opportunities that were over when they were asked for."""
-    late = np.array([found.late for found in frame.opportunities], np.bool_)
-    frame.remove(late[:, None], NoBid.TOO_LATE)
+    _remove_late(frame.removed, frame.late, int(NoBid.TOO_LATE))
     return frame
 
 
 def remove_not_running(frame: Frame) -> Frame:
     """Remove campaigns that are paused, have not begun or are over."""
     columns = frame.columns
-    running = (frame.at_ms >= columns.begins) & (frame.at_ms < columns.ends) & ~columns.paused
-    frame.remove(~running, NoBid.NOT_RUNNING)
+    dates = (columns.begins, columns.ends, columns.paused)
+    _remove_not_running(frame.removed, frame.at_ms, *dates, int(NoBid.NOT_RUNNING))
     return frame
 
 
 def remove_without_consent(frame: Frame) -> Frame:
     """Remove campaigns that need the user where the user has not agreed to be known."""
-    contextual = np.array([found.contextual for found in frame.opportunities], np.bool_)
-    frame.remove(contextual[:, None] & frame.columns.needs_user, NoBid.NO_CONSENT)
+    _remove_without_consent(frame.removed, frame.contextual, frame.columns.needs_user, int(NoBid.NO_CONSENT))
     return frame
+
+
+@kernel
+def _remove_late(removed, late, code):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Do what :func:`remove_late` does."""
+    for row in range(len(removed)):
+        if late[row]:
+            for campaign in range(removed.shape[1]):
+                if removed[row, campaign] == 0:
+                    removed[row, campaign] = code
+
+
+@kernel
+def _remove_not_running(removed, at_ms, begins, ends, paused, code):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Do what :func:`remove_not_running` does."""
+    for row in range(len(removed)):
+        for campaign in range(removed.shape[1]):
+            running = begins[campaign] <= at_ms[row] < ends[campaign] and not paused[campaign]
+            if removed[row, campaign] == 0 and not running:
+                removed[row, campaign] = code
+
+
+@kernel
+def _remove_without_consent(removed, contextual, needs_user, code):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Do what :func:`remove_without_consent` does."""
+    for row in range(len(removed)):
+        if contextual[row]:
+            for campaign in range(removed.shape[1]):
+                if removed[row, campaign] == 0 and needs_user[campaign]:
+                    removed[row, campaign] = code
 
 
 LATE = Stage("late", remove_late, gives=(NoBid.TOO_LATE,))

@@ -2,23 +2,25 @@
 
 A :class:`Frame` holds one micro-batch: its opportunities as rows, all campaigns as columns, and what the stages have
 found out so far. Filters note in :attr:`Frame.removed` why a campaign is out; the bid stage fills :attr:`Frame.bids`
-and :attr:`Frame.worth` for the pairs that are left, the auction fills :attr:`Frame.winners` and :attr:`Frame.beaten`.
+and :attr:`Frame.worth` for the pairs that are left, the auction fills :attr:`Frame.auctions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from processors.ads.campaign_columns import Columns
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.creative_sampling import CreativeDraws
+from processors.ads.features import Facts
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
-from processors.ads.user_facts import UserFacts
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
 from processors.models.click_model import ClickModel
@@ -41,12 +43,12 @@ class Bids:
         ``draws``: (creatives of all bids,).
     expected_click, expected_purchase
         Probabilities of a click on the drawn creative and of a purchase after it, as the models give them.
-    features
-        Numbers of the click model's features, shape (bids, features).
     ties
         Which of two equal bids wins: the lower.
     draws
         How the creatives were drawn.
+    facts
+        What the click model knows of the moments.
     """
 
     opportunities: Ints
@@ -55,13 +57,18 @@ class Bids:
     clicks: Floats
     expected_click: Floats
     expected_purchase: Floats
-    features: Ints
     ties: Hashes
     draws: CreativeDraws
+    facts: Facts | None
+
+    def features(self, those: Ints) -> Ints:
+        """Return the numbers of the click model's features of some bids, shape (those, features)."""
+        if self.facts is None:
+            return np.empty((0, 0), np.int64)
+        return self.facts.features(self.opportunities[those], self.campaigns[those], self.creatives[those])
 
 
-@dataclass(frozen=True)
-class Worth:
+class Worth(NamedTuple):
     """What each bid is worth, shape (bids,).
 
     Attributes
@@ -80,20 +87,30 @@ class Worth:
     values: Floats
 
 
+class Auctions(NamedTuple):
+    """What came of the auction of each opportunity, shape (opportunities,) unless said otherwise.
+
+    Attributes
+    ----------
+    winners
+        Number of the winning bid, -1 where there is none.
+    beaten
+        What each winner had to beat, in the currency of the ads; 0 where there is none.
+    values, floors
+        What each bid was worth, 0 for those that took no part, and the least that it must be worth; shape (bids,).
+    """
+
+    winners: Ints
+    beaten: Floats
+    values: Floats
+    floors: Floats
+
+
 _NO_INTS, _NO_FLOATS, _NO_HASHES = np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64)
-_NO_DRAWS = CreativeDraws(_NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_INTS)
-NO_BIDS = Bids(
-    opportunities=_NO_INTS,
-    campaigns=_NO_INTS,
-    creatives=_NO_INTS,
-    clicks=_NO_FLOATS,
-    expected_click=_NO_FLOATS,
-    expected_purchase=_NO_FLOATS,
-    features=_NO_INTS.reshape(0, 1),
-    ties=_NO_HASHES,
-    draws=_NO_DRAWS,
-)
+_NO_DRAWS = CreativeDraws(_NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_INTS)
+NO_BIDS = Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_DRAWS, None)
 NO_WORTH = Worth(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
+NO_AUCTIONS = Auctions(_NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
 
 
 @dataclass
@@ -110,10 +127,14 @@ class Frame:
         The read models of clicks, and of purchases after clicks.
     settings
         Settings of the ads.
-    facts
-        What the users did.
+    answers
+        What campaigns ask of the users' histories, shape (opportunities, questions).
     at_ms
-        Moments of the opportunities, milliseconds since the epoch, shape (opportunities, 1).
+        Moments of the opportunities, milliseconds since the epoch, shape (opportunities,).
+    late, contextual
+        Whether each was over when it was asked for, and whether its user must not be known; shape (opportunities,).
+    floors
+        The least price of each, shape (opportunities,).
     seeds
         What chance is drawn from: hashes of the decisions' ids, shape (opportunities,).
     removed
@@ -123,10 +144,8 @@ class Frame:
         What decisions before these are going to cost each campaign, shape (campaigns,).
     bids, worth
         What the campaigns that are left bid.
-    winners
-        Number of the winning bid, -1 where there is none; shape (opportunities,).
-    beaten
-        What each winner had to beat, in the currency of the ads; 0 where there is none. Shape (opportunities,).
+    auctions
+        Who won.
     """
 
     opportunities: Sequence[Opportunity]
@@ -135,15 +154,17 @@ class Frame:
     clicks: ClickModel
     purchases: ClickModel
     settings: AdSettings
-    facts: UserFacts
+    answers: Floats
     at_ms: Floats
+    late: Flags
+    contextual: Flags
+    floors: Floats
     seeds: Hashes
     removed: Ints
     costs: Floats
     bids: Bids = field(default=NO_BIDS)
     worth: Worth = field(default=NO_WORTH)
-    winners: Ints = field(default_factory=lambda: _NO_INTS)
-    beaten: Floats = field(default_factory=lambda: _NO_FLOATS)
+    auctions: Auctions = field(default=NO_AUCTIONS)
 
     @classmethod
     def of(
@@ -168,18 +189,20 @@ class Frame:
             clicks=clicks,
             purchases=purchases,
             settings=settings,
-            facts=UserFacts(opportunities),
-            at_ms=np.array([found.at_ms for found in opportunities], np.float64)[:, None],
+            answers=columns.questions.answered(opportunities),
+            at_ms=np.array([found.at_ms for found in opportunities], np.float64),
+            late=np.array([found.late for found in opportunities], np.bool_),
+            contextual=np.array([found.contextual for found in opportunities], np.bool_),
+            floors=np.array([found.floor for found in opportunities], np.float64),
             seeds=np.array([hashed(found.decision_id) for found in opportunities], np.uint64),
             removed=np.zeros((len(opportunities), len(columns.cids)), np.int64),
             costs=expected,
         )
 
-    def prices(self, rows: Ints) -> Floats:
-        """Return what the winners of some opportunities pay if what their campaigns pay for happens."""
-        won = self.winners[rows]
-        most: Floats = self.columns.bids[self.bids.campaigns[won]]
-        return np.minimum(self.beaten[rows] / self.worth.odds[won], most)
+    @cached_property
+    def left(self) -> Floats:
+        """What campaigns have left at each moment beside what is held, shape (opportunities, campaigns)."""
+        return self.index.left(self.at_ms)
 
     def remove(self, those: Flags, code: NoBid) -> None:
         """Remove campaigns; those that an earlier stage removed keep the earlier reason.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from processors.ads.campaign import Frequency
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
@@ -72,18 +70,18 @@ def remove_capped(frame: Frame) -> Frame:
 
     Complexity: a loop over opportunities and over the campaigns shown to each user.
     """
-    columns, by_advertiser = frame.columns, np.flatnonzero(frame.columns.capped_by_advertiser).tolist()
+    columns, removed = frame.columns, frame.removed
     for row, found in enumerate(frame.opportunities):
-        shown = [columns.rows[cid] for cid in found.profile.ads.impressions if cid in columns.rows]
-        for campaign in sorted({*shown, *by_advertiser}) if shown else ():
-            if frame.removed[row, campaign] or not columns.capped[campaign]:
+        history = found.profile.ads
+        shown = [cid for cid in history.impressions if cid in columns.capped]
+        for cid in {*shown, *columns.capped_by_advertiser} if history.impressions else ():
+            campaign = columns.rows[cid]
+            if removed[row, campaign]:
                 continue
-            advertised = columns.views[campaign].campaign
-            code = capped(
-                found.profile.ads, columns.cids[campaign], advertised.advertiser, advertised.frequency, found.at_ms
-            )
+            advertised = columns.capped[cid]
+            code = capped(history, cid, advertised.advertiser, advertised.frequency, found.at_ms)
             if code is not None:
-                frame.removed[row, campaign] = code
+                removed[row, campaign] = code
     return frame
 
 

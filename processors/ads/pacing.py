@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
+from processors.common.compiled import kernel
 from processors.common.random import uniform
 
 
@@ -15,8 +16,17 @@ def remove_paced(frame: Frame) -> Frame:
     """Remove each campaign from so many opportunities, by chance, that its published share is left."""
     keys = frame.seeds[:, None] ^ frame.columns.campaign_keys[None, :]
     chance = uniform(keys.ravel()).reshape(frame.removed.shape)
-    frame.remove(chance >= frame.columns.rates, NoBid.PACED)
+    _remove_paced(frame.removed, chance, frame.columns.rates, int(NoBid.PACED))
     return frame
+
+
+@kernel
+def _remove_paced(removed, chance, rates, code):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Do what :func:`remove_paced` does."""
+    for row in range(len(removed)):
+        for campaign in range(removed.shape[1]):
+            if removed[row, campaign] == 0 and chance[row, campaign] >= rates[campaign]:
+                removed[row, campaign] = code
 
 
 PACING = Stage("pacing", remove_paced, gives=(NoBid.PACED,), could_win=True)

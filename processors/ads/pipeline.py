@@ -12,19 +12,19 @@ conformance tests follow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
-from processors.ads.auction import AUCTION
+from processors.ads.auction import AUCTION, take_off_budgets
 from processors.ads.bidding import BID
-from processors.ads.budget import BUDGET, affordable
+from processors.ads.budget import BUDGET
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.dayparts import DAYPARTS
 from processors.ads.decision import AuctionResult
 from processors.ads.eligibility import CONSENT, LATE, RUNNING
-from processors.ads.frame import Frame
+from processors.ads.frame import Frame, Stage
 from processors.ads.frequency import FREQUENCY
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
@@ -81,8 +81,7 @@ class AdPipeline:
         last bit of a sum, save that what was decided before is taken from the budgets, and that the first decision
         counts the opportunities of all (see :class:`processors.ads.decision.AuctionResult`).
 
-        Complexity: arrays of shape (opportunities, campaigns), and of the creatives of those that bid; once more for
-        the rest of the opportunities whenever a campaign's money runs out.
+        Complexity: linear in opportunities times campaigns, and in the creatives of those that bid.
 
         Parameters
         ----------
@@ -91,33 +90,21 @@ class AdPipeline:
         """
         if not opportunities or not len(self.campaigns):
             return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
-        found, expected, able = list[AuctionResult](), dict(costs), np.zeros(len(self.campaigns), np.int64)
-        while len(found) < len(opportunities):
-            frame = self._decided(opportunities[len(found) :], expected)
-            # From the first one on whose winner's money the ones before have taken, it is decided again.
-            rows = affordable(frame)
-            could_win = _COULD_WIN[frame.removed[:rows]]
-            able += could_win.sum(axis=0)
-            decided = results_of(frame, could_win, no_bids_of(frame))
-            for one in decided:
-                if one.cid:
-                    expected[one.cid] = expected.get(one.cid, 0.0) + one.cost
-            found.extend(decided)
-        counts = {self.campaigns.columns.cids[number]: int(able[number]) for number in np.flatnonzero(able).tolist()}
-        found[0] = msgspec.structs.replace(found[0], opportunities=counts)
-        return found
-
-    def _decided(self, opportunities: Sequence[Opportunity], costs: Mapping[str, float]) -> Frame:
-        """Return a frame of opportunities that has been through all stages."""
         frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings, costs)
         for stage in STAGES:
             frame = stage.run(frame)
-        return frame
+        take_off_budgets(frame, _REACHED_BUDGET)
+        could_win = _COULD_WIN[frame.removed]
+        found = results_of(frame, could_win.sum(axis=1), no_bids_of(frame))
+        able, cids = could_win.sum(axis=0), frame.columns.cids
+        counts = {cids[campaign]: int(able[campaign]) for campaign in np.flatnonzero(able).tolist()}
+        found[0] = msgspec.structs.replace(found[0], opportunities=counts)
+        return found
 
 
 def no_bids_of(frame: Frame) -> dict[int, NoBid]:
     """Say why there is no ad, by row of each opportunity without a winner: the reason of what came furthest."""
-    rows = np.flatnonzero(frame.winners < 0)
+    rows = np.flatnonzero(frame.auctions.winners < 0)
     furthest = _RANKS[frame.removed[rows]].max(axis=1)
     return {row: REASONS[rank] for row, rank in zip(rows.tolist(), furthest.tolist(), strict=True)}
 
@@ -152,14 +139,18 @@ def _ranks() -> Ints:
     return ranks
 
 
-def _could_win() -> Flags:
+def _codes_of(stages: Iterable[Stage]) -> Flags:
+    """Tell which codes stages give; 0, for none, is taken for one of them."""
     found = np.zeros(1 + max(NoBid), np.bool_)
-    found[[0, *(code for stage in STAGES if stage.could_win for code in stage.gives)]] = True
+    found[[0, *(code for stage in stages for code in stage.gives)]] = True
     return found
 
 
 _RANKS = _ranks()
 """Position of each code among :data:`REASONS`."""
 
-_COULD_WIN = _could_win()
+_COULD_WIN = _codes_of(stage for stage in STAGES if stage.could_win)
 """Whether a campaign with a code, or with 0 for none, could have taken part."""
+
+_REACHED_BUDGET = _codes_of(STAGES[STAGES.index(BUDGET) + 1 :])
+"""Whether a campaign with a code, or with 0 for none, had money when its budget was looked at."""

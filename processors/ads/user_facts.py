@@ -1,76 +1,82 @@
-"""What the users of a micro-batch did, as targeting asks for it: one column per question."""
+"""What users did, as targeting asks for it: one column per question, each looked up once whoever asks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 
-from processors.ads.audience import Audience
 from processors.ads.opportunity import Opportunity
-from processors.common.arrays import Flags, Floats
-from processors.common.time import DAY_MS
+from processors.common.arrays import Floats
 from processors.users.profile import Profile
 
+Fact = Literal["share", "viewed_category", "viewed_item", "bought", "recency_ms", "sessions", "events", "spent"]
+Question = tuple[Fact, str]
+"""What is asked of a user: the fact, and the category, brand or item that it is about; empty where it is about none."""
 
-class UserFacts:
-    """What the users of a batch did, each thing looked up once however many campaigns ask for it.
 
-    All columns have the shape (opportunities,).
+class Questions:
+    """All questions that the campaigns ask of a user, each with the number of its column.
 
     Parameters
     ----------
-    opportunities
-        The moments of the batch, with the users' profiles.
+    asked
+        The questions; one that comes twice gets one column.
+
+    Examples
+    --------
+    >>> questions = Questions([("share", "tents"), ("sessions", ""), ("share", "tents")])
+    >>> questions.columns
+    {('share', 'tents'): 0, ('sessions', ''): 1}
+    >>> who = Opportunity("d", "u", Profile(categories={"tents": 3.0, "lamps": 1.0}, sessions=2), 0, "top", {})
+    >>> questions.answered([who]).tolist()
+    [[0.75, 2.0]]
     """
 
-    def __init__(self, opportunities: Sequence[Opportunity]) -> None:
-        self._opportunities = opportunities
-        self._known: dict[tuple[str, str], Floats] = {}
+    def __init__(self, asked: Iterable[Question]) -> None:
+        self.columns: dict[Question, int] = {}
+        for question in asked:
+            self.columns.setdefault(question, len(self.columns))
+        self._shares, self._categories = self._about("share"), self._about("viewed_category")
+        self._items, self._bought = self._about("viewed_item"), self._about("bought")
+        figures: tuple[Literal["sessions", "events", "spent"], ...] = ("sessions", "events", "spent")
+        self._figures = [(name, self.columns[name, ""]) for name in figures if (name, "") in self.columns]
+        self._recency = self.columns.get(("recency_ms", ""))
 
-    def matching(self, audience: Audience) -> Iterator[Flags]:
-        """Tell, for each field about what users did that an audience gives, which users match it."""
-        if audience.interests:
-            yield any_of(self._shares(interest.name) >= interest.at_least for interest in audience.interests)
-        if audience.visitors is not None:
-            yield (self._figures("sessions") > 1) == (audience.visitors == "returning")
-        if audience.seen_within_days is not None:
-            recency = np.array([found.profile.recency_ms(found.at_ms) for found in self._opportunities])
-            yield recency <= audience.seen_within_days * DAY_MS
-        if audience.events_at_least is not None:
-            yield self._figures("events") >= audience.events_at_least
-        if audience.spent_at_least is not None:
-            yield self._figures("spent") >= audience.spent_at_least
-        if audience.viewed_categories:
-            yield any_of(self._viewed("categories", name) for name in audience.viewed_categories)
-        if audience.viewed_items:
-            yield any_of(self._viewed("item_ids", item) for item in audience.viewed_items)
+    def answered(self, opportunities: Sequence[Opportunity]) -> Floats:
+        """Answer the questions for the user of each opportunity, shape (opportunities, questions); 1.0 stands for yes.
 
-    def bought(self, item: str) -> Flags:
-        """Tell which users bought an item lately and did not return it."""
-        return self._column("bought", item, lambda profile: profile.has_bought(item)) > 0.0
-
-    def _shares(self, name: str) -> Floats:
-        return self._column("shares", name, lambda profile: share_of(profile, name))
-
-    def _viewed(self, field: str, name: str) -> Flags:
-        return self._column(field, name, lambda profile: name in getattr(profile, field)) > 0.0
-
-    def _figures(self, field: str) -> Floats:
-        return self._column(field, "", lambda profile: getattr(profile, field))
-
-    def _column(self, question: str, name: str, look_up: Callable[[Profile], float]) -> Floats:
-        found = self._known.get((question, name))
-        if found is None:
-            found = np.array([look_up(one.profile) for one in self._opportunities], np.float64)
-            self._known[question, name] = found
+        Complexity: linear in the questions that a user's history answers, and in what was bought.
+        """
+        found = np.zeros((len(opportunities), len(self.columns)))
+        if self.columns:
+            for opportunity, answers in zip(opportunities, found, strict=True):
+                self._answer(opportunity, answers)
         return found
 
+    def _answer(self, opportunity: Opportunity, answers: Floats) -> None:
+        profile = opportunity.profile
+        # A category counts as one even if a brand is called the same, as in `share_of`.
+        for weights in (profile.brands, profile.categories) if self._shares else ():
+            if names := self._shares.keys() & weights.keys():
+                total = sum(weights.values())
+                for name in names:
+                    answers[self._shares[name]] = weights[name] / total if total > 0.0 else 0.0
+        for name in self._categories.keys() & profile.categories.keys():
+            answers[self._categories[name]] = 1.0
+        for name in self._items.keys() & profile.item_ids:
+            answers[self._items[name]] = 1.0
+        for name, column in self._bought.items():
+            answers[column] = profile.has_bought(name)
+        for figure, column in self._figures:
+            answers[column] = getattr(profile, figure)
+        if self._recency is not None:
+            answers[self._recency] = profile.recency_ms(opportunity.at_ms)
 
-def any_of(answers: Iterable[Flags]) -> Flags:
-    """Combine columns of answers: true where at least one is."""
-    found: Flags = np.logical_or.reduce(list(answers))
-    return found
+    def _about(self, fact: Fact) -> dict[str, int]:
+        """Return the columns of one fact by what they are about."""
+        return {name: column for (asked, name), column in self.columns.items() if asked == fact}
 
 
 def share_of(profile: Profile, name: str) -> float:

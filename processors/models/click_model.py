@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -103,6 +104,13 @@ class ClickExample(msgspec.Struct, array_like=True, frozen=True):
             raise ValueError(f"clicks: {len(self.features)} features, expected 1 to {MAX_FEATURES}")
 
 
+class PairSums(NamedTuple):
+    """Sums over features, one of each per ad: of their weights, and of the relative variances of the weights."""
+
+    weights: Floats
+    variances: Floats
+
+
 class ClickView(msgspec.Struct, array_like=True, frozen=True):
     """What is published of the model; fields as in :class:`processors.models.click_learner.ClickState`."""
 
@@ -163,27 +171,31 @@ class ClickModel:
         else:
             self.load(view.numbers, view.weights, view.squares, view.version)
 
-    def logits(self, features: Ints) -> Floats:
-        """Return the log odds of a click, one per row of features."""
-        return self.scored(features)[0]
-
     def probability(self, features: Ints) -> Floats:
         """Return the probability of a click, one per row of features."""
-        return sigmoid(self.logits(features))
+        return sigmoid(self._first_logit + _sums(features, self.weights))
 
-    def scored(self, features: Ints) -> tuple[Floats, Floats]:
-        """Return the log odds of a click, and their standard deviation, one of each per row of features.
+    def pair_sums(self, moments: Hashes, rows: Ints, ads: Hashes, of_moment: Ints, of_ad: Ints) -> PairSums:
+        """Add up what the features say that pairs of facts are; parameters as in :func:`paired`.
+
+        Ads that share some of their facts share these sums too, so that each is computed once.
+        """
+        table = (self.weights, self.squares, self._settings.first_square)
+        with np.errstate(over="ignore"):  # products wrap around on purpose, and say so where nothing is compiled
+            return PairSums(*_pair_sums(moments, rows, ads, of_moment, of_ad, *table))
+
+    def scored(self, sums: PairSums) -> tuple[Floats, Floats]:
+        """Return the log odds of a click, and their standard deviation, from the sums of all features of each ad.
 
         The deviation takes each weight to be as sure as its gradients.
         """
-        settings = self._settings
-        sums, variances = _sums(features, self.weights, self.squares, settings.first_square)
-        return self._first_logit + sums, settings.learning_rate * np.sqrt(variances) * _BOLDNESS
+        spread: Floats = self._settings.learning_rate * np.sqrt(sums.variances) * _BOLDNESS
+        return self._first_logit + sums.weights, spread
 
-    def first_spread(self, features: Ints) -> float:
-        """Return the standard deviation of a logit of as many features of which nothing is known."""
+    def first_spread(self, features: int) -> float:
+        """Return the standard deviation of a logit of so many features of which nothing is known."""
         first = self._settings.learning_rate / np.sqrt(self._settings.first_square)
-        return float(first * np.sqrt(features.shape[-1]) * _BOLDNESS)
+        return float(first * np.sqrt(features) * _BOLDNESS)
 
     def learn(self, features: Sequence[int], gradient: float) -> None:
         """Take one step of AdaGrad, in place.
@@ -265,21 +277,37 @@ def _paired(moments, ads, rows, of_moment, of_ad):  # type: ignore[no-untyped-de
     found = np.empty((len(ads), len(of_moment)), np.int64)
     for ad in range(len(ads)):
         for pair in range(len(of_moment)):
-            mixed = moments[rows[ad], of_moment[pair]] * _MIX ^ (ads[ad, of_ad[pair]] + _MIX)
-            mixed ^= mixed >> _BITS_29
-            mixed *= _MIX
-            mixed ^= mixed >> _BITS_32
-            found[ad, pair] = np.int64(mixed & _MASK)
+            found[ad, pair] = _number_of(moments[rows[ad], of_moment[pair]], ads[ad, of_ad[pair]])
     return found
 
 
 @kernel
-def _sums(features, weights, squares, first_square):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Return, per row of features, the sum of their weights and the sum of the weights' relative variances."""
-    sums, variances = np.zeros(len(features)), np.zeros(len(features))
+def _pair_sums(moments, rows, ads, of_moment, of_ad, weights, squares, first_square):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return what :meth:`ClickModel.pair_sums` does."""
+    sums, variances = np.zeros(len(ads)), np.zeros(len(ads))
+    for ad in range(len(ads)):
+        for pair in range(len(of_moment)):
+            feature = _number_of(moments[rows[ad], of_moment[pair]], ads[ad, of_ad[pair]])
+            sums[ad] += weights[feature]
+            variances[ad] += 1.0 / (squares[feature] + first_square)
+    return sums, variances
+
+
+@kernel
+def _number_of(moment, ad):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Mix the hashes of two facts, and cut that to the size of the table."""
+    mixed = moment * _MIX ^ (ad + _MIX)
+    mixed ^= mixed >> _BITS_29
+    mixed *= _MIX
+    mixed ^= mixed >> _BITS_32
+    return np.int64(mixed & _MASK)
+
+
+@kernel
+def _sums(features, weights):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return, per row of features, the sum of their weights."""
+    sums = np.zeros(len(features))
     for row in range(len(features)):
         for column in range(features.shape[1]):
-            feature = features[row, column]
-            sums[row] += weights[feature]
-            variances[row] += 1.0 / (squares[feature] + first_square)
-    return sums, variances
+            sums[row] += weights[features[row, column]]
+    return sums

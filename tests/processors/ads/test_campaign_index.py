@@ -5,6 +5,7 @@ import numpy as np
 
 from processors.ads.audience import Audience
 from processors.ads.campaign import Campaign, Creative
+from processors.ads.campaign_columns import columns_of
 from processors.ads.campaign_index import DIMENSIONS, CampaignIndex
 from processors.ads.campaign_view import CampaignView
 
@@ -19,9 +20,29 @@ def test_an_index_holds_so_many_campaigns_whatever_their_order() -> None:
             index.apply(f"c{number}", view)
             index.hold(f"c{number}", 1.0)
         assert (list(index.columns.cids), index.left_out) == (["c0", "c1", "c2"], 2)
-        assert (index.left(np.array([[0.0]])) <= 0.0).tolist() == [[True, True, True]]
+        assert (index.left(np.array([0.0])) <= 0.0).tolist() == [[True, True, True]]
         index.apply("c4", None)
         assert index.left_out == 1
+
+
+def test_what_is_published_of_a_campaign_changes_its_row_and_nothing_else() -> None:
+    """Money is published all the time: what the campaigns are must not be laid out anew for it."""
+    views = {f"c{n}": CampaignView(Campaign("shop", CREATIVES, 1.0, 100.0)) for n in range(3)}
+    index = CampaignIndex(max_campaigns=3)
+    for cid, view in views.items():
+        index.apply(cid, view)
+    columns = index.columns
+    budgeted = Campaign("shop", CREATIVES, 1.0, 100.0)
+    views["c1"] = CampaignView(budgeted, 0.5, 7.0, 4.0, 9, calibration=1.5, conversion=0.5)
+    index.apply("c1", views["c1"])
+    index.apply("c9", views["c1"])  # left out
+    assert index.columns is columns
+    anew = columns_of(views)
+    for name in ("left_today", "left_next_day", "day_ends", "rates", "calibration", "conversions"):
+        assert getattr(columns, name).tolist() == getattr(anew, name).tolist()
+    assert (columns.views, columns.left_today[1], columns.left_next_day[1]) == (anew.views, 4.0, 7.0)
+    index.apply("c1", msgspec.structs.replace(views["c1"], campaign=msgspec.structs.replace(budgeted, paused=True)))
+    assert index.columns.paused.tolist() == [False, True, False]
 
 
 def test_every_dimension_is_matched_against_a_field_of_its_own() -> None:

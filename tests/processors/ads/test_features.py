@@ -8,13 +8,14 @@ import pytest
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.campaign_view import CampaignView
-from processors.ads.features import features_of, habit_step, recency_step, share_step
+from processors.ads.features import FEATURES, Facts, habit_step, recency_step, share_step
 from processors.ads.opportunity import Opportunity
 from processors.common.time import DAY_MS
-from processors.models.click_model import MAX_FEATURES, ClickModel
+from processors.models.click_model import MAX_FEATURES, ClickModel, sigmoid
 from processors.users.ad_history import CampaignImpressions
 from processors.users.category_visits import CategoryVisits
 from processors.users.profile import Profile
+from tests.processors.ads.batches import batch
 
 NOW = 1_700_000_000_000
 
@@ -47,10 +48,9 @@ def features_by_creative(found: CampaignIndex, *profiles: Profile) -> list[set[i
     owners = np.repeat(np.arange(len(columns.cids)), np.diff(columns.creatives.begins))
     rows = np.repeat(np.arange(len(profiles)), len(creatives))
     moments = [moment(profile) for profile in profiles]
-    features = features_of(
-        moments, rows, np.tile(owners, len(profiles)), np.tile(creatives, len(profiles)), found.columns
-    )
-    assert features.shape[1] <= MAX_FEATURES
+    facts = Facts.of(moments, found.columns)
+    features = facts.features(rows, np.tile(owners, len(profiles)), np.tile(creatives, len(profiles)))
+    assert features.shape[1] == FEATURES <= MAX_FEATURES
     return [set(row) for row in features.tolist()]
 
 
@@ -118,6 +118,21 @@ def test_the_model_learns_who_comes_back_and_carries_it_to_a_new_campaign() -> N
         for features in features_by_creative(campaigns_for(new=("tents",)), regular, once)
     )
     assert likely > 5 * unlikely
+
+
+def test_what_creatives_share_is_added_up_to_the_same_score() -> None:
+    """Features in one sum against the sums of their groups."""
+    for one in map(batch, range(30)):
+        columns = one.index.columns
+        rows, campaigns = np.nonzero(np.ones((len(one.opportunities), len(columns.cids))))
+        groups = np.arange(len(rows))
+        creatives = columns.creatives.begins[campaigns + 1] - 1
+        facts = Facts.of(one.opportunities, columns)
+        logits, spread = facts.scored(one.clicks, rows, campaigns, groups, creatives)
+        features = facts.features(rows, campaigns, creatives)
+        assert sigmoid(logits) == pytest.approx(one.clicks.probability(features), rel=1e-12)
+        variances = (1.0 / (one.clicks.squares[features] + 0.5)).sum(axis=1)
+        assert spread == pytest.approx(0.05 * 3.0 * np.sqrt(variances), rel=1e-12)
 
 
 def test_steps_rise_and_hold_at_both_ends() -> None:

@@ -49,6 +49,15 @@ def test_a_cap_of_the_advertiser_counts_all_of_its_campaigns(cap: str) -> None:
     assert shown(shop, 2, 1000)[1] == "other"
 
 
+def test_impressions_of_a_campaign_that_was_withdrawn_count_against_its_advertisers_caps() -> None:
+    shop = Shop()
+    shop.put("c", campaign())
+    assert shown(shop, 2, 1000) == ["c", "c"]
+    shop.put("c", None)
+    shop.put("d", campaign(frequency={"advertiser_per_day": 2}))
+    assert shown(shop, 1, 1000) == [NoBid.DAILY_USER_CAP]
+
+
 def test_two_opportunities_at_once_do_not_get_around_a_cap() -> None:
     shop = Shop(partitions=1)
     shop.put("c", campaign(frequency={"total": 1}))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -30,17 +31,18 @@ class Snapshot:
     def of(cls, frame: Frame, row: int) -> Snapshot:
         bids, worth = frame.bids, frame.worth
         those = np.flatnonzero(bids.opportunities == row)
-        winner = int(frame.winners[row]) if len(frame.winners) else -1
-        chosen = (bids.campaigns, bids.creatives, bids.features, bids.ties)
-        expected = (bids.expected_click, bids.expected_purchase, *dataclasses.astuple(worth))
+        winner = int(frame.auctions.winners[row]) if len(frame.auctions.winners) else -1
+        chosen = (bids.campaigns, bids.creatives, bids.ties)
+        expected = (bids.expected_click, bids.expected_purchase, *worth)
         return cls(
             choices=[
                 frame.removed[row].tolist(),
                 int(bids.campaigns[winner]) if winner >= 0 else -1,
                 *(column[those].tolist() for column in chosen),
+                bids.features(those).tolist(),
             ],
             figures=[
-                *frame.beaten[row : row + 1].tolist(),
+                *frame.auctions.beaten[row : row + 1].tolist(),
                 *(x for column in expected for x in column[those].tolist()),
             ],
         )
@@ -125,7 +127,7 @@ def _draws(frame: Frame) -> Frame:
 
 
 def _compares(frame: Frame) -> Frame:
-    frame.remove(frame.at_ms > frame.at_ms.mean(), NoBid.INVALID_REQUEST)
+    frame.remove(frame.at_ms[:, None] > frame.at_ms.mean(), NoBid.INVALID_REQUEST)
     return frame
 
 
@@ -220,6 +222,21 @@ def test_who_could_have_taken_part_was_held_back_or_beaten_or_won() -> None:
         ]
         assert decisions[0].opportunities == dict(able)
         assert all(decided.opportunities == {} for decided in decisions[1:])
+
+
+def test_a_micro_batch_is_decided_as_if_its_opportunities_came_one_by_one() -> None:
+    """Budgets included, whether a campaign's own money is gone or that of the one whose price it had to beat."""
+    ran_out = 0
+    for one in map(batch, range(120)):
+        pipeline, costs = pipeline_of(one), dict[str, float]()
+        together = pipeline.decide(one.opportunities)
+        for found, among_others in zip(one.opportunities, together, strict=True):
+            (alone,) = pipeline.decide([found], costs)
+            if alone.cid:
+                costs[alone.cid] = costs.get(alone.cid, 0.0) + alone.cost
+            assert msgspec.structs.replace(alone, opportunities=among_others.opportunities) == among_others
+        ran_out += any(cost > 4.0 for cost in costs.values())
+    assert ran_out > 5
 
 
 def test_without_opportunities_or_campaigns_nothing_is_decided() -> None:
