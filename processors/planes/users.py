@@ -41,7 +41,7 @@ from processors.ranking.feature_names import baseline_weights
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import RankingSettings
-from processors.ranking.slate import SlateItem
+from processors.ranking.slate import Slates
 from processors.ranking.why_not import WhyNot, why_not
 from processors.users.profile import Profile, ProfileKeeper
 from processors.users.settings import ProfileSettings
@@ -208,7 +208,7 @@ class UsersPlane:
         for cid, cost in (step.costs if isinstance(step, UsersStep) else {}).items():
             self.ads.campaigns.hold(cid, cost)
 
-    def recommend(self, profiles: Sequence[Profile], moments: Sequence[int], at_ms: int) -> list[list[list[SlateItem]]]:
+    def recommend(self, profiles: Sequence[Profile], moments: Sequence[int], at_ms: int) -> list[Slates]:
         """Make slates without folding anything in, for evaluation.
 
         Parameters
@@ -222,11 +222,10 @@ class UsersPlane:
 
         Returns
         -------
-        list of list of list of SlateItem
-            Per placement, per user: the slate as it would be published.
+        list of Slates
+            Per placement: the slates as they would be published, a row per user.
         """
-        slates = self._ranking.rank(profiles, moments, self.read, at_ms)
-        return [[part.items(row, self.read) for row in range(len(profiles))] for part in slates]
+        return self._ranking.rank(profiles, moments, self.read, at_ms)
 
     def why_not(self, profile: Profile, item: str, now_ms: int) -> list[WhyNot]:
         """Find, per placement, which stage keeps an item out of a user's slate at a moment, in milliseconds.

@@ -112,6 +112,10 @@ class Slates:
             found.append(SlateItem(read.items.ids[slot], rank, score, SOURCES[kind], (reason,), propensity))
         return found
 
+    def item_ids(self, row: int, read: ReadModels) -> list[str]:
+        """Return the ids of one user's slate, without what people are told of them; parameters as in :meth:`items`."""
+        return [read.items.ids[slot] for slot in self.slots[row].tolist() if slot >= 0]
+
 
 def slates_of(frame: Frame, locale: Locale) -> Slates:
     """Return the slates of a frame that has been through all stages."""

@@ -55,7 +55,7 @@ from processors.common.topics import (
 from processors.events.event import EVENT_TOPICS
 from processors.events.record import Record
 from processors.planes.base import Output, Plane
-from processors.ranking.slate import SlateItem
+from processors.ranking.slate import SlateItem, Slates
 from processors.ranking.why_not import WhyNot
 from processors.users.profile import Profile
 from state.store import ChangelogRecord, MemoryStore, PartitionStore
@@ -215,19 +215,23 @@ class TopologyDriver:
 
     def recommend(self, user_id: str) -> list[list[SlateItem]]:
         """Return the slates that a user would be shown at :attr:`now`, one per placement of the settings."""
-        return self.recommend_all([user_id], [self.now])[0]
+        users = self.topology.users
+        return [slates.items(0, users.read) for slates in self._slates([user_id], [self.now])]
 
-    def recommend_all(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[list[list[SlateItem]]]:
-        """Return, for each of several users, the slates of a moment of its own, in milliseconds since the epoch.
+    def recommend_ids(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[list[list[str]]]:
+        """Return, for each of several users, the item ids of the slates of a moment of its own, one per placement.
 
-        What is known is known at :attr:`now`, whatever the moments.
+        What is known is known at :attr:`now`, whatever the moments, which are in milliseconds since the epoch.
         """
+        users, slates = self.topology.users, self._slates(user_ids, moments)
+        return [[part.item_ids(row, users.read) for part in slates] for row in range(len(user_ids))]
+
+    def _slates(self, user_ids: Sequence[str], moments: Sequence[int]) -> list[Slates]:
         profiles = []
         for user_id in user_ids:
             (profile,) = self.processors["users"][self._partition(user_id.encode())].store.read([user_id])
             profiles.append(profile or Profile())
-        slates = self.topology.users.recommend(profiles, moments, self.now)
-        return [[part[row] for part in slates] for row in range(len(profiles))]
+        return self.topology.users.recommend(profiles, moments, self.now)
 
     def why_not(self, user_id: str, item: str) -> list[WhyNot]:
         """Say, per placement, which stage would keep an item out of a user's slates at :attr:`now`."""
@@ -281,7 +285,10 @@ class TopologyDriver:
             processor.commit(prepared, end)
 
     def _append_changelog(self, topic: str, partition: int, records: list[ChangelogRecord]) -> int:
-        self._append([Output(topic, partition, key, value) for key, value in records])
+        if topic in self._keep:
+            self._append([Output(topic, partition, key, value) for key, value in records])
+        else:
+            self._ends[topic, partition] = self._ends.get((topic, partition), 0) + len(records)
         return self._ends[topic, partition]
 
     def _append(self, outputs: Iterable[Output]) -> None:

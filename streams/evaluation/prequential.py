@@ -228,9 +228,8 @@ class System:
         moments = list(accumulate((event.time_ms for event in events), max, initial=driver.now))[1:]
         driver.advance(moments[-1])
         users = [event.key.decode() for event in events]
-        for user, event, slates in zip(users, events, driver.recommend_all(users, moments), strict=True):
+        for user, event, ids in zip(users, events, driver.recommend_ids(users, moments), strict=True):
             touched = self.item_of(event)
-            ids = [[item.item_id for item in slate] for slate in slates]
             shown = ShownLists(ids[self._all], ids[self._new] if judge.first_time(user, touched) else None)
             judge.score(user, touched, shown.all, shown.new or ())
             found.append(shown)

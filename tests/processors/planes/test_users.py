@@ -206,7 +206,9 @@ def test_what_is_asked_for_is_what_would_be_published() -> None:
         [users.profile(ANN)], [users.profile(ANN).last_seen], users.profile(ANN).last_seen
     )
     published = [message["items"] for message in recommendations(outputs)]
-    assert json.loads(msgspec.json.encode([discover[0], home[0]])) == published
+    slates = [part.items(0, users.plane.read) for part in (discover, home)]
+    assert json.loads(msgspec.json.encode(slates)) == published
+    assert home.item_ids(0, users.plane.read) == [item["item_id"] for item in published[1]]
 
 
 def test_a_plane_that_does_not_publish_learns_the_same() -> None:
