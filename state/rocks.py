@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -21,6 +22,7 @@ from rocksdict import (
 
 from processors.common.bounds import Bytes
 from processors.common.errors import CorruptStoreError, LockedStoreError, StateError
+from state.rocks_files import DamagedLog, check_logs
 from state.store import CHANGELOG_KEY, ChangelogRecord, PartitionStore
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -81,6 +83,7 @@ class RocksStore(PartitionStore[State]):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         with _failing(path, "opened"):
+            _check_logs(path)
             self._db = Rdict(str(path), _options(settings or RocksSettings()))
         # Whether there is data that the write-ahead log doesn't hold.
         self._unlogged = False
@@ -228,6 +231,19 @@ def _failing(path: Path, done: str) -> Iterator[None]:
         if any(cause in text for cause in _NOT_THE_FILES):
             raise StateError(text) from error
         raise CorruptStoreError(text) from error
+
+
+def _check_logs(path: Path) -> None:
+    """Look at the logs of a directory. Another process may be writing them: what looks damaged is looked at again."""
+    for wait_s in (0.05, 0.2, None):
+        try:
+            check_logs(path)
+        except (DamagedLog, FileNotFoundError):
+            if wait_s is None:
+                raise
+            sleep(wait_s)
+        else:
+            return
 
 
 def peek_changelog_offset(path: Path) -> int | None:

@@ -25,6 +25,9 @@ EntriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 SeriesOrNone = Annotated[int, msgspec.Meta(ge=0, le=100)]
 """Time series of a metric that has an id as a label; 0 publishes none."""
 
+SecondsOrNone = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""Seconds; 0 for no limit."""
+
 Reach = Annotated[int, msgspec.Meta(ge=0, le=256)]
 """Items of a user, or neighbours of an item, that a candidate source reads."""
 

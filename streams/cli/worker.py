@@ -24,7 +24,10 @@ def worker(
     """Run a worker until Ctrl-C or SIGTERM.
 
     Start as many as you like: they share the partitions. Missing topics are
-    created.
+    created. Brokers that do not answer are waited for (kafka.wait_s).
+
+    Exit codes: 0 stopped, 1 failed (see the last line of its log), 2 wrong
+    setting, 3 cut off: asked to stop, and not done within 8 s.
     """
     import logging
 

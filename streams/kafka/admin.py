@@ -1,8 +1,7 @@
 """Ask the brokers about their topics, with errors that say what to do next."""
 
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -12,14 +11,15 @@ from kafka.errors import AuthorizationError, KafkaError, for_code
 from processors.common.errors import NearstreamError
 from streams.engine.topology import topic_specs
 from streams.kafka.clients import client_arguments
-from streams.kafka.errors import BrokerUnavailable
-from streams.settings.sections import KafkaSettings, Settings, broker_addresses
+from streams.kafka.connection_check import require_connection, unanswered
+from streams.kafka.errors import BrokerRefused
+from streams.kafka.tokens import BlockingTokenFile
+from streams.settings.sections import KafkaSettings, Settings
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 """Milliseconds after which brokers that have not answered at all count as unreachable."""
 
 _UNKNOWN_TOPIC = 3
-_CONNECT_TIMEOUT_S = 5.0
 _SIMILAR = 0.65
 
 
@@ -90,9 +90,9 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     Raises
     ------
     ConfigurationError
-        If ``kafka.brokers`` names no addresses.
+        If ``kafka.brokers`` names no addresses, or a setting of the connection makes no sense.
     BrokerUnavailable
-        If nothing listens at any of them.
+        If none of them takes the connection.
 
     Examples
     --------
@@ -101,28 +101,11 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     ...
     processors.common.errors.ConfigurationError: kafka.brokers: 'kafka:port', expected host:port, ...
     """
-    _require_listener(kafka, broker_addresses(kafka.brokers))
-    return {**client_arguments(kafka), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
-
-
-def _require_listener(kafka: KafkaSettings, addresses: Sequence[tuple[str, int]]) -> None:
-    # kafka-python would try again until its timeout, and leave a socket open for each attempt.
-    why = "no addresses"
-    for address in addresses:
-        try:
-            socket.create_connection(address, _CONNECT_TIMEOUT_S).close()
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or str(error)
-        else:
-            return
-    raise _unanswered(kafka, why)
-
-
-def _unanswered(kafka: KafkaSettings, why: object) -> BrokerUnavailable:
-    return BrokerUnavailable(
-        f"Kafka at {kafka.brokers} does not answer: {why}. Is it running? kafka.brokers (or --brokers) says where it "
-        "is, kafka.security_protocol and kafka.sasl_* how to connect"
-    )
+    require_connection(kafka)
+    arguments = client_arguments(kafka)
+    if "sasl_oauth_token_provider" in arguments:
+        arguments["sasl_oauth_token_provider"] = BlockingTokenFile(str(kafka.sasl_oauth_token_file))
+    return {**arguments, "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
 
 
 @contextmanager
@@ -135,17 +118,55 @@ def plain_errors(kafka: KafkaSettings) -> Iterator[None]:
     ...     raise KafkaError("out of order")
     Traceback (most recent call last):
     ...
-    streams.kafka.errors.BrokerUnavailable: Kafka at 127.0.0.1:9092 answered with an error: KafkaError: out of order
+    streams.kafka.errors.BrokerRefused: Kafka at 127.0.0.1:9092 answered with an error: KafkaError: out of order
     """
     at = f"Kafka at {kafka.brokers}"
     try:
         yield
     except AuthorizationError as error:
-        raise BrokerUnavailable(f"{at} does not allow this ({error}): give the user the right to it") from error
+        raise BrokerRefused(f"{at} {not_allowed(kafka, error)}") from error
     except KafkaError as error:
         if not error.retriable:
-            raise BrokerUnavailable(f"{at} answered with an error: {error}") from error
-        raise _unanswered(kafka, error) from error
+            raise BrokerRefused(f"{at} answered with an error: {error}") from error
+        raise unanswered(kafka, error) from error
+
+
+_RIGHTS = {
+    "Topic": "READ, WRITE and DESCRIBE on Nearstream's topics, and CREATE where some are missing",
+    "Group": "READ on the group",
+    "TransactionalId": "WRITE and DESCRIBE on transactional ids that begin with the group's name",
+    "Cluster": "DESCRIBE, and CREATE where topics are missing, on the cluster",
+}
+"""What a worker must be allowed, by the beginning of the names of the errors in both libraries."""
+
+
+def not_allowed(kafka: KafkaSettings, error: Exception) -> str:
+    """Say what right the brokers missed, of an error of either library.
+
+    Examples
+    --------
+    >>> from aiokafka.errors import GroupAuthorizationFailedError
+    >>> not_allowed(KafkaSettings(sasl_username="shop"), GroupAuthorizationFailedError("nearstream"))
+    "does not allow this (nearstream): user 'shop' needs READ on the group"
+    """
+    rights = next((right for name, right in _RIGHTS.items() if type(error).__name__.startswith(name)), "more rights")
+    user = f"user {kafka.sasl_username!r}" if kafka.sasl_username else "the user"
+    return f"does not allow this ({', '.join(map(str, error.args)) or type(error).__name__}): {user} needs {rights}"
+
+
+def require_group(kafka: KafkaSettings) -> None:
+    """Make sure that the group may be used: a client that may not join waits for ever, and says nothing.
+
+    Raises
+    ------
+    BrokerRefused
+        If it may not.
+    """
+    with administration(kafka) as admin, suppress(KafkaError):  # a new broker may have no coordinator yet
+        try:
+            admin.describe_groups([kafka.group])
+        except AuthorizationError as error:
+            raise BrokerRefused(f"Kafka at {kafka.brokers} {not_allowed(kafka, error)}") from error
 
 
 def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from processors.common.errors import ConfigurationError
+from streams.kafka.tokens import TokenFile, read_token
 from streams.settings.sections import KafkaSettings
 
 _AGAIN_S = 1.0
@@ -37,20 +38,21 @@ def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=kafka.ssl_cafile)
         if kafka.ssl_certfile:
-            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile)
+            # Without a password OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(kafka.ssl_certfile, kafka.ssl_keyfile, kafka.ssl_keyfile_password or "")
     except (OSError, ssl.SSLError) as error:
-        names = "kafka.ssl_cafile, kafka.ssl_certfile or kafka.ssl_keyfile"
+        names = "kafka.ssl_cafile, kafka.ssl_certfile, kafka.ssl_keyfile or kafka.ssl_keyfile_password"
         raise ConfigurationError(f"{names}: cannot be loaded: {error}") from error
     return context
 
 
 def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
-    """Return the keyword arguments that the clients of both libraries take.
+    """Return the keyword arguments of aiokafka's clients; those of kafka-python take them but for the token's provider.
 
     Raises
     ------
     ConfigurationError
-        If a certificate or key cannot be read.
+        If a certificate, key or token cannot be read, or what the mechanism needs is missing.
 
     Examples
     --------
@@ -65,10 +67,27 @@ def client_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     if context is not None:
         arguments["ssl_context"] = context
     if kafka.security_protocol.startswith("SASL"):
-        arguments["sasl_mechanism"] = kafka.sasl_mechanism
-        arguments["sasl_plain_username"] = kafka.sasl_username
-        arguments["sasl_plain_password"] = kafka.sasl_password
+        arguments |= _sasl_arguments(kafka)
     return arguments
+
+
+def _sasl_arguments(kafka: KafkaSettings) -> dict[str, Any]:
+    if kafka.sasl_mechanism == "OAUTHBEARER":
+        path = _required(kafka, "sasl_oauth_token_file")
+        read_token(path)
+        return {"sasl_mechanism": kafka.sasl_mechanism, "sasl_oauth_token_provider": TokenFile(path)}
+    return {
+        "sasl_mechanism": kafka.sasl_mechanism,
+        "sasl_plain_username": _required(kafka, "sasl_username"),
+        "sasl_plain_password": _required(kafka, "sasl_password"),
+    }
+
+
+def _required(kafka: KafkaSettings, name: str) -> str:
+    value: str | None = getattr(kafka, name)
+    if not value:
+        raise ConfigurationError(f"kafka.{name}: missing, expected with kafka.sasl_mechanism {kafka.sasl_mechanism}")
+    return value
 
 
 class Stoppable(Protocol):
@@ -87,6 +106,9 @@ class Startable(Protocol):
 
 async def start_client(client: Startable) -> None:
     """Start a client of aiokafka; while none of the brokers can be reached, try again every second until cancelled.
+
+    A client does not tell brokers that refuse its credentials from those that are away: workers ask before, and the
+    probe asks again (:mod:`streams.kafka.connection_check`).
 
     Raises
     ------

@@ -9,6 +9,10 @@ class BrokerUnavailable(NearstreamError):
     """No broker could be started or reached. The message says why, and what to do next."""
 
 
+class BrokerRefused(BrokerUnavailable):
+    """A broker answers, and will not have us: waiting does not help. The message says why, without any secret."""
+
+
 def tail(text: str, lines: int = 20) -> str:
     r"""Return the last lines of a text, indented so that they stand apart in a message.
 

@@ -26,6 +26,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streams.engine.source_batch import SourceBatch
+from streams.kafka.assignor import StickyPartitions
 from streams.kafka.clients import client_arguments
 from streams.kafka.event_loop import new_event_loop
 from streams.kafka.record_batches import LenientMemoryRecords
@@ -52,6 +53,9 @@ class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and va
 _REST_S = 0.02
 """Least seconds between two deliveries of what was fetched: each costs time in threads and brokers alike, and a
 micro-batch gathers for longer anyway."""
+
+
+_HEARTBEAT_MS = 500
 
 
 class CoveredFetches:
@@ -141,14 +145,14 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:  # noqa: ARG002
         kafka, conf = self.settings.kafka, self.app.conf
         # Faust reads its assignor from this attribute, whatever the consumer was given.
-        self._assignor = RangePartitionAssignor
+        assignor = self._assignor = type("StickyPartitions", (StickyPartitions,), {})
         exactly_once = self.settings.worker.processing_guarantee == "exactly_once"
         return AIOKafkaConsumer(
             **client_arguments(kafka),
             client_id=conf.broker_client_id,
             group_id=conf.id,
-            # Range gives partition p of every topic to the same member, which is what co-partitioning needs.
-            partition_assignment_strategy=[RangePartitionAssignor],
+            # Both give partition p of every topic to the same member; the second is what workers of before speak.
+            partition_assignment_strategy=[assignor, RangePartitionAssignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),
@@ -157,7 +161,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=kafka.session_timeout_s * 1000,
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
-            heartbeat_interval_ms=kafka.session_timeout_s * 1000 // 4,
+            # A member hears at its next heartbeat that another one has come or gone.
+            heartbeat_interval_ms=min(kafka.session_timeout_s * 1000 // 4, _HEARTBEAT_MS),
             isolation_level="read_committed" if exactly_once else "read_uncommitted",
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
         )

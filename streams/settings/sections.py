@@ -17,6 +17,7 @@ from processors.common.bounds import (
     Port,
     Positive,
     Replicas,
+    SecondsOrNone,
     SeriesOrNone,
     WaitMs,
 )
@@ -44,6 +45,14 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     security_protocol, sasl_mechanism, sasl_username, sasl_password, ssl_cafile, ssl_certfile, ssl_keyfile
         Security settings with the meaning they have in every Kafka client. Give the password by environment, not in
         the file.
+    ssl_keyfile_password
+        Password of the key file, if it has one; by environment, too.
+    sasl_oauth_token_file
+        For OAUTHBEARER: a file that holds the token, and that whoever issues tokens keeps up to date. It is read again
+        for every connection.
+    wait_s
+        Seconds for which a worker that starts waits for brokers that do not answer before it exits; 0 for as long as
+        it takes.
     fetch_max_wait_ms
         Milliseconds that a broker may hold a fetch that finds nothing. Apache Kafka answers as soon as there is
         something, so that a longer time only spares it and the worker empty answers; on brokers that hold the fetch all
@@ -55,14 +64,17 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     brokers: str = "127.0.0.1:9092"
     group: str = "nearstream"
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = "PLAIN"
     sasl_username: str | None = None
     sasl_password: str | None = None
     ssl_cafile: str | None = None
     ssl_certfile: str | None = None
     ssl_keyfile: str | None = None
+    ssl_keyfile_password: str | None = None
+    sasl_oauth_token_file: str | None = None
     fetch_max_wait_ms: WaitMs = 100
     session_timeout_s: Positive = 10
+    wait_s: SecondsOrNone = 0
 
     def __repr__(self) -> str:
         return f"KafkaSettings(brokers={self.brokers!r}, group={self.group!r}, ...)"

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 
 from processors.common.topics import BROADCAST_ITEMS_TOPIC
 from streams.kafka.clients import start_client, stop_client
+from streams.kafka.connection_check import connection_problem
 from streams.kafka.consumer import manual_consumer
 from streams.settings.sections import Settings
 
@@ -28,6 +29,8 @@ SILENT_AFTER_S = 3.0
 class BrokerProbe:
     """Asks the brokers every second for something small, and remembers when they last answered.
 
+    Until :meth:`run` begins nobody is missed: what a worker waits for before says :mod:`streams.worker.broker_wait`.
+
     Clients of Kafka try again for minutes before their caller hears of it; a probe knows within 3 s.
 
     Parameters
@@ -39,23 +42,21 @@ class BrokerProbe:
 
     Examples
     --------
-    >>> time = 100.0
-    >>> probe = BrokerProbe(Settings(), clock=lambda: time)
-    >>> probe.silent_s
-    0.0
-    >>> time = 108.0
-    >>> probe.problem
-    'no answer from Kafka at 127.0.0.1:9092 for 8 s'
+    >>> probe = BrokerProbe(Settings())
+    >>> probe.silent_s, probe.problem
+    (0.0, None)
     """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = monotonic) -> None:
         self._settings, self._clock = settings, clock
-        self._answered_at = clock()
+        self._answered_at: float | None = None
         self._logged_at: float | None = None
 
     @property
     def silent_s(self) -> float:
         """Seconds since the brokers last answered; 0 while they do."""
+        if self._answered_at is None:
+            return 0.0
         silent = self._clock() - self._answered_at
         return silent if silent > SILENT_AFTER_S else 0.0
 
@@ -66,8 +67,19 @@ class BrokerProbe:
             return None
         return f"no answer from Kafka at {self._settings.kafka.brokers} for {self.silent_s:.0f} s"
 
+    def begin(self) -> None:
+        """Count silence from now on."""
+        self._answered_at = self._clock()
+
     async def run(self) -> None:
-        """Keep asking until cancelled."""
+        """Keep asking until cancelled.
+
+        Raises
+        ------
+        BrokerRefused
+            If the brokers have become silent because they do not take new connections of this worker any more.
+        """
+        self.begin()
         consumer = manual_consumer(self._settings)
         await start_client(consumer)
         try:
@@ -88,15 +100,18 @@ class BrokerProbe:
         try:
             await asyncio.wait_for(question(), _ANSWER_WITHIN_S)
         except (KafkaError, TimeoutError):
-            self._log_silence()
+            await self._look_into_silence()
             return
         if self._logged_at is not None:
             logger.info("Kafka at %s answers again", self._settings.kafka.brokers)
             self._logged_at = None
         self._answered_at = self._clock()
 
-    def _log_silence(self) -> None:
+    async def _look_into_silence(self) -> None:
         now = self._clock()
         if self.problem and (self._logged_at is None or now - self._logged_at > _LOG_EVERY_S):
             self._logged_at = now
             logger.warning("%s; trying again until it answers", self.problem)
+            found = await connection_problem(self._settings.kafka)
+            if found is not None and found.refused:
+                raise found.error(self._settings.kafka)

@@ -35,7 +35,10 @@ Failures beyond one partition:
 ===========================  =========================================================================================
 refused records              Nothing is raised: they become dead letters.
 brokers that are silent      The clients of Kafka try again for as long as it takes. ``/readyz`` says so after 3 s
-                             (:mod:`streams.worker.broker_probe`), ``/healthz`` after ``worker.stalled_after_s``.
+                             (:mod:`streams.worker.broker_probe`), ``/healthz`` after ``worker.stalled_after_s``. A
+                             worker that starts waits for them (:mod:`streams.worker.broker_wait`).
+brokers that refuse          Wrong credentials, certificates or rights end the process, which says what was wrong
+                             (:mod:`streams.kafka.connection_check`).
 a partition that stalls      The watchdog has the consumer seek back every 10 s; ``/healthz`` fails after
                              ``worker.stalled_after_s``, and whoever supervises the process may restart it.
 a group it does not get into  ``/healthz`` fails after ``worker.stalled_after_s`` in which the brokers answered and the
@@ -47,7 +50,8 @@ read models, probe, Faust    Whatever they raise ends the process; of a broadcas
 
 A process ends by :meth:`streams.worker.worker.Worker.run` raising what failed: the error is logged, all partitions are
 let go of without acknowledging anything that is not stored, and :mod:`streams.worker.process` exits with a code other
-than 0, at the latest after 8 s. Its supervisor starts it again, and it takes over from the changelogs.
+than 0, at the latest after 8 s; with 3 if it was asked to stop and did not get to the end of that in time. Its
+supervisor starts it again, and it takes over from the changelogs.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import monotonic
 
 from streams.worker.broker_probe import BrokerProbe
+from streams.worker.broker_wait import BrokerWait
 from streams.worker.lags import Lags, Runners
 from streams.worker.membership import Membership
 from streams.worker.read_model_feed import ReadModelFeed
@@ -30,6 +31,8 @@ class Health:
         Knows whether the brokers answer.
     membership
         Knows whether the worker is in the group.
+    wait
+        Knows what the worker waits for before it starts.
     """
 
     def __init__(
@@ -41,10 +44,11 @@ class Health:
         feed: ReadModelFeed,
         probe: BrokerProbe,
         membership: Membership,
+        wait: BrokerWait,
     ) -> None:
         self._stalled_after_s, self._runners = stalled_after_s, runners
         self._lags, self._watchdog, self._feed, self._probe = lags, watchdog, feed, probe
-        self._membership = membership
+        self._membership, self._wait = membership, wait
 
     def unready(self) -> dict[str, str]:
         """Name what keeps the worker from being ready; empty if it is.
@@ -52,7 +56,8 @@ class Health:
         No answer from the brokers, read models incomplete, not in the group, partitions being restored. A worker that
         the group has no partitions for is ready: it stands by.
         """
-        problems = {"brokers": silence} if (silence := self._probe.problem) else {}
+        silence = self._wait.waits_for or self._probe.problem
+        problems = {"brokers": silence} if silence else {}
         if not self._feed.complete.is_set():
             problems["read model"] = "still being read"
         if not self._membership.joined:
@@ -65,8 +70,8 @@ class Health:
     def unhealthy(self) -> dict[str, str]:
         """Name what has not been well for longer than a worker needs to get over it; empty if nothing.
 
-        Silent brokers, a group that does not take the worker in, and partitions that are not taken over, or have work
-        and make no progress. A worker for which this lasts should be restarted.
+        Silent brokers, once there were any, a group that does not take the worker in, and partitions that are not taken
+        over, or have work and make no progress. A worker for which this lasts should be restarted.
         """
         limit_s = self._stalled_after_s
         problems = {}

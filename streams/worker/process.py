@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 
 from processors.common.errors import ConfigurationError
 from streams.engine.warm import warm
-from streams.kafka.errors import BrokerUnavailable
+from streams.kafka.admin import not_allowed, require_group
+from streams.kafka.errors import BrokerRefused, BrokerUnavailable
 from streams.kafka.event_loop import new_event_loop
 from streams.kafka.topics import TIMESTAMP_TYPE, TopicReport, ensure_topics
 from streams.settings.sections import Settings
@@ -23,27 +24,47 @@ from streams.worker.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+CUT_OFF = 3
+"""Exit code of a worker that was asked to stop and did not get to the end of it in time, or was asked twice."""
+
 _STOP_WITHIN_S = 8.0
 
 
 def run_worker(settings: Settings) -> None:
-    """Create the topics that are missing, and run a worker until SIGINT or SIGTERM; a second signal ends it at once.
+    """Wait for the brokers, create topics that are missing, and run a worker until SIGINT or SIGTERM.
+
+    A second signal ends it at once, with :data:`CUT_OFF`.
 
     Raises
     ------
     NearstreamError
-        If brokers, topics or state cannot be used. Topics whose records carry the time of their producers cannot.
+        If brokers refuse, or topics or state cannot be used. Topics whose records carry the time of their producers
+        cannot.
     Exception
         What ended the worker early (:mod:`streams.worker.failures`). The process must exit with a code other than 0,
         so that its supervisor starts it again.
     """
-    _check_topics(ensure_topics(settings))
-    check_topic_ids(settings)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
             runner.run(_run(settings))
         except KafkaError as error:
-            raise BrokerUnavailable(f"Kafka at {settings.kafka.brokers} failed: {error!r}") from error
+            at = f"Kafka at {settings.kafka.brokers}"
+            if "AuthorizationFailed" in type(error).__name__:
+                raise BrokerRefused(f"{at} {not_allowed(settings.kafka, error)}") from error
+            raise BrokerUnavailable(f"{at} failed: {error!r}") from error
+
+
+def prepare(settings: Settings) -> None:
+    """Create the topics that are missing, and make sure that they can be used with the state that there is.
+
+    Raises
+    ------
+    NearstreamError
+        If they cannot.
+    """
+    _check_topics(ensure_topics(settings))
+    require_group(settings.kafka)
+    check_topic_ids(settings)
 
 
 def _check_topics(report: TopicReport) -> None:
@@ -63,7 +84,7 @@ async def _run(settings: Settings) -> None:
 
     def ask() -> None:
         if stop.is_set():
-            os._exit(1)  # whoever asks twice does not want to wait
+            os._exit(CUT_OFF)  # whoever asks twice does not want to wait
         stop.set()
 
     # An answer of the brokers waits for the interpreter while a step is computed, by default 5 ms each time, and a
@@ -74,7 +95,8 @@ async def _run(settings: Settings) -> None:
         loop.add_signal_handler(number, ask)
     worker = Worker(
         settings,
-        stopping=lambda: _end_in_time(0 if stop.is_set() else 1),
+        prepare=lambda: prepare(settings),
+        stopping=lambda: _end_in_time(CUT_OFF if stop.is_set() else 1),
         before_joining=_warm,
         while_joining=_settle,
     )
@@ -118,7 +140,7 @@ def _end_in_time(exit_code: int) -> None:
     Parameters
     ----------
     exit_code
-        Code to exit with: 0 if the worker was asked to stop.
+        Code to exit with.
     """
 
     def end() -> None:

@@ -86,6 +86,8 @@ class PartitionRunner:
         self._takeover = Takeover(settings, plane, partition, consumer, self._buffer, metrics, stores)
         self._rest = Rest(settings.kafka.session_timeout_s)
         self._working = False
+        self._confirmed = asyncio.Event()
+        self._confirmed.set()
         self._publish_timeout = asyncio.timeout(None)
         self.publishing_since: float | None = None
         self.committed_at = monotonic()
@@ -147,6 +149,24 @@ class PartitionRunner:
             except StateError as error:
                 await self._recover(error)
 
+    def doubt(self) -> None:
+        """Note that the group may give the partition to another worker: if fenced, it is not taken back until it says.
+
+        What was delivered is still applied.
+        """
+        self._confirmed.clear()
+
+    async def confirm(self) -> None:
+        """Note that the group leaves the partition here, and have the consumer deliver again from the position on.
+
+        Raises
+        ------
+        StateError
+            If a source log ends before the position.
+        """
+        self._confirmed.set()
+        await self._takeover.seek_back()
+
     async def reseek(self) -> None:
         """Have everything beyond the position delivered again: what the watchdog does for a partition that stalls."""
         await self._takeover.seek_back()
@@ -167,6 +187,7 @@ class PartitionRunner:
                 rest_s = self._rest.next_s()
                 logger.warning("%s; unless the group says so within %.0f s, this one takes it back", error, rest_s)
                 await asyncio.sleep(rest_s)
+                await self._confirmed.wait()
             case Remedy.REBUILD if self._takeover.rebuild_store():
                 logger.warning("%s; starting it anew from the changelog", error)
             case _:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, cast
 
+from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from processors.planes.base import Plane
@@ -22,6 +23,7 @@ from streams.engine.topology import Topology, build_topology
 from streams.kafka.faust_transport import BatchConsumer, BatchSchema
 from streams.settings.sections import Settings
 from streams.worker.broker_probe import BrokerProbe
+from streams.worker.broker_wait import BrokerWait
 from streams.worker.compute_thread import ComputeThread
 from streams.worker.consumer_control import ConsumerControl
 from streams.worker.faust_app import FaustApp
@@ -49,9 +51,12 @@ class Worker:
     Parameters
     ----------
     settings
-        All settings. Topics must exist (:func:`streams.kafka.topics.ensure_topics`).
+        All settings.
     topology
         By default the production wiring.
+    prepare
+        Called in a thread once the brokers take connections, and again while it raises ``BrokerUnavailable``. Topics
+        must exist after it (:func:`streams.kafka.topics.ensure_topics`).
     stopping
         Called as it begins to stop, for whatever reason.
     before_joining, while_joining
@@ -62,20 +67,24 @@ class Worker:
         self,
         settings: Settings,
         topology: Topology | None = None,
+        prepare: Callable[[], object] = lambda: None,
         stopping: Callable[[], object] = lambda: None,
         before_joining: Callable[[], None] = lambda: None,
         while_joining: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
+        self._prepare = prepare
         self._stopping, self._before_joining, self._while_joining = stopping, before_joining, while_joining
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
         self._compute = ComputeThread()
         self.feed = ReadModelFeed(settings, self.topology, self._compute)
         self._probe = BrokerProbe(settings)
+        self._wait = BrokerWait(settings.kafka)
         self.runners: dict[tuple[str, int], PartitionRunner] = {}
         self.web_port = 0
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._parts: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
@@ -86,7 +95,14 @@ class Worker:
         self._watchdog = Watchdog(self.lags, self._probe, self._membership, settings.worker.stalled_after_s)
         own = settings.worker
         self.health = Health(
-            own.stalled_after_s, self.runners, self.lags, self._watchdog, self.feed, self._probe, self._membership
+            own.stalled_after_s,
+            self.runners,
+            self.lags,
+            self._watchdog,
+            self.feed,
+            self._probe,
+            self._membership,
+            self._wait,
         )
         self._gauges = Gauges(
             self.metrics,
@@ -120,23 +136,28 @@ class Worker:
         registry, health = self.metrics.registry, self.health
         async with serve(host, port, registry, health.unhealthy, health.unready, self._refresh) as self.web_port:
             logger.info("metrics and health on http://%s:%d", host, self.web_port)
-            parts = [
-                self._guard(self.feed.run(), "read model"),
-                self._guard(self._probe.run(), "probe"),
-                self._guard(self._watchdog.run(), "watchdog"),
-                self._guard(self._run_faust(), "faust"),
-            ]
             waiting = asyncio.create_task(stop.wait())
+            self._parts.append(self._guard(self._start(), "start"))
             try:
                 await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._stopping()
                 await self._stop_runners(list(self._tasks))
                 await self.app.stop()
-                await self._end([waiting, *parts])
+                await self._end([waiting, *self._parts])
                 self._compute.close()
         if failed.done():
             failed.result()
+
+    async def _start(self) -> None:
+        """Wait for the brokers, and start everything that needs them."""
+        await self._wait.over(self._prepare)
+        self._parts += [
+            self._guard(self.feed.run(), "read model"),
+            self._guard(self._probe.run(), "probe"),
+            self._guard(self._watchdog.run(), "watchdog"),
+            self._guard(self._run_faust(), "faust"),
+        ]
 
     async def _refresh(self) -> None:
         async with self._compute.turn():
@@ -193,25 +214,44 @@ class Worker:
             consumer.ack(message)
 
     async def _on_assigned(self, _: Any, assigned: set[TP], **_kwargs: Any) -> None:
-        await self._stop_runners(list(self._tasks))
-        worker = self.settings.worker
-        for plane in self.topology.planes:
-            partitions = {tp.partition for tp in assigned if tp.topic in plane.source_topics}
-            interval = worker.commit_interval_ms if plane.name == "users" else worker.broadcast_interval_ms
-            if plane.name == "campaigns":
-                interval *= CAMPAIGNS_EVERY
-            for partition in sorted(partitions):
-                name = plane.name, partition
-                self.runners[name] = runner = PartitionRunner(
-                    self.settings, plane, partition, self._consumer, interval, self.metrics, self._stores, self._compute
-                )
-                self._tasks[name] = self._guard(runner.run(self.feed.complete), f"{plane.name}-{partition}")
+        """Let go of the partitions that went to others, take over those that are new, and go on with the rest."""
+        wanted = {
+            (plane.name, tp.partition): plane
+            for plane in self.topology.planes
+            for tp in sorted(assigned)
+            if tp.topic in plane.source_topics
+        }
+        await self._stop_runners([name for name in self._tasks if name not in wanted])
+        for name, plane in wanted.items():
+            if name in self._tasks:
+                self._guard(self.runners[name].confirm(), f"{plane.name}-{name[1]} after a rebalance")
+            else:
+                self._run_partition(plane, name[1])
         self._watchdog.forget()
         self._membership.join()
 
+    def _run_partition(self, plane: Plane[Any], partition: int) -> None:
+        worker, name = self.settings.worker, (plane.name, partition)
+        interval = worker.commit_interval_ms if plane.name == "users" else worker.broadcast_interval_ms
+        if plane.name == "campaigns":
+            interval *= CAMPAIGNS_EVERY
+        self.runners[name] = runner = PartitionRunner(
+            self.settings, plane, partition, self._consumer, interval, self.metrics, self._stores, self._compute
+        )
+        self._tasks[name] = self._guard(runner.run(self.feed.complete), f"{plane.name}-{partition}")
+
     async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
+        """Go on with what was delivered until the group has decided: most partitions stay where they are.
+
+        Whoever gets one of them fences the publisher that is at work here. Without transactions nothing would, so that
+        all have to be let go of first.
+        """
         self._membership.leave()
-        await self._stop_runners(list(self._tasks))
+        if self.settings.worker.processing_guarantee == "exactly_once":
+            for runner in self.runners.values():
+                runner.doubt()
+        else:
+            await self._stop_runners(list(self._tasks))
 
     async def _stop_runners(self, names: list[tuple[str, int]]) -> None:
         """Cancel runners, whatever they are doing, and wait until they have let go of their partitions."""
@@ -223,7 +263,12 @@ class Worker:
     # ---------------------------------------------------------------- the consumer, as runners see it
 
     async def _seek(self, topic: str, partition: int, offset: int) -> None:
-        await self.app.consumer.seek_wait({TP(topic, partition): offset})
+        try:
+            await self.app.consumer.seek_wait({TP(topic, partition): offset})
+        except IllegalStateError:
+            # It went to another worker just now: the runner is about to be told.
+            if TP(topic, partition) in self.app.consumer.assignment():
+                raise
 
     async def _beginning(self, topic: str, partition: int) -> int:
         tp = TP(topic, partition)

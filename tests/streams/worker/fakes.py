@@ -19,6 +19,7 @@ from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import build_topology
 from streams.kafka.publisher import Appended
 from streams.settings.sections import KafkaSettings, Settings, WorkerSettings
+from streams.worker.broker_wait import BrokerWait
 from streams.worker.compute_thread import ComputeThread
 from streams.worker.consumer_control import ConsumerControl
 from streams.worker.health import Health
@@ -213,9 +214,11 @@ class WatchedWorker:
         consumer = SimpleNamespace(assignment=lambda: {HERE}, end=lambda _: self.end, recordless=self.recordless)
         self.lags = Lags(self.topology.planes, self.runners, lambda: cast(Any, consumer))
         probe, feed = cast(Any, self.probe), cast(Any, self.feed)
+        self.wait = BrokerWait(Settings().kafka)
+        self.wait.waits_for = None
         self.membership = Membership(clock=lambda: self.now)
         self.watchdog = Watchdog(self.lags, probe, self.membership, 60)
-        self.health = Health(60, self.runners, self.lags, self.watchdog, feed, probe, self.membership)
+        self.health = Health(60, self.runners, self.lags, self.watchdog, feed, probe, self.membership, self.wait)
         for module in ("watchdog", "health", "gauges"):
             monkeypatch.setattr(f"streams.worker.{module}.monotonic", lambda: self.now)
 

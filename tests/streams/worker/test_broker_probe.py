@@ -21,6 +21,7 @@ async def answering() -> None:
 async def test_silence_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     probe = BrokerProbe(Settings(), clock)
+    probe.begin()
     with caplog.at_level(logging.INFO):
         for _ in range(20):
             clock.now += 1

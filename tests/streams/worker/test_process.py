@@ -20,6 +20,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Difference]:
         raise InterruptedError
 
     monkeypatch.setattr(process, "ensure_topics", lambda _: TopicReport((), (), tuple(differences)))
+    monkeypatch.setattr(process, "require_group", lambda _: None)
     monkeypatch.setattr(process, "check_topic_ids", stop)
     return differences
 
@@ -27,11 +28,11 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Difference]:
 def test_topics_whose_times_their_producers_make_are_refused(found: list[Difference]) -> None:
     found += [POLICY, TIMES]
     with pytest.raises(ConfigurationError, match=r"topics: events\.click\.v1: message\.timestamp\.type must be"):
-        process.run_worker(Settings())
+        process.prepare(Settings())
 
 
 def test_other_differences_of_topics_are_logged(found: list[Difference], caplog: pytest.LogCaptureFixture) -> None:
     found += [POLICY]
     with pytest.raises(InterruptedError):
-        process.run_worker(Settings())
+        process.prepare(Settings())
     assert caplog.messages == ["recommendations.v1: cleanup.policy is delete, expected compact"]

@@ -142,6 +142,38 @@ async def test_a_fenced_runner_whose_partition_went_elsewhere_lets_it_go(brokers
     assert (brokers.publishers, task.cancelled()) == (1, True)
 
 
+async def test_a_runner_in_doubt_goes_on_with_what_was_delivered(brokers: Brokers) -> None:
+    runner = brokers.runner()
+    async with running(runner):
+        await until(lambda: runner.processor)
+        runner.doubt()
+        acknowledged = deliver(runner, batch("a", 0, 2))
+        await until(lambda: acknowledged)
+        assert seen(runner) == ["a0", "a1"]
+        brokers.seeks.clear()
+        await runner.confirm()
+        assert brokers.seeks == [("a", 2), ("b", 0)], "delivered again from the position on"
+    assert brokers.publishers == 1
+
+
+async def test_a_runner_in_doubt_that_is_fenced_takes_nothing_back_before_the_group_says_so(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = brokers.runner()
+    monkeypatch.setattr(runner._rest, "next_s", lambda: 0.0)
+    async with running(runner):
+        await until(lambda: runner.processor)
+        runner.doubt()
+        brokers.fenced = 1
+        deliver(runner, batch("a", 0, 2))
+        await until(lambda: runner.processor is None)
+        await asyncio.sleep(0.1)
+        assert (runner.processor, brokers.publishers) == (None, 1)
+        await runner.confirm()
+        await until(lambda: runner.processor)
+        assert brokers.publishers == 2
+
+
 async def test_a_store_found_damaged_at_work_is_made_anew(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = brokers.runner()
     async with running(runner):

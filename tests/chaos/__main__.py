@@ -1,0 +1,192 @@
+"""Run workers on a real Kafka under load, let faults happen to them by a seeded plan, and verify all that was said.
+
+``make chaos ARGS="--faults 20 --seed 1"``. The plan follows from the seed. The verifier replays the topics in the order
+that was committed (:mod:`tests.oracle`) and compares recommendations, decisions, signals and every state byte for byte.
+Prints one line of JSON; exits with 1 if anything is lost, doubled or wrong, or a worker ended that was not meant to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, TopicPartition
+
+from streams.broker import ApacheKafka
+from tests.chaos.faults import FAULTS, Fault, Scene
+from tests.oracle import account
+from tests.streams.worker.test_exactly_once import Load, wait_drained, with_ads
+from tests.support import WorkerProcess, fresh_settings
+
+BETWEEN_S = 3.0
+"""Seconds of undisturbed work between two faults, after all workers are ready."""
+
+
+class Silences:
+    """Notes when recommendations are committed, by partition."""
+
+    def __init__(self, bootstrap: str, partitions: int) -> None:
+        self._times: dict[int, list[float]] = {number: [] for number in range(partitions)}
+        self._bootstrap = bootstrap
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def longest(self, since: float) -> float:
+        """Longest time without a commit of some partition, from a moment on."""
+        worst = 0.0
+        for times in self._times.values():
+            moments = [since, *(at for at in times if at > since), time.monotonic()]
+            worst = max(worst, max(b - a for a, b in itertools.pairwise(moments)))
+        return worst
+
+    def finish(self) -> None:
+        self._stop.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, isolation_level="read_committed")
+        consumer.assign([TopicPartition("recommendations.v1", number) for number in self._times])
+        while not self._stop.is_set():
+            for tp in consumer.poll(200):
+                self._times[tp.partition].append(time.monotonic())
+        consumer.close()
+
+
+def main() -> int:
+    """Run, print the verdict, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.splitlines()[0])
+    parser.add_argument("--faults", type=int, default=20, help="how many faults happen (default 20)")
+    parser.add_argument("--kills", type=int, default=0, help="instead: so many kill -9 of one worker, and nothing else")
+    parser.add_argument("--seed", type=int, default=1, help="what the plan follows from (default 1)")
+    parser.add_argument("--workers", type=int, default=2, help="workers (default 2)")
+    parser.add_argument("--rate", type=float, default=200.0, help="events a second (default 200)")
+    parser.add_argument("--only", choices=[fault.__name__ for fault in FAULTS], help="only this fault")
+    asked = parser.parse_args()
+    verdict = run(asked)
+    print(json.dumps(verdict))
+    return 0 if verdict["ok"] else 1
+
+
+def planned(asked: argparse.Namespace, chance: random.Random) -> list[Fault]:
+    """Draw the faults of a run."""
+    names = {fault.__name__: fault for fault in FAULTS}
+    if asked.kills:
+        return [names["kill_one"]] * asked.kills
+    if asked.only:
+        return [names[asked.only]] * asked.faults
+    # Each comes once, as far as there is room, before they come by chance.
+    first = chance.sample(list(FAULTS), min(len(FAULTS), asked.faults))
+    return first + chance.choices(list(FAULTS), list(FAULTS.values()), k=asked.faults - len(first))
+
+
+def run(asked: argparse.Namespace) -> dict[str, Any]:
+    """Let the faults happen, and return the verdict."""
+    chance = random.Random(asked.seed)
+    verdict: dict[str, Any] = {"seed": asked.seed, "workers": asked.workers, "rate": asked.rate}
+    with tempfile.TemporaryDirectory() as folder, ApacheKafka() as broker:
+        settings = with_ads(fresh_settings(broker.bootstrap, Path(folder) / "state-0"))
+        workers = [
+            WorkerProcess(_own(settings, Path(folder), n), Path(folder) / f"{n}.log") for n in range(asked.workers)
+        ]
+        scene = Scene(broker, workers, chance, set())
+        silences = Silences(broker.bootstrap, settings.topics.partitions)
+        try:
+            with Load(broker.bootstrap, asked.rate, events=10**9) as load:
+                happened = _disturb(scene, planned(asked, chance), silences)
+                load.finish()
+            for worker in workers:
+                wait_drained(worker, 600)
+            for worker in workers:
+                worker.stop(30)
+        finally:
+            silences.finish()
+            for worker in workers:
+                worker.discard()
+        exits = sum(one["unplanned_exits"] for one in happened)
+        verdict |= {"events": load.sent, "poisoned": scene.poisoned, "unplanned_exits": exits} | _summary(happened)
+        verdict["wrong"] = _wrong(broker.bootstrap, settings)
+    verdict["ok"] = not verdict["wrong"] and not exits
+    return verdict
+
+
+def _disturb(scene: Scene, faults: list[Fault], silences: Silences) -> list[dict[str, Any]]:
+    for worker in scene.workers:
+        worker.start()
+    happened: list[dict[str, Any]] = []
+    for fault in faults:
+        exits = _wait_ready(scene)
+        time.sleep(BETWEEN_S)
+        began = time.monotonic()
+        fault(scene, scene.chance.choice(scene.workers))
+        exits += _wait_ready(scene)
+        time.sleep(1.0)
+        happened.append(
+            {
+                "fault": fault.__name__,
+                "ready_s": round(time.monotonic() - began - 1.0, 1),
+                "silent_s": round(silences.longest(began), 1),
+                "unplanned_exits": exits,
+            }
+        )
+        print(json.dumps(happened[-1]), file=sys.stderr, flush=True)
+    return happened
+
+
+def _wait_ready(scene: Scene) -> int:
+    """Wait until all workers are ready; start those again that ended unasked, and count them."""
+    exits, deadline = 0, time.monotonic() + 300
+    for worker in scene.workers:
+        while True:
+            try:
+                worker.wait_ready(max(1.0, deadline - time.monotonic()))
+                break
+            except AssertionError:
+                if worker.running or time.monotonic() > deadline:
+                    raise
+                print(worker.tail(), file=sys.stderr)
+                exits += worker.pid not in scene.planned
+                worker.start()
+    return exits
+
+
+def _summary(happened: list[dict[str, Any]]) -> dict[str, Any]:
+    silent = [one["silent_s"] for one in happened]
+    return {
+        "faults": dict(Counter(one["fault"] for one in happened)),
+        "silent_s": {"p50": median(silent), "max": max(silent)},
+        "silent_s_by_fault": {
+            name: max(one["silent_s"] for one in happened if one["fault"] == name)
+            for name in sorted({one["fault"] for one in happened})
+        },
+    }
+
+
+def _wrong(bootstrap: str, settings: Any) -> str:
+    """Return what the verifier found; empty if everything agrees."""
+    found = account(bootstrap, settings)
+    try:
+        found.check()
+    except AssertionError as error:
+        return str(error)
+    return "" if found.commits > 100 else f"only {found.commits} commits: the run says little"
+
+
+def _own(settings: Any, folder: Path, number: int) -> Any:
+    worker = msgspec.structs.replace(settings.worker, state_dir=str(folder / f"state-{number}"))
+    return msgspec.structs.replace(settings, worker=worker)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""What can happen to workers and their broker, each as one function that makes it happen and waits until it has."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafka import KafkaProducer
+
+from streams.broker import ApacheKafka
+from tests.support import WorkerProcess
+
+POISON = (
+    b"", b"{", b"null", b"[1,2]", b"\xff\xfe", b'{"user_id":1e999}', b'{"event_id":"x"}', b'{"user_id":"\\ud800"}',
+    b'{"event_id":"x","user_id":"u","item_id":"i","timestamp":"yesterday"}', b'{"a":' * 2000, b"9" * 50_000,
+)  # fmt: skip
+"""Values of records that no worker can read as an event."""
+
+
+@dataclass
+class Scene:
+    """What faults happen to."""
+
+    broker: ApacheKafka
+    workers: list[WorkerProcess]
+    chance: random.Random
+    planned: set[int]
+    """Process ids that were meant to end."""
+
+    poisoned: int = 0
+
+    def end(self, worker: WorkerProcess, how: int) -> None:
+        """End a worker, and make sure that it has."""
+        self.planned.add(worker.pid)
+        if how == signal.SIGKILL:
+            worker.kill()
+        else:
+            code = worker.stop(30)
+            assert code == 0, f"stopped with {code}: {worker.tail()}"
+
+    def state_dir(self, worker: WorkerProcess) -> Path:
+        return Path(worker.settings.worker.state_dir)
+
+
+def kill_one(scene: Scene, worker: WorkerProcess) -> None:
+    """Kill a worker and start it again after up to 5 s."""
+    scene.end(worker, signal.SIGKILL)
+    time.sleep(scene.chance.uniform(0, 5))
+    worker.start()
+
+
+def kill_while_starting(scene: Scene, worker: WorkerProcess) -> None:
+    """Kill a worker twice, the second time within the first seconds of its new life."""
+    scene.end(worker, signal.SIGKILL)
+    worker.start()
+    time.sleep(scene.chance.uniform(0.5, 6))
+    scene.end(worker, signal.SIGKILL)
+    worker.start()
+
+
+def kill_all(scene: Scene, _: WorkerProcess) -> None:
+    """Kill all workers at once."""
+    for worker in scene.workers:
+        scene.end(worker, signal.SIGKILL)
+    for worker in scene.workers:
+        worker.start()
+
+
+def restart(scene: Scene, worker: WorkerProcess) -> None:
+    """Ask a worker to stop, as for a new version, and start it again."""
+    scene.end(worker, signal.SIGTERM)
+    worker.start()
+
+
+def freeze(scene: Scene, worker: WorkerProcess) -> None:
+    """Stop a worker for longer than its session: others take over, and then it wakes up."""
+    os.kill(worker.pid, signal.SIGSTOP)
+    time.sleep(worker.settings.kafka.session_timeout_s + 4)
+    assert worker.process_state() == "T", "it was not stopped"
+    os.kill(worker.pid, signal.SIGCONT)
+
+
+def kill_broker(scene: Scene, _: WorkerProcess) -> None:
+    """Kill the broker, and bring it back after up to 15 s."""
+    scene.broker.kill()
+    assert scene.broker.pid is None
+    time.sleep(scene.chance.uniform(0, 15))
+    scene.broker.start()
+
+
+def wipe(scene: Scene, worker: WorkerProcess) -> None:
+    """Lose the disk of a worker."""
+    scene.end(worker, signal.SIGKILL)
+    shutil.rmtree(scene.state_dir(worker))
+    worker.start()
+
+
+def flip_bits(scene: Scene, worker: WorkerProcess) -> None:
+    """Flip a bit in one file of every store of a worker."""
+    _damage(scene, worker, lambda data, at: data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
+
+
+def cut_files(scene: Scene, worker: WorkerProcess) -> None:
+    """Cut one file of every store of a worker short."""
+    _damage(scene, worker, lambda data, at: data[:at])
+
+
+def put_old_files_back(scene: Scene, worker: WorkerProcess) -> None:
+    """Start a worker on a copy of its disk that is some seconds old."""
+    folder = scene.state_dir(worker)
+    copy = folder.with_name(f"{folder.name}-copy")
+    scene.end(worker, signal.SIGKILL)
+    shutil.copytree(folder, copy)
+    worker.start()
+    worker.wait_ready(120)
+    time.sleep(3)
+    scene.end(worker, signal.SIGKILL)
+    shutil.rmtree(folder)
+    copy.rename(folder)
+    worker.start()
+
+
+def poison(scene: Scene, _: WorkerProcess) -> None:
+    """Send thousands of records that are no events."""
+    producer = KafkaProducer(bootstrap_servers=scene.broker.bootstrap, linger_ms=5)
+    for n in range(3000):
+        producer.send("events.click.v1", key=b"u%d" % n, value=scene.chance.choice(POISON))
+    producer.flush()
+    producer.close()
+    scene.poisoned += 3000
+
+
+def _damage(scene: Scene, worker: WorkerProcess, how: Callable[[bytes, int], bytes]) -> None:
+    scene.end(worker, signal.SIGKILL)
+    for store in sorted(scene.state_dir(worker).glob("*-*")):
+        files = [path for path in sorted(store.iterdir()) if path.is_file() and path.stat().st_size]
+        if files:
+            file = scene.chance.choice(files)
+            data = file.read_bytes()
+            file.write_bytes(how(data, scene.chance.randrange(len(data))))
+    worker.start()
+
+
+Fault = Callable[[Scene, WorkerProcess], None]
+
+FAULTS: dict[Fault, int] = {
+    kill_one: 6,
+    kill_while_starting: 3,
+    kill_all: 2,
+    restart: 4,
+    freeze: 2,
+    kill_broker: 2,
+    wipe: 1,
+    flip_bits: 1,
+    cut_files: 1,
+    put_old_files_back: 1,
+    poison: 1,
+}
+"""All faults, and how often each comes beside the others."""
