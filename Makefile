@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test chaos lint format bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,9 @@ demo: setup ## start an embedded broker, a worker and simulated shoppers, and wa
 
 test: setup ## run all tests with coverage (ARGS="-k name", ARGS=tests/streams/broker/test_broker.py, ...)
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --cov --cov-report=term $(ARGS)
+
+chaos: setup ## let faults happen to workers on a real Kafka, and verify everything (ARGS="--faults 20 --seed 1")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: setup ## check format, lint, types and the import contracts
 	$(BIN)/ruff format --check .

@@ -118,9 +118,10 @@ def read_topic(bootstrap: str, topic: str) -> list[list[Any]]:
         records: list[list[Any]] = [[] for _ in partitions]
         deadline = time.monotonic() + 60
         while any(consumer.position(tp) < ends[tp] for tp in partitions):
-            assert time.monotonic() < deadline, f"{topic} was not read in time"
+            assert time.monotonic() < deadline, f"{topic} was not read on in time"
             for tp, found in consumer.poll(timeout_ms=200).items():
                 records[tp.partition].extend(found)
+                deadline = time.monotonic() + 60
         return records
     finally:
         consumer.close()

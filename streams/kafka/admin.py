@@ -162,7 +162,7 @@ def require_group(kafka: KafkaSettings) -> None:
     BrokerRefused
         If it may not.
     """
-    with administration(kafka) as admin, suppress(KafkaError):  # a new broker may have no coordinator yet
+    with administration(kafka) as admin, suppress(KafkaError, ValueError):  # a new broker has no coordinator yet
         try:
             admin.describe_groups([kafka.group])
         except AuthorizationError as error:

@@ -1,0 +1,34 @@
+"""A short run of faults, and that the plan follows from the seed."""
+
+from __future__ import annotations
+
+import argparse
+import random
+
+import pytest
+
+from tests.chaos.__main__ import planned, run
+from tests.chaos.faults import FAULTS
+
+
+def asked(**given: object) -> argparse.Namespace:
+    return argparse.Namespace(
+        **{"faults": 3, "kills": 0, "seed": 1, "workers": 2, "rate": 200.0, "only": None, **given}
+    )
+
+
+def test_the_plan_follows_from_the_seed_and_has_every_fault_before_any_comes_twice() -> None:
+    plans = [planned(asked(faults=30), random.Random(seed)) for seed in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
+    assert set(plans[0][: len(FAULTS)]) == set(FAULTS)
+    assert {fault.__name__ for fault in planned(asked(kills=5), random.Random(1))} == {"kill_one"}
+    assert {fault.__name__ for fault in planned(asked(only="freeze"), random.Random(1))} == {"freeze"}
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+@pytest.mark.parametrize("seed", [8])
+def test_nothing_is_lost_doubled_or_wrong_whatever_happens(kafka_tools: None, seed: int) -> None:
+    verdict = run(asked(seed=seed))
+    assert verdict["ok"], verdict
+    assert sum(verdict["faults"].values()) == 3
