@@ -57,7 +57,7 @@ class _Files(NamedTuple):
 def check_logs(directory: Path) -> None:
     """Make sure that RocksDB can be trusted with the logs of a directory; nothing is done where there is no store.
 
-    Complexity: a look at the header of each part of a record, some tens of microseconds for each megabyte.
+    Complexity: reads the logs, and looks at the header of each part of a record: about a microsecond for each.
 
     Raises
     ------
@@ -83,42 +83,38 @@ def check_logs(directory: Path) -> None:
         raise DamagedLog(f"{writes[0][0]} begins with write {writes[0][1]}, but {name} ends with {known.last_sequence}")
 
 
-def _parts(log: Path) -> Iterator[tuple[int, int, int]]:
-    """Yield type, begin and length of each part of a record, in the order of the file.
+def _parts(log: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield type and content of each part of a record, in the order of the file.
 
     What the last write before a crash left unfinished is passed over, as RocksDB does.
     """
-    size, at = log.stat().st_size, 0
     with log.open("rb") as file:
-        while at + _HEADER <= size:
-            left = _BLOCK - at % _BLOCK
-            if left < _HEADER:
-                at += left
-                continue
-            file.seek(at)
-            header = file.read(_HEADER)
-            length, kind = int.from_bytes(header[4:6], "little"), header[6]
-            if kind == _ZERO and not length:
-                at += left
-                continue
-            if kind not in (_FULL, _FIRST, _MIDDLE, _LAST):
-                raise DamagedLog(f"{log.name}: a record of type {kind} at byte {at}, which there is not")
-            yield kind, at + _HEADER, length
-            at += _HEADER + min(length, left - _HEADER)
+        number = 0
+        while block := file.read(_BLOCK):
+            at = 0
+            while at + _HEADER <= len(block):
+                length, kind = int.from_bytes(block[at + 4 : at + 6], "little"), block[at + 6]
+                if kind == _ZERO and not length:
+                    break
+                if kind not in (_FULL, _FIRST, _MIDDLE, _LAST):
+                    raise DamagedLog(
+                        f"{log.name}: a record of type {kind} at byte {number * _BLOCK + at}, which there is not"
+                    )
+                yield kind, block[at + _HEADER : at + _HEADER + length]
+                at += _HEADER + length
+            number += 1
 
 
 def _records(log: Path, most: int) -> Iterator[bytes]:
     """Yield the first bytes of each record of a log."""
     record = b""
-    with log.open("rb") as file:
-        for kind, begin, length in _parts(log):
-            if kind in (_FULL, _FIRST):
-                record = b""
-            if len(record) < most:
-                file.seek(begin)
-                record += file.read(min(length, most - len(record)))
-            if kind in (_FULL, _LAST):
-                yield record
+    for kind, part in _parts(log):
+        if kind in (_FULL, _FIRST):
+            record = b""
+        if len(record) < most:
+            record += part[: most - len(record)]
+        if kind in (_FULL, _LAST):
+            yield record
 
 
 def _known(manifest: Path) -> _Files:

@@ -155,7 +155,9 @@ def not_allowed(kafka: KafkaSettings, error: Exception) -> str:
 
 
 def require_group(kafka: KafkaSettings) -> None:
-    """Make sure that the group may be used: a client that may not join waits for ever, and says nothing.
+    """Make sure that the group may be seen: a client that may not join waits for ever, and says nothing.
+
+    Who may read a group may see it; who may see but not read it is not found out here.
 
     Raises
     ------

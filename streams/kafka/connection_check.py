@@ -109,10 +109,12 @@ async def _try(host: str, port: int, arguments: dict[str, Any]) -> None:
     connection = AIOKafkaConnection(host, port, **arguments)
     try:
         await connection.connect()
-        # aiokafka takes any answer to a token for a yes. Who was refused is answered with no brokers.
+        # aiokafka takes any answer to a token for a yes; who was refused is told nothing of the cluster.
         answer = await connection.send(MetadataRequest([]))
-        if not answer.brokers:
+        if arguments.get("sasl_mechanism") == "OAUTHBEARER" and not answer.brokers and not answer.cluster_id:
             raise errors.SaslAuthenticationFailed
+        if not answer.brokers:
+            raise errors.BrokerNotAvailableError
     finally:
         closed = connection.close()
         if closed is not None:
@@ -127,6 +129,8 @@ def _problem(error: Exception, kafka: KafkaSettings, host: str) -> Problem:
     if isinstance(error, errors.KafkaConnectionError | ConnectionResetError):
         hint = f"does it speak and ask for the same? kafka.security_protocol is {kafka.security_protocol}"
         return Problem(f"the connection was closed ({hint})", refused=False)
+    if isinstance(error, errors.BrokerNotAvailableError):
+        return Problem("it knows of no broker that takes work yet", refused=False)
     if isinstance(error, TimeoutError):
         return Problem(f"nothing came within {_WITHIN_S:.0f} s", refused=False)
     return Problem(_reason(error), refused=False)
@@ -151,7 +155,9 @@ def _refusals(kafka: KafkaSettings, host: str, error: Exception) -> Iterator[tup
     yield errors.SaslAuthenticationFailed, failed
     yield errors.UnsupportedSaslMechanismError, f"kafka.sasl_mechanism: {kafka.sasl_mechanism} is not offered ({error})"
     yield errors.IllegalSaslStateError, f"no authentication is expected: {kafka.security_protocol} is not spoken there"
-    yield ValueError, f"{failed} ({error})"  # the answer of the server proves no knowledge of the password
+    yield UnicodeError, f"kafka.brokers: {host!r} is no name of a host"
+    if kafka.sasl_mechanism.startswith("SCRAM"):
+        yield ValueError, f"{failed} ({error})"  # the server has not proved that it knows the password
 
 
 def _certificate(error: Exception, host: str) -> str:

@@ -10,6 +10,7 @@ import asyncio
 from pathlib import Path
 
 from aiokafka.abc import AbstractTokenProvider as AsyncTokenProvider
+from aiokafka.errors import KafkaConnectionError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from processors.common.errors import ConfigurationError
@@ -40,8 +41,21 @@ class TokenFile(AsyncTokenProvider):  # type: ignore[misc]  # the library has no
         self._path = path
 
     async def token(self) -> str:
-        """Return the token that the file holds now."""
-        return await asyncio.to_thread(read_token, self._path)
+        """Return the token that the file holds now.
+
+        Raises
+        ------
+        KafkaConnectionError
+            If it cannot be read for a second, as while it is replaced: the clients try again later.
+        """
+        for wait_s in (0.2, 0.8, None):
+            try:
+                return await asyncio.to_thread(read_token, self._path)
+            except ConfigurationError as error:
+                if wait_s is None:
+                    raise KafkaConnectionError(str(error)) from error
+                await asyncio.sleep(wait_s)
+        raise AssertionError("the last attempt returns or raises")
 
 
 class BlockingTokenFile(AbstractTokenProvider):  # type: ignore[misc]  # the library has no types

@@ -10,6 +10,7 @@ from time import monotonic
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
+from processors.common.errors import ConfigurationError
 from processors.common.topics import BROADCAST_ITEMS_TOPIC
 from streams.kafka.clients import start_client, stop_client
 from streams.kafka.connection_check import connection_problem
@@ -112,6 +113,10 @@ class BrokerProbe:
         if self.problem and (self._logged_at is None or now - self._logged_at > _LOG_EVERY_S):
             self._logged_at = now
             logger.warning("%s; trying again until it answers", self.problem)
-            found = await connection_problem(self._settings.kafka)
+            try:
+                found = await connection_problem(self._settings.kafka)
+            except ConfigurationError as error:  # a certificate or token that is being replaced
+                logger.warning("%s", error)
+                return
             if found is not None and found.refused:
                 raise found.error(self._settings.kafka)

@@ -51,15 +51,15 @@ class BrokerWait:
         BrokerUnavailable
             If they do not answer for ``kafka.wait_s``.
         """
-        began, told = monotonic(), ""
+        began, told = monotonic(), set[str]()
         while (error := await self._tried(prepare)) is not None:
             waited_s = monotonic() - began
             if isinstance(error, BrokerRefused) or 0 < self._kafka.wait_s <= waited_s:
                 raise error
             self.waits_for = str(error)
-            if self.waits_for != told:
+            if self.waits_for not in told:
                 logger.warning("%s. Waiting until it does", self.waits_for)
-                told = self.waits_for
+                told.add(self.waits_for)
             await asyncio.sleep(_AGAIN_S)
         if told:
             logger.info("Kafka at %s answers, after %.0f s", self._kafka.brokers, monotonic() - began)

@@ -14,7 +14,8 @@ Failures of one partition, by what is raised (:func:`remedy_of`, followed by
 ``FencedError``              Another worker has started a publisher for the partition, and the brokers have aborted
                              what this one had in flight. The store is closed and taken over again after a rest
                              (:attr:`Remedy.TAKE_OVER_AGAIN`): by then the group has cancelled this runner, or the
-                             other worker was not assigned the partition. Each rest is twice as long as the one
+                             other worker was not assigned the partition. During a rebalance it waits for what the
+                             group says instead. Each rest is twice as long as the one
                              before, up to a minute, until a commit succeeds (:class:`Rest`).
 ``StuckTransactionError``    The watchdog (:mod:`streams.worker.watchdog`) has given up a transaction that found no end
                              for 30 s while the brokers answered, or the client has while they were away. Treated as
@@ -99,8 +100,9 @@ class Rest:
     Parameters
     ----------
     session_timeout_s
-        Seconds after which the group reassigns the partitions of a worker that is not heard of. Heartbeats go out four
-        times as often, so half of it is enough for the group to cancel the runner of a worker that was frozen.
+        Seconds after which the group reassigns the partitions of a worker that is not heard of. Heartbeats go out at
+        least four times as often, so half of it is enough for the group to cancel the runner of a worker that was
+        frozen.
 
     Examples
     --------

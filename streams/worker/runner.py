@@ -11,6 +11,8 @@ import logging
 from time import monotonic, time_ns
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
 from processors.common.errors import StateError, StuckTransactionError
 from processors.common.time import stamp
 from processors.common.topics import RECOMMENDATIONS_TOPIC, changelog_topic
@@ -30,6 +32,8 @@ from streams.worker.stores import Stores
 from streams.worker.takeover import HeldPartition, Takeover
 
 logger = logging.getLogger(__name__)
+
+_AGAIN_S = 1.0
 
 
 class PartitionRunner:
@@ -88,6 +92,7 @@ class PartitionRunner:
         self._working = False
         self._confirmed = asyncio.Event()
         self._confirmed.set()
+        self._reseek = False
         self._publish_timeout = asyncio.timeout(None)
         self.publishing_since: float | None = None
         self.committed_at = monotonic()
@@ -138,8 +143,9 @@ class PartitionRunner:
             What must end the process (:mod:`streams.worker.failures`).
         """
         while True:
+            await self._confirmed.wait()
             try:
-                self.activity = "taking over"
+                self.activity, self._reseek = "taking over", False
                 async with self._takeover.hold() as held:
                     self.committed_at = monotonic()
                     await ready.wait()
@@ -150,22 +156,20 @@ class PartitionRunner:
                 await self._recover(error)
 
     def doubt(self) -> None:
-        """Note that the group may give the partition to another worker: if fenced, it is not taken back until it says.
+        """Note that the group may give the partition to another worker.
 
-        What was delivered is still applied.
+        What was delivered is still applied. A runner that is fenced takes nothing over until :meth:`confirm`.
         """
         self._confirmed.clear()
 
-    async def confirm(self) -> None:
-        """Note that the group leaves the partition here, and have the consumer deliver again from the position on.
+    def confirm(self) -> None:
+        """Note that the group leaves the partition here, and have the runner seek to its position.
 
-        Raises
-        ------
-        StateError
-            If a source log ends before the position.
+        The consumer has forgotten what it fetched before.
         """
+        self._reseek = True
         self._confirmed.set()
-        await self._takeover.seek_back()
+        self._arrived.set()
 
     async def reseek(self) -> None:
         """Have everything beyond the position delivered again: what the watchdog does for a partition that stalls."""
@@ -184,10 +188,12 @@ class PartitionRunner:
         """Prepare for taking over anew after an error that made the runner let go, or raise the error again."""
         match remedy_of(error):
             case Remedy.TAKE_OVER_AGAIN:
+                if not self._confirmed.is_set():
+                    logger.warning("%s; the group is about to say whose it is", error)
+                    return
                 rest_s = self._rest.next_s()
                 logger.warning("%s; unless the group says so within %.0f s, this one takes it back", error, rest_s)
                 await asyncio.sleep(rest_s)
-                await self._confirmed.wait()
             case Remedy.REBUILD if self._takeover.rebuild_store():
                 logger.warning("%s; starting it anew from the changelog", error)
             case _:
@@ -196,13 +202,26 @@ class PartitionRunner:
     async def _gather(self) -> None:
         """Wait for records, and then for what else arrives until a micro-batch is due or full."""
         self.activity = "waiting for records"
-        while not self._buffer:
+        while self._reseek or not self._buffer:
+            if self._reseek:
+                await self._seek_after_rebalance()
+                continue
             self._arrived.clear()
             await self._arrived.wait()
         wait_s = self._pacing.wait_s(self._buffer.records, self._buffer.size_bytes)
         if wait_s > 0.0:
             await asyncio.sleep(wait_s)
         self._pacing.begin()
+
+    async def _seek_after_rebalance(self) -> None:
+        """Have everything beyond the position delivered again; brokers that do not answer are asked again."""
+        self._reseek = False
+        try:
+            await self._takeover.seek_back()
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("%s-%d: seeking after a rebalance: %r; again", self.plane.name, self.partition, error)
+            self._reseek = True
+            await asyncio.sleep(_AGAIN_S)
 
     async def _work(self, held: HeldPartition) -> None:
         """Do one step; after a delivery gap seek back instead."""

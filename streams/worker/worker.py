@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -85,6 +85,8 @@ class Worker:
         self.web_port = 0
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._parts: list[asyncio.Task[None]] = []
+        self._leaving: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._generation = 0
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
@@ -142,6 +144,7 @@ class Worker:
                 await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._stopping()
+                await self._end(self._parts[:1])  # or it might start something yet
                 await self._stop_runners(list(self._tasks))
                 await self.app.stop()
                 await self._end([waiting, *self._parts])
@@ -214,17 +217,23 @@ class Worker:
             consumer.ack(message)
 
     async def _on_assigned(self, _: Any, assigned: set[TP], **_kwargs: Any) -> None:
-        """Let go of the partitions that went to others, take over those that are new, and go on with the rest."""
+        """Let go of the partitions that went to others, take over those that are new, and go on with the rest.
+
+        Of a worker that missed a generation, another may have had its partitions in between: all are taken over anew.
+        """
         wanted = {
             (plane.name, tp.partition): plane
             for plane in self.topology.planes
             for tp in sorted(assigned)
             if tp.topic in plane.source_topics
         }
-        await self._stop_runners([name for name in self._tasks if name not in wanted])
+        generation = self.app.consumer_generation_id
+        missed, self._generation = generation != self._generation + 1, generation
+        for name in [name for name in self._tasks if missed or name not in wanted]:
+            self._let_go(name)
         for name, plane in wanted.items():
-            if name in self._tasks:
-                self._guard(self.runners[name].confirm(), f"{plane.name}-{name[1]} after a rebalance")
+            if name in self.runners:
+                self.runners[name].confirm()
             else:
                 self._run_partition(plane, name[1])
         self._watchdog.forget()
@@ -238,27 +247,42 @@ class Worker:
         self.runners[name] = runner = PartitionRunner(
             self.settings, plane, partition, self._consumer, interval, self.metrics, self._stores, self._compute
         )
-        self._tasks[name] = self._guard(runner.run(self.feed.complete), f"{plane.name}-{partition}")
+        before = self._leaving.get(name)
+
+        async def run() -> None:
+            if before is not None:
+                await asyncio.wait([before])  # it has the store open
+            await runner.run(self.feed.complete)
+
+        self._tasks[name] = self._guard(run(), f"{plane.name}-{partition}")
 
     async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
         """Go on with what was delivered until the group has decided: most partitions stay where they are.
 
         Whoever gets one of them fences the publisher that is at work here. Without transactions nothing would, so that
-        all have to be let go of first.
+        all have to be let go of first; and so are those that are being taken over, as they would fence the next owner.
         """
         self._membership.leave()
-        if self.settings.worker.processing_guarantee == "exactly_once":
-            for runner in self.runners.values():
-                runner.doubt()
-        else:
-            await self._stop_runners(list(self._tasks))
+        fencing = self.settings.worker.processing_guarantee == "exactly_once"
+        for runner in self.runners.values():
+            runner.doubt()
+        await self._stop_runners([name for name, runner in self.runners.items() if not fencing or not runner.processor])
 
-    async def _stop_runners(self, names: list[tuple[str, int]]) -> None:
-        """Cancel runners, whatever they are doing, and wait until they have let go of their partitions."""
-        stopped = [self._tasks.pop(name) for name in names]
+    def _let_go(self, name: tuple[str, int]) -> None:
+        """Cancel a runner, whatever it is doing, without waiting until it has let go of its partition."""
+        task = self._tasks.pop(name)
+        self.runners.pop(name, None)
+        self._ending.add(task)
+        task.cancel()
+        self._leaving[name] = task
+        task.add_done_callback(lambda done: self._leaving.get(name) is done and self._leaving.pop(name))
+
+    async def _stop_runners(self, names: Sequence[tuple[str, int]]) -> None:
+        """Cancel runners, and wait until these and all that were let go of before have let go of their partitions."""
         for name in names:
-            self.runners.pop(name, None)
-        await self._end(stopped)
+            self._let_go(name)
+        if self._leaving:
+            await asyncio.wait(list(self._leaving.values()))
 
     # ---------------------------------------------------------------- the consumer, as runners see it
 
