@@ -16,10 +16,13 @@ class StickyPartitions(RangePartitionAssignor):  # type: ignore[misc]  # the lib
     The planes need all topics of a partition in one place, which Kafka's own sticky assignment does not give. Each
     worker says which partitions it has; the numbers of partitions of any two differ by one at most.
 
+    It goes by the name of Kafka's range assignment, so that workers of before can be in the group: they say nothing of
+    what they have, and place partitions by range while one of them leads.
+
     aiokafka keeps what a member has in the class: make a subclass for each consumer.
     """
 
-    name = "nearstream-sticky"
+    name = "range"
     version = 0
     owned: frozenset[int] = frozenset()
 

@@ -20,7 +20,6 @@ import faust
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -151,8 +150,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
             **client_arguments(kafka),
             client_id=conf.broker_client_id,
             group_id=conf.id,
-            # Both give partition p of every topic to the same member; the second is what workers of before speak.
-            partition_assignment_strategy=[assignor, RangePartitionAssignor],
+            # A single one: aiokafka joins the group once for each, and every time all members join again.
+            partition_assignment_strategy=[assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_interval_ms=int((conf.broker_max_poll_interval or 0) * 1000),

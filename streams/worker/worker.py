@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, cast
 
@@ -33,6 +33,7 @@ from streams.worker.http import serve
 from streams.worker.lags import Lags
 from streams.worker.membership import Membership
 from streams.worker.metrics import Metrics
+from streams.worker.partitions import Partitions
 from streams.worker.read_model_feed import ReadModelFeed
 from streams.worker.runner import PartitionRunner
 from streams.worker.stores import Stores
@@ -81,17 +82,16 @@ class Worker:
         self.feed = ReadModelFeed(settings, self.topology, self._compute)
         self._probe = BrokerProbe(settings)
         self._wait = BrokerWait(settings.kafka)
-        self.runners: dict[tuple[str, int], PartitionRunner] = {}
         self.web_port = 0
-        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._parts: list[asyncio.Task[None]] = []
-        self._leaving: dict[tuple[str, int], asyncio.Task[None]] = {}
-        self._generation = 0
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
         self._consumer = ConsumerControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
         self._stores = Stores(settings)
+        fencing = settings.worker.processing_guarantee == "exactly_once"
+        self._partitions = Partitions(self._make_runner, self, self.feed.complete, fencing)
+        self.runners = self._partitions.runners
         self.lags = Lags(self.topology.planes, self.runners, lambda: cast(BatchConsumer, self.app.consumer))
         self._membership = Membership()
         self._watchdog = Watchdog(self.lags, self._probe, self._membership, settings.worker.stalled_after_s)
@@ -139,13 +139,13 @@ class Worker:
         async with serve(host, port, registry, health.unhealthy, health.unready, self._refresh) as self.web_port:
             logger.info("metrics and health on http://%s:%d", host, self.web_port)
             waiting = asyncio.create_task(stop.wait())
-            self._parts.append(self._guard(self._start(), "start"))
+            self._parts.append(self.start(self._start(), "start"))
             try:
                 await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 self._stopping()
                 await self._end(self._parts[:1])  # or it might start something yet
-                await self._stop_runners(list(self._tasks))
+                await self._partitions.stop()
                 await self.app.stop()
                 await self._end([waiting, *self._parts])
                 self._compute.close()
@@ -156,10 +156,10 @@ class Worker:
         """Wait for the brokers, and start everything that needs them."""
         await self._wait.over(self._prepare)
         self._parts += [
-            self._guard(self.feed.run(), "read model"),
-            self._guard(self._probe.run(), "probe"),
-            self._guard(self._watchdog.run(), "watchdog"),
-            self._guard(self._run_faust(), "faust"),
+            self.start(self.feed.run(), "read model"),
+            self.start(self._probe.run(), "probe"),
+            self.start(self._watchdog.run(), "watchdog"),
+            self.start(self._run_faust(), "faust"),
         ]
 
     async def _refresh(self) -> None:
@@ -175,7 +175,7 @@ class Worker:
         if reason is not None:
             raise reason
 
-    def _guard(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a part of the worker in a task; if it raises anything, the worker fails with that."""
 
         def done(task: asyncio.Task[None]) -> None:
@@ -191,11 +191,16 @@ class Worker:
         task.add_done_callback(done)
         return task
 
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the task of a part; whatever comes of it then is no failure."""
+        if not task.done():
+            self._ending.add(task)
+            task.cancel()
+
     async def _end(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
         tasks = [task for task in tasks if not task.done()]
-        self._ending.update(tasks)
         for task in tasks:
-            task.cancel()
+            self.cancel(task)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     # ---------------------------------------------------------------- agents and assignment
@@ -217,72 +222,24 @@ class Worker:
             consumer.ack(message)
 
     async def _on_assigned(self, _: Any, assigned: set[TP], **_kwargs: Any) -> None:
-        """Let go of the partitions that went to others, take over those that are new, and go on with the rest.
-
-        Of a worker that missed a generation, another may have had its partitions in between: all are taken over anew.
-        """
-        wanted = {
-            (plane.name, tp.partition): plane
-            for plane in self.topology.planes
-            for tp in sorted(assigned)
-            if tp.topic in plane.source_topics
-        }
-        generation = self.app.consumer_generation_id
-        missed, self._generation = generation != self._generation + 1, generation
-        for name in [name for name in self._tasks if missed or name not in wanted]:
-            self._let_go(name)
-        for name, plane in wanted.items():
-            if name in self.runners:
-                self.runners[name].confirm()
-            else:
-                self._run_partition(plane, name[1])
+        planes = self.topology.planes
+        wanted = {(p.name, tp.partition): p for p in planes for tp in sorted(assigned) if tp.topic in p.source_topics}
+        self._partitions.assign(wanted, self.app.consumer_generation_id)
         self._watchdog.forget()
         self._membership.join()
 
-    def _run_partition(self, plane: Plane[Any], partition: int) -> None:
-        worker, name = self.settings.worker, (plane.name, partition)
+    async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
+        self._membership.leave()
+        await self._partitions.revoke()
+
+    def _make_runner(self, plane: Plane[Any], partition: int) -> PartitionRunner:
+        worker = self.settings.worker
         interval = worker.commit_interval_ms if plane.name == "users" else worker.broadcast_interval_ms
         if plane.name == "campaigns":
             interval *= CAMPAIGNS_EVERY
-        self.runners[name] = runner = PartitionRunner(
+        return PartitionRunner(
             self.settings, plane, partition, self._consumer, interval, self.metrics, self._stores, self._compute
         )
-        before = self._leaving.get(name)
-
-        async def run() -> None:
-            if before is not None:
-                await asyncio.wait([before])  # it has the store open
-            await runner.run(self.feed.complete)
-
-        self._tasks[name] = self._guard(run(), f"{plane.name}-{partition}")
-
-    async def _on_revoked(self, *_: Any, **_kwargs: Any) -> None:
-        """Go on with what was delivered until the group has decided: most partitions stay where they are.
-
-        Whoever gets one of them fences the publisher that is at work here. Without transactions nothing would, so that
-        all have to be let go of first; and so are those that are being taken over, as they would fence the next owner.
-        """
-        self._membership.leave()
-        fencing = self.settings.worker.processing_guarantee == "exactly_once"
-        for runner in self.runners.values():
-            runner.doubt()
-        await self._stop_runners([name for name, runner in self.runners.items() if not fencing or not runner.processor])
-
-    def _let_go(self, name: tuple[str, int]) -> None:
-        """Cancel a runner, whatever it is doing, without waiting until it has let go of its partition."""
-        task = self._tasks.pop(name)
-        self.runners.pop(name, None)
-        self._ending.add(task)
-        task.cancel()
-        self._leaving[name] = task
-        task.add_done_callback(lambda done: self._leaving.get(name) is done and self._leaving.pop(name))
-
-    async def _stop_runners(self, names: Sequence[tuple[str, int]]) -> None:
-        """Cancel runners, and wait until these and all that were let go of before have let go of their partitions."""
-        for name in names:
-            self._let_go(name)
-        if self._leaving:
-            await asyncio.wait(list(self._leaving.values()))
 
     # ---------------------------------------------------------------- the consumer, as runners see it
 

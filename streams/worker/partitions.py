@@ -1,0 +1,114 @@
+"""Which partitions a worker runs, as the group assigns them: only those that move are stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from processors.planes.base import Plane
+from streams.worker.runner import PartitionRunner
+
+Name = tuple[str, int]
+"""A plane's name and a partition."""
+
+
+class Guard(Protocol):
+    """Runs parts of the worker in tasks, and fails the worker if one raises anything."""
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a part in a task."""
+
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        """Cancel the task of a part; whatever comes of it then is no failure."""
+
+
+class Partitions:
+    """Runs the partitions that the group assigns.
+
+    Parameters
+    ----------
+    make
+        Makes the runner of a partition.
+    guard
+        Runs it.
+    ready
+        What must be set before a runner applies anything: the read models are complete.
+    fencing
+        Whether a new owner's publisher fences this one's, as under ``exactly_once``.
+
+    Attributes
+    ----------
+    runners : dict
+        The runners at work, by plane and partition.
+    """
+
+    def __init__(
+        self, make: Callable[[Plane[Any], int], PartitionRunner], guard: Guard, ready: asyncio.Event, fencing: bool
+    ) -> None:
+        self._make, self._guard, self._ready, self._fencing = make, guard, ready, fencing
+        self.runners: dict[Name, PartitionRunner] = {}
+        self._tasks: dict[Name, asyncio.Task[None]] = {}
+        self._leaving: dict[Name, asyncio.Task[None]] = {}
+        self._generation = 0
+
+    async def revoke(self) -> None:
+        """Go on with what was delivered until the group has decided: most partitions stay where they are.
+
+        Whoever gets one of them fences the publisher that is at work here. Without transactions nothing would, so that
+        all have to be let go of first; and so are those that are being taken over, as they would fence the next owner.
+        """
+        for runner in self.runners.values():
+            runner.doubt()
+        held = {name for name, runner in self.runners.items() if self._fencing and runner.processor}
+        await self._stop(self.runners.keys() - held)
+
+    def assign(self, wanted: Mapping[Name, Plane[Any]], generation: int) -> None:
+        """Let go of the partitions that went to others, take over those that are new, and go on with the rest.
+
+        Nothing is waited for: the consumer delivers to no partition before this returns.
+
+        Parameters
+        ----------
+        wanted
+            The plane of each partition that the group assigns.
+        generation
+            Of the group. A worker that missed one takes all partitions over anew, as others may have had them in
+            between.
+        """
+        missed, self._generation = generation != self._generation + 1, generation
+        for name in [name for name in self._tasks if missed or name not in wanted]:
+            self._let_go(name)
+        for name, plane in wanted.items():
+            if name in self.runners:
+                self.runners[name].confirm()
+            else:
+                self._run(name, plane)
+
+    async def stop(self) -> None:
+        """Let go of all partitions, and wait until that is done."""
+        await self._stop(set(self._tasks))
+
+    def _run(self, name: Name, plane: Plane[Any]) -> None:
+        runner = self.runners[name] = self._make(plane, name[1])
+        before = self._leaving.get(name)
+
+        async def run() -> None:
+            if before is not None:
+                await asyncio.wait([before])  # it has the store open
+            await runner.run(self._ready)
+
+        self._tasks[name] = self._guard.start(run(), f"{plane.name}-{name[1]}")
+
+    def _let_go(self, name: Name) -> None:
+        """Cancel a runner, whatever it is doing, without waiting until it has let go of its partition."""
+        task = self._leaving[name] = self._tasks.pop(name)
+        self.runners.pop(name, None)
+        task.add_done_callback(lambda _: self._leaving.pop(name) if self._leaving.get(name) is task else None)
+        self._guard.cancel(task)
+
+    async def _stop(self, names: set[Name]) -> None:
+        for name in names:
+            self._let_go(name)
+        if self._leaving:
+            await asyncio.wait(list(self._leaving.values()))

@@ -1,0 +1,96 @@
+"""Which partitions go on through a rebalance, which are let go of, and which are taken over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, cast
+
+import pytest
+
+from streams.worker.partitions import Name, Partitions
+from tests.streams.engine.test_partition import LogPlane
+
+LOG = LogPlane()
+
+
+class Runner:
+    """A runner that says what happens to it, and that takes its time to let go."""
+
+    def __init__(self, name: str, happened: list[str]) -> None:
+        self.name, self.happened, self.processor = name, happened, cast(Any, object())
+
+    async def run(self, _: asyncio.Event) -> None:
+        self.happened.append(f"{self.name} runs")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.02)
+            self.happened.append(f"{self.name} closed")
+
+    def doubt(self) -> None:
+        self.happened.append(f"{self.name} doubts")
+
+    def confirm(self) -> None:
+        self.happened.append(f"{self.name} confirmed")
+
+
+class Group:
+    """Partitions, and a group that assigns them."""
+
+    def __init__(self, fencing: bool = True) -> None:
+        self.happened: list[str] = []
+        self.generation = 0
+        self.partitions = Partitions(self._make, self, asyncio.Event(), fencing)
+
+    def _make(self, _: Any, partition: int) -> Any:
+        return Runner(f"{partition}", self.happened)
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        return asyncio.create_task(work, name=name)
+
+    def cancel(self, task: asyncio.Task[Any]) -> None:
+        task.cancel()
+
+    async def rebalance(self, *numbers: int, generations: int = 1) -> list[str]:
+        """What happens until the group has assigned partitions of these numbers, and shortly after."""
+        self.happened.clear()
+        await self.partitions.revoke()
+        self.generation += generations
+        wanted: dict[Name, Any] = {(LOG.name, number): LOG for number in numbers}
+        self.partitions.assign(wanted, self.generation)
+        assert self.partitions.runners.keys() == wanted.keys()
+        await asyncio.sleep(0.1)
+        return self.happened
+
+
+async def test_only_what_moves_is_stopped() -> None:
+    group = Group()
+    assert await group.rebalance(0, 1) == ["0 runs", "1 runs"]
+    assert await group.rebalance(1, 2) == ["0 doubts", "1 doubts", "1 confirmed", "2 runs", "0 closed"]
+    group.happened.clear()
+    await group.partitions.stop()
+    assert sorted(group.happened) == ["1 closed", "2 closed"]
+
+
+async def test_a_worker_that_missed_a_generation_takes_all_over_anew_once_the_stores_are_free() -> None:
+    group = Group()
+    await group.rebalance(0)
+    assert await group.rebalance(0, generations=2) == ["0 doubts", "0 closed", "0 runs"]
+    await group.partitions.stop()
+
+
+async def test_what_is_still_being_taken_over_is_let_go_of_first() -> None:
+    group = Group()
+    await group.rebalance(0, 1)
+    group.partitions.runners[LOG.name, 1].processor = None  # type: ignore[misc]  # not taken over yet
+    assert await group.rebalance(0, 1) == ["0 doubts", "1 doubts", "1 closed", "0 confirmed", "1 runs"]
+    await group.partitions.stop()
+
+
+@pytest.mark.parametrize("fencing", [False])
+async def test_without_fencing_all_are_let_go_of_before_the_group_decides(fencing: bool) -> None:
+    group = Group(fencing)
+    await group.rebalance(0)
+    assert await group.rebalance(0) == ["0 doubts", "0 closed", "0 runs"]
+    await group.partitions.stop()
