@@ -18,9 +18,9 @@ Failures of one partition, by what is raised (:func:`remedy_of`, followed by
                              group says instead. Each rest is twice as long as the one
                              before, up to a minute, until a commit succeeds (:class:`Rest`).
 ``StuckTransactionError``    The watchdog (:mod:`streams.worker.watchdog`) has given up a transaction that found no end
-                             for 30 s while the brokers answered, or the client has while they were away. Treated as
-                             fenced: whether it was committed after all is read from the changelog at the next
-                             takeover, which waits for brokers that cannot be reached.
+                             for 30 s while the brokers answered, or a client has given up waiting for an answer.
+                             Treated as fenced: whether it was committed after all is read from the changelog at the
+                             next takeover, which waits for brokers that cannot be reached.
 ``CorruptStoreError``        The files of the store are damaged. They are deleted and made again from the changelog
                              (:attr:`Remedy.REBUILD`), once per partition and process; the second time ends the
                              process, since the disk or something else is at fault.

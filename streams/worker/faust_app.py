@@ -11,6 +11,8 @@ from streams.kafka.clients import bootstrap_servers
 from streams.kafka.faust_transport import BatchTransport
 from streams.settings.sections import Settings
 
+_REQUEST_S = 20.0
+
 
 class FaustApp(faust.App):
     """Faust app on the micro-batching transport.
@@ -38,12 +40,11 @@ class FaustApp(faust.App):
             stream_wait_empty=False,
             stream_buffer_maxsize=64,
             broker_session_timeout=float(kafka.session_timeout_s),
-            broker_request_timeout=max(60.0, float(kafka.session_timeout_s)),
-            broker_commit_interval=2.0,
-            # Stalls are the watchdog's business, which shows them on /healthz: Faust's timeouts are put out of reach.
-            stream_processing_timeout=86_400.0,
-            broker_commit_livelock_soft_timeout=86_400.0,
-            autodiscover=False,
+            # A broker that was killed and started again leaves some requests without an answer. Joining may take as
+            # long as another member's session. broker_request_timeout=max(_REQUEST_S, 2.0 * kafka.session_timeout_s),
+            # broker_commit_interval=2.0, Stalls are the watchdog's business, which shows them on /healthz: Faust's
+            # timeouts are put out of reach. stream_processing_timeout=86_400.0,
+            # broker_commit_livelock_soft_timeout=86_400.0, autodiscover=False,
         )
         self.boot_strategy.enable_kafka_producer = False
 

@@ -11,7 +11,7 @@ import logging
 from time import monotonic, time_ns
 from typing import Any
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError
 
 from processors.common.errors import StateError, StuckTransactionError
 from processors.common.time import stamp
@@ -34,6 +34,9 @@ from streams.worker.takeover import HeldPartition, Takeover
 logger = logging.getLogger(__name__)
 
 _AGAIN_S = 1.0
+
+_SILENCE = (KafkaTimeoutError, RequestTimedOutError, TimeoutError)
+"""What the clients of Kafka raise when no answer came for as long as they wait."""
 
 
 class PartitionRunner:
@@ -154,6 +157,9 @@ class PartitionRunner:
                         await self._work(held)
             except StateError as error:
                 await self._recover(error)
+            except _SILENCE as error:
+                name = f"{self.plane.name}-{self.partition}"
+                await self._recover(StuckTransactionError(f"{name}: the brokers did not answer in time: {error!r}"))
 
     def doubt(self) -> None:
         """Note that the group may give the partition to another worker.

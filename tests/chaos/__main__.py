@@ -110,6 +110,10 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
                 wait_drained(worker, 600)
             for worker in workers:
                 worker.stop(30)
+        except BaseException:
+            for worker in workers:
+                print(f"--- {worker.log.name}\n{worker.tail()}", file=sys.stderr, flush=True)
+            raise
         finally:
             silences.finish()
             for worker in workers:

@@ -1,6 +1,7 @@
 """The loop of one partition, around a changelog in memory: gaps, fences, stuck transactions, damage, back-pressure."""
 
 import asyncio
+from typing import Any
 
 import msgspec
 import pytest
@@ -155,6 +156,25 @@ async def test_a_runner_in_doubt_goes_on_with_what_was_delivered(brokers: Broker
         runner.confirm()
         await until(lambda: brokers.seeks == [("a", 2), ("b", 0)])  # delivered again from the position on
     assert brokers.publishers == 1
+
+
+async def test_brokers_that_leave_a_question_of_a_takeover_unanswered_are_asked_again(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = brokers.runner()
+    monkeypatch.setattr(runner._rest, "next_s", lambda: 0.0)
+    compare, failures = runner._takeover._compare, [KafkaTimeoutError("offsets by times"), TimeoutError()]
+
+    async def fail_first(held: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await compare(held)
+
+    monkeypatch.setattr(runner._takeover, "_compare", fail_first)
+    async with running(runner):
+        await until(lambda: runner.processor)
+    assert "log-3: the brokers did not answer in time: KafkaTimeoutError('offsets by times')" in caplog.text
+    assert failures == []
 
 
 async def test_brokers_that_do_not_answer_after_a_rebalance_are_asked_again(
