@@ -86,7 +86,7 @@ def check_logs(directory: Path) -> None:
 def _parts(log: Path) -> Iterator[tuple[int, bytes]]:
     """Yield type and content of each part of a record, in the order of the file.
 
-    What the last write before a crash left unfinished is passed over, as RocksDB does.
+    A part that is not all there ends the log, as it does for RocksDB: it is what a crash left unfinished.
     """
     with log.open("rb") as file:
         number = 0
@@ -100,8 +100,10 @@ def _parts(log: Path) -> Iterator[tuple[int, bytes]]:
                     raise DamagedLog(
                         f"{log.name}: a record of type {kind} at byte {number * _BLOCK + at}, which there is not"
                     )
-                yield kind, block[at + _HEADER : at + _HEADER + length]
-                at += _HEADER + length
+                begin, at = at + _HEADER, at + _HEADER + length
+                if at > len(block):
+                    return
+                yield kind, block[begin:at]
             number += 1
 
 

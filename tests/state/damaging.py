@@ -20,8 +20,10 @@ SMALL = RocksSettings(write_buffer_bytes=2**16)
 
 
 def written_by(commit: int) -> dict[str, Position | None]:
-    """What a commit writes: some of the keys, under its own number."""
-    return {f"key-{key:03}-{'x' * 300}": Position(commit) for key in range(KEYS) if (key * 7 + commit) % 3}
+    """What a commit writes under its own number: keys that nobody else writes, and some that others do."""
+    own = [f"own-{commit:03}-{key:02}-{'x' * 300}" for key in range(10)]
+    shared = [f"key-{key:03}-{'x' * 300}" for key in range(KEYS) if (key * 7 + commit) % 3 == 0]
+    return {key: Position(commit) for key in own + shared}
 
 
 def content_at(commit: int) -> dict[str, Position | None]:

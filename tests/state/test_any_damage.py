@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from state.rocks_files import DamagedLog, check_logs
+from tests.state.damaging import outcome
 
 CASES = 60
 """Of each of two groups; ``python -m tests.state.damaging FOLDER FIRST_SEED SEEDS`` tries as many as one likes."""
@@ -59,6 +60,19 @@ def test_a_list_of_files_that_lacks_the_latest_is_found(filled: Path, tmp_path: 
         except DamagedLog as error:
             found += "begins with write" in str(error)
     assert found > 0
+
+
+def test_a_list_of_files_that_is_cut_anywhere_gives_no_wrong_state(filled: Path, tmp_path: Path) -> None:
+    """In the middle of a record, too: RocksDB leaves out what is not whole, and so must who reads its numbers."""
+    manifest = next(filled.glob("MANIFEST-*"))
+    size, found = manifest.stat().st_size, set[str]()
+    for at in range(size - 1, max(0, size - 1000), -17):
+        copy = shutil.copytree(filled, tmp_path / str(at))
+        (copy / manifest.name).write_bytes(manifest.read_bytes()[:at])
+        found.add(outcome(copy))
+        shutil.rmtree(copy)
+    assert "refused" in found
+    assert found <= {"refused", "intact", "older"}
 
 
 def test_a_store_that_is_well_or_not_there_passes(filled: Path, tmp_path: Path) -> None:
