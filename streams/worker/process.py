@@ -25,9 +25,9 @@ from streams.worker.worker import Worker
 logger = logging.getLogger(__name__)
 
 CUT_OFF = 3
-"""Exit code of a worker that was asked to stop and did not get to the end of it in time, or was asked twice."""
+"""Exit code of a worker that was asked to stop and had not let go of its partitions in time, or was asked twice."""
 
-_STOP_WITHIN_S = 8.0
+_STOP_WITHIN_S, _CLIENTS_WITHIN_S = 8.0, 2.0
 
 
 def run_worker(settings: Settings) -> None:
@@ -93,10 +93,12 @@ async def _run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)
+    deadline = Deadline()
     worker = Worker(
         settings,
         prepare=lambda: prepare(settings),
-        stopping=lambda: _end_in_time(CUT_OFF if stop.is_set() else 1),
+        stopping=lambda: deadline.begin(CUT_OFF if stop.is_set() else 1),
+        let_go=lambda: deadline.let_go(0 if stop.is_set() else 1),
         before_joining=_warm,
         while_joining=_settle,
     )
@@ -131,23 +133,32 @@ def _settle() -> None:
     gc.freeze()
 
 
-def _end_in_time(exit_code: int) -> None:
-    """End the process in 8 s from now, unless it ends by itself before.
+class Deadline:
+    """Ends a process that stops and does not get to the end of it.
 
     Clients of Kafka take a minute to stop when the brokers are gone, and Faust waits for them in the event loop.
     Nothing is lost by ending without them: what is not committed is computed again.
-
-    Parameters
-    ----------
-    exit_code
-        Code to exit with.
     """
 
-    def end() -> None:
-        logger.warning("not stopped within %.0f s; ending anyway: what was not committed is done again", _STOP_WITHIN_S)
-        logging.shutdown()
-        os._exit(exit_code)
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
 
-    timer = threading.Timer(_STOP_WITHIN_S, end)
-    timer.daemon = True
-    timer.start()
+    def begin(self, exit_code: int) -> None:
+        """End the process with a code 8 s from now, unless it ends by itself before."""
+        self._end_in(_STOP_WITHIN_S, exit_code, logging.WARNING, "what was not committed is done again")
+
+    def let_go(self, exit_code: int) -> None:
+        """End the process with another code 2 s from now: all partitions are let go of, and only clients are left."""
+        self._end_in(_CLIENTS_WITHIN_S, exit_code, logging.INFO, "only clients of Kafka were left")
+
+    def _end_in(self, seconds: float, exit_code: int, level: int, why: str) -> None:
+        def end() -> None:
+            logger.log(level, "not stopped within %.0f s; ending anyway: %s", seconds, why)
+            logging.shutdown()
+            os._exit(exit_code)
+
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(seconds, end)
+        self._timer.daemon = True
+        self._timer.start()

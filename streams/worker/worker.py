@@ -60,6 +60,8 @@ class Worker:
         must exist after it (:func:`streams.kafka.topics.ensure_topics`).
     stopping
         Called as it begins to stop, for whatever reason.
+    let_go
+        Called when it has let go of all partitions, and only the clients of Kafka are left to be stopped.
     before_joining, while_joining
         Called in the compute thread: before it joins the group, and as it waits for partitions.
     """
@@ -70,11 +72,13 @@ class Worker:
         topology: Topology | None = None,
         prepare: Callable[[], object] = lambda: None,
         stopping: Callable[[], object] = lambda: None,
+        let_go: Callable[[], object] = lambda: None,
         before_joining: Callable[[], None] = lambda: None,
         while_joining: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self._prepare = prepare
+        self._let_go = let_go
         self._stopping, self._before_joining, self._while_joining = stopping, before_joining, while_joining
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
@@ -146,6 +150,7 @@ class Worker:
                 self._stopping()
                 await self._end(self._parts[:1])  # or it might start something yet
                 await self._partitions.stop()
+                self._let_go()
                 await self.app.stop()
                 await self._end([waiting, *self._parts])
                 self._compute.close()
