@@ -21,6 +21,7 @@ import numpy as np
 
 from processors.ads.campaign_columns import Columns
 from processors.ads.opportunity import Opportunity
+from processors.ads.user_facts import shares_of
 from processors.common.arrays import Floats, Hashes, Ints
 from processors.common.compiled import kernel
 from processors.common.hashing import hashed
@@ -229,12 +230,7 @@ def _suits(opportunities: Sequence[Opportunity], columns: Columns) -> tuple[Hash
 def _known_of(found: Opportunity, columns: Columns) -> dict[str, tuple[float, float, float]]:
     """Look up share of interests, share of sessions and hours since, of those categories promoted that are known."""
     profile, promoted = found.profile, columns.creatives.category_numbers.keys()
-    known: dict[str, tuple[float, float, float]] = {}
-    # A category counts as one even if a brand is called the same, as in `share_of`.
-    for weights in (profile.brands, profile.categories):
-        if names := promoted & weights.keys():
-            total = sum(weights.values()) or 1.0
-            known.update({name: (weights[name] / total, 0.0, np.inf) for name in names})
+    known = {name: (share, 0.0, np.inf) for name, share in shares_of(profile, promoted).items()}
     for name in promoted & profile.category_visits.keys():
         visited = profile.category_visits[name]
         habit = visited.visits / max(profile.sessions, visited.visits)

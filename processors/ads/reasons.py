@@ -6,7 +6,7 @@ import msgspec
 
 from processors.ads.audience import Audience
 from processors.ads.opportunity import Opportunity
-from processors.ads.user_facts import share_of
+from processors.ads.user_facts import shares_of
 from processors.users.profile import Profile
 
 _DIMENSIONS = {"segments": "segment", "countries": "country", "cities": "city", "devices": "device"}
@@ -52,7 +52,8 @@ def _user_reasons(target: Audience, profile: Profile) -> list[AdReason]:
     categories = [name for name in target.viewed_categories if name in profile.categories]
     if categories:
         reasons.append(AdReason("viewed_category", f"You looked at {categories[0]}", categories[0]))
-    liked = [interest.name for interest in target.interests if share_of(profile, interest.name) >= interest.at_least]
+    shares = shares_of(profile, {interest.name for interest in target.interests})
+    liked = [one.name for one in target.interests if shares.get(one.name, 0.0) >= one.at_least]
     if liked:
         reasons.append(AdReason("interest", f"You are interested in {liked[0]}", liked[0]))
     return reasons

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Literal
 
 import numpy as np
@@ -57,12 +57,9 @@ class Questions:
 
     def _answer(self, opportunity: Opportunity, answers: Floats) -> None:
         profile = opportunity.profile
-        # A category counts as one even if a brand is called the same, as in `share_of`.
-        for weights in (profile.brands, profile.categories) if self._shares else ():
-            if names := self._shares.keys() & weights.keys():
-                total = sum(weights.values())
-                for name in names:
-                    answers[self._shares[name]] = weights[name] / total if total > 0.0 else 0.0
+        if self._shares:
+            for name, share in shares_of(profile, self._shares.keys()).items():
+                answers[self._shares[name]] = share
         for name in self._categories.keys() & profile.categories.keys():
             answers[self._categories[name]] = 1.0
         for name in self._items.keys() & profile.item_ids:
@@ -79,16 +76,19 @@ class Questions:
         return {name: column for (asked, name), column in self.columns.items() if asked == fact}
 
 
-def share_of(profile: Profile, name: str) -> float:
-    """Return the share that a category, or else a brand, takes of a user's interests.
+def shares_of(profile: Profile, names: Set[str]) -> dict[str, float]:
+    """Return the share of a user's interests that each of some categories or brands takes, if it takes any.
+
+    A category counts as one even if a brand is called the same.
 
     Examples
     --------
-    >>> share_of(Profile(categories={"tents": 3.0, "lamps": 1.0}), "tents")
-    0.75
+    >>> shares_of(Profile(categories={"tents": 3.0, "lamps": 1.0}), {"tents", "boats"})
+    {'tents': 0.75}
     """
-    for weights in (profile.categories, profile.brands):
-        if name in weights:
-            total = sum(weights.values())
-            return weights[name] / total if total > 0.0 else 0.0  # all of them may have faded to nothing
-    return 0.0
+    found: dict[str, float] = {}
+    for weights in (profile.brands, profile.categories):
+        if there := names & weights.keys():
+            total = sum(weights.values()) or 1.0  # all of them may have faded to nothing
+            found.update({name: weights[name] / total for name in there})
+    return found

@@ -1,7 +1,8 @@
 """Ask the brokers about their topics, with errors that say what to do next."""
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -15,6 +16,8 @@ from streams.kafka.connection_check import require_connection, unanswered
 from streams.kafka.errors import BrokerRefused
 from streams.kafka.tokens import BlockingTokenFile
 from streams.settings.sections import KafkaSettings, Settings
+
+logger = logging.getLogger(__name__)
 
 BOOTSTRAP_TIMEOUT_MS = 10_000
 """Milliseconds after which brokers that have not answered at all count as unreachable."""
@@ -164,11 +167,13 @@ def require_group(kafka: KafkaSettings) -> None:
     BrokerRefused
         If it may not.
     """
-    with administration(kafka) as admin, suppress(KafkaError, ValueError):  # a new broker has no coordinator yet
+    with administration(kafka) as admin:
         try:
             admin.describe_groups([kafka.group])
-        except AuthorizationError as error:
-            raise BrokerRefused(f"Kafka at {kafka.brokers} {not_allowed(kafka, error)}") from error
+        except AuthorizationError:
+            raise
+        except (KafkaError, ValueError) as error:  # a new broker has no coordinator yet; Tansu answers oddly
+            logger.debug("group %s cannot be described: %r", kafka.group, error)
 
 
 def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ read models, probe, Faust    Whatever they raise ends the process; of a broadcas
 
 A process ends by :meth:`streams.worker.worker.Worker.run` raising what failed: the error is logged, all partitions are
 let go of without acknowledging anything that is not stored, and :mod:`streams.worker.process` exits with a code other
-than 0, at the latest after 8 s; with 3 if it was asked to stop and did not get to the end of that in time. Its
+than 0, at the latest after 8 s; with 3 if it was asked to stop and had not let go of its partitions in time. Its
 supervisor starts it again, and it takes over from the changelogs.
 """
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from processors.ads.no_bid import NoBid
-from processors.ads.user_facts import share_of
+from processors.ads.user_facts import shares_of
 from processors.users.profile import Profile
 from tests.processors.ads.shop import Shop, campaign, creative
 
@@ -23,7 +23,7 @@ def answer(**fields: Any) -> Any:
 
 
 def test_interests_that_have_faded_to_nothing_are_none() -> None:
-    assert share_of(Profile(categories={"tents": 0.0}), "tents") == 0.0
+    assert shares_of(Profile(categories={"tents": 0.0}), {"tents"}) == {"tents": 0.0}
 
 
 @pytest.mark.parametrize(
