@@ -37,7 +37,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     utilisation: float = 0.6
     publish_within_s: float = 60.0
     broadcast_interval_s: float = 0.25
-    training_examples: int = 32
+    training_examples: int = 16
     batch_events: int = 0
     replication: int = 3
     retention_h: float = 168.0

@@ -74,7 +74,7 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     sources: SourceSettings = SourceSettings()
     locale: Locale = "en"
-    training_examples: ExampleCount = 32
+    training_examples: ExampleCount = 16
     diversity: Share = 0.0
     exploration: Share = 0.05
     new_item_days: ItemDays = 3.0

@@ -19,7 +19,7 @@ def scaling(
     cores_per_worker: Annotated[float, typer.Option(min=0.1, help="Cores that one can use.")] = 1.0,
     utilisation: Annotated[float, typer.Option(min=0.05, max=1.0, help="Share of them to plan for.")] = 0.6,
     publish_within: Annotated[float, typer.Option(min=0.25, help="Seconds until an item is news again.")] = 60.0,
-    training_examples: Annotated[int, typer.Option(min=0, help="As users.ranking has it.")] = 32,
+    training_examples: Annotated[int, typer.Option(min=0, help="As users.ranking has it.")] = 16,
     batch_events: Annotated[int, typer.Option(min=0, help="Of a micro-batch; 0: as measured.")] = 0,
     costs: Annotated[
         Path | None,

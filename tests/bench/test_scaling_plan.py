@@ -55,7 +55,7 @@ COSTS = Costs(
     python="",
     date="",
 )
-SMALL = Load(users=1e6, events_per_s=500.0, items=60_000)
+SMALL = Load(users=1e6, events_per_s=500.0, items=60_000, training_examples=32)
 
 
 def changed(load: Load, **settings: Any) -> Load:
