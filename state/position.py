@@ -1,5 +1,7 @@
 """How far a partition has come: the commit record that travels with every batch of states."""
 
+from copy import copy
+
 import msgspec
 
 
@@ -23,6 +25,10 @@ class Position(msgspec.Struct, array_like=True):
         Which life of the partition this is. After its changelog was deleted a partition counts its messages from 1
         again, and with the old incarnation receivers would drop them as repetitions. Any number that was not used
         before; 0 stands for none.
+    clock_ms
+        Time of the latest event taken in, milliseconds since the epoch: by this clock idle states expire.
+    swept, swept_ms
+        The key up to which the states were looked through for such that have expired, and the clock at that time.
     """
 
     number: int = 0
@@ -30,6 +36,9 @@ class Position(msgspec.Struct, array_like=True):
     received: dict[str, int] = msgspec.field(default_factory=dict)
     sent: dict[str, int] = msgspec.field(default_factory=dict)
     incarnation: int = 0
+    clock_ms: int = 0
+    swept: str = ""
+    swept_ms: int = 0
 
     def copy(self) -> "Position":
         """Return an independent copy: a change of one does not reach the other.
@@ -41,4 +50,6 @@ class Position(msgspec.Struct, array_like=True):
         >>> one.offsets
         {'a': 1}
         """
-        return Position(self.number, dict(self.offsets), dict(self.received), dict(self.sent), self.incarnation)
+        copied = copy(self)
+        copied.offsets, copied.received, copied.sent = dict(self.offsets), dict(self.received), dict(self.sent)
+        return copied

@@ -99,20 +99,19 @@ class RocksStore(PartitionStore[State]):
 
         What is written while the scan runs may be among them or not.
         """
-        page = self._page(b"")
+        page = self._page(b"", _PAGE)
         while page:
             yield from page
-            page = self._page(page[-1][0] + b"\x00")
+            page = self._page(page[-1][0] + b"\x00", _PAGE)
 
-    def _page(self, first: bytes) -> list[tuple[bytes, bytes]]:
-        """Read the next keys with their values, from ``first`` on."""
+    def _page(self, first: bytes, count: int) -> list[tuple[bytes, bytes]]:
         with _failing(self.path, "read"):
             # A new iterator for each page: one that lives on holds the lock of the store.
             found = self._db.iter()
             try:
                 found.seek(first)
                 page: list[tuple[bytes, bytes]] = []
-                while len(page) < _PAGE and found.valid():
+                while len(page) < count and found.valid():
                     page.append((found.key(), found.value()))
                     found.next()
                 found.status()  # at a damaged block it is as if the keys came to an end

@@ -8,7 +8,7 @@ hold and have published, key by key and byte by byte.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -76,6 +76,15 @@ class DecidedBefore:
 _SIGNALS = (SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC)
 
 
+class Differences(NamedTuple):
+    """How many messages and states are not as the replay has them."""
+
+    lost: int
+    doubled: int
+    invented: int
+    wrong_keys: int
+
+
 @dataclass
 class Account:
     """What was found on the topics, and what the replay expects there."""
@@ -98,6 +107,21 @@ class Account:
         assert self.found_signals == self.expected_signals
         for plane, expected in self.expected_states.items():
             same_bytes(expected, self.changelog_states[plane], f"{plane} changelog")
+
+    def differences(self) -> Differences:
+        """Count what :meth:`check` would find."""
+        expected = Counter([*self.expected_ids, *self.expected_decisions, *self.expected_signals])
+        found = Counter([*self.found_ids, *self.found_decisions, *self.found_signals])
+        wrong = sum(value != self.found_signals.get(link, value) for link, value in self.expected_signals.items())
+        for plane, states in self.expected_states.items():
+            held = self.changelog_states[plane]
+            wrong += sum(states.get(key) != held.get(key) for key in states.keys() | held.keys())
+        return Differences(
+            lost=len(expected.keys() - found.keys()),
+            doubled=sum(times - 1 for times in found.values()),
+            invented=len(found.keys() - expected.keys()),
+            wrong_keys=wrong,
+        )
 
 
 def same_ids(expected: Sequence[str], found: Sequence[str], what: str) -> None:

@@ -404,6 +404,7 @@ def _work(metrics: Metrics) -> None:
         metrics.steps.batch_records.labels(plane.name).observe(25)
         metrics.steps.held.labels(plane.name).inc(30)
         metrics.steps.held_age.labels(plane.name).set(20)
+        metrics.steps.expired.labels(plane.name).inc(9)
         own.assigned.labels(plane.name).set(1)
         own.restored.labels(plane.name).inc(0)
         for counter in (own.repeated, own.gaps, own.chain_breaks):

@@ -58,6 +58,9 @@ WindowBlocks = Annotated[int, msgspec.Meta(ge=8, le=1024)]
 ItemDays = Annotated[float, msgspec.Meta(ge=0.0, le=36_500.0)]
 """Age of an item, in days."""
 
+IdleDays = Annotated[float, msgspec.Meta(ge=0.0, le=36_500.0)]
+"""Days without an event after which something is deleted; 0 for never."""
+
 Groups = Annotated[int, msgspec.Meta(ge=0, le=64)]
 """Interest groups; every user is compared with each of them."""
 

@@ -11,6 +11,7 @@ from processors.common.bounds import (
     MAX_STEPS,
     EmbeddingSize,
     HalfLife,
+    IdleDays,
     Milliseconds,
     Neighbours,
     Power,
@@ -52,6 +53,8 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     publish_within_ms
         Longest time that a smaller change is held back while the item is in use: the first event with it after that
         many milliseconds publishes it.
+    expire_after_days
+        Days without an event after which an item is deleted that the catalogue does not list; 0 keeps items for ever.
     """
 
     neighbours: Neighbours = 300
@@ -64,6 +67,7 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_row_bytes: RowBytes = 262_144
     publish_share: Share = 0.05
     publish_within_ms: Milliseconds = 60_000
+    expire_after_days: IdleDays = 400.0
 
 
 class Published(msgspec.Struct, array_like=True):

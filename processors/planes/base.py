@@ -83,6 +83,9 @@ class Step(Generic[State]):
         Number of changes that were held back because they say nothing new.
     held_ms
         How long ago that was last published whose change this step held back the longest, milliseconds; 0 for none.
+    clock_ms
+        Time of the latest event of the batch, but not later than it was appended, milliseconds since the epoch; 0 if
+        there was none. States expire by it.
     seconds
         What the step's time went to, by the names that the plane gives its stages (:meth:`done`).
     """
@@ -93,6 +96,7 @@ class Step(Generic[State]):
     refusals: Counter[str] = field(default_factory=Counter)
     held: int = 0
     held_ms: int = 0
+    clock_ms: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
     _since: float = field(default_factory=perf_counter)
 
@@ -129,6 +133,17 @@ class Plane(Protocol[State]):
     chained_topics: frozenset[str]
     """Those of its topics whose records carry a link. A header of that name on another topic is the app's own."""
 
+    expire_after_ms: int
+    """Milliseconds without an event after which a state is deleted; 0 for never."""
+
+    def last_active_ms(self, state: State) -> int:
+        """Return when something last happened to a state, milliseconds since the epoch; 0 if it must be kept."""
+        ...
+
+    def expired(self, keys: Sequence[str], partition: int) -> list[Output]:
+        """Return what is to be published of states that have expired: tombstones of what was published of them."""
+        ...
+
     def step(self, read: ReadStates[State], batch: Sequence[SourceRecord], partition: int) -> Step[State]:
         """Fold a micro-batch of one partition into the states.
 
@@ -139,3 +154,17 @@ class Plane(Protocol[State]):
 
     def committed(self, step: Step[State]) -> None:
         """Learn that the step's transaction is committed. Only now may it change what this process keeps in memory."""
+
+
+class KeptForever:
+    """A part of planes whose states do not expire: there are few, or their owners delete them."""
+
+    expire_after_ms = 0
+
+    def last_active_ms(self, state: object) -> int:  # noqa: ARG002  # the interface's
+        """Return 0: the state must be kept."""
+        return 0
+
+    def expired(self, keys: Sequence[str], partition: int) -> list[Output]:  # noqa: ARG002
+        """Return nothing."""
+        return []

@@ -16,7 +16,7 @@ from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS
 from processors.events.json_object import Refused
 from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Origin, SourceRecord
-from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
+from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, KeptForever, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
 
 _MAX_CAMPAIGN_BYTES = 2**18
@@ -24,7 +24,7 @@ _KEY_WORDS = KeyWords.of("campaign")
 _PUBLISHED_EVERY_MS = 1_000
 
 
-class CampaignsPlane:
+class CampaignsPlane(KeptForever):
     """Keeps the ledger of every campaign, and publishes what changed.
 
     Parameters

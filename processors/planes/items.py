@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from processors.common.time import DAY_MS
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
 from processors.events.record import Origin, Refusal, SourceRecord
 from processors.items.catalogue import CatalogReader, Row
-from processors.items.signals import ItemSignals
+from processors.items.signals import ItemSignals, Touch
 from processors.items.state import ItemKeeper, ItemSettings, ItemState
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
@@ -35,6 +36,7 @@ class ItemsPlane:
         self, settings: ItemSettings, partitions: int = 1, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     ) -> None:
         self._keeper = ItemKeeper(settings)
+        self.expire_after_ms = int(settings.expire_after_days * DAY_MS)
         self._catalog = CatalogReader(settings.embedding_size, settings.max_row_bytes, partitions)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(ItemSignals).decode
@@ -42,6 +44,22 @@ class ItemsPlane:
 
     def committed(self, step: Step[ItemState]) -> None:
         """Do nothing: nothing follows from a step but what it says."""
+
+    def last_active_ms(self, state: ItemState) -> int:
+        """Return when an item was last touched or withdrawn; 0 if the catalogue lists it: it stays as long as its row.
+
+        An item that the catalogue has withdrawn is kept as long, so that an event that comes late does not bring it
+        back.
+        """
+        if state.attributes is not None:
+            return 0
+        if state.withdrawn or not state.last_seen:
+            return max(state.last_seen, state.published.at_ms)
+        return state.last_seen
+
+    def expired(self, keys: Sequence[str], partition: int) -> list[Output]:
+        """Return tombstones for the views of items."""
+        return [Output(BROADCAST_ITEMS_TOPIC, partition, key.encode(), None) for key in keys]
 
     def step(self, read: ReadStates[ItemState], batch: Sequence[SourceRecord], partition: int) -> Step[ItemState]:
         """Fold signals and rows into item states (see :meth:`processors.planes.base.Plane.step`)."""
@@ -54,6 +72,8 @@ class ItemsPlane:
                 self._keeper.describe(states[found.item_id], found.attributes, found.at_ms)
             else:
                 self._fold(found, states)
+        touched_ms = max((touch.time_ms for found in read_records for touch in _touches(found)), default=0)
+        step.clock_ms = min(touched_ms, max((record.timestamp for record in batch), default=0))
         step.states = {**states}
         self._publish(step, states, batch, partition)
         return step
@@ -111,6 +131,10 @@ def _outcome(found: ItemSignals | Row) -> str:
     if found.attributes is None:
         return "withdrawn"
     return "repaired" if found.repairs else "accepted"
+
+
+def _touches(found: ItemSignals | Row) -> Sequence[Touch]:
+    return () if isinstance(found, Row) else found.touches
 
 
 def _owned(found: ItemSignals | Row) -> list[str]:

@@ -18,7 +18,7 @@ from processors.models.base import part_of
 from processors.models.examples import RANKER, Examples
 from processors.models.learned import learned
 from processors.models.state import ModelsSettings, ModelState
-from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
+from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, KeptForever, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
 from processors.ranking.feature_names import baseline_weights
 from processors.ranking.rules import read_rule
@@ -27,7 +27,7 @@ _MAX_RULE_BYTES = 2**18
 _KEY_WORDS = KeyWords.of("rule")
 
 
-class ModelsPlane:
+class ModelsPlane(KeptForever):
     """Learns from examples, publishes each model that is due once per micro-batch, and passes rules on.
 
     Parameters

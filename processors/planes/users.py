@@ -21,9 +21,8 @@ from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.ads.tracking import AdStep
-from processors.common.topics import (
-    FORWARDED_TOPIC,
-)
+from processors.common.time import DAY_MS
+from processors.common.topics import FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.events.ad_request import AdRequest
 from processors.events.event import EVENT_TOPICS, TAKES_BACK, Event
 from processors.events.impression import Impression
@@ -32,7 +31,7 @@ from processors.events.repair import IntakeSettings
 from processors.items.index import ItemIndex
 from processors.items.signals import SignalGatherer
 from processors.models.serving_weights import ServingWeights
-from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, ReadStates, Step
+from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.ingest import Ingest, Message
 from processors.planes.outgoing import Outgoing
 from processors.planes.teaching import Teaching
@@ -133,6 +132,7 @@ class UsersPlane:
     ) -> None:
         self._ingest = Ingest(settings.intake, partitions, max_message_bytes)
         self._keeper = ProfileKeeper(settings.profile)
+        self.expire_after_ms = int(settings.profile.expire_after_days * DAY_MS)
         self._ranking = RankingPipeline(settings.ranking)
         self.read = ReadModels(index, ServingWeights(self._ranking.features, baseline_weights()))
         self.ads = AdServer(settings.ads, self.read.groups, partitions)
@@ -140,6 +140,16 @@ class UsersPlane:
         self._outgoing = Outgoing(settings.ranking.placements, settings.ranking.locale, max_message_bytes)
         self._partitions = partitions
         self.publishes = True
+
+    def last_active_ms(self, state: Profile) -> int:
+        """Return when a user was last heard of."""
+        return max(state.last_seen, state.last_active)
+
+    def expired(self, keys: Sequence[str], partition: int) -> list[Output]:
+        """Return tombstones for the slates of users."""
+        if not self.publishes:
+            return []
+        return [Output(RECOMMENDATIONS_TOPIC, partition, user.encode(), None) for user in keys]
 
     def step(self, read: ReadStates[Profile], batch: Sequence[SourceRecord], partition: int) -> UsersStep:
         """Fold a micro-batch into profiles, make slates and decide ads (:meth:`processors.planes.base.Plane.step`)."""
@@ -151,6 +161,7 @@ class UsersPlane:
         users = list(dict.fromkeys(event.user_id for event, _ in accepted))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
         at_ms = max((origin.time_ms for _, origin in accepted), default=0)
+        step.clock_ms = min(max((event.time_ms for event, _ in accepted), default=0), at_ms)
         step.done("read")
         events = [event for event, _ in accepted if isinstance(event, Event)]
         examples = self._teaching.lessons(events, profiles, self.read, at_ms, step)
@@ -176,7 +187,7 @@ class UsersPlane:
             if self.ads.agreed(event):
                 if not self._keeper.note_request(profile, event.request_id):
                     return False
-                gathered.changed[event.user_id] = None
+                self._change(event, profile, gathered)
             gathered.opportunities.append(self.ads.requested(event, origin, profile))
             return True
         if isinstance(event, Impression):
@@ -193,8 +204,14 @@ class UsersPlane:
             self.ads.tracking.react(profile, event, gathered.ads)
             if self.ads.is_opportunity(event, origin):
                 self._offer(event, origin, profile, gathered)
-        gathered.changed[event.user_id] = None
+        self._change(event, profile, gathered)
         return True
+
+    @staticmethod
+    def _change(event: Message, profile: Profile, gathered: _Gathered) -> None:
+        """Note that a record changed its user's profile, and when."""
+        profile.last_active = max(profile.last_active, event.time_ms)
+        gathered.changed[event.user_id] = None
 
     def _offer(self, event: Event, origin: Origin, profile: Profile, gathered: _Gathered) -> None:
         """Add the opportunity for an ad that an event is; where there is no campaign, only count it."""

@@ -59,6 +59,8 @@ class Profile(msgspec.Struct, array_like=True):
         Visits to some of the ``categories``.
     bought
         Ring of the items bought last and not returned.
+    last_active
+        Time of the latest event, impression or ad request.
     """
 
     item_ids: list[str] = msgspec.field(default_factory=list)
@@ -86,6 +88,7 @@ class Profile(msgspec.Struct, array_like=True):
     ads: AdHistory = msgspec.field(default_factory=AdHistory)
     category_visits: dict[str, CategoryVisits] = msgspec.field(default_factory=dict)
     bought: bytes = b""
+    last_active: int = 0
 
     @property
     def items(self) -> ItemHistory:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from processors.common.bounds import Entries, EntriesOrNone, HalfLife, Milliseconds, Steps
+from processors.common.bounds import Entries, EntriesOrNone, HalfLife, IdleDays, Milliseconds, Steps
 from processors.common.time import DAY_MS
 
 
@@ -29,6 +29,10 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Distinct items of the session that a new event is paired with for co-visitation, the latest ones.
     shown_items
         Distinct items kept that were shown and not touched, those shown last; 0 keeps none.
+    expire_after_days
+        Days without any event, impression or ad request of a user after which the profile is deleted, and the user's
+        slates with it; 0 keeps profiles for ever. Ad decisions are deleted with them, so it must be longer than the
+        windows of attribution.
     """
 
     recent_items: Entries = 120
@@ -39,3 +43,4 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_idle_ms: Milliseconds = 1_800_000
     window_items: Steps = 20
     shown_items: EntriesOrNone = 60
+    expire_after_days: IdleDays = 400.0

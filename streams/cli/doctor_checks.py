@@ -18,7 +18,7 @@ from kafka.errors import CoordinatorNotAvailableError
 
 from processors.common.errors import NearstreamError
 from processors.common.topics import changelog_topic
-from state.rocks import peek_changelog_offset
+from state.peek import changelog_offsets
 from streams.cli.transaction_probe import fencing_problem
 from streams.engine.topology import build_topology, topic_specs
 from streams.kafka.admin import administration
@@ -149,7 +149,7 @@ def check_changelogs(settings: Settings) -> Check:
     """
     compare_topic_ids(Path(settings.worker.state_dir), topic_ids(settings), changelogs(settings), note=False)
     # Stores before topics: a worker that runs adds to both, to the topics first.
-    stores = {path: offset for path in _store_paths(settings) if (offset := peek_changelog_offset(path)) is not None}
+    stores = changelog_offsets(_store_paths(settings))
     ends = {
         (state.name, partition): end
         for state in describe_topics(settings)

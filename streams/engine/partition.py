@@ -12,7 +12,8 @@ The life of one micro-batch, for partition 3 of the users plane, whose position 
    was seen before is dropped. Offsets cannot tell that: a sender that publishes again after a crash appends the same
    message at a new offset.
 5. The plane's step, a pure function, reads the states that it needs from the store and returns new states and
-   records to publish. Nothing is written yet.
+   records to publish. Nothing is written yet. Some of the other states are looked at, and deleted if nothing
+   happened to them for long (:mod:`streams.engine.expiry`).
 6. ``prepare`` returns a :class:`Prepared`: the changelog records (each changed state, then the new position with
    ``events.click.v1: 1211``) and the outputs, those for other planes with a link of their own.
 7. The caller publishes both, in one Kafka transaction if it is a worker. If that fails or the process dies, nothing has
@@ -36,6 +37,7 @@ from processors.planes.base import Output, Plane, Step
 from processors.planes.chain import Link
 from state.position import Position
 from state.store import ChangelogRecord, PartitionStore
+from streams.engine.expiry import idle_keys
 from streams.engine.source_batch import SourceBatch, in_order
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -60,6 +62,8 @@ class Prepared(Generic[State]):
         Records for other topics, in the order in which they are to be appended.
     position
         Where the partition stands once this is committed.
+    expired
+        Number of states that are deleted because nothing happened to them for long.
     """
 
     step: Step[State]
@@ -67,6 +71,7 @@ class Prepared(Generic[State]):
     changelog: list[ChangelogRecord]
     outputs: list[Output]
     position: Position
+    expired: int = 0
 
 
 class PartitionProcessor(Generic[State]):
@@ -174,11 +179,14 @@ class PartitionProcessor(Generic[State]):
             return None
         step = self.plane.step(self.store.read, merged, self.partition)
         position.number += 1
+        position.clock_ms = max(position.clock_ms, step.clock_ms)
+        expired = idle_keys(self.plane, self.store, position, step.states)
         outputs = [self._chained(output, position) if output.chained else output for output in step.outputs]
-        states: dict[str, State | None] = {**step.states}
+        outputs += self.plane.expired(expired, self.partition)
+        states: dict[str, State | None] = {**step.states, **dict.fromkeys(expired)}
         changelog = self.store.encode(states, position)
         step.done("changelog")
-        return Prepared(step, merged, changelog, outputs, position)
+        return Prepared(step, merged, changelog, outputs, position, len(expired))
 
     def commit(self, prepared: Prepared[State], changelog_offset: int) -> None:
         """Make a prepared batch the state, in one atomic write.

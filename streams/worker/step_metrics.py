@@ -40,6 +40,9 @@ class StepMetrics:
             "Seconds since the last broadcast of what the latest step held back the longest.",
             "plane",
         )
+        self.expired = factory.counter(
+            "expired_states", "States deleted because nothing happened to them for long, by plane.", "plane"
+        )
         self.batch_records = factory.histogram(
             "batch_records", "Source records per micro-batch.", _SIZE_BUCKETS, "plane"
         )
@@ -86,6 +89,8 @@ class StepMetrics:
             self.outputs.labels(topic).inc(n)
         if prepared.step.held:
             self.held.labels(plane).inc(prepared.step.held)
+        if prepared.expired:
+            self.expired.labels(plane).inc(prepared.expired)
         self.held_age.labels(plane).set(prepared.step.held_ms / 1000.0)
         if recommended is not None and recommended.time_ms is not None and recommended.time_ms > 0:
             for record in prepared.batch:

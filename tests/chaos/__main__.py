@@ -2,7 +2,9 @@
 
 ``make chaos ARGS="--faults 20 --seed 1"``. The plan follows from the seed. The verifier replays the topics in the order
 that was committed (:mod:`tests.oracle`) and compares recommendations, decisions, signals and every state byte for byte.
-Prints one line of JSON; exits with 1 if anything is lost, doubled or wrong, or a worker ended that was not meant to.
+What it found is then spoiled on purpose, and the verifier must say so each time (the controls).
+Prints one line of JSON; exits with 1 if anything is lost, doubled or wrong, a control is not detected, or a worker
+ended that was not meant to.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,11 +28,15 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from streams.broker import ApacheKafka
+from processors.common.topics import DEAD_LETTERS_TOPIC
 from tests.chaos.faults import FAULTS, Fault, Scene
-from tests.oracle import account
+from tests.chaos.network import kafka_behind
+from tests.oracle import Account, account
 from tests.streams.worker.test_exactly_once import Load, wait_drained, with_ads
-from tests.support import WorkerProcess, fresh_settings
+from tests.support import WorkerProcess, fresh_settings, read_topic
+
+_SEEKING_BACK = "; seeking back"
+"""What a worker says each time that it has records delivered again."""
 
 BETWEEN_S = 3.0
 """Seconds of undisturbed work between two faults, after all workers are ready."""
@@ -72,11 +81,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="what the plan follows from (default 1)")
     parser.add_argument("--workers", type=int, default=2, help="workers (default 2)")
     parser.add_argument("--rate", type=float, default=200.0, help="events a second (default 200)")
+    parser.add_argument("--poison", type=int, default=3000, help="records that are no events, each time (default 3000)")
     parser.add_argument("--only", choices=[fault.__name__ for fault in FAULTS], help="only this fault")
     asked = parser.parse_args()
     verdict = run(asked)
     print(json.dumps(verdict))
-    return 0 if verdict["ok"] else 1
+    return 0 if verdict["verdict"] == "ok" else 1
 
 
 def planned(asked: argparse.Namespace, chance: random.Random) -> list[Fault]:
@@ -95,12 +105,18 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
     """Let the faults happen, and return the verdict."""
     chance = random.Random(asked.seed)
     verdict: dict[str, Any] = {"seed": asked.seed, "workers": asked.workers, "rate": asked.rate}
-    with tempfile.TemporaryDirectory() as folder, ApacheKafka() as broker:
-        settings = with_ads(fresh_settings(broker.bootstrap, Path(folder) / "state-0"))
+    broker, networks = kafka_behind(asked.workers, asked.seed)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(broker)
+        for network in networks:
+            stack.enter_context(network)
+        settings = with_ads(fresh_settings(broker.bootstrap, folder / "state-0"))
         workers = [
-            WorkerProcess(_own(settings, Path(folder), n), Path(folder) / f"{n}.log") for n in range(asked.workers)
+            WorkerProcess(_own(settings, folder, n, network.port), folder / f"{n}.log")
+            for n, network in enumerate(networks)
         ]
-        scene = Scene(broker, workers, chance, set())
+        scene = Scene(broker, workers, chance, set(), networks, asked.poison)
         silences = Silences(broker.bootstrap, settings.topics.partitions)
         try:
             with Load(broker.bootstrap, asked.rate, events=10**9) as load:
@@ -119,10 +135,13 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
             for worker in workers:
                 worker.discard()
         exits = sum(one["unplanned_exits"] for one in happened)
-        verdict |= {"events": load.sent, "poisoned": scene.poisoned, "unplanned_exits": exits} | _summary(happened)
-        verdict["wrong"] = _wrong(broker.bootstrap, settings)
-    verdict["ok"] = not verdict["wrong"] and not exits
-    return verdict
+        rounds = sum(_text(worker.log).count(_SEEKING_BACK) for worker in workers)
+        verdict |= {"events": load.sent, "poisoned": scene.poisoned, "unplanned_exits": exits, "seek_rounds": rounds}
+        verdict["dead_letters"] = sum(map(len, read_topic(broker.bootstrap, DEAD_LETTERS_TOPIC)))
+        verdict |= _summary(happened) | _verified(account(broker.bootstrap, settings))
+    good = not verdict["wrong"] and not exits and all(verdict["controls"].values())
+    good = good and verdict["dead_letters"] == verdict["poisoned"]
+    return verdict | {"verdict": "ok" if good else "wrong"}
 
 
 def _disturb(scene: Scene, faults: list[Fault], silences: Silences) -> list[dict[str, Any]]:
@@ -168,28 +187,57 @@ def _wait_ready(scene: Scene) -> int:
 def _summary(happened: list[dict[str, Any]]) -> dict[str, Any]:
     silent = [one["silent_s"] for one in happened]
     return {
-        "faults": dict(Counter(one["fault"] for one in happened)),
-        "silent_s": {"p50": median(silent), "max": max(silent)},
-        "silent_s_by_fault": {
+        "faults": len(happened),
+        "by_fault": dict(Counter(one["fault"] for one in happened)),
+        "silence_p50_s": median(silent),
+        "silence_max_s": max(silent),
+        "silence_max_s_by_fault": {
             name: max(one["silent_s"] for one in happened if one["fault"] == name)
             for name in sorted({one["fault"] for one in happened})
         },
     }
 
 
-def _wrong(bootstrap: str, settings: Any) -> str:
-    """Return what the verifier found; empty if everything agrees."""
-    found = account(bootstrap, settings)
+def _verified(found: Account) -> dict[str, Any]:
+    """Return what the verifier found, and whether it finds what is spoiled on purpose."""
+    differences = found.differences()
     try:
         found.check()
+        wrong = "" if found.commits > 100 else f"only {found.commits} commits: the run says little"
     except AssertionError as error:
-        return str(error)
-    return "" if found.commits > 100 else f"only {found.commits} commits: the run says little"
+        wrong = str(error)
+    return {
+        "commits": found.commits,
+        "lost": differences.lost,
+        "double_counted": differences.doubled + differences.invented,
+        "wrong_keys": differences.wrong_keys,
+        "wrong": wrong,
+        "controls": {name: spoiled.differences() != differences for name, spoiled in _spoiled(found)},
+    }
 
 
-def _own(settings: Any, folder: Path, number: int) -> Any:
+def _spoiled(found: Account) -> Iterator[tuple[str, Account]]:
+    """Yield copies of what was found, each with one thing that is not as it was."""
+    yield "one output deleted", replace(found, found_ids=found.found_ids[1:])
+    yield "one output doubled", replace(found, found_ids=[*found.found_ids, found.found_ids[0]])
+    yield "one decision deleted", replace(found, found_decisions=found.found_decisions[1:])
+    for plane, states in found.changelog_states.items():
+        for key, value in list(states.items())[:1]:
+            other = {**states, key: value[:-1] + bytes([value[-1] ^ 1])}
+            yield (
+                f"one bit of a state of {plane}",
+                replace(found, changelog_states={**found.changelog_states, plane: other}),
+            )
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
+
+
+def _own(settings: Any, folder: Path, number: int, port: int) -> Any:
     worker = msgspec.structs.replace(settings.worker, state_dir=str(folder / f"state-{number}"))
-    return msgspec.structs.replace(settings, worker=worker)
+    kafka = msgspec.structs.replace(settings.kafka, brokers=f"127.0.0.1:{port}")
+    return msgspec.structs.replace(settings, worker=worker, kafka=kafka)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from kafka import KafkaProducer
 
 from streams.broker import ApacheKafka
+from tests.chaos.network import Network
 from tests.support import WorkerProcess
 
 POISON = (
@@ -33,6 +34,12 @@ class Scene:
     planned: set[int]
     """Process ids that were meant to end."""
 
+    networks: list[Network]
+    """The network between each worker and the broker."""
+
+    poison: int = 3000
+    """How many records that are no events each such fault sends."""
+
     poisoned: int = 0
 
     def end(self, worker: WorkerProcess, how: int) -> None:
@@ -43,6 +50,9 @@ class Scene:
         else:
             code = worker.stop(30)
             assert code == 0, f"stopped with {code}: {worker.tail()}"
+
+    def network(self, worker: WorkerProcess) -> Network:
+        return self.networks[self.workers.index(worker)]
 
     def state_dir(self, worker: WorkerProcess) -> Path:
         return Path(worker.settings.worker.state_dir)
@@ -127,13 +137,43 @@ def put_old_files_back(scene: Scene, worker: WorkerProcess) -> None:
 
 
 def poison(scene: Scene, _: WorkerProcess) -> None:
-    """Send thousands of records that are no events."""
+    """Send records that are no events, as fast as it goes."""
     producer = KafkaProducer(bootstrap_servers=scene.broker.bootstrap, linger_ms=5)
-    for n in range(3000):
-        producer.send("events.click.v1", key=b"u%d" % n, value=scene.chance.choice(POISON))
+    for n in range(scene.poison):
+        producer.send("events.click.v1", key=b"u%d" % (n % 3000), value=scene.chance.choice(POISON))
     producer.flush()
     producer.close()
-    scene.poisoned += 3000
+    scene.poisoned += scene.poison
+
+
+def cut_off(scene: Scene, worker: WorkerProcess) -> None:
+    """Let nothing pass between a worker and the broker for up to a minute: the group gives its partitions away."""
+    network = scene.network(worker)
+    network.cut()
+    time.sleep(scene.chance.uniform(5, 60))
+    network.mend()
+
+
+def slow_network(scene: Scene, worker: WorkerProcess) -> None:
+    """Have everything between a worker and the broker take 100 to 300 ms for a while."""
+    network = scene.network(worker)
+    network.delay_s = 0.1, 0.3
+    time.sleep(15)
+    network.delay_s = 0.0, 0.0
+
+
+def reset_connections(scene: Scene, worker: WorkerProcess) -> None:
+    """Reset connections between a worker and the broker, one in a hundred pieces of data, for a while."""
+    network = scene.network(worker)
+    network.resets = 0.01
+    time.sleep(15)
+    network.resets = 0.0
+
+
+def leave_half_open(scene: Scene, worker: WorkerProcess) -> None:
+    """Have the broker's side of all connections go away without a word to the worker."""
+    assert scene.network(worker).leave_half_open() > 0, "there was no connection"
+    time.sleep(5)
 
 
 def _damage(scene: Scene, worker: WorkerProcess, how: Callable[[bytes, int], bytes]) -> None:
@@ -161,5 +201,9 @@ FAULTS: dict[Fault, int] = {
     cut_files: 1,
     put_old_files_back: 1,
     poison: 1,
+    cut_off: 1,
+    slow_network: 1,
+    reset_connections: 1,
+    leave_half_open: 1,
 }
 """All faults, and how often each comes beside the others."""

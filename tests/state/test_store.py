@@ -46,6 +46,10 @@ def check_store(make: Make) -> None:
     second = store.encode({"a": None, "c": Tally(4)}, Position(2, {"t": 9}))
     store.commit(second, 6)
     assert list(store.items()) == [("c", Tally(4)), ("ключ", Tally(2))]
+    assert store.after("", 9) == [("c", Tally(4)), ("ключ", Tally(2))]
+    assert (store.after("", 1), store.after("c", 1)) == ([("c", Tally(4))], [("ключ", Tally(2))])
+    assert store.after("b", 1) == [("c", Tally(4))], "a key that is not there"
+    assert store.after("ключ", 1) == []
     assert store.size_bytes() >= 0
     assert store.memory_bytes() > 0
 

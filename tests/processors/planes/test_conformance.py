@@ -27,7 +27,7 @@ from processors.items.index import ItemIndex
 from processors.items.state import ItemSettings, ItemState
 from processors.items.view import decode_view
 from processors.models.state import ModelsSettings, ModelState
-from processors.planes.base import Output, Plane, ReadStates, Step
+from processors.planes.base import KeptForever, Output, Plane, ReadStates, Step
 from processors.planes.campaigns import CampaignsPlane
 from processors.planes.items import ItemsPlane
 from processors.planes.models import ModelsPlane
@@ -196,7 +196,7 @@ def nothing_known(keys: Sequence[str], /) -> list[Tally | None]:
     return [None for _ in keys]
 
 
-class TallyPlane:
+class TallyPlane(KeptForever):
     """Keeps the last three values per key: the least that conforms, for others to break."""
 
     name = "tally"

@@ -9,7 +9,7 @@ import pytest
 
 from processors.common.errors import DeliveryGap
 from processors.events.record import Record, SourceRecord
-from processors.planes.base import Output, ReadStates, Step
+from processors.planes.base import KeptForever, Output, ReadStates, Step
 from processors.planes.chain import Link
 from state.store import MemoryStore
 from streams.engine.partition import LINK_HEADER, PartitionProcessor
@@ -20,7 +20,7 @@ class Log(msgspec.Struct, array_like=True):
     seen: list[str] = msgspec.field(default_factory=list)
 
 
-class LogPlane:
+class LogPlane(KeptForever):
     """Appends what it sees to one state, and sends it on."""
 
     name = "log"

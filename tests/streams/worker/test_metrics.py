@@ -16,9 +16,10 @@ SECONDS = StepSeconds(prepare=0.2, publish=0.03, store=0.001)
 CLICKS = "events.click.v1"
 
 
-def prepared(step: Step[Any], *times_ms: int) -> Prepared[Any]:
+def prepared(step: Step[Any], *times_ms: int, expired: int = 0) -> Prepared[Any]:
     records = [SimpleNamespace(timestamp=time_ms) for time_ms in times_ms]
-    return cast(Prepared[Any], SimpleNamespace(step=step, batch=records, outputs=[Output("out", 0, b"k", b"v")] * 3))
+    outputs = [Output("out", 0, b"k", b"v")] * 3
+    return cast(Prepared[Any], SimpleNamespace(step=step, batch=records, outputs=outputs, expired=expired))
 
 
 def value(metrics: Metrics, name: str, **labels: str) -> float:
@@ -50,6 +51,13 @@ def test_a_step_says_what_it_held_back_and_for_how_long() -> None:
         age = value(metrics, "held_broadcast_age_seconds", plane="items")
         assert age == held_ms / 1000, "of the latest step"
     assert value(metrics, "held_broadcasts_total", plane="items") == 5
+
+
+def test_expired_states_are_counted() -> None:
+    metrics = Metrics()
+    for expired in (0, 3, 2):
+        metrics.count_step("users", prepared(Step(), 1, expired=expired), SECONDS, None)
+    assert value(metrics, "expired_states_total", plane="users") == 5
 
 
 @pytest.mark.parametrize(("appended_at", "count", "seconds"), [(5000, 2, 4.0), (None, 0, 0.0), (-1, 0, 0.0)])
