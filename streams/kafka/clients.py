@@ -13,6 +13,10 @@ from streams.settings.sections import KafkaSettings
 
 _AGAIN_S = 1.0
 
+REQUEST_MS = 15_000
+"""Milliseconds after which a request counts as lost, and its connection is made anew. Without an answer to wait for, a
+connection whose other end has gone without a word (half-open) looks like one on which nothing happens."""
+
 
 def bootstrap_servers(kafka: KafkaSettings) -> list[str]:
     """Return the addresses of the brokers as a list.

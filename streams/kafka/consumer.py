@@ -9,7 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from processors.common.errors import NearstreamError
-from streams.kafka.clients import client_arguments
+from streams.kafka.clients import REQUEST_MS, client_arguments
 from streams.settings.sections import Settings
 
 _POLL_MS = 500
@@ -30,6 +30,7 @@ def manual_consumer(settings: Settings) -> AIOKafkaConsumer:
         fetch_max_wait_ms=settings.kafka.fetch_max_wait_ms,
         max_partition_fetch_bytes=4 * 2**20,
         isolation_level="read_committed" if exactly_once else "read_uncommitted",
+        request_timeout_ms=REQUEST_MS,
     )
 
 

@@ -18,7 +18,7 @@ from aiokafka.producer import sender
 
 from processors.common.errors import FencedError, StuckTransactionError
 from processors.planes.base import Output
-from streams.kafka.clients import client_arguments, start_client, stop_client
+from streams.kafka.clients import REQUEST_MS, client_arguments, start_client, stop_client
 from streams.settings.sections import Settings
 
 logger = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Publisher:
             max_batch_size=min(_BATCH_BYTES, settings.topics.max_message_bytes),
             max_request_size=settings.topics.max_message_bytes + 65_536,
             retry_backoff_ms=20,
+            request_timeout_ms=REQUEST_MS,
         )
 
     async def start(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import monotonic
 
 from aiokafka import TopicPartition
@@ -12,13 +13,14 @@ from aiokafka.errors import KafkaError
 
 from processors.common.errors import ConfigurationError
 from processors.common.topics import BROADCAST_ITEMS_TOPIC
-from streams.kafka.clients import start_client, stop_client
+from streams.kafka.clients import stop_client
 from streams.kafka.connection_check import connection_problem
 from streams.kafka.consumer import manual_consumer
 from streams.settings.sections import Settings
 
 logger = logging.getLogger(__name__)
 
+_ASKED_FOR = TopicPartition(BROADCAST_ITEMS_TOPIC, 0)
 _EVERY_S = 1.0
 _ANSWER_WITHIN_S = 3.0
 _LOG_EVERY_S = 30.0
@@ -81,17 +83,20 @@ class BrokerProbe:
             If the brokers have become silent because they do not take new connections of this worker any more.
         """
         self.begin()
-        consumer = manual_consumer(self._settings)
-        await start_client(consumer)
-        try:
-            while True:
-                await self.ask(lambda: consumer.end_offsets([TopicPartition(BROADCAST_ITEMS_TOPIC, 0)]))
-                await asyncio.sleep(_EVERY_S)
-        finally:
-            await stop_client(consumer)
+        while True:
+            consumer = manual_consumer(self._settings)
+            try:
+                answered = await self.ask(consumer.start)
+                while answered:
+                    answered = await self.ask(partial(consumer.end_offsets, [_ASKED_FOR]))
+                    await asyncio.sleep(_EVERY_S)
+            finally:
+                # Through a connection whose other end has gone without a word no answer would ever come.
+                await stop_client(consumer)
+            await asyncio.sleep(_EVERY_S)
 
-    async def ask(self, question: Callable[[], Awaitable[object]]) -> None:
-        """Ask once, and note whether an answer came within 3 s.
+    async def ask(self, question: Callable[[], Awaitable[object]]) -> bool:
+        """Ask once, note whether an answer came within 3 s, and return it.
 
         Parameters
         ----------
@@ -102,11 +107,12 @@ class BrokerProbe:
             await asyncio.wait_for(question(), _ANSWER_WITHIN_S)
         except (KafkaError, TimeoutError):
             await self._look_into_silence()
-            return
+            return False
         if self._logged_at is not None:
             logger.info("Kafka at %s answers again", self._settings.kafka.brokers)
             self._logged_at = None
         self._answered_at = self._clock()
+        return True
 
     async def _look_into_silence(self) -> None:
         now = self._clock()

@@ -41,10 +41,13 @@ class FaustApp(faust.App):
             stream_buffer_maxsize=64,
             broker_session_timeout=float(kafka.session_timeout_s),
             # A broker that was killed and started again leaves some requests without an answer. Joining may take as
-            # long as another member's session. broker_request_timeout=max(_REQUEST_S, 2.0 * kafka.session_timeout_s),
-            # broker_commit_interval=2.0, Stalls are the watchdog's business, which shows them on /healthz: Faust's
-            # timeouts are put out of reach. stream_processing_timeout=86_400.0,
-            # broker_commit_livelock_soft_timeout=86_400.0, autodiscover=False,
+            # long as another member's session.
+            broker_request_timeout=max(_REQUEST_S, 2.0 * kafka.session_timeout_s),
+            broker_commit_interval=2.0,
+            # Stalls are the watchdog's business, which shows them on /healthz: Faust's timeouts are put out of reach.
+            stream_processing_timeout=86_400.0,
+            broker_commit_livelock_soft_timeout=86_400.0,
+            autodiscover=False,
         )
         self.boot_strategy.enable_kafka_producer = False
 

@@ -18,7 +18,7 @@ from faust.types import TP
 
 from streams.engine.source_batch import SourceBatch
 from streams.kafka.faust_transport import BatchConsumer, CoveredFetches
-from streams.settings.sections import Settings
+from streams.settings.sections import KafkaSettings, Settings
 from streams.worker.faust_app import FaustApp
 
 KEY = TopicPartition("t", 0)
@@ -124,6 +124,14 @@ async def test_an_error_of_the_fetch_is_raised() -> None:
     fetcher._records[KEY] = FetchError(error=OffsetOutOfRangeError(KEY), backoff=0)
     with pytest.raises(OffsetOutOfRangeError):
         fetches.drain(fetcher, {HERE})
+
+
+def test_faust_gets_the_times_that_a_worker_needs() -> None:
+    for session_s, request_s in ((10, 20.0), (30, 60.0)):
+        conf = FaustApp(Settings(kafka=KafkaSettings(session_timeout_s=session_s))).conf
+        assert (conf.broker_session_timeout, conf.broker_request_timeout) == (session_s, request_s)
+        assert (conf.broker_commit_interval, conf.autodiscover) == (2.0, False)
+        assert min(conf.stream_processing_timeout, conf.broker_commit_livelock_soft_timeout) == 86_400.0
 
 
 async def test_what_was_sought_is_handed_over_though_something_later_was_on_its_way() -> None:

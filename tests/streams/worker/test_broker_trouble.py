@@ -6,10 +6,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from processors.common.hashing import partition_of
 from streams.broker import ApacheKafka
+from tests.chaos.network import kafka_behind
 from tests.oracle import account
 from tests.streams.worker.test_exactly_once import wait_drained
 from tests.support import WorkerProcess, event, fresh_settings, produce_batch
@@ -86,3 +88,20 @@ def test_changelogs_made_anew_are_not_mixed_with_old_stores(kafka: str, tmp_path
         assert worker.wait(30) == 1
         assert "it was recreated" in worker.tail()
         assert "Traceback" not in worker.tail()
+
+
+@pytest.mark.kafka
+def test_connections_whose_other_end_went_without_a_word_are_made_anew(kafka_tools: None, tmp_path: Path) -> None:
+    broker, (network,) = kafka_behind(1, seed=0)
+    with broker, network:
+        settings = fresh_settings(broker.bootstrap, tmp_path / "state")
+        behind = msgspec.structs.replace(settings.kafka, brokers=f"127.0.0.1:{network.port}")
+        with WorkerProcess(msgspec.structs.replace(settings, kafka=behind), tmp_path / "worker.log") as worker:
+            worker.wait_ready()
+            send_clicks(broker.bootstrap, 0, settings.topics.partitions)
+            assert network.leave_half_open() > 3
+            send_clicks(broker.bootstrap, 50, settings.topics.partitions)
+            wait_drained(worker, 90)
+            worker.wait_ready(30)
+            assert any("answers again" in line for line in worker.log.read_text().splitlines())
+        account(broker.bootstrap, settings).check()
