@@ -21,7 +21,7 @@ from rocksdict import (
 )
 
 from processors.common.bounds import Bytes
-from processors.common.errors import CorruptStoreError, LockedStoreError, StateError
+from processors.common.errors import CorruptStoreError, LockedStoreError, NoRoomError, StateError
 from state.rocks_files import DamagedLog, check_logs
 from state.store import CHANGELOG_KEY, ChangelogRecord, PartitionStore
 
@@ -29,9 +29,9 @@ State = TypeVar("State", bound=msgspec.Struct)
 
 
 _LOCKED = ("While lock file", "lock hold by current process")
-_NOT_THE_FILES = ("Permission denied", "Operation not permitted", "Read-only file system", "No space left on device",
-                  "Disk quota exceeded", "File too large", "Too many open files", "Input/output error",
-                  "Cannot allocate memory")  # fmt: skip
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "File too large")
+_NOT_THE_FILES = ("Permission denied", "Operation not permitted", "Read-only file system", "Too many open files",
+                  "Input/output error", "Cannot allocate memory")  # fmt: skip
 """Parts of the messages of failures that are not the files' fault, so that making the store anew would not help."""
 
 _PAGE = 1000
@@ -216,8 +216,9 @@ def _failing(path: Path, done: str) -> Iterator[None]:
 
     Raises
     ------
-    LockedStoreError, StateError, CorruptStoreError
-        If another process has the directory open; if the machine refuses; for every other failure.
+    LockedStoreError, NoRoomError, StateError, CorruptStoreError
+        If another process has the directory open; if the disk is full; if the machine refuses otherwise; for every
+        other failure.
     """
     try:
         yield
@@ -227,6 +228,8 @@ def _failing(path: Path, done: str) -> Iterator[None]:
         text = f"state directory {path} cannot be {done}: {error}"
         if any(cause in text for cause in _LOCKED):
             raise LockedStoreError(f"{text}. It is in use: give each worker a worker.state_dir of its own") from error
+        if any(cause in text for cause in _NO_ROOM):
+            raise NoRoomError(text) from error
         if any(cause in text for cause in _NOT_THE_FILES):
             raise StateError(text) from error
         raise CorruptStoreError(text) from error

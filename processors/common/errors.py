@@ -25,6 +25,10 @@ class CorruptStoreError(StateError):
     """The files of a store are damaged: delete it and restore it from its changelog."""
 
 
+class NoRoomError(StateError):
+    """The disk has no room for what a store must write: try again once there is some."""
+
+
 class LockedStoreError(StateError):
     """The files of a store are in use by another process."""
 

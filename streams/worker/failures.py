@@ -24,11 +24,14 @@ Failures of one partition, by what is raised (:func:`remedy_of`, followed by
 ``CorruptStoreError``        The files of the store are damaged. They are deleted and made again from the changelog
                              (:attr:`Remedy.REBUILD`), once per partition and process; the second time ends the
                              process, since the disk or something else is at fault.
+``NoRoomError``              The disk is full. The store is closed, ``/healthz`` fails at once, and the partition is
+                             taken over again every 2 s until that works (:attr:`Remedy.WAIT_FOR_ROOM`): what was
+                             published and not stored is read from the changelog.
 ``CancelledError``           The group takes the partition back, or the worker stops. The store is closed; an open
                              transaction is aborted, and whoever takes the partition over computes the batch again.
 anything else                Ends the process (:attr:`Remedy.END`): a source log that is shorter than the position or
-                             was recreated, a store of another release, a disk that is full, refused credentials,
-                             a programming error.
+                             was recreated, a store of another release, refused credentials, a programming
+                             error.
 ===========================  =========================================================================================
 
 Failures beyond one partition:
@@ -59,7 +62,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from processors.common.errors import CorruptStoreError, DeliveryGap, FencedError, StuckTransactionError
+from processors.common.errors import CorruptStoreError, DeliveryGap, FencedError, NoRoomError, StuckTransactionError
 
 _LONGEST_REST_S = 60.0
 
@@ -70,6 +73,7 @@ class Remedy(Enum):
     SEEK_BACK = auto()
     TAKE_OVER_AGAIN = auto()
     REBUILD = auto()
+    WAIT_FOR_ROOM = auto()
     END = auto()
 
 
@@ -78,6 +82,7 @@ _REMEDIES: dict[type[Exception], Remedy] = {
     FencedError: Remedy.TAKE_OVER_AGAIN,
     StuckTransactionError: Remedy.TAKE_OVER_AGAIN,
     CorruptStoreError: Remedy.REBUILD,
+    NoRoomError: Remedy.WAIT_FOR_ROOM,
 }
 
 
@@ -89,7 +94,7 @@ def remedy_of(error: Exception) -> Remedy:
     >>> remedy_of(FencedError("users-3: another worker has taken over"))
     <Remedy.TAKE_OVER_AGAIN: 2>
     >>> remedy_of(ZeroDivisionError())
-    <Remedy.END: 4>
+    <Remedy.END: 5>
     """
     return next((remedy for kind, remedy in _REMEDIES.items() if isinstance(error, kind)), Remedy.END)
 

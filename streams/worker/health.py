@@ -64,14 +64,15 @@ class Health:
             problems["group"] = "not joined yet"
         for (plane, partition), runner in self._runners.items():
             if runner.processor is None:
-                problems[f"{plane}-{partition}"] = "being restored"
+                problems[f"{plane}-{partition}"] = runner.trouble or "being restored"
         return problems
 
     def unhealthy(self) -> dict[str, str]:
         """Name what has not been well for longer than a worker needs to get over it; empty if nothing.
 
         Silent brokers, once there were any, a group that does not take the worker in, and partitions that are not taken
-        over, or have work and make no progress. A worker for which this lasts should be restarted.
+        over, or have work and make no progress. A worker for which this lasts should be restarted. What somebody must
+        do something about, such as a full disk, is named at once.
         """
         limit_s = self._stalled_after_s
         problems = {}
@@ -79,7 +80,14 @@ class Health:
             problems["brokers"] = silence
         if self._membership.out_s > limit_s:
             problems["group"] = f"not joined for {self._membership.out_s:.0f} s"
-        return problems | self._not_taken_over(limit_s) | self._stalled(limit_s)
+        return problems | self._not_taken_over(limit_s) | self._stalled(limit_s) | self._troubled()
+
+    def _troubled(self) -> dict[str, str]:
+        return {
+            f"{plane}-{partition}": runner.trouble
+            for (plane, partition), runner in self._runners.items()
+            if runner.trouble is not None
+        }
 
     def _not_taken_over(self, limit_s: float) -> dict[str, str]:
         waiting = {

@@ -34,6 +34,7 @@ from streams.worker.takeover import HeldPartition, Takeover
 logger = logging.getLogger(__name__)
 
 _AGAIN_S = 1.0
+_ROOM_AGAIN_S = 2.0
 
 _SILENCE = (KafkaTimeoutError, RequestTimedOutError, TimeoutError)
 """What the clients of Kafka raise when no answer came for as long as they wait."""
@@ -63,6 +64,8 @@ class PartitionRunner:
     ----------
     activity : str
         What it is doing, for log entries.
+    trouble : str or None
+        What keeps it from its work for as long as somebody does something about it; :obj:`None` if nothing does.
     committed_at : float
         Monotonic seconds of the last commit, or of the end of the takeover.
     publishing_since : float
@@ -100,6 +103,7 @@ class PartitionRunner:
         self.publishing_since: float | None = None
         self.committed_at = monotonic()
         self.activity = "taking over"
+        self.trouble: str | None = None
 
     @property
     def processor(self) -> PartitionProcessor[Any] | None:
@@ -150,7 +154,7 @@ class PartitionRunner:
             try:
                 self.activity, self._reseek = "taking over", False
                 async with self._takeover.hold() as held:
-                    self.committed_at = monotonic()
+                    self.trouble, self.committed_at = None, monotonic()
                     await ready.wait()
                     while True:
                         await self._gather()
@@ -200,6 +204,11 @@ class PartitionRunner:
                 rest_s = self._rest.next_s()
                 logger.warning("%s; unless the group says so within %.0f s, this one takes it back", error, rest_s)
                 await asyncio.sleep(rest_s)
+            case Remedy.WAIT_FOR_ROOM:
+                if self.trouble is None:
+                    logger.error("%s; trying again until there is room", error)
+                self.trouble = str(error)
+                await asyncio.sleep(_ROOM_AGAIN_S)
             case Remedy.REBUILD if self._takeover.rebuild_store():
                 logger.warning("%s; starting it anew from the changelog", error)
             case _:

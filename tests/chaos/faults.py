@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +179,37 @@ def leave_half_open(scene: Scene, worker: WorkerProcess) -> None:
     time.sleep(5)
 
 
+def fill_disk(scene: Scene, worker: WorkerProcess) -> None:
+    """Leave the files of a worker no room to grow for a while. It must say so within 5 s, and must not end."""
+    before = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    try:
+        _wait_for_health(worker, 503, seconds=5 if _holds_partitions(worker) else 0)
+        time.sleep(scene.chance.uniform(1, 10))
+        assert worker.running, worker.tail()
+    finally:
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, before)
+    _wait_for_health(worker, 200, seconds=30)
+
+
+def _holds_partitions(worker: WorkerProcess) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=5) as answer:
+        return b"nearstream_store_bytes{" in answer.read()
+
+
+def _wait_for_health(worker: WorkerProcess, status: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/healthz", timeout=5) as answer:
+                found = answer.status
+        except urllib.error.HTTPError as error:
+            found = error.code
+        if found == status:
+            return
+        time.sleep(0.2)
+    assert not seconds, f"health is not {status} after {seconds} s: {worker.tail()}"
+
+
 def _damage(scene: Scene, worker: WorkerProcess, how: Callable[[bytes, int], bytes]) -> None:
     scene.end(worker, signal.SIGKILL)
     for store in sorted(scene.state_dir(worker).glob("*-*")):
@@ -205,5 +239,6 @@ FAULTS: dict[Fault, int] = {
     slow_network: 1,
     reset_connections: 1,
     leave_half_open: 1,
+    fill_disk: 1,
 }
 """All faults, and how often each comes beside the others."""

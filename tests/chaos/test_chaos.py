@@ -27,7 +27,7 @@ def test_the_plan_follows_from_the_seed_and_has_every_fault_before_any_comes_twi
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.parametrize("seed", [8])
+@pytest.mark.parametrize("seed", [801])  # restart, full disk, killed broker
 def test_nothing_is_lost_doubled_or_wrong_whatever_happens(kafka_tools: None, seed: int) -> None:
     verdict = run(asked(seed=seed))
     assert verdict["verdict"] == "ok", verdict

@@ -120,7 +120,7 @@ def test_a_damaged_store_that_cannot_be_flushed_either_is_damaged_first(
 def test_a_disk_that_takes_no_more_is_told_by_closing_and_the_lock_is_free(tmp_path: Path) -> None:
     script = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from processors.common.errors import CorruptStoreError, StateError\n"
+        "from processors.common.errors import NoRoomError, StateError\n"
         "from state.rocks import RocksStore; from state.position import Position\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "store = RocksStore(Path(sys.argv[1]), Position)\n"
@@ -131,7 +131,7 @@ def test_a_disk_that_takes_no_more_is_told_by_closing_and_the_lock_is_free(tmp_p
         "soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))\n"
         "try: store.close()\n"
-        "except StateError as error: print(isinstance(error, CorruptStoreError), error)\n"
+        "except StateError as error: print(isinstance(error, NoRoomError), error)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))\n"
         "again = RocksStore(Path(sys.argv[1]), Position); print(again.changelog_offset()); again.close()\n"
     )
@@ -141,7 +141,7 @@ def test_a_disk_that_takes_no_more_is_told_by_closing_and_the_lock_is_free(tmp_p
         found = subprocess.run(command, capture_output=True, text=True, check=True)
         said[what] = found.stdout.splitlines()
     for (told, offset), known in ((said["restored"], "0"), (said["committed"], "7")):
-        assert told.startswith("False state directory"), told
+        assert told.startswith("True state directory"), told
         assert "File too large" in told
         assert offset == known
 

@@ -128,7 +128,7 @@ async def test_an_error_of_the_fetch_is_raised() -> None:
 
 def test_faust_gets_the_times_that_a_worker_needs() -> None:
     for session_s, request_s in ((10, 20.0), (30, 60.0)):
-        conf = FaustApp(Settings(kafka=KafkaSettings(session_timeout_s=session_s))).conf
+        conf: Any = FaustApp(Settings(kafka=KafkaSettings(session_timeout_s=session_s))).conf
         assert (conf.broker_session_timeout, conf.broker_request_timeout) == (session_s, request_s)
         assert (conf.broker_commit_interval, conf.autodiscover) == (2.0, False)
         assert min(conf.stream_processing_timeout, conf.broker_commit_livelock_soft_timeout) == 86_400.0

@@ -205,6 +205,7 @@ class WatchedWorker:
             progressed_at=self.now,
             reseek=self._reseek,
             activity="publishing",
+            trouble=None,
             publishing_since=None,
             give_up_publishing=self._give_up,
             processor=SimpleNamespace(position=position, store=store),

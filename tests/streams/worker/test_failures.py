@@ -14,6 +14,7 @@ from streams.worker.failures import Remedy, remedy_of
         (errors.FencedError(), Remedy.TAKE_OVER_AGAIN),
         (errors.StuckTransactionError(), Remedy.TAKE_OVER_AGAIN),
         (errors.CorruptStoreError(), Remedy.REBUILD),
+        (errors.NoRoomError(), Remedy.WAIT_FOR_ROOM),
         (errors.StateError(), Remedy.END),
         (errors.StateFormatError(), Remedy.END),
         (errors.LockedStoreError(), Remedy.END),

@@ -51,6 +51,12 @@ async def test_what_keeps_a_worker_from_being_ready_is_named(worker: WatchedWork
     assert worker.health.unready() == {"group": "not joined yet"}
 
 
+async def test_what_somebody_must_see_to_is_named_at_once(worker: WatchedWorker) -> None:
+    worker.membership.join()
+    worker.runner.processor, worker.runner.trouble = cast(Any, None), "no space left"
+    assert worker.health.unready() == worker.health.unhealthy() == {"users-0": "no space left"}
+
+
 async def test_a_worker_that_the_group_does_not_take_in_is_unhealthy_and_ends(worker: WatchedWorker) -> None:
     assert await worker.watch(600) == [{}] * 300, "it has not asked yet"
     worker.membership.ask()

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 from aiokafka.errors import KafkaTimeoutError
 
-from processors.common.errors import CorruptStoreError, FencedError
+from processors.common.errors import CorruptStoreError, FencedError, NoRoomError
 from processors.events.record import Record
+from state.rocks import RocksStore
+from state.store import ChangelogRecord
 from streams.engine.source_batch import SourceBatch
 from streams.settings.sections import WorkerSettings
 from streams.worker.runner import PartitionRunner
@@ -79,6 +81,39 @@ async def test_the_watchdog_has_what_was_sought_in_vain_sought_anew(brokers: Bro
         deliver(runner, batch("a", 6, 7), batch("a", 5, 7))
         await until(lambda: seen(runner) == ["a5", "a6"])
         assert brokers.counted("delivery_gaps", plane="log") == 0
+
+
+async def test_a_runner_on_a_full_disk_waits_for_room_and_goes_on(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = [True]
+    write = RocksStore._write
+
+    def written(store: RocksStore[Any], records: list[ChangelogRecord]) -> None:
+        if full[0] and records:
+            raise NoRoomError(f"state directory {store.path} cannot be written: No space left on device")
+        write(store, records)
+
+    monkeypatch.setattr("streams.worker.runner._ROOM_AGAIN_S", 0.02)
+    monkeypatch.setattr(RocksStore, "_write", written)
+    monkeypatch.setattr(RocksStore, "_write_restored", written)
+    full[0] = False
+    runner = brokers.runner()
+    async with running(runner) as task:
+        await until(lambda: runner.processor)
+        full[0] = True
+        acknowledged = deliver(runner, batch("a", 0, 2))
+        await until(lambda: runner.trouble)
+        await asyncio.sleep(0.1)
+        assert "No space left on device" in (runner.trouble or "")
+        assert (runner.processor, acknowledged, task.done()) == (None, [], False)
+        full[0] = False
+        await until(lambda: runner.processor)
+        assert runner.trouble is None
+        assert seen(runner) == ["a0", "a1"], "it was published, so the changelog has it"
+        deliver(runner, batch("a", 0, 2), batch("a", 2, 3))
+        await until(lambda: seen(runner) == ["a0", "a1", "a2"])
+    assert caplog.text.count("trying again until there is room") == 1
 
 
 async def test_a_fenced_runner_takes_its_partition_over_again(brokers: Brokers) -> None:

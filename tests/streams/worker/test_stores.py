@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from processors.common.errors import CorruptStoreError, StateError
+from processors.common.errors import CorruptStoreError, NoRoomError, StateError
 from processors.users.profile import Profile
 from state.position import Position
 from state.rocks import RocksStore, destroy
@@ -79,9 +79,11 @@ def test_writes_to_a_damaged_store_say_so(folder: Path, monkeypatch: pytest.Monk
         store.commit([], 1)
 
 
-@pytest.mark.parametrize("reason", ["Permission denied", "No space left on device"])
+@pytest.mark.parametrize(
+    ("reason", "kind"), [("Permission denied", StateError), ("No space left on device", NoRoomError)]
+)
 def test_a_store_that_the_machine_refuses_is_not_taken_for_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str, kind: type[StateError]
 ) -> None:
     def refuse(*_: object) -> None:
         raise Exception(f"IO error: While open a file for lock: LOCK: {reason}")  # as rocksdict does
@@ -89,7 +91,7 @@ def test_a_store_that_the_machine_refuses_is_not_taken_for_damaged(
     monkeypatch.setattr("state.rocks.Rdict", refuse)
     with pytest.raises(StateError, match=reason) as caught:
         RocksStore(tmp_path / "s", Profile)
-    assert not isinstance(caught.value, CorruptStoreError)
+    assert type(caught.value) is kind
 
 
 @contextmanager
