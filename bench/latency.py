@@ -253,6 +253,8 @@ async def _listen(
                 topic, partition, offset, _ = decode_decision(record.value).decision_id.split("/")
                 decided[topic, int(partition), int(offset)] = at_ms
                 continue
+            if record.value is None:  # a user who has expired
+                continue
             answer = decode(record.value)
             if answer.placement == _PLACEMENT:
                 cause = answer.caused_by

@@ -93,6 +93,8 @@ async def count_slates(settings: Settings, users: int, events: int, topic: str =
     placements: Counter[str] = Counter()
     served: set[tuple[str, str]] = set()
     async for record in read_all(settings, topic):
+        if record.value is None:  # a user who has expired
+            continue
         answer = decode(record.value)
         placements[answer.placement] += 1
         served.add((answer.user_id, answer.placement))

@@ -13,7 +13,7 @@ from pathlib import Path
 from state.rocks import peek_changelog_offset
 
 _WITHIN_S = 30.0
-"""Seconds after which a look is given up: a store is opened in a fraction of a second."""
+"""Seconds after which a look is given up, and half a second more for each store."""
 
 
 def changelog_offsets(paths: Sequence[Path]) -> dict[Path, int]:
@@ -41,7 +41,7 @@ def changelog_offsets(paths: Sequence[Path]) -> dict[Path, int]:
 def _looked(paths: Sequence[Path]) -> list[str]:
     command = [sys.executable, "-m", "state.peek", *map(str, paths)]
     try:
-        said = subprocess.run(command, capture_output=True, check=False, timeout=_WITHIN_S * len(paths)).stdout
+        said = subprocess.run(command, capture_output=True, check=False, timeout=_WITHIN_S + len(paths) / 2).stdout
     except subprocess.TimeoutExpired as late:
         said = late.stdout or b""
     return said.decode().splitlines()

@@ -158,16 +158,16 @@ def account(bootstrap: str, settings: Settings) -> Account:
     signals = [record for topic in _SIGNALS for log in read_topic(bootstrap, topic) for record in log]
     told = [record for log in read_topic(bootstrap, AD_DECISIONS_TOPIC) for record in log]
     return Account(
-        expected_ids=[_id(record.value) for record in driver.read(RECOMMENDATIONS_TOPIC)],
-        found_ids=[_id(record.value) for record in found],
+        expected_ids=_ids(driver.read(RECOMMENDATIONS_TOPIC)),
+        found_ids=_ids(found),
         expected_states={
             plane: {key: value for p in processors for key, value in states_of(p.store).items()}
             for plane, processors in driver.processors.items()
         },
         changelog_states=changelogs,
         expected_signals=_by_link([record for topic in _SIGNALS for record in driver.read(topic)]),
-        expected_decisions=[_id(record.value) for record in driver.read(AD_DECISIONS_TOPIC)],
-        found_decisions=[_id(record.value) for record in told],
+        expected_decisions=_ids(driver.read(AD_DECISIONS_TOPIC)),
+        found_decisions=_ids(told),
         found_signals=_by_link(signals),
         commits=commits,
         takeovers=takeovers,
@@ -202,10 +202,17 @@ def _replay(
     return len(positions)
 
 
-def _id(value: bytes | None) -> str:
-    fields = msgspec.json.decode(value or b"")
-    name: str = fields.get("recommendation_id") or fields["decision_id"]
-    return name
+def _ids(records: Sequence[Any]) -> list[str]:
+    """Ids of messages; of tombstones for users who have expired, their number by user."""
+    ids, gone = list[str](), Counter[bytes]()
+    for record in records:
+        if record.value is None:
+            gone[record.key] += 1
+            ids.append(f"{record.key!r} gone {gone[record.key]}")
+        else:
+            fields = msgspec.json.decode(record.value)
+            ids.append(fields.get("recommendation_id") or fields["decision_id"])
+    return ids
 
 
 def _by_link(records: Sequence[Any]) -> dict[Any, bytes]:

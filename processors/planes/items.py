@@ -46,16 +46,14 @@ class ItemsPlane:
         """Do nothing: nothing follows from a step but what it says."""
 
     def last_active_ms(self, state: ItemState) -> int:
-        """Return when an item was last touched or withdrawn; 0 if the catalogue lists it: it stays as long as its row.
+        """Return when an item was last touched; 0 if the catalogue lists it, or has withdrawn it.
 
-        An item that the catalogue has withdrawn is kept as long, so that an event that comes late does not bring it
-        back.
+        What was withdrawn stays as a mark: without it a late event, or an item that was once seen together with it,
+        would bring it back.
         """
-        if state.attributes is not None:
+        if state.attributes is not None or state.withdrawn:
             return 0
-        if state.withdrawn or not state.last_seen:
-            return max(state.last_seen, state.published.at_ms)
-        return state.last_seen
+        return state.last_seen or state.published.at_ms
 
     def expired(self, keys: Sequence[str], partition: int) -> list[Output]:
         """Return tombstones for the views of items."""

@@ -142,8 +142,10 @@ class UsersPlane:
         self.publishes = True
 
     def last_active_ms(self, state: Profile) -> int:
-        """Return when a user was last heard of."""
-        return max(state.last_seen, state.last_active)
+        """Return when a user was last heard of; of a profile of an older release, as far as it says."""
+        shown = max(state.unclicked.times, default=0)
+        decided = state.ads.decisions[-1].at_ms if state.ads.decisions else 0
+        return max(state.last_seen, state.last_active, shown, decided)
 
     def expired(self, keys: Sequence[str], partition: int) -> list[Output]:
         """Return tombstones for the slates of users."""

@@ -156,7 +156,7 @@ def _visit(driver: TopologyDriver, number: int, kind: str, at: int) -> None:
 
 def _react(driver: TopologyDriver, at: int) -> None:
     """Have users see what was recommended and decided, click on ads, and ask for another one."""
-    slates = [msgspec.json.decode(record.value or b"{}") for record in driver.read(RECOMMENDATIONS_TOPIC)]
+    slates = [msgspec.json.decode(record.value) for record in driver.read(RECOMMENDATIONS_TOPIC) if record.value]
     for n, slate in enumerate(slates[:4]):
         items = [item["item_id"] for item in slate["items"]]
         for again in range(2 if items else 0):

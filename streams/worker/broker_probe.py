@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from processors.common.errors import ConfigurationError
@@ -22,7 +22,9 @@ logger = logging.getLogger(__name__)
 
 _ASKED_FOR = TopicPartition(BROADCAST_ITEMS_TOPIC, 0)
 _EVERY_S = 1.0
-_ANSWER_WITHIN_S = 3.0
+_ANSWER_WITHIN_S, _CONNECTED_WITHIN_S = 3.0, 10.0
+"""Seconds for an answer; for one that takes connecting, with TLS and a login, before."""
+
 _LOG_EVERY_S = 30.0
 
 SILENT_AFTER_S = 3.0
@@ -84,27 +86,39 @@ class BrokerProbe:
         """
         self.begin()
         while True:
-            consumer = manual_consumer(self._settings)
-            try:
-                answered = await self.ask(consumer.start)
-                while answered:
-                    answered = await self.ask(partial(consumer.end_offsets, [_ASKED_FOR]))
-                    await asyncio.sleep(_EVERY_S)
-            finally:
-                # Through a connection whose other end has gone without a word no answer would ever come.
-                await stop_client(consumer)
+            await self._ask_through_new_client()
             await asyncio.sleep(_EVERY_S)
 
-    async def ask(self, question: Callable[[], Awaitable[object]]) -> bool:
-        """Ask once, note whether an answer came within 3 s, and return it.
+    async def _ask_through_new_client(self) -> None:
+        """Keep asking until no answer comes.
+
+        Then the client must go: through a connection whose other end has gone without a word none would ever come.
+        """
+        try:
+            consumer = manual_consumer(self._settings)
+        except ConfigurationError:  # a certificate or token that is being replaced
+            await self._look_into_silence()
+            return
+        try:
+            answered = await self.ask(partial(_first_answer, consumer), _CONNECTED_WITHIN_S)
+            while answered:
+                await asyncio.sleep(_EVERY_S)
+                answered = await self.ask(partial(consumer.end_offsets, [_ASKED_FOR]))
+        finally:
+            await stop_client(consumer)
+
+    async def ask(self, question: Callable[[], Awaitable[object]], within_s: float = _ANSWER_WITHIN_S) -> bool:
+        """Ask once, note whether an answer came in time, and return it.
 
         Parameters
         ----------
         question
             Called without arguments; awaited for an answer of any kind.
+        within_s
+            Seconds in which it must come.
         """
         try:
-            await asyncio.wait_for(question(), _ANSWER_WITHIN_S)
+            await asyncio.wait_for(question(), within_s)
         except (KafkaError, TimeoutError):
             await self._look_into_silence()
             return False
@@ -126,3 +140,9 @@ class BrokerProbe:
                 return
             if found is not None and found.refused:
                 raise found.error(self._settings.kafka)
+
+
+async def _first_answer(consumer: AIOKafkaConsumer) -> None:
+    """Connect and ask: that a broker has told of the others does not say that the one asked answers."""
+    await consumer.start()
+    await consumer.end_offsets([_ASKED_FOR])

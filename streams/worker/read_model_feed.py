@@ -10,7 +10,7 @@ from time import time
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from processors.common.errors import StateError
+from processors.common.errors import StateError, StuckTransactionError
 from processors.common.topics import BROADCAST_TOPICS
 from processors.planes.base import Output
 from streams.engine.topology import Topology
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _MARKER_KEY = b"\x00marker"
 _CHUNK_RECORDS = 1000
+_AGAIN_S = 1.0
 _REST_S = 0.05
 """Seconds between two fetches once the read models are complete: what other planes say comes in one answer of the
 brokers instead of many small ones."""
@@ -71,7 +72,7 @@ class ReadModelFeed:
         consumer.assign(partitions)
         await start_client(consumer)
         try:
-            ends = await self._mark(partitions)
+            ends = await self._marked(partitions)
             await consumer.seek_to_beginning(*partitions)
             while True:
                 await self._read(consumer)
@@ -84,6 +85,15 @@ class ReadModelFeed:
                         logger.info("read models complete: %d items", len(self._topology.index))
         finally:
             await stop_client(consumer)
+
+    async def _marked(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Append the markers, again if the brokers went away meanwhile."""
+        while True:
+            try:
+                return await self._mark(partitions)
+            except StuckTransactionError as error:
+                logger.warning("%s; again", error)
+                await asyncio.sleep(_AGAIN_S)
 
     async def _mark(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Append a marker to each partition, and return the offsets behind the markers.

@@ -34,7 +34,7 @@ from streams.worker.takeover import HeldPartition, Takeover
 logger = logging.getLogger(__name__)
 
 _AGAIN_S = 1.0
-_ROOM_AGAIN_S = 2.0
+_ROOM_AGAIN_S, _SETTLED_S = 2.0, 10.0
 
 _SILENCE = (KafkaTimeoutError, RequestTimedOutError, TimeoutError)
 """What the clients of Kafka raise when no answer came for as long as they wait."""
@@ -64,8 +64,6 @@ class PartitionRunner:
     ----------
     activity : str
         What it is doing, for log entries.
-    trouble : str or None
-        What keeps it from its work for as long as somebody does something about it; :obj:`None` if nothing does.
     committed_at : float
         Monotonic seconds of the last commit, or of the end of the takeover.
     publishing_since : float
@@ -103,13 +101,24 @@ class PartitionRunner:
         self.publishing_since: float | None = None
         self.committed_at = monotonic()
         self.activity = "taking over"
-        self.trouble: str | None = None
+        self._trouble: str | None = None
+        self._taken_over_at = self.committed_at
 
     @property
     def processor(self) -> PartitionProcessor[Any] | None:
         """Processor of the partition; :obj:`None` while it is not taken over."""
         held = self._takeover.held
         return None if held is None else held.processor
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps it from its work until somebody does something about it; :obj:`None` if nothing does.
+
+        It counts until the partition has been held for ten seconds: on a disk that is nearly full it can be taken over,
+        and then not written to.
+        """
+        held = self.processor is not None and monotonic() - self._taken_over_at > _SETTLED_S
+        return None if held else self._trouble
 
     @property
     def progressed_at(self) -> float:
@@ -154,7 +163,7 @@ class PartitionRunner:
             try:
                 self.activity, self._reseek = "taking over", False
                 async with self._takeover.hold() as held:
-                    self.trouble, self.committed_at = None, monotonic()
+                    self.committed_at = self._taken_over_at = monotonic()
                     await ready.wait()
                     while True:
                         await self._gather()
@@ -207,7 +216,7 @@ class PartitionRunner:
             case Remedy.WAIT_FOR_ROOM:
                 if self.trouble is None:
                     logger.error("%s; trying again until there is room", error)
-                self.trouble = str(error)
+                self._trouble = str(error)
                 await asyncio.sleep(_ROOM_AGAIN_S)
             case Remedy.REBUILD if self._takeover.rebuild_store():
                 logger.warning("%s; starting it anew from the changelog", error)
@@ -277,7 +286,7 @@ class PartitionRunner:
         self.committed_at = monotonic()
         self._pacing.committed(compute_s + self.committed_at - begun)
         seconds = StepSeconds(compute_s, published - begun, self.committed_at - published)
-        recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition))
+        recommended = appended.get((RECOMMENDATIONS_TOPIC, self.partition)) if _recommends(prepared) else None
         self._metrics.count_step(self.plane.name, prepared, seconds, recommended)
 
     async def _publish(self, publisher: Publisher, prepared: Prepared[Any]) -> dict[tuple[str, int], Appended]:
@@ -305,6 +314,11 @@ class PartitionRunner:
         self._metrics.partitions.repeated.labels(self.plane.name).inc(processor.repeated)
         self._metrics.partitions.chain_breaks.labels(self.plane.name).inc(processor.chain_breaks)
         processor.repeated = processor.chain_breaks = 0
+
+
+def _recommends(prepared: Prepared[Any]) -> bool:
+    """Tell whether a micro-batch has a slate among its outputs: a tombstone for a user who has expired is none."""
+    return any(output.topic == RECOMMENDATIONS_TOPIC and output.value is not None for output in prepared.outputs)
 
 
 def _since_now(activity: str) -> str:

@@ -86,6 +86,7 @@ class Network:
 
     async def _close(self) -> None:
         self._server.close()
+        self._passes.set()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

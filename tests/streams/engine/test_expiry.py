@@ -19,7 +19,10 @@ from processors.common.topics import (
 )
 from processors.items.state import ItemSettings
 from processors.planes.users import UsersSettings
+from processors.users.ad_history import AdHistory, Decision
+from processors.users.profile import Profile
 from processors.users.settings import ProfileSettings
+from processors.users.unclicked_impressions import UnclickedImpressions
 from state.rocks import RocksStore
 from streams.engine.driver import TopologyDriver
 from streams.engine.expiry import EVERY_MS, idle_keys
@@ -96,20 +99,23 @@ def test_nothing_expires_where_the_settings_say_never() -> None:
     assert len(kept(driver, "users")) == 25
 
 
-def test_what_the_catalogue_lists_stays_and_what_it_withdrew_goes_later() -> None:
+def test_what_the_catalogue_lists_stays_and_what_it_withdrew_never_comes_back() -> None:
     driver = TopologyDriver(settings())
     for item in ("listed", "withdrawn"):
         driver.pipe(CATALOG_TOPIC, item.encode(), b'{"title":"x"}', NOW)
-        click(driver, "u", item, NOW)
+    for n in range(5):
+        for at, item in enumerate(("listed", "withdrawn", "daily-ann")):
+            click(driver, f"u{n}", item, NOW + 10 * n + at)
     driver.pipe(CATALOG_TOPIC, b"withdrawn", None, NOW + 20 * DAY_MS)
     for day in range(21, 45):
         for user in sorted(REGULARS):
             click(driver, user, f"daily-{user}", NOW + day * DAY_MS)
-    assert {"listed", "withdrawn"} <= kept(driver, "items"), "withdrawn 24 days ago: no late event may bring it back"
     for day in range(45, 56):
         for user in sorted(REGULARS):
             click(driver, user, f"daily-{user}", NOW + day * DAY_MS)
-    assert kept(driver, "items") == {"listed", *(f"daily-{user}" for user in REGULARS)}
+    assert kept(driver, "items") == {"listed", "withdrawn", *(f"daily-{user}" for user in REGULARS)}
+    index = driver.topology.index
+    assert index.slot("withdrawn") < 0 <= index.slot("listed"), "seen together with what is clicked every day"
 
 
 def test_impressions_and_requests_are_signs_of_life() -> None:
@@ -129,12 +135,29 @@ def test_impressions_and_requests_are_signs_of_life() -> None:
 
 def test_events_dated_in_the_future_do_not_move_the_clock() -> None:
     driver = TopologyDriver(settings())
-    play(driver, users=20, days=5)
-    at_ms = NOW + 6 * DAY_MS
-    for n in range(9):
-        late = event(f"far-{n}", "u1", "i1", at_ms + 90 * DAY_MS)
-        driver.pipe(CLICK, b"u1", late, at_ms + n)
-    assert len(kept(driver, "users")) == 25
+    at_ms, ahead_ms = NOW + DAY_MS, 4 * 60_000
+    for user in sorted(REGULARS):
+        driver.pipe(CLICK, user.encode(), event(f"far-{user}", user, "i1", at_ms + ahead_ms), at_ms)
+    times = {state.last_seen for processor in driver.processors["users"] for _, state in processor.store.items()}
+    assert times == {at_ms + ahead_ms}, "the events were taken as they are"
+    for plane in ("users", "items"):
+        clocks = {processor.position.clock_ms for processor in driver.processors[plane]}
+        assert clocks <= {0, at_ms}
+        assert at_ms in clocks
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        Profile(last_seen=9),
+        Profile(last_seen=3, last_active=9),
+        Profile(last_seen=3, unclicked=UnclickedImpressions(ids=["i"], counts=[1], times=[9])),
+        Profile(last_seen=3, ads=AdHistory([Decision(1, "c", "a", "shop", 9, 99, 1.0, "cpm", 0.1)])),
+    ],
+)
+def test_a_profile_of_an_older_release_is_as_old_as_the_latest_that_it_knows(known: Profile) -> None:
+    driver = TopologyDriver(settings())
+    assert driver.topology.users.last_active_ms(known) == 9
 
 
 def test_every_store_and_every_replay_deletes_the_same_at_the_same_places(tmp_path: Path) -> None:

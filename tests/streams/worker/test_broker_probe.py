@@ -1,13 +1,16 @@
 """What a worker knows of brokers that do not answer."""
 
+import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
+from processors.common.errors import ConfigurationError
 from streams.settings.sections import Settings
 from streams.worker.broker_probe import BrokerProbe
-from tests.streams.worker.fakes import Clock
+from tests.streams.worker.fakes import Clock, until
 
 
 async def silent() -> None:
@@ -31,3 +34,58 @@ async def test_silence_is_logged_once_and_its_end_too(caplog: pytest.LogCaptureF
         await probe.ask(answering)
     assert probe.silent_s == 0
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+class Client:
+    """A client whose connecting works and whose questions are answered or not."""
+
+    made, stopped = 0, 0
+    answers = True
+
+    def __init__(self, _: Settings) -> None:
+        Client.made += 1
+
+    async def start(self) -> None:
+        return
+
+    async def stop(self) -> None:
+        Client.stopped += 1
+
+    async def end_offsets(self, _: object) -> None:
+        if not Client.answers:
+            await asyncio.Event().wait()
+
+
+async def test_connecting_is_no_answer_and_each_silence_gets_a_new_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.worker.broker_probe.manual_consumer", Client)
+    for name, seconds in {"_EVERY_S": 0.01, "_ANSWER_WITHIN_S": 0.1, "_CONNECTED_WITHIN_S": 0.1}.items():
+        monkeypatch.setattr(f"streams.worker.broker_probe.{name}", seconds)
+    monkeypatch.setattr("streams.worker.broker_probe.SILENT_AFTER_S", 0.5)
+    probe = BrokerProbe(Settings())
+    Client.made, Client.stopped, Client.answers = 0, 0, False
+    task = asyncio.create_task(probe.run())
+    try:
+        await until(lambda: probe.silent_s > 0.5, 20)
+        assert Client.made > 1, "it adds up though every client connects"
+        Client.answers = True
+        await until(lambda: probe.silent_s == 0.0, 20)
+        made = Client.made
+        await asyncio.sleep(0.1)
+        assert Client.made == made, "one that answers stays"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert Client.stopped == Client.made
+
+
+async def test_a_token_that_is_being_replaced_does_not_end_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def missing(_: Settings) -> Client:
+        raise ConfigurationError("kafka.sasl_oauth_token_file: not there")
+
+    monkeypatch.setattr("streams.worker.broker_probe.manual_consumer", missing)
+    monkeypatch.setattr("streams.worker.broker_probe._EVERY_S", 0.01)
+    task = asyncio.create_task(BrokerProbe(Settings()).run())
+    await asyncio.wait((task,), timeout=0.2)
+    assert not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,13 +1,15 @@
-"""What the feed of the read models does with a record that none of them can take over."""
+"""What the feed of the read models does with records that none of them can take over, and without brokers."""
 
 from typing import Any, cast
 
 import pytest
+from aiokafka import TopicPartition
 
-from processors.common.errors import StateError
+from processors.common.errors import StateError, StuckTransactionError
 from processors.events.record import Record
 from streams.engine.topology import build_topology
 from streams.settings.sections import Settings
+from streams.worker.compute_thread import ComputeThread
 from streams.worker.read_model_feed import ReadModelFeed
 
 
@@ -20,3 +22,20 @@ def test_a_record_that_no_read_model_can_take_over_is_named(value: bytes) -> Non
         StateError, match=r"broadcast\.items\[3\], offset 17, key b'tent': no read model can take it over"
     ):
         feed._apply([cast(Any, record)])
+
+
+async def test_brokers_that_go_away_while_it_begins_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [StuckTransactionError("no answer"), {TopicPartition("t", 0): 3}]
+
+    async def mark(*_: object) -> dict[TopicPartition, int]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast("dict[TopicPartition, int]", answer)
+
+    monkeypatch.setattr(ReadModelFeed, "_mark", mark)
+    monkeypatch.setattr("streams.worker.read_model_feed._AGAIN_S", 0.01)
+    compute = ComputeThread()
+    feed = ReadModelFeed(Settings(), build_topology(Settings()), compute)
+    assert await feed._marked([TopicPartition("t", 0)]) == {TopicPartition("t", 0): 3}
+    compute.close()
