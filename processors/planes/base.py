@@ -156,6 +156,27 @@ class Plane(Protocol[State]):
         """Learn that the step's transaction is committed. Only now may it change what this process keeps in memory."""
 
 
+def has_expired(plane: Plane[State], state: State, clock_ms: int) -> bool:
+    """Tell whether nothing has happened to a state for so long that it is to be deleted.
+
+    Parameters
+    ----------
+    clock_ms
+        Time of the latest event of the partition, milliseconds since the epoch.
+
+    Examples
+    --------
+    >>> class Remembering(KeptForever):
+    ...     expire_after_ms = 1000
+    ...
+    ...     def last_active_ms(self, state):
+    ...         return state
+    >>> [has_expired(Remembering(), last_ms, clock_ms=3001) for last_ms in (2000, 2001, 0)]
+    [True, False, False]
+    """
+    return bool(plane.expire_after_ms) and 0 < plane.last_active_ms(state) < clock_ms - plane.expire_after_ms
+
+
 class KeptForever:
     """A part of planes whose states do not expire: there are few, or their owners delete them."""
 

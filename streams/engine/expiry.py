@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from processors.planes.base import Plane
+from processors.planes.base import Plane, has_expired
 from state.position import Position
 from state.store import PartitionStore
 
@@ -34,7 +34,7 @@ def idle_keys(
     Parameters
     ----------
     plane
-        Says after how long states expire, and when something last happened to one.
+        Says which states expire (:func:`processors.planes.base.has_expired`).
     store
         The states as they are committed.
     position
@@ -48,5 +48,4 @@ def idle_keys(
     count = min(_FEWEST + passed_ms // _ONE_MORE_MS, _MOST)
     found = store.after(position.swept, count)
     position.swept, position.swept_ms = found[-1][0] if len(found) == count else "", position.clock_ms
-    begin_ms = position.clock_ms - plane.expire_after_ms
-    return [key for key, state in found if key not in changed and 0 < plane.last_active_ms(state) < begin_ms]
+    return [key for key, state in found if key not in changed and has_expired(plane, state, position.clock_ms)]

@@ -60,11 +60,6 @@ class Network:
         self._thread.join(10)
         self._loop.close()
 
-    @property
-    def connections(self) -> int:
-        """Connections that pass through it now."""
-        return len(self._pairs)
-
     def cut(self) -> None:
         """Let nothing pass any more. Connections stay open, and new ones are taken, as if packets were lost."""
         self._loop.call_soon_threadsafe(self._passes.clear)
