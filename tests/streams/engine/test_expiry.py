@@ -188,7 +188,7 @@ def test_a_look_is_bounded_whatever_the_number_of_states() -> None:
 
     processor.store.after = counted  # type: ignore[method-assign]
     position = processor.position.copy()
-    for passed_ms, most in ((EVERY_MS - 1, 0), (EVERY_MS, 16), (3_600_000, 36), (99 * DAY_MS, 512)):
+    for passed_ms, most in ((EVERY_MS - 1, 0), (EVERY_MS, 4), (3_600_000, 24), (99 * DAY_MS, 512)):
         looked.clear()
         position.swept_ms = position.clock_ms - passed_ms
         idle_keys(processor.plane, processor.store, position, ())
