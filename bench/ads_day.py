@@ -28,7 +28,8 @@ from bench.worker_group import WorkerGroup, environment_beside
 from processors.ads.ledger import Ledger
 from processors.common.time import DAY_MS
 from processors.common.topics import AD_DECISIONS_TOPIC, changelog_topic
-from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.clients import client_arguments
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 
 _BEGINS_MS = 1_700_006_400_000

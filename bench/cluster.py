@@ -18,8 +18,9 @@ from processors.common.errors import NearstreamError
 from streams.broker import KAFKA_VERSION, ApacheKafka
 from streams.broker.process import free_port
 from streams.engine.topology import topic_specs
-from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.clients import client_arguments
 from streams.kafka.topics import ensure_topics
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.loading import load_settings
 from streams.settings.sections import Settings
 

@@ -29,7 +29,7 @@ from bench.worker_process import Figures, WorkerProcess
 from processors.common.topics import AD_DECISIONS_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.events.event import EVENT_TOPICS
 from streams.broker.process import ChildProcess
-from streams.kafka.clients import stop_client
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 from streams.worker.step_metrics import STEPS
 

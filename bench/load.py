@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,13 @@ SEED = 7
 START_MS = 1_700_000_000_000
 _BATCH_BYTES = 400_000
 _IN_FLIGHT = 16
+
+
+MALFORMED = (
+    b"", b"{", b"null", b"[1,2]", b"\xff\xfe", b'{"user_id":1e999}', b'{"event_id":"x"}', b'{"user_id":"\\ud800"}',
+    b'{"event_id":"x","user_id":"u","item_id":"i","timestamp":"yesterday"}', b'{"a":' * 2000, b"9" * 50_000,
+)  # fmt: skip
+"""Values of records that no worker can read as an event; the last two are long."""
 
 
 class LoadEvent(NamedTuple):
@@ -100,6 +107,24 @@ def load_of(data: Path | None, events: int | None, users: int, items: int) -> Lo
     if data is not None:
         return Load(data.name, list(from_file(data, events)))
     return Load("simulator", list(simulated(events or 200_000, users, items)))
+
+
+def with_malformed(events: Sequence[LoadEvent], count: int) -> Iterator[LoadEvent]:
+    """Yield events with so many records among them that are none, evenly; the long ones are one in a hundred.
+
+    Examples
+    --------
+    >>> events = [LoadEvent("t", "u", b"{}")] * 2
+    >>> [event.value for event in with_malformed(events, 4)]
+    [b'{}', b'', b'{', b'{}', b'null', b'[1,2]']
+    """
+    short, made = MALFORMED[:-2], 0
+    for n, event in enumerate(events, 1):
+        yield event
+        while made < count * n // len(events):
+            value = MALFORMED[-1 - made % 2] if made % 100 == 99 else short[made % len(short)]
+            yield LoadEvent("events.click.v1", f"u{made % 3000}", value)
+            made += 1
 
 
 async def append(

@@ -20,7 +20,8 @@ from bench.peer_engine import Engine, PeerPlan
 from bench.recommendations import read_all
 from bench.worker_process import BenchmarkFailed
 from streams.engine.topology import TopicSpec
-from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.clients import client_arguments
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 
 _GROUP = "idiomatic-quix"

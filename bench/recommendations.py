@@ -13,7 +13,8 @@ from bench.cluster import log_ends
 from bench.worker_process import BenchmarkFailed
 from processors.common.topics import RECOMMENDATIONS_TOPIC
 from processors.ranking.messages import CausedBy
-from streams.kafka.clients import client_arguments, stop_client
+from streams.kafka.clients import client_arguments
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 
 

@@ -23,12 +23,12 @@ import msgspec
 
 from bench.campaigns import campaigns_of, records_of
 from bench.cluster import Cluster, create_topics, settings_from, use_cluster
-from bench.load import Load, append, load_of
+from bench.load import Load, append, load_of, with_malformed
 from bench.machine import Busy, Sampler, describe, memory_mb
 from bench.peer import PeerResult, check_plan, run_peer
 from bench.peer_engine import PeerPlan
 from bench.recommendations import count_slates
-from bench.worker_process import Figures, WorkerProcess
+from bench.worker_process import BenchmarkFailed, Figures, WorkerProcess
 
 DRAIN_TIMEOUT_S = 1800.0
 
@@ -55,6 +55,9 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
         Share of all cores' time, whoever used it, while the worker ran.
     campaigns, decisions, filled
         Number of campaigns, of ad decisions, and of decisions that show an ad.
+    malformed, refused, records_per_cpu_s
+        Number of records among the events that are none, of those the worker refused, and records of both kinds per
+        second of CPU.
     peer, ratio
         The same logic on Faust or Quix Streams on the same brokers, and how many times more events per CPU-second the
         worker does.
@@ -82,6 +85,9 @@ class ThroughputResult(msgspec.Struct, omit_defaults=True, kw_only=True):
     campaigns: int = 0
     decisions: int = 0
     filled: int = 0
+    malformed: int = 0
+    refused: int = 0
+    records_per_cpu_s: float = 0.0
     ratio: float | None = None
     peer: PeerResult | None = None
 
@@ -105,6 +111,7 @@ def run_throughput(
     users: int = 20_000,
     items: int = 2_000,
     campaigns: int = 0,
+    malformed: int = 0,
 ) -> ThroughputResult:
     """Measure a worker, and if asked to a peer on the first of the same events.
 
@@ -122,25 +129,33 @@ def run_throughput(
         Number of shoppers and products of the simulation.
     campaigns
         Number of campaigns that advertise.
+    malformed
+        Number of records that are no events, mixed with those that are; not with a peer.
     """
     load = load_of(data, events, users, items)
     if peer is not None:
+        if malformed:
+            raise BenchmarkFailed("--malformed: no peer can be measured with it, expected one of the two")
         check_plan(peer, len(load.events))
     with use_cluster(brokers) as cluster:
-        result = asyncio.run(_measure(cluster, load, campaigns_of(campaigns, items), peer.warm if peer else 0))
+        result = asyncio.run(
+            _measure(cluster, load, campaigns_of(campaigns, items), peer.warm if peer else 0, malformed)
+        )
         if peer is not None:
             result.peer = run_peer(cluster, load, peer)
             result.ratio = round(result.events_per_cpu_s / result.peer.events_per_cpu_s, 1)
     return result
 
 
-async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, Any]], warm: int) -> ThroughputResult:
+async def _measure(
+    cluster: Cluster, load: Load, campaigns: dict[str, dict[str, Any]], warm: int, malformed: int
+) -> ThroughputResult:
     environment = cluster.environment()
     settings = settings_from(environment)
     await create_topics(settings)
     await append(settings, records_of(campaigns))
-    await append(settings, load.events[: warm or None])
-    run = await _drain(cluster, environment, load, warm)
+    await append(settings, with_malformed(load.events[: warm or None], malformed))
+    run = await _drain(cluster, environment, load, warm, len(load.events) + malformed)
     slates = await count_slates(settings, load.users, len(load.events))
     counted = len(load.events) - warm
     return ThroughputResult(
@@ -166,10 +181,13 @@ async def _measure(cluster: Cluster, load: Load, campaigns: dict[str, dict[str, 
         campaigns=len(campaigns),
         decisions=int(run.figures.total("nearstream_ad_decisions_total")) if campaigns else 0,
         filled=int(run.figures.total("nearstream_ad_decisions_total", outcome="filled")),
+        malformed=malformed,
+        refused=int(run.figures.total("nearstream_dead_letters_total")),
+        records_per_cpu_s=round((counted + malformed) / run.cpu_s, 1) if malformed else 0.0,
     )
 
 
-async def _drain(cluster: Cluster, environment: dict[str, str], load: Load, warm: int) -> _Run:
+async def _drain(cluster: Cluster, environment: dict[str, str], load: Load, warm: int, records: int) -> _Run:
     """Have a worker drain the warm events, which are on the brokers, and then those that count."""
     with WorkerProcess(environment, cluster.directory / "worker.log") as worker, Sampler(worker.pid) as sampler:
         begun = joined = await asyncio.to_thread(worker.wait_until_joined)
@@ -179,7 +197,7 @@ async def _drain(cluster: Cluster, environment: dict[str, str], load: Load, warm
         busy = Busy()
         if warm:
             await append(settings_from(environment), load.events[warm:])
-        drained = await asyncio.to_thread(worker.wait_until_drained, len(load.events), DRAIN_TIMEOUT_S)
+        drained = await asyncio.to_thread(worker.wait_until_drained, records, DRAIN_TIMEOUT_S)
         begin, end = sampler.at(begun), sampler.at(drained)
         return _Run(
             wall_s=end.at - begun,

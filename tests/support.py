@@ -135,15 +135,15 @@ def event(n: int | str, user: str, item: str, time_ms: int, **fields: Any) -> by
 class WorkerProcess:
     """A worker as users run it: a process of its own, killed for sure at the end."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
-        self.settings, self.log = settings, log
+    def __init__(self, settings: Settings, log: Path, program: Sequence[str] = ("streams.cli",)) -> None:
+        self.settings, self.log, self._program = settings, log, program
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         toml = self.log.with_suffix(".toml")
         toml.write_text(_toml(msgspec.to_builtins(self.settings)), encoding="utf-8")
-        command = [sys.executable, "-m", "streams.cli", "--settings", str(toml), "worker"]
+        command = [sys.executable, "-m", *self._program, "--settings", str(toml), "worker"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("NEARSTREAM_")}
         self._log_start = len(self.log.read_text()) if self.log.exists() else 0
         with self.log.open("ab") as log:

@@ -406,6 +406,8 @@ def _work(metrics: Metrics) -> None:
         metrics.steps.held_age.labels(plane.name).set(20)
         metrics.steps.expired.labels(plane.name).inc(9)
         own.assigned.labels(plane.name).set(1)
+        own.standby.labels(plane.name).set(1)
+        own.standby_behind.labels(plane.name).set(3)
         own.restored.labels(plane.name).inc(0)
         for counter in (own.repeated, own.gaps, own.chain_breaks):
             counter.labels(plane.name)

@@ -67,3 +67,14 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_campaigns: Entries = MAX_CAMPAIGNS
     exploration: Share = 1.0
     log_losers: Share = 0.05
+
+    @property
+    def remembered_ms(self) -> int:
+        """How long after an impression something can still come of it, in milliseconds: the last of it is a refund.
+
+        Examples
+        --------
+        >>> AdSettings(click_credit_ms=1, purchase_credit_ms=2, view_credit_ms=4, refund_ms=10).remembered_ms
+        14
+        """
+        return max(self.click_credit_ms + self.purchase_credit_ms, self.view_credit_ms) + self.refund_ms

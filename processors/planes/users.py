@@ -21,6 +21,7 @@ from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.ads.tracking import AdStep
+from processors.common.errors import ConfigurationError
 from processors.common.time import DAY_MS
 from processors.common.topics import FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.events.ad_request import AdRequest
@@ -91,6 +92,29 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: ProfileSettings = ProfileSettings()
     ranking: RankingSettings = RankingSettings()
     ads: AdSettings = AdSettings()
+
+    def check(self) -> None:
+        """Refuse settings that contradict each other.
+
+        Raises
+        ------
+        ConfigurationError
+            If profiles, and with them ad decisions, would be deleted before the last refund that is to undo them.
+
+        Examples
+        --------
+        >>> UsersSettings(profile=ProfileSettings(expire_after_days=7)).check()
+        Traceback (most recent call last):
+        ...
+        processors.common.errors.ConfigurationError: users.profile.expire_after_days: 7 days are less than the 37.02 ...
+        """
+        days, needed = self.profile.expire_after_days, self.ads.remembered_ms / DAY_MS
+        if 0 < days < needed:
+            raise ConfigurationError(
+                f"users.profile.expire_after_days: {days:g} days are less than the {needed:.2f} for which a refund "
+                "can undo what an ad brought (users.ads: click_credit_ms, purchase_credit_ms, view_credit_ms, "
+                "refund_ms); expected more, or 0 to keep profiles for ever"
+            )
 
 
 class UsersPlane:

@@ -66,6 +66,7 @@ def throughput(
     users: _Users = 20_000,
     items: _Items = 2_000,
     campaigns: _Campaigns = 0,
+    malformed: Annotated[int, typer.Option(min=0, help="Records that are no events, mixed with them.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure events per second, and per second of CPU, that one worker applies and answers."""
@@ -73,7 +74,9 @@ def throughput(
     from bench.throughput import run_throughput
 
     plan = PeerPlan(peer_events, peer_store.value, peer_engine.value, peer_warm, peer_commit) if peer else None
-    print_result(run_throughput(data, events or None, brokers_of(context), plan, users, items, campaigns), as_json)
+    brokers = brokers_of(context)
+    result = run_throughput(data, events or None, brokers, plan, users, items, campaigns, malformed)
+    print_result(result, as_json)
 
 
 @app.command()

@@ -2,10 +2,9 @@
 
 import asyncio
 import ssl
-from contextlib import suppress
 from typing import Any, Protocol
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError
 
 from processors.common.errors import ConfigurationError
 from streams.kafka.tokens import TokenFile, read_token
@@ -94,13 +93,6 @@ def _required(kafka: KafkaSettings, name: str) -> str:
     return value
 
 
-class Stoppable(Protocol):
-    """A client of aiokafka."""
-
-    async def stop(self) -> None:
-        """Disconnect."""
-
-
 class Startable(Protocol):
     """A client of aiokafka."""
 
@@ -126,21 +118,3 @@ async def start_client(client: Startable) -> None:
             await asyncio.sleep(_AGAIN_S)
         else:
             return
-
-
-async def stop_client(client: Stoppable) -> None:
-    """Stop a client of aiokafka whatever state it is in; errors of the brokers are ignored.
-
-    A consumer that is retrying something passes the cancellation of its own retries on to whoever stops it, which
-    would then look cancelled instead of failed. Only a cancellation of the calling task is raised here.
-    """
-    # A task of a client that was only just started must take its first step, or it never gets to handle its
-    # cancellation and leaves its connections open.
-    await asyncio.sleep(0)
-    try:
-        with suppress(KafkaError):
-            await client.stop()
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise

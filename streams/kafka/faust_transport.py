@@ -6,8 +6,8 @@ Faust's own consumer delivers record by record, at about fifty microseconds each
 Knowing the range makes gaps exact: an offset missing inside it is a transaction marker or an aborted or compacted
 record, one missing between two ranges was not delivered.
 
-It relies on private parts of aiokafka and Faust; ``tests/streams/kafka/test_faust_transport.py`` notices if one of
-them changes.
+It relies on private parts of aiokafka and Faust. What works around their defects is in :mod:`streams.kafka.upstream`;
+``tests/streams/kafka/test_faust_transport.py`` notices if one of the other lines changes.
 """
 
 import asyncio
@@ -18,8 +18,6 @@ from typing import Any, cast
 
 import faust
 from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer import fetcher as aiokafka_fetcher
-from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -28,13 +26,12 @@ from streams.engine.source_batch import SourceBatch
 from streams.kafka.assignor import StickyPartitions
 from streams.kafka.clients import client_arguments
 from streams.kafka.event_loop import new_event_loop
-from streams.kafka.record_batches import LenientMemoryRecords
+from streams.kafka.upstream import header_names
+from streams.kafka.upstream.fetched_ranges import CoveredFetches, RecordMap
+from streams.kafka.upstream.unread_offsets import UnreadOffsets
 from streams.settings.sections import Settings
 
-RecordMap = Mapping[TP, list[SourceBatch]]
-
-# A header name that is not UTF-8 must not stop a partition.
-aiokafka_fetcher.MemoryRecords = LenientMemoryRecords
+header_names.install()
 
 
 class BatchSchema(faust.Schema):  # type: ignore[type-arg]  # of any keys and values
@@ -58,74 +55,6 @@ micro-batch gathers for longer anyway.
 
 
 _HEARTBEAT_MS = 500
-
-
-class CoveredFetches:
-    """Takes fetched records out of an aiokafka fetcher, together with the range of offsets they cover.
-
-    A range that holds no record (a transaction's marker at the end of the log) is kept back and joined to the next
-    one, so that no partition is woken for it.
-
-    Parameters
-    ----------
-    max_records
-        Most records per partition and fetch.
-    """
-
-    def __init__(self, max_records: int) -> None:
-        self.max_records = max_records
-        self.covered: dict[TP, int] = {}
-        self._held: dict[TP, tuple[int, int]] = {}
-
-    @property
-    def recordless(self) -> Mapping[TP, tuple[int, int]]:
-        """Range of offsets that is kept back, by partition: first offset, and the one after the last."""
-        return self._held
-
-    def drain(self, fetcher: Any, partitions: set[TP] | None) -> dict[TP, list[SourceBatch]]:
-        """Remove and return everything that has been fetched for the partitions, :obj:`None` for all of them.
-
-        Nothing is awaited here, so that no seek can come in between.
-        """
-        drained: dict[TP, list[SourceBatch]] = {}
-        for key in list(fetcher._records):
-            tp = TP(key.topic, key.partition)
-            if partitions is not None and tp not in partitions:
-                if not fetcher._subscriptions.is_assigned(key):
-                    del fetcher._records[key]
-                continue
-            result = fetcher._records[key]
-            if not isinstance(result, FetchResult):
-                if drained:
-                    break  # deliver what there is; the error is raised at the next call
-                del fetcher._records[key]
-                fetcher._notify(fetcher._wait_consume_future)
-                result.check_raise()
-                continue
-            batch = self._take(tp, key, result)
-            if not result.has_more():
-                del fetcher._records[key]
-                fetcher._notify(fetcher._wait_consume_future)
-            if batch is not None:
-                drained[tp] = [batch]
-        return drained
-
-    def _take(self, tp: TP, key: Any, result: Any) -> SourceBatch | None:
-        if not result.check_assignment(key):
-            return None
-        state = result._assignment.state_value(key)
-        start = state.position
-        records = result.getall(self.max_records)
-        end = state.position
-        held_start, held_end = self._held.pop(tp, (start, start))
-        if held_end == start:
-            start = held_start
-        self.covered[tp] = end
-        if not records:
-            if end > start:
-                self._held[tp] = start, end
-            return None
-        return SourceBatch(tp.topic, start, end, records)
 
 
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):
@@ -216,19 +145,6 @@ def _rest_s(records: int) -> float:
     (0.02, 0.04, 0.06)
     """
     return min(max(_LEAST_REST_S, _REST_PER_RECORD_S * records), _MOST_REST_S)
-
-
-class UnreadOffsets(dict[TP, int | None]):
-    """Replaces Faust's record of the last offset that it delivered: whatever is noted in it, it knows of none.
-
-    Faust drops messages up to the last offset that it delivered. A batch that was on its way at a seek is delivered
-    after it, so that Faust would drop the very records that were sought. Records that are delivered twice are left out
-    by the partition processors, which know their position.
-    """
-
-    def __getitem__(self, tp: TP) -> None:
-        """Return :obj:`None`, as for a partition that nothing was delivered of."""
-        return
 
 
 class BatchConsumer(driver.Consumer):

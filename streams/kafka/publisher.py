@@ -14,11 +14,12 @@ from aiokafka.errors import (
     KafkaTimeoutError,
     ProducerFenced,
 )
-from aiokafka.producer import sender
 
 from processors.common.errors import FencedError, StuckTransactionError
 from processors.planes.base import Output
-from streams.kafka.clients import REQUEST_MS, client_arguments, start_client, stop_client
+from streams.kafka.clients import REQUEST_MS, client_arguments, start_client
+from streams.kafka.upstream import transaction_rest
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 
 logger = logging.getLogger(__name__)
@@ -28,9 +29,7 @@ _BATCH_BYTES = 900_000
 
 _STOP_S = 10.0
 
-# Seconds after which a transaction is tried again that was begun while the broker still wrote the markers of the last
-# one. That takes about 2 ms; aiokafka waits 20.
-sender.BACKOFF_OVERRIDE = 0.003
+transaction_rest.install()
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
 

@@ -35,7 +35,8 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] | Non
     ------
     ConfigurationError
         With the name of the variable, or of the file and the setting: for a missing file, bad TOML, an unknown name, a
-        wrong type or range, and a variable that is a setting's name but for its underscores.
+        wrong type or range, settings that contradict each other, and a variable that is a setting's name but for its
+        underscores.
 
     Examples
     --------
@@ -55,6 +56,7 @@ def load_settings(file: Path | None = None, environment: Mapping[str, str] | Non
         _require_finite(tree)
         settings = msgspec.convert(tree, Settings)
         broker_addresses(settings.kafka.brokers)
+        settings.users.check()
     except msgspec.ValidationError as error:
         raise ConfigurationError(_with_source(_readable(str(error)), given, file)) from error
     except ConfigurationError as error:

@@ -132,6 +132,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How many campaigns may appear in metrics by their ids: those that have spent most. 0 names none.
     stalled_after_s
         Seconds after which ``/healthz`` fails if a partition with lag has made no progress.
+    standby
+        Whether to keep copies of the partitions that other workers run, so that one that dies is replaced without
+        reading its changelogs from the beginning. Each worker then stores what all of them store.
     """
 
     state_dir: str = "nearstream-data"
@@ -145,6 +148,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web_port: Port = 6066
     campaign_metrics: SeriesOrNone = 0
     stalled_after_s: Positive = 60
+    standby: bool = False
 
 
 class ReadModelSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

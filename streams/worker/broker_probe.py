@@ -13,9 +13,9 @@ from aiokafka.errors import KafkaError
 
 from processors.common.errors import ConfigurationError
 from processors.common.topics import BROADCAST_ITEMS_TOPIC
-from streams.kafka.clients import stop_client
 from streams.kafka.connection_check import connection_problem
 from streams.kafka.consumer import manual_consumer
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 
 logger = logging.getLogger(__name__)

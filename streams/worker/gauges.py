@@ -12,6 +12,7 @@ from streams.worker.lags import Lags, Runners
 from streams.worker.metrics import Metrics
 from streams.worker.read_model_feed import ReadModelFeed
 from streams.worker.rule_warnings import RuleWarnings
+from streams.worker.standby import Standby
 
 
 class Gauges:
@@ -33,6 +34,8 @@ class Gauges:
         Knows whether the worker is ready.
     named_campaigns
         How many campaigns may have a series with their id as label.
+    standby
+        Knows how far the copies of other workers' partitions are behind.
     """
 
     def __init__(
@@ -45,10 +48,11 @@ class Gauges:
         probe: BrokerProbe,
         health: Health,
         named_campaigns: int,
+        standby: Standby,
     ) -> None:
         self._metrics, self._topology, self._runners, self._lags = metrics, topology, runners, lags
         self._feed, self._probe, self._health = feed, probe, health
-        self._named_campaigns = named_campaigns
+        self._named_campaigns, self._standby = named_campaigns, standby
         self._rule_warnings = RuleWarnings(topology.users.read.rules, topology.index)
 
     def refresh(self) -> None:
@@ -78,8 +82,11 @@ class Gauges:
                 gauges.store_bytes.labels(plane, str(partition)).set(store.size_bytes())
                 gauges.store_memory.labels(plane, str(partition)).set(store.memory_bytes())
                 gauges.store_decoded.labels(plane, str(partition)).set(store.decoded_bytes)
+        copies = self._standby.counts()
         for plane, n in owned.items():
             gauges.assigned.labels(plane).set(n)
+            gauges.standby.labels(plane).set(copies[plane])
+            gauges.standby_behind.labels(plane).set(self._standby.behind[plane])
 
     def _refresh_read_models(self) -> None:
         gauges, index = self._metrics.read_models, self._topology.index

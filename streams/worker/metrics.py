@@ -111,6 +111,12 @@ class PartitionMetrics:
         self.restore_seconds = factory.gauge(
             "restore_seconds", "Seconds the last restore of a partition took.", "plane", "partition"
         )
+        self.standby = factory.gauge(
+            "standby_partitions", "Partitions of other workers that this worker keeps a copy of.", "plane"
+        )
+        self.standby_behind = factory.gauge(
+            "standby_behind_records", "Changelog records that copies of other workers' partitions lack.", "plane"
+        )
         self.assigned = factory.gauge("assigned_partitions", "Partitions this worker owns and has restored.", "plane")
 
 

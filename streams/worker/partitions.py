@@ -8,9 +8,7 @@ from typing import Any, Protocol
 
 from processors.planes.base import Plane
 from streams.worker.runner import PartitionRunner
-
-Name = tuple[str, int]
-"""A plane's name and a partition."""
+from streams.worker.stores import Name
 
 
 class Guard(Protocol):

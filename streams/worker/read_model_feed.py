@@ -14,9 +14,10 @@ from processors.common.errors import StateError, StuckTransactionError
 from processors.common.topics import BROADCAST_TOPICS
 from processors.planes.base import Output
 from streams.engine.topology import Topology
-from streams.kafka.clients import start_client, stop_client
+from streams.kafka.clients import start_client
 from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 from streams.worker.compute_thread import ComputeThread
 

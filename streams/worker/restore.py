@@ -15,9 +15,10 @@ from processors.common.errors import StateError
 from processors.common.topics import changelog_topic
 from processors.planes.base import Output, Plane
 from state.store import MARKER_KEY, ChangelogRecord, PartitionStore
-from streams.kafka.clients import start_client, stop_client
+from streams.kafka.clients import start_client
 from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
+from streams.kafka.upstream.stopping import stop_client
 from streams.settings.sections import Settings
 
 State = TypeVar("State", bound=msgspec.Struct)

@@ -6,11 +6,12 @@ damaged is deleted and made again, and one that another process has open is repl
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -21,10 +22,14 @@ from state.store import PartitionStore
 from streams.settings.sections import Settings
 
 State = TypeVar("State", bound=msgspec.Struct)
+Arguments = ParamSpec("Arguments")
 
 logger = logging.getLogger(__name__)
 
 _MOST_PRIVATE = 100
+
+Name = tuple[str, int]
+"""A plane's name and a partition."""
 
 
 class Stores:
@@ -34,11 +39,51 @@ class Stores:
     ----------
     settings
         State directory and memory bounds.
+
+    Attributes
+    ----------
+    copies : dict
+        Open stores of partitions that other workers run (:mod:`streams.worker.standby`).
+    copying : asyncio.Lock
+        To be held by whoever opens, writes to or closes a copy, or takes one.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._rebuilt: set[Path] = set()
+        self.copies: dict[Name, PartitionStore[Any]] = {}
+        self.copying = asyncio.Lock()
+
+    async def take(self, plane: Plane[State], partition: int) -> PartitionStore[State]:
+        """Return the open copy of a partition, which is none any more then, or :meth:`open` its store."""
+        async with self.copying:
+            copy = self.copies.pop((plane.name, partition), None)
+            return await self._beside_the_loop(self.open, plane, partition) if copy is None else copy
+
+    async def copy(self, plane: Plane[Any], partition: int) -> None:
+        """Open the store of a partition that another worker runs, as a copy. The caller must hold :attr:`copying`.
+
+        Raises
+        ------
+        LockedStoreError
+            If somebody has it open.
+        CorruptStoreError, StateFormatError, StateError
+            As :meth:`open` does.
+        """
+        path = self._path(plane, partition)
+        self.copies[plane.name, partition] = await self._beside_the_loop(self._open, path, plane)
+
+    async def _beside_the_loop(
+        self, open_: Callable[Arguments, PartitionStore[State]], *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> PartitionStore[State]:
+        """Open a store in a thread: a large one takes its time. Whoever is cancelled meanwhile leaves none open."""
+        opening = asyncio.ensure_future(asyncio.to_thread(open_, *arguments, **named))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with suppress(StateError):
+                self.close(await opening)
+            raise
 
     def open(self, plane: Plane[State], partition: int) -> PartitionStore[State]:
         """Open the store of a partition.

@@ -93,7 +93,7 @@ class Takeover:
         async with AsyncExitStack() as resources:
             publisher = Publisher(self._settings, self.name)
             resources.push_async_callback(publisher.stop)
-            store = self._stores.open(self._plane, self._partition)
+            store = await self._stores.take(self._plane, self._partition)
             # The store goes first: a publisher may take seconds to stop, and whoever comes next needs the files.
             resources.callback(self._close, store)
             await publisher.start()

@@ -36,6 +36,7 @@ from streams.worker.metrics import Metrics
 from streams.worker.partitions import Partitions
 from streams.worker.read_model_feed import ReadModelFeed
 from streams.worker.runner import PartitionRunner
+from streams.worker.standby import Standby
 from streams.worker.stores import Stores
 from streams.worker.topic_identity import state_directory
 from streams.worker.watchdog import Watchdog
@@ -96,6 +97,7 @@ class Worker:
         fencing = settings.worker.processing_guarantee == "exactly_once"
         self._partitions = Partitions(self._make_runner, self, self.feed.complete, fencing)
         self.runners = self._partitions.runners
+        self.standby = Standby(settings, self.topology.planes, self._stores, self.runners, self.feed.complete)
         self.lags = Lags(self.topology.planes, self.runners, lambda: cast(BatchConsumer, self.app.consumer))
         self._membership = Membership()
         self._watchdog = Watchdog(self.lags, self._probe, self._membership, settings.worker.stalled_after_s)
@@ -119,6 +121,7 @@ class Worker:
             self._probe,
             self.health,
             own.campaign_metrics,
+            self.standby,
         )
         for signal, handler in (
             (self.app.on_partitions_assigned, self._on_assigned),
@@ -166,6 +169,8 @@ class Worker:
             self.start(self._watchdog.run(), "watchdog"),
             self.start(self._run_faust(), "faust"),
         ]
+        if self.settings.worker.standby:
+            self._parts.append(self.start(self.standby.run(), "standby"))
 
     async def _refresh(self) -> None:
         async with self._compute.turn():

@@ -70,6 +70,14 @@ def test_throughput_of_a_file_as_json(empty: str, tmp_path: Path) -> None:
     assert (result["data"], result["broker"]) == ("events.csv", empty)
 
 
+def test_malformed_records_are_refused_one_by_one_and_cost_no_event(empty: str) -> None:
+    result = run_throughput(events=100, users=20, items=100, brokers=empty, malformed=230)
+    assert (result.events, result.malformed, result.refused) == (100, 230, 230)
+    assert result.records_per_cpu_s == pytest.approx(3.3 * result.events_per_cpu_s, rel=0.01)
+    with pytest.raises(NearstreamError, match="--malformed: no peer"):
+        run_throughput(events=100, peer=PeerPlan(), malformed=1)
+
+
 def test_brokers_that_hold_events_are_refused(kafka: str, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path)
     run_throughput(events=20, users=5, items=100, brokers=kafka)

@@ -2,7 +2,8 @@
 
 ``make chaos ARGS="--faults 20 --seed 1"``. The plan follows from the seed. The verifier replays the topics in the order
 that was committed (:mod:`tests.oracle`) and compares recommendations, decisions, signals and every state byte for byte.
-What it found is then spoiled on purpose, and the verifier must say so each time (the controls).
+What it found is then spoiled on purpose, and the verifier must say so each time (the controls). With ``--safeguards``
+workers are run from which one safeguard is taken out, too (:mod:`tests.chaos.without`).
 Prints one line of JSON; exits with 1 if anything is lost, doubled or wrong, a control is not detected, or a worker
 ended that was not meant to.
 """
@@ -18,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -31,8 +32,8 @@ from kafka import KafkaConsumer, TopicPartition
 from processors.common.topics import DEAD_LETTERS_TOPIC
 from tests.chaos.faults import FAULTS, Fault, Scene
 from tests.chaos.network import kafka_behind
+from tests.load import Load, wait_drained, with_ads
 from tests.oracle import Account, Differences, account
-from tests.streams.worker.test_exactly_once import Load, wait_drained, with_ads
 from tests.support import WorkerProcess, fresh_settings, read_topic
 
 _SEEKING_BACK = "; seeking back"
@@ -83,10 +84,26 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200.0, help="events a second (default 200)")
     parser.add_argument("--poison", type=int, default=3000, help="records that are no events, each time (default 3000)")
     parser.add_argument("--only", choices=[fault.__name__ for fault in FAULTS], help="only this fault")
+    parser.add_argument("--safeguards", action="store_true", help="also run workers without each safeguard")
     asked = parser.parse_args()
     verdict = run(asked)
+    if asked.safeguards:
+        verdict["controls"] |= {f"without {name}": without(name, asked.seed) for name in ("fence", "order", "gaps")}
+        if not all(verdict["controls"].values()):
+            verdict["verdict"] = "wrong"
     print(json.dumps(verdict))
     return 0 if verdict["verdict"] == "ok" else 1
+
+
+def without(safeguard: str, seed: int, faults: int = 4) -> bool:
+    """Run workers without a safeguard, restart or kill them, and tell whether the verifier notices."""
+    asked = argparse.Namespace(
+        faults=faults, kills=faults if safeguard == "order" else 0, seed=seed, workers=2, rate=200.0, poison=0,
+        only="restart",
+    )  # fmt: skip
+    verdict = run(asked, ("tests.chaos.without", safeguard))
+    print(json.dumps({"without": safeguard} | verdict), file=sys.stderr, flush=True)
+    return bool(verdict["wrong"])
 
 
 def planned(asked: argparse.Namespace, chance: random.Random) -> list[Fault]:
@@ -101,8 +118,8 @@ def planned(asked: argparse.Namespace, chance: random.Random) -> list[Fault]:
     return first + chance.choices(list(FAULTS), list(FAULTS.values()), k=asked.faults - len(first))
 
 
-def run(asked: argparse.Namespace) -> dict[str, Any]:
-    """Let the faults happen, and return the verdict."""
+def run(asked: argparse.Namespace, program: Sequence[str] = ("streams.cli",)) -> dict[str, Any]:
+    """Let the faults happen to workers that are run by a program, and return the verdict."""
     chance = random.Random(asked.seed)
     verdict: dict[str, Any] = {"seed": asked.seed, "workers": asked.workers, "rate": asked.rate}
     broker, networks = kafka_behind(asked.workers, asked.seed)
@@ -113,7 +130,7 @@ def run(asked: argparse.Namespace) -> dict[str, Any]:
             stack.enter_context(network)
         settings = with_ads(fresh_settings(broker.bootstrap, folder / "state-0"))
         workers = [
-            WorkerProcess(_own(settings, folder, n, network.port), folder / f"{n}.log")
+            WorkerProcess(_own(settings, folder, n, network.port), folder / f"{n}.log", program)
             for n, network in enumerate(networks)
         ]
         scene = Scene(broker, workers, chance, set(), networks, asked.poison)

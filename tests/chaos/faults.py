@@ -16,15 +16,10 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 
+from bench.load import MALFORMED
 from streams.broker import ApacheKafka
 from tests.chaos.network import Network
 from tests.support import WorkerProcess
-
-POISON = (
-    b"", b"{", b"null", b"[1,2]", b"\xff\xfe", b'{"user_id":1e999}', b'{"event_id":"x"}', b'{"user_id":"\\ud800"}',
-    b'{"event_id":"x","user_id":"u","item_id":"i","timestamp":"yesterday"}', b'{"a":' * 2000, b"9" * 50_000,
-)  # fmt: skip
-"""Values of records that no worker can read as an event."""
 
 
 @dataclass
@@ -143,7 +138,7 @@ def poison(scene: Scene, _: WorkerProcess) -> None:
     """Send records that are no events, as fast as it goes."""
     producer = KafkaProducer(bootstrap_servers=scene.broker.bootstrap, linger_ms=5)
     for n in range(scene.poison):
-        producer.send("events.click.v1", key=b"u%d" % (n % 3000), value=scene.chance.choice(POISON))
+        producer.send("events.click.v1", key=b"u%d" % (n % 3000), value=scene.chance.choice(MALFORMED))
     producer.flush()
     producer.close()
     scene.poisoned += scene.poison

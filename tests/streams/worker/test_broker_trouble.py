@@ -9,12 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from processors.common.hashing import partition_of
 from streams.broker import ApacheKafka
 from tests.chaos.network import kafka_behind
+from tests.load import send_clicks, wait_drained
 from tests.oracle import account
-from tests.streams.worker.test_exactly_once import wait_drained
-from tests.support import WorkerProcess, event, fresh_settings, produce_batch
+from tests.support import WorkerProcess, fresh_settings
 
 
 def readiness(worker: WorkerProcess) -> tuple[int, dict[str, str]]:
@@ -33,13 +32,6 @@ def wait_unready(worker: WorkerProcess, seconds: float = 15) -> dict[str, str]:
             return problems
         time.sleep(0.2)
     raise AssertionError(f"still ready: {worker.tail()}")
-
-
-def send_clicks(bootstrap: str, first: int, partitions: int, events: int = 50) -> None:
-    for n in range(first, first + events):
-        user = f"u{n % 7}"
-        value = event(n, user, f"i{n % 11}", int(time.time() * 1000))
-        produce_batch(bootstrap, "events.click.v1", partition_of(user, partitions), [(user.encode(), value, ())])
 
 
 @pytest.mark.kafka

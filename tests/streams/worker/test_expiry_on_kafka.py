@@ -12,16 +12,18 @@ from processors.common.time import DAY_MS
 from processors.common.topics import RECOMMENDATIONS_TOPIC
 from streams.broker import ApacheKafka
 from streams.settings.sections import Settings
+from tests.load import send_clicks, wait_drained
 from tests.oracle import account
-from tests.streams.worker.test_broker_trouble import send_clicks
-from tests.streams.worker.test_exactly_once import wait_drained
 from tests.support import WorkerProcess, fresh_settings, read_topic
 
 
 def expiring(settings: Settings, seconds: float) -> Settings:
     days = seconds * 1000 / DAY_MS
     profile = msgspec.structs.replace(settings.users.profile, expire_after_days=days)
-    users = msgspec.structs.replace(settings.users, profile=profile)
+    ads = msgspec.structs.replace(
+        settings.users.ads, click_credit_ms=500, purchase_credit_ms=500, view_credit_ms=500, refund_ms=500
+    )
+    users = msgspec.structs.replace(settings.users, profile=profile, ads=ads)
     return msgspec.structs.replace(
         settings, users=users, items=msgspec.structs.replace(settings.items, expire_after_days=days)
     )

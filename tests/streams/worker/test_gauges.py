@@ -1,5 +1,7 @@
 """What the gauges say of a worker, and what they no longer say."""
 
+from collections import Counter
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -26,6 +28,7 @@ def gauges(worker: WatchedWorker, metrics: Metrics) -> Gauges:
         cast(Any, worker.probe),
         worker.health,
         named_campaigns=0,
+        standby=cast(Any, SimpleNamespace(counts=lambda: Counter({"users": 2}), behind=Counter({"users": 7}))),
     )
 
 
@@ -43,6 +46,15 @@ async def test_a_partition_has_its_lag_age_and_size(worker: WatchedWorker, gauge
     assert (value(metrics, "store_bytes", **here), value(metrics, "store_memory_bytes", **here)) == (2000, 300)
     assert value(metrics, "assigned_partitions", plane="users") == 1
     assert value(metrics, "assigned_partitions", plane="items") == 0
+
+
+async def test_copies_of_other_workers_partitions_are_counted(gauges: Gauges, metrics: Metrics) -> None:
+    gauges.refresh()
+    assert (
+        value(metrics, "standby_partitions", plane="users"),
+        value(metrics, "standby_partitions", plane="items"),
+    ) == (2, 0)
+    assert value(metrics, "standby_behind_records", plane="users") == 7
 
 
 async def test_a_partition_that_went_elsewhere_leaves_no_figures(

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from streams.worker.partitions import Name, Partitions
+from streams.worker.partitions import Partitions
+from streams.worker.stores import Name
 from tests.streams.engine.test_partition import LogPlane
 
 LOG = LogPlane()

@@ -1,10 +1,14 @@
 """Local stores that are damaged or in use."""
 
+import asyncio
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,3 +134,25 @@ def test_private_stores_that_a_crash_left_behind_are_cleaned_up(folder: Path) ->
         opener = stores(folder)
         opener.close(opener.open(PLANE, 0))
         assert sorted(path.name for path in folder.parent.iterdir()) == ["users-0", "users-0.2"]
+
+
+async def test_whoever_is_cancelled_while_a_store_is_opened_leaves_none_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener, begun = stores(folder), threading.Event()
+    open_ = opener.open
+
+    def slowly(plane: Any, partition: int) -> PartitionStore[Any]:
+        begun.set()
+        time.sleep(0.2)
+        return open_(plane, partition)
+
+    monkeypatch.setattr(opener, "open", slowly)
+    task = asyncio.create_task(opener.take(PLANE, 0))
+    await asyncio.to_thread(begun.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    again = await opener.take(PLANE, 0)
+    assert (again.changelog_offset(), [path.name for path in folder.parent.iterdir()]) == (7, ["users-0"])
+    opener.close(again)

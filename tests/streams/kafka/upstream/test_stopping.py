@@ -1,10 +1,12 @@
 """Clients of Kafka that are stopped while they are busy."""
 
 import asyncio
+import inspect
 
 import pytest
+from aiokafka.consumer.fetcher import Fetcher
 
-from streams.kafka.clients import stop_client
+from streams.kafka.upstream.stopping import stop_client
 
 
 class Retrying:
@@ -28,3 +30,8 @@ async def test_a_real_cancellation_while_stopping_goes_through() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+def test_aiokafka_waits_for_tasks_that_it_has_cancelled_and_does_not_expect_them_to_say_so() -> None:
+    closing = inspect.getsource(Fetcher.close)
+    assert "x.cancel()\n            await x" in closing

@@ -1,5 +1,6 @@
 """Whatever a header is called, the record is read."""
 
+import inspect
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
-from streams.kafka.record_batches import LenientMemoryRecords, _read_leniently
+from streams.kafka.upstream.header_names import LenientMemoryRecords, _read_leniently
 from tests.support import SourceRecord, misnamed, record_batch
 
 RECORDS: list[SourceRecord] = [
@@ -58,3 +59,9 @@ def test_aiokafka_reads_with_it() -> None:
     import streams.kafka.faust_transport  # noqa: F401
 
     assert fetcher.MemoryRecords is LenientMemoryRecords
+    assert "records = MemoryRecords(part_data[-1])" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+
+
+def test_aiokafka_raises_at_such_names() -> None:
+    with pytest.raises((UnicodeDecodeError, CorruptRecordException)):
+        list(MemoryRecords(misnamed(RECORDS, 0)).next_batch())

@@ -1,13 +1,14 @@
-r"""Read record batches whose header names are not UTF-8.
+r"""aiokafka raises at header names that are not UTF-8, which brokers accept, and again whenever the batch is read.
 
-Brokers accept such names, but aiokafka raises at them, and again whenever the batch is read again. Here such a batch is
-read a second time, with bytes that cannot be decoded written as ``\xff``. All others are read by aiokafka.
+Here such a batch is read a second time, with bytes that cannot be decoded written as ``\xff``. All others are read by
+aiokafka. ``tests/streams/kafka/upstream/test_header_names.py`` fails when aiokafka reads them all.
 """
 
 import struct
 from collections.abc import Iterator
 from typing import Any
 
+from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecord, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords
@@ -15,6 +16,11 @@ from aiokafka.record.util import decode_varint_py
 
 _LENGTH = struct.Struct(">8xi")
 _MAGIC_AT = 16
+
+
+def install() -> None:
+    """Have all consumers of this process read batches with :class:`LenientMemoryRecords`."""
+    fetcher.MemoryRecords = LenientMemoryRecords
 
 
 class LenientMemoryRecords:
