@@ -7,13 +7,23 @@ import random
 
 import pytest
 
-from tests.chaos.__main__ import planned, run
+from tests.chaos.__main__ import TRIED_BY, planned, run, without
 from tests.chaos.faults import FAULTS
 
 
 def asked(**given: object) -> argparse.Namespace:
     return argparse.Namespace(
-        **{"faults": 3, "kills": 0, "seed": 1, "workers": 2, "rate": 200.0, "only": None, "poison": 3000, **given}
+        **{
+            "faults": 3,
+            "kills": 0,
+            "seed": 1,
+            "workers": 2,
+            "rate": 200.0,
+            "only": None,
+            "poison": 3000,
+            "between": 3.0,
+            **given,
+        }
     )
 
 
@@ -33,3 +43,10 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens(kafka_tools: None, se
     assert verdict["verdict"] == "ok", verdict
     assert (verdict["faults"], sum(verdict["by_fault"].values())) == (3, 3)
     assert verdict["seek_rounds"] <= 3, "no more than one round for each fault"
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+@pytest.mark.parametrize("safeguard", TRIED_BY)
+def test_the_verifier_notices_what_comes_of_workers_without_a_safeguard(kafka_tools: None, safeguard: str) -> None:
+    assert without(safeguard, seed=1) is (safeguard != "nothing")

@@ -1,4 +1,4 @@
-"""aiokafka hands over records without the range of offsets that they cover, so that nobody can tell a gap from a marker.
+"""aiokafka hands over records without the range of offsets that they cover: nobody can tell a gap from a marker.
 
 Between two records there may be offsets of transaction markers, of aborted and of compacted records, none of which is
 delivered; a record that was lost on the way looks just the same. The fetcher knows how far it has read: here its
