@@ -176,6 +176,7 @@ def leave_half_open(scene: Scene, worker: WorkerProcess) -> None:
 
 def fill_disk(scene: Scene, worker: WorkerProcess) -> None:
     """Leave the files of a worker no room to grow for a while. It must say so within 5 s, and must not end."""
+    _wait_until_it_writes(worker)
     before = resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
     try:
         _wait_for_health(worker, 503, seconds=5 if _holds_partitions(worker) else 0)
@@ -184,6 +185,20 @@ def fill_disk(scene: Scene, worker: WorkerProcess) -> None:
     finally:
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, before)
     _wait_for_health(worker, 200, seconds=30)
+
+
+def _wait_until_it_writes(worker: WorkerProcess) -> None:
+    """Wait until a worker commits: what happened before may still keep it from that, and then no disk is full."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and _holds_partitions(worker):
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        ages = [
+            float(line.split()[1]) for line in lines if line.startswith('nearstream_commit_age_seconds{plane="users"')
+        ]
+        if min(ages, default=0.0) < 1.0:
+            return
+        time.sleep(0.2)
 
 
 def _holds_partitions(worker: WorkerProcess) -> bool:
