@@ -43,7 +43,7 @@ def required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
 
 
 def as_id(value: object, name: str, repairs: list[str]) -> str:
-    """Read a value as an id: a text of 1 to 256 characters. A whole number is written as a text, and noted.
+    """Read a value as an id: a text of 1 to 256 characters. A whole number, 7 or 7.0, is written as a text, and noted.
 
     Parameters
     ----------
@@ -61,12 +61,14 @@ def as_id(value: object, name: str, repairs: list[str]) -> str:
 
     Examples
     --------
-    >>> as_id(7, "user_id", [])
-    '7'
+    >>> as_id(7, "user_id", []), as_id(7.0, "user_id", [])
+    ('7', '7')
     """
     expected = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
     if value is None:
         raise Refused("missing_field", f"{name}: missing, {expected}")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
         repairs.append(f"{name}:number_to_text")
@@ -97,6 +99,8 @@ def optional_text(value: object, name: str, repairs: list[str]) -> str | None:
     """Read a text of 1 to 256 characters; a whole number is written as a text, anything else is dropped."""
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
         repairs.append(f"{name}:number_to_text")
