@@ -12,7 +12,7 @@ import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS
 from processors.common.time import zone_of
-from processors.events.event import Context
+from processors.events.event import REFUNDED, Context
 from processors.events.json_object import MAX_PURPOSES, Refused, as_number, as_time, quoted
 
 MAX_AMOUNT = 1e9
@@ -123,6 +123,32 @@ def optional_amount(value: object, name: str, repairs: list[str]) -> float | Non
     if not 0 <= amount <= MAX_AMOUNT:
         repairs.append(f"{name}:clipped")
     return float(min(max(amount, 0.0), MAX_AMOUNT))
+
+
+def take_as_return(fields: dict[str, Any], repairs: list[str]) -> None:
+    """Make a refund of a purchase whose quantity or price is negative, which is how many shops write a return.
+
+    Parameters
+    ----------
+    fields
+        Fields of the record; they are changed.
+    repairs
+        Gets a note for each negative figure.
+
+    Examples
+    --------
+    >>> fields, repairs = {"quantity": -1, "price": 9.5}, []
+    >>> take_as_return(fields, repairs)
+    >>> fields, repairs
+    ({'quantity': 1, 'price': 9.5, 'action': 'refund'}, ['quantity:taken_as_return'])
+    """
+    if fields.get("action") not in (None, "purchase", REFUNDED):
+        return
+    for name in ("quantity", "price"):
+        figure = as_number(fields.get(name))
+        if figure is not None and figure < 0:
+            fields[name], fields["action"] = -figure, REFUNDED
+            repairs.append(f"{name}:taken_as_return")
 
 
 def optional_age(value: object, name: str, repairs: list[str]) -> int | None:

@@ -20,6 +20,7 @@ import msgspec
 
 from processors.common.errors import FieldError
 from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
+from processors.events.event_fields import take_as_return
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
 from streams.datasets.files import EventFileError, is_csv, opened
 from streams.datasets.layouts import BY_NAMES, KINDS, PASSED_OVER, Layout, named, places_of, rows_of, separator_of
@@ -174,6 +175,8 @@ class _Row:
         for field, at in self._texts:
             if row[at]:
                 native[field] = row[at]
+        if kind == "purchase":
+            take_as_return(native, [])
         return FileEvent(EVENT_TYPES[kind], user.encode(), self._encode(native), time_ms)
 
     def _kind_of(self, row: Sequence[str]) -> str:
