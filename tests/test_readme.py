@@ -15,7 +15,7 @@ from processors.items.state import ItemSettings, ItemState
 from processors.items.view import Attributes
 from processors.planes.items import ItemsPlane
 from processors.ranking.messages import Recommendation
-from streams.datasets.event_files import COLUMNS
+from streams.datasets.layouts import LAYOUTS, REQUIRED
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -64,5 +64,5 @@ def test_the_row_of_the_catalogue_is_taken_as_it_is() -> None:
 
 def test_every_type_and_column_of_event_files_is_named() -> None:
     files = README.partition("Bring your own file")[2]
-    assert ",".join(COLUMNS) in files
+    assert all(f"{name}" in files for name in (*REQUIRED, *LAYOUTS))
     assert [kind for kind in EVENT_TYPES if f"`{kind}`" not in files] == []

@@ -81,6 +81,7 @@ class FieldError(NearstreamError):
     """
 
     def __init__(self, field: str, value: object, expected: str) -> None:
+        self.field = field
         super().__init__(f"{field}: {'missing' if value is None else _shown(value)}, expected {expected}")
 
 

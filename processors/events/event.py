@@ -1,5 +1,7 @@
 """Events once they are clean: kinds, actions and their weights, the schema, and the topic of each kind."""
 
+from __future__ import annotations
+
 from typing import Any, Literal
 
 import msgspec
@@ -76,6 +78,8 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
         ``field:what`` for each repair, in the order they were made.
     extra
         Fields of the message that the schema does not know, kept as they came.
+    more
+        The events of the further lines of an order (:mod:`processors.events.order_lines`).
     """
 
     event_id: str
@@ -99,6 +103,7 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
     purposes: tuple[str, ...] | None = None
     repairs: tuple[str, ...] = ()
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
+    more: tuple[Event, ...] = ()
 
 
 REGION_FIELDS = ("country", "region", "city")

@@ -12,7 +12,7 @@ import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS
 from processors.common.time import zone_of
-from processors.events.event import Context
+from processors.events.event import REFUNDED, Context
 from processors.events.json_object import MAX_PURPOSES, Refused, as_number, as_time, quoted
 
 MAX_AMOUNT = 1e9
@@ -43,7 +43,7 @@ def required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
 
 
 def as_id(value: object, name: str, repairs: list[str]) -> str:
-    """Read a value as an id: a text of 1 to 256 characters. A whole number is written as a text, and noted.
+    """Read a value as an id: a text of 1 to 256 characters. A whole number, 7 or 7.0, is written as a text, and noted.
 
     Parameters
     ----------
@@ -61,12 +61,14 @@ def as_id(value: object, name: str, repairs: list[str]) -> str:
 
     Examples
     --------
-    >>> as_id(7, "user_id", [])
-    '7'
+    >>> as_id(7, "user_id", []), as_id(7.0, "user_id", [])
+    ('7', '7')
     """
     expected = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
     if value is None:
         raise Refused("missing_field", f"{name}: missing, {expected}")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
         repairs.append(f"{name}:number_to_text")
@@ -97,6 +99,8 @@ def optional_text(value: object, name: str, repairs: list[str]) -> str | None:
     """Read a text of 1 to 256 characters; a whole number is written as a text, anything else is dropped."""
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
         repairs.append(f"{name}:number_to_text")
@@ -119,6 +123,32 @@ def optional_amount(value: object, name: str, repairs: list[str]) -> float | Non
     if not 0 <= amount <= MAX_AMOUNT:
         repairs.append(f"{name}:clipped")
     return float(min(max(amount, 0.0), MAX_AMOUNT))
+
+
+def take_as_return(fields: dict[str, Any], repairs: list[str]) -> None:
+    """Make a refund of a purchase whose quantity or price is negative, which is how many shops write a return.
+
+    Parameters
+    ----------
+    fields
+        Fields of the record; they are changed.
+    repairs
+        Gets a note for each negative figure.
+
+    Examples
+    --------
+    >>> fields, repairs = {"quantity": -1, "price": 9.5}, []
+    >>> take_as_return(fields, repairs)
+    >>> fields, repairs
+    ({'quantity': 1, 'price': 9.5, 'action': 'refund'}, ['quantity:taken_as_return'])
+    """
+    if fields.get("action") not in (None, "purchase", REFUNDED):
+        return
+    for name in ("quantity", "price"):
+        figure = as_number(fields.get(name))
+        if figure is not None and figure < 0:
+            fields[name], fields["action"] = -figure, REFUNDED
+            repairs.append(f"{name}:taken_as_return")
 
 
 def optional_age(value: object, name: str, repairs: list[str]) -> int | None:

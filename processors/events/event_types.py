@@ -14,6 +14,8 @@ EVENT_TYPES = {
     "cart": CLICKS_TOPIC,
     "fav": CLICKS_TOPIC,
     "purchase": PURCHASES_TOPIC,
+    "refund": PURCHASES_TOPIC,
+    "dismiss": CLICKS_TOPIC,
     "impression": IMPRESSIONS_TOPIC,
     "request": REQUESTS_TOPIC,
 }

@@ -1,6 +1,7 @@
 """Decode the JSON object of a record that anybody may have written: bounded in size and depth, or refused."""
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 _TOO_DEEP = f"value: nested too deeply, expected at most {MAX_DEPTH} levels"
 _A_TIME = "expected ISO-8601 or epoch milliseconds"
+_DIGITS = re.compile(r"\d{9,15}")
 
 
 class Refused(NearstreamError):
@@ -130,7 +132,7 @@ def as_time(value: object, name: str, repairs: list[str]) -> int:
     name
         Name of the field, for notes and messages.
     repairs
-        Gets a note if the text has no time zone: it is taken to be UTC.
+        Gets a note if the text has no time zone, which is taken to be UTC, or if it is a text of digits.
 
     Raises
     ------
@@ -139,9 +141,12 @@ def as_time(value: object, name: str, repairs: list[str]) -> int:
 
     Examples
     --------
-    >>> as_time("2024-05-01T10:00:00Z", "timestamp", [])
-    1714557600000
+    >>> as_time("2024-05-01T10:00:00Z", "timestamp", []), as_time("1714557600000", "timestamp", [])
+    (1714557600000, 1714557600000)
     """
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+        repairs.append(f"{name}:text_to_number")
     if isinstance(value, str):
         moment = _moment(value)
         if moment is None:

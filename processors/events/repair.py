@@ -17,9 +17,11 @@ from processors.events.event_fields import (
     needs_no_repair,
     required_id,
     required_time,
+    take_as_return,
     unknown_context_fields,
 )
 from processors.events.json_object import Refused, decode_object
+from processors.events.order_lines import order_lines
 
 REASONS = {
     "empty_value": "the record has no value; a tombstone is not an event",
@@ -32,7 +34,7 @@ REASONS = {
     "wrong_type": "a required field has the wrong type",
     "empty_id": "a required id is empty",
     "id_too_long": "an id is longer than 256 characters",
-    "bad_items": "an impression lists no items, or more than 100",
+    "bad_items": "an impression or an order lists no items, or more than 100",
     "bad_floor": "the floor of a request for an ad is no amount of money",
     "bad_timestamp": "the timestamp is neither ISO-8601 nor epoch milliseconds",
     "timestamp_ancient": "the timestamp is before intake.earliest_ms",
@@ -43,6 +45,9 @@ REASONS = {
     "bad_signals": "a record on the topic of item signals is not one",
 }
 """Every reason code a dead letter can carry, and what it means."""
+
+_ORDERS = frozenset(("click", "purchase"))
+"""Kinds of events that may list several items: what is put into a cart, and what is bought."""
 
 MAX_EXTRA_FIELDS = 32
 """Fields unknown to the schema that an event keeps; further ones are cut off."""
@@ -176,6 +181,8 @@ class Format(Generic[Clean]):
 def repair_event(raw: bytes | None, kind: EventKind, at_ms: int, settings: IntakeSettings) -> Event:
     """Read an event field by field, with repairs. Use it for what strict decoding declines.
 
+    An order that lists its lines becomes the event of the first line, with those of the others in ``more``.
+
     Parameters
     ----------
     raw, at_ms, settings
@@ -200,7 +207,19 @@ def repair_event(raw: bytes | None, kind: EventKind, at_ms: int, settings: Intak
     ('7', ('user_id:number_to_text',), {'shelf': 3})
     """
     fields = decode_object(raw, settings.max_event_bytes)
+    lines = order_lines(fields) if kind in _ORDERS else []
+    if not lines:
+        return _event_of(fields, kind, at_ms, settings)
+    first, *others = [_event_of(line, kind, at_ms, settings) for line in lines]
+    first.more = tuple(others)
+    return first
+
+
+def _event_of(fields: dict[str, Any], kind: EventKind, at_ms: int, settings: IntakeSettings) -> Event:
+    """Make an event of the fields of a record or of one line of it."""
     repairs: list[str] = []
+    if kind == "purchase":
+        take_as_return(fields, repairs)
     required: dict[str, Any] = {name: required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")}
     time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
     repairs.extend(notes)

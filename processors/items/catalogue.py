@@ -13,7 +13,7 @@ from processors.common.bounds import MAX_ID_CHARACTERS, MAX_MS
 from processors.events.json_object import Refused, as_time, decode_object, quoted
 from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Refusal, SourceRecord
-from processors.items.catalogue_fields import READERS, direction, text_of
+from processors.items.catalogue_fields import READERS, available_by, direction, text_of
 from processors.items.view import Attributes
 
 CATALOG_REASONS = {
@@ -117,12 +117,20 @@ class CatalogReader:
         given = {
             name: read(fields[name], name, repairs) for name, read in READERS.items() if fields.get(name) is not None
         }
+        if "available" not in given and (stock := fields.get("availability")) is not None:
+            given["available"] = available_by(stock, repairs)
         if (moment := fields.get("published_at")) is not None:
             given["published_ms"] = as_time(moment, "published_at", repairs)
+            is_number = not isinstance(moment, str) or moment.isdigit()
+            if is_number and 0 < given["published_ms"] < _SECONDS_BELOW:
+                raise Refused("bad_timestamp", f"published_at: {moment}; epoch milliseconds are expected, not seconds")
         if (numbers := fields.get("embedding")) not in (None, []):
             given["embedding"] = direction(numbers, self._size)
         return Attributes(**given)
 
+
+_SECONDS_BELOW = 1e11
+"""Numbers below this are of today in seconds, and of before 1974 in milliseconds: dates that old are ISO-8601."""
 
 _KEY_WORDS = KeyWords(
     missing="key: missing, expected the item_id",

@@ -1,6 +1,7 @@
 """The fields of a catalogue row: the range of each, what is repaired, and what refuses the row."""
 
 import math
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,11 @@ MAX_AGE_YEARS = 150
 EMBEDDING_STEP = 2.0**-11
 """Embeddings are rounded to multiples of this. Half precision holds these exactly, and single precision their products
 and sums, so that a cosine is the same number whatever order it is summed up in."""
+
+_AVAILABILITIES = {
+    "instock": True, "limitedavailability": True, "onlineonly": True, "preorder": True, "presale": True,
+    "backorder": True, "outofstock": False, "soldout": False, "discontinued": False, "instoreonly": False,
+}  # fmt: skip
 
 _FLAGS = {"true": True, "false": False, 1: True, 0: False}
 
@@ -59,6 +65,34 @@ def direction(numbers: object, size: int) -> bytes:
     column = np.array(numbers, np.float64) / float(largest)
     unit = column / math.sqrt(math.fsum((column * column).tolist()))
     return (np.round(unit / EMBEDDING_STEP) * EMBEDDING_STEP).astype("<f2").tobytes()
+
+
+def available_by(value: object, repairs: list[str]) -> bool:
+    """Read the availability of an item in the words of Google Merchant Center and schema.org.
+
+    Parameters
+    ----------
+    value
+        What the field ``availability`` holds.
+    repairs
+        Gets a note, as the field is called ``available`` here.
+
+    Raises
+    ------
+    Refused
+        With ``wrong_type`` for a word that is not known: it would put an item on sale, or off.
+
+    Examples
+    --------
+    >>> available_by("out of stock", []), available_by("https://schema.org/InStock", [])
+    (False, True)
+    """
+    word = re.sub(r"[^a-z]", "", str(value).rpartition("/")[2].casefold()) if isinstance(value, str) else ""
+    if word not in _AVAILABILITIES:
+        raise Refused("wrong_type", f"availability: {quoted(value)}, expected one of in_stock, out_of_stock, preorder, "
+                      "backorder, or available: true or false")  # fmt: skip
+    repairs.append("availability:taken_as_available")
+    return _AVAILABILITIES[word]
 
 
 def text_of(value: object, name: str, most: int, repairs: list[str]) -> str | None:

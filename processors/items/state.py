@@ -144,6 +144,11 @@ class ItemState(msgspec.Struct, array_like=True):
     mass: float = 0.0
     published: Published = msgspec.field(default_factory=lambda: Published())
 
+    @property
+    def facts(self) -> Attributes | None:
+        """What the catalogue says of the item: :attr:`attributes`, under the name that scripts of users know."""
+        return self.attributes
+
 
 class ItemKeeper:
     """Folds touches, pairs and rows of the catalogue into item states.

@@ -96,6 +96,8 @@ class Ingest:
                     found.declined += self._decline(record, origin, message, step)
             elif partition_of(message.user_id, self._partitions) == partition:
                 found.accepted.append((message, origin))
+                if isinstance(message, Event):
+                    found.accepted.extend((line, origin) for line in message.more)
             else:
                 self._forward(record, origin, message.user_id, partition, step)
         return found

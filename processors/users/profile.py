@@ -14,6 +14,7 @@ from processors.users.ad_history import AdHistory
 from processors.users.category_visits import CategoryVisits, count_visit
 from processors.users.context import update_circumstances
 from processors.users.item_history import ItemHistory
+from processors.users.payments import Payments
 from processors.users.settings import ProfileSettings
 from processors.users.unclicked_impressions import UnclickedImpressions
 
@@ -40,7 +41,7 @@ class Profile(msgspec.Struct, array_like=True):
     first_seen, last_seen
         Times of the earliest and the latest event.
     events, purchases, spent
-        Number of events, number of purchases not refunded, and money spent on these.
+        Number of events, number of purchases not wholly refunded, and money spent on these less what came back.
     session_id, session_start, session_events
         The running session: the app's id for it, if any, its first event's time, and its number of events.
     sessions
@@ -61,6 +62,8 @@ class Profile(msgspec.Struct, array_like=True):
         Ring of the items bought last and not returned.
     last_active
         Time of the latest event, impression or ad request.
+    payments
+        What was paid in the purchases made last and not returned.
     """
 
     item_ids: list[str] = msgspec.field(default_factory=list)
@@ -89,6 +92,7 @@ class Profile(msgspec.Struct, array_like=True):
     category_visits: dict[str, CategoryVisits] = msgspec.field(default_factory=dict)
     bought: bytes = b""
     last_active: int = 0
+    payments: Payments = msgspec.field(default_factory=Payments)
 
     @property
     def items(self) -> ItemHistory:
@@ -194,7 +198,7 @@ class ProfileKeeper:
         profile.last_seen = max(profile.last_seen, event.time_ms)
         if event.kind == "purchase":
             profile.purchases += 1
-            profile.spent += _paid(event)
+            profile.spent += profile.payments.pay(event)
             mark = fingerprint(event.item_id)
             profile.bought = FingerprintRing.add(FingerprintRing.without(profile.bought, mark), mark, _BOUGHT)
         return Learned(preceding=preceding)
@@ -228,13 +232,20 @@ class ProfileKeeper:
 
     @staticmethod
     def _take_back(profile: Profile, event: Event) -> None:
-        """Undo a purchase, in place. A dismissal only updates the user's circumstances and times."""
+        """Undo a purchase or part of it, in place. A dismissal only updates the user's circumstances and times.
+
+        A refund of what was never bought, or longer ago than payments and items bought are remembered, takes nothing.
+        """
         _update_circumstances(profile, event)
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
         profile.last_seen = max(profile.last_seen, event.time_ms)
-        if event.action == REFUNDED:
-            profile.purchases = max(0, profile.purchases - 1)
-            profile.spent = max(0.0, profile.spent - _paid(event))
+        if event.action != REFUNDED or not profile.has_bought(event.item_id):
+            return
+        # What a profile of an older release bought is in the ring alone.
+        money, is_whole = profile.payments.take_back(event) or (_paid(event), True)
+        profile.purchases = max(0, profile.purchases - is_whole)
+        profile.spent = max(0.0, profile.spent - money) if profile.purchases else 0.0
+        if not profile.payments.holds(event.item_id) and is_whole:
             profile.bought = FingerprintRing.without(profile.bought, fingerprint(event.item_id))
             if event.item_id in profile.item_ids:
                 profile.item_actions[profile.item_ids.index(event.item_id)] = REFUNDED

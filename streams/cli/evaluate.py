@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.cli.common import JsonOption, print_json, settings_of
+from streams.cli.file_options import ColumnsOption, EventFile, LayoutOption, SortOption, tell
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,7 +36,9 @@ EXAMPLES = f"""[bold]Examples[/bold]
 
 def evaluate(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV(.gz) or JSONL(.gz), oldest first.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV(.gz) or JSONL(.gz), oldest first (or --sort).")
+    ],
     lists: Annotated[
         Path | None,
         typer.Option(dir_okay=False, metavar="FILE", help="Write the lists shown before each event: JSONL(.gz)."),
@@ -45,17 +48,21 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first events.")] = None,
     batch: Annotated[int, typer.Option(min=1, max=1000, help="Most events judged before any of them is learned.")] = 16,
+    layout: LayoutOption = None,
+    columns: ColumnsOption = None,
+    sort: SortOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge the recommendations by a recorded stream: how often the list shown before an event held its item.
 
-    Runs in memory, without a broker.
+    Runs in memory, without a broker. Files of which too little can be read, or
+    whose times run back or cannot be, are refused.
     """
     if lists is not None and lists.exists() and lists.samefile(file):
         raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--lists")
     if html is not None and html.exists() and html.samefile(file):
         raise typer.BadParameter("names the file with the events, which would be lost", param_hint="--html")
-    result = _run(file, settings_of(context), lists, html, limit, batch)
+    result = _run(EventFile(file, limit, layout, columns, sort), settings_of(context), lists, html, batch)
     if as_json:
         print_json(result)
     else:
@@ -65,18 +72,24 @@ def evaluate(
         typer.echo(f"\n{LEGEND}", nl=False)
 
 
-def _run(
-    file: Path, settings: Settings, lists: Path | None, html: Path | None, limit: int | None, batch: int
-) -> dict[str, Any]:
+def _run(file: EventFile, settings: Settings, lists: Path | None, html: Path | None, batch: int) -> dict[str, Any]:
     from streams.cli.replayer import progress_bar
-    from streams.datasets.event_files import read_events
     from streams.datasets.files import count_events
+    from streams.datasets.reading import Reading
     from streams.evaluation.prequential import evaluate_events
 
-    total = count_events(file)
+    name, reading = file.path.name, Reading()
+    total = count_events(file.path)
     with progress_bar(visible=True) as progress:
-        events = progress.track(read_events(file, limit), min(total, limit or total), description=file.name)
-        return evaluate_events(events, settings, lists, html, file.name, batch)
+        for _ in progress.track(
+            file._replace(sort=False).read(reading), min(total, file.limit or total), description="reading"
+        ):
+            pass
+        tell(reading, name)
+        reading.check(name, in_order=not file.sort)
+        events = progress.track(file.read(), min(total, file.limit or total), description=name)
+        result = evaluate_events(events, settings, lists, html, name, batch)
+    return result | {"unread": sum(reading.unread.values())}
 
 
 def figures_table(name: str, result: dict[str, Any]) -> Table:

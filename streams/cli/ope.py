@@ -31,6 +31,7 @@ EXAMPLES = f"""[bold]Examples[/bold]
   nearstream ope men.csv.gz --policy uniform --policy fixed:14
   nearstream ope log.jsonl --outcomes events.jsonl --json
   nearstream ope men.csv --policy file:mine.csv
+  nearstream ope dsjson.jsonl.gz           a log of Vowpal Wabbit
 
 [bold]Policies[/bold]
   logged         the one that ran: the plain mean
@@ -109,6 +110,10 @@ def _check(log: str, outcomes: Path | None, campaign: str | None) -> None:
     if log != "-" and not ours and not path.is_dir() and not path.name.endswith((".csv", ".csv.gz")):
         raise typer.BadParameter(f"{log!r}, expected CSV(.gz), JSONL(.gz) or a folder", param_hint="LOG")
     if outcomes is None and ours:
+        from streams.datasets.vowpal_wabbit import is_dsjson
+
+        if is_dsjson(path):
+            return
         raise typer.BadParameter("needed: a decision log does not say what was clicked", param_hint="--outcomes")
     if outcomes is not None and not ours:
         raise typer.BadParameter("goes with a JSONL log; others hold what was clicked", param_hint="--outcomes")
@@ -127,6 +132,10 @@ def _read(log: str, outcomes: Path | None, campaign: str | None, settings: Setti
         from streams.datasets.decision_log import read_decisions
 
         return read_decisions(Path(log), outcomes, campaign, show)
+    if log.endswith((".jsonl", ".jsonl.gz")):
+        from streams.datasets.vowpal_wabbit import read_dsjson
+
+        return read_dsjson(Path(log), show)
     from streams.datasets.open_bandit import read_open_bandit
 
     return read_open_bandit(Path(log), show)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from streams.cli.common import JsonOption, print_json, settings_of
+from streams.cli.file_options import ColumnsOption, EventFile, LayoutOption, SortOption, tell
 
 EXAMPLES = """[bold]Examples[/bold]
   nearstream replay clicks.csv.gz                      flat out
@@ -17,10 +18,11 @@ EXAMPLES = """[bold]Examples[/bold]
   nearstream replay events.jsonl --json                figures as JSON
 
 A CSV file begins with user_id,item_id,event_type,timestamp,price,category
-(columns in any order, the last two if you like; timestamps in Unix seconds).
+(any order; more columns do no harm; separated by comma, semicolon, tab, | or
+::). What is called otherwise: --columns user=UserId,item=ProductID,type=view.
 A line of a JSONL file is an event as in the README that also has a "type":
-browse, view, rate, click, cart, fav, purchase, impression or request.
-Both may be gzipped.
+browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression or
+request. Times are ISO-8601 or numbers of any unit. Both may be gzipped.
 """
 
 
@@ -35,6 +37,9 @@ def replay(
     new_ids: Annotated[
         bool, typer.Option("--new-ids", help="Give every event an id of this run, so that it counts once more.")
     ] = False,
+    layout: LayoutOption = None,
+    columns: ColumnsOption = None,
+    sort: SortOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Feed recorded events to Kafka, flat out or as fast as you like.
@@ -46,10 +51,12 @@ def replay(
     from streams.cli.replayer import Replay, progress_bar
 
     settings = settings_of(context)
-    run = Replay(settings, file, speed=speed, limit=limit, now=now, new_ids=new_ids)
+    source = EventFile(file, limit, layout, columns, sort)
+    run = Replay(settings, source, speed=speed, now=now, new_ids=new_ids)
     with progress_bar(visible=not as_json) as progress:
         task = progress.add_task(file.name, total=run.total())
         result = run.run(lambda events: progress.update(task, completed=events))
+    tell(run.reading, file.name)
     if as_json:
         print_json(result)
     else:

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,8 +17,10 @@ from rich.text import Text
 from processors.common.hashing import partition_of
 from processors.events.event import EVENT_TOPICS
 from streams.cli.connections import producing
-from streams.datasets.event_files import FileEvent, read_events
+from streams.cli.file_options import EventFile
+from streams.datasets.event_files import FileEvent
 from streams.datasets.files import count_events
+from streams.datasets.reading import Reading
 from streams.kafka.admin import partition_counts
 from streams.settings.sections import Settings
 
@@ -103,12 +104,15 @@ class Replayed:
 
     Parameters
     ----------
+    unread
+        Lines that are no events, and were not sent.
     id_suffix
         Suffix of all event ids in this run; empty if the ids are the same in every run.
     """
 
     file: str
     events: int
+    unread: int
     seconds: float
     events_per_s: float
     shift_ms: int
@@ -123,29 +127,33 @@ class Replay:
     settings
         Settings that reach the brokers.
     file
-        An event file (:mod:`streams.datasets.event_files`).
-    speed, limit, now, new_ids
+        An event file, and how to read it.
+    speed, now, new_ids
         The options of ``nearstream replay`` of these names.
+
+    Attributes
+    ----------
+    reading : Reading
+        What came of the lines of the file.
     """
 
     def __init__(
         self,
         settings: Settings,
-        file: Path,
+        file: EventFile,
         *,
         speed: float = 0.0,
-        limit: int | None = None,
         now: bool = False,
         new_ids: bool = False,
     ) -> None:
-        self._settings, self._file, self._limit = settings, file, limit
+        self._settings, self._file, self.reading = settings, file, Reading()
         self._speed, self._now = speed, now
         self._suffix = f":{uuid4().hex[:8]}" if new_ids else ""
 
     def total(self) -> int:
         """Estimate how many events will be sent, by the lines of the file."""
-        lines = count_events(self._file)
-        return min(lines, self._limit or lines)
+        lines = count_events(self._file.path)
+        return min(lines, self._file.limit or lines)
 
     def run(self, progress: Callable[[int], object] | None = None) -> Replayed:
         """Send everything, and return when the brokers have acknowledged all of it.
@@ -180,17 +188,18 @@ class Replay:
         if progress is not None:
             progress(sent)
         rate = round(sent / max(seconds, 1e-9), 1)
-        return Replayed(str(self._file), sent, round(seconds, 3), rate, pace.shift_ms, self._suffix)
+        unread = sum(self.reading.unread.values())
+        return Replayed(str(self._file.path), sent, unread, round(seconds, 3), rate, pace.shift_ms, self._suffix)
 
     def _pace(self) -> Pace:
         if not self._now:
-            first = next(read_events(self._file, 1), None)
+            first = next(self._file._replace(limit=1).read(), None)
             return pace_of(first.time_ms if first else 0, 0, self._speed, None)
-        times = [event.time_ms for event in read_events(self._file, self._limit)] or [0]
+        times = [event.time_ms for event in self._file.read()] or [0]
         return pace_of(times[0], max(times), self._speed, time.time_ns() // 1_000_000)
 
     def _paced(self, pace: Pace, started: float) -> Iterator[FileEvent]:
-        for event in read_events(self._file, self._limit):
+        for event in self._file.read(self.reading):
             if pace.speed:
                 wait = started + pace.due_s(event.time_ms) - time.monotonic()
                 if wait > 0:

@@ -25,7 +25,7 @@ EXAMPLES = """[bold]Examples[/bold]
   printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
 """
 
-TYPES = "browse, view, rate, click, cart, fav, purchase, impression or request"
+TYPES = "browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression or request"
 """The keys of :data:`processors.events.event_types.EVENT_TYPES`, written out so that help need not load that."""
 
 

@@ -1,33 +1,34 @@
-"""Event files: CSV of the public data sets, and JSON lines of native events, plain or gzip.
+"""Event files: CSV and JSON lines, plain or gzip, in the layouts that people have.
 
-A CSV file starts with the header ``user_id,item_id,event_type,timestamp,price,category``: columns in any order, price
-and category may be missing, timestamps are Unix seconds. A line of a JSON file is a native event (see
-:mod:`processors.events.reader`) that also says its ``topic``, or its ``event_type`` (or ``type``).
+A line of a CSV file is an event: its columns are found by their names, by a layout (:mod:`streams.datasets.layouts`) or
+by what the caller says. A line of a JSON file is a native event (see :mod:`processors.events.reader`) that also says
+its ``topic``, or its ``event_type`` (or ``type``). Times may have any unit (:mod:`streams.datasets.times`). What comes
+out are native events: text ids, a known action, milliseconds since the epoch.
 """
+
+from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from itertools import islice
-from operator import itemgetter
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
-from processors.common.bounds import MAX_MS
 from processors.common.errors import FieldError
 from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
+from processors.events.event_fields import take_as_return
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
 from streams.datasets.files import EventFileError, is_csv, opened
+from streams.datasets.layouts import BY_NAMES, KINDS, PASSED_OVER, Layout, named, places_of, rows_of, separator_of
+from streams.datasets.reading import Reading
+from streams.datasets.times import moment_of
 
-COLUMNS = ("user_id", "item_id", "event_type", "timestamp", "price", "category")
-"""Columns of an event file in CSV; the first four are required."""
-
-_REQUIRED = 4
-# Seconds beyond this would be the year 5138; milliseconds taken for seconds are always beyond it.
-_MAX_SECONDS = 1e11
+_WHOLE = re.compile(r"-?\d+\.0+")
+_MARK = b"\xef\xbb\xbf"
 
 
 class FileEvent(msgspec.Struct, frozen=True, gc=False):
@@ -51,17 +52,9 @@ class FileEvent(msgspec.Struct, frozen=True, gc=False):
     time_ms: int
 
 
-class _Native(msgspec.Struct, omit_defaults=True):
-    event_id: str
-    user_id: str
-    item_id: str
-    timestamp: int
-    action: str
-    price: float | None = None
-    category: str | None = None
-
-
-def read_events(path: Path, limit: int | None = None) -> Iterator[FileEvent]:
+def read_events(
+    path: Path, limit: int | None = None, layout: Layout = BY_NAMES, reading: Reading | None = None
+) -> Iterator[FileEvent]:
     """Yield the events of a file, in its order.
 
     Parameters
@@ -71,130 +64,214 @@ def read_events(path: Path, limit: int | None = None) -> Iterator[FileEvent]:
         made of the file's name and the line, so that a second replay repeats the ids of the first.
     limit
         Stop after so many events.
+    layout
+        How the file is laid out, where its first line does not say that by names that are known.
+    reading
+        Gets what came of the lines; those that are no event are noted there and skipped.
 
     Raises
     ------
     EventFileError
-        At the first line that is no event.
+        If the file cannot be read, or has no column for a required field; without ``reading``, at the first line that
+        is no event.
     """
+    lines = _Lines(path, reading)
     read = _csv_events if is_csv(path) else _json_events
     with opened(path) as file:
-        yield from islice(read(path, file), limit)
+        found = islice(read(lines, file, layout), limit)
+        yield from found if reading is None else reading.watched(found)
 
 
-def _csv_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
-    rows = csv.reader(_text_lines(file), strict=True)
-    prefix, encode = f"{_stem(path)}:", msgspec.json.Encoder().encode
-    try:
-        header = [name.removeprefix("\ufeff").strip() for name in next(rows, [])]
-        pick, width = _picker(header), len(header)
-        for row in rows:
-            if len(row) != width:
-                if not row:
-                    continue
-                raise FieldError("line", f"{len(row)} columns", f"{width} as in the header")
-            row.append("")
-            user, item, kind, stamp, price, category = pick(row)
-            topic = EVENT_TYPES.get(kind)
-            if topic is None or topic == REQUESTS_TOPIC:
-                raise FieldError("event_type", kind, f"one of {', '.join(EVENT_TYPES)}")
-            if not user or not item:
-                raise FieldError("item_id" if user else "user_id", "", "a non-empty id")
-            time_ms = round(_seconds(stamp) * 1000)
-            # Rating data sets keep the rating in the column of the price.
-            amount = _price(price) if price and kind != "rate" else None
-            native = _Native(f"{prefix}{rows.line_num}", user, item, time_ms, kind, amount, category or None)
-            yield FileEvent(topic, user.encode(), encode(native), time_ms)
-    except (FieldError, csv.Error) as error:
-        raise EventFileError(f"{path}, line {max(rows.line_num, 1)}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise EventFileError(f"{path}, line {rows.line_num + 1}: byte {error.start} is not UTF-8") from error
+class _Lines:
+    """The lines of a file: their ids, and what is done with one that is no event."""
 
+    def __init__(self, path: Path, reading: Reading | None) -> None:
+        self._path, self._reading = path, reading
+        self.prefix = f"{path.name.removesuffix('.gz').rpartition('.')[0]}:"
+        self.notes = reading or Reading()
+        self.not_text: dict[int, int] = {}
 
-def _picker(header: list[str]) -> Any:
-    """Return a function that picks a row's fields in the order of :data:`COLUMNS`.
+    def refuse(self, number: int, error: Exception) -> None:
+        """Note a line that cannot be read, or raise what is wrong with it."""
+        if self._reading is None:
+            raise EventFileError(f"{self._path}, line {number}: {error}") from error
+        self.notes.refuse(error.field if isinstance(error, FieldError) else "format", number, str(error))
 
-    For columns that the file lacks it picks the last field, so a row must have an empty field at its end.
-    """
-    unknown = [name for name in header if name not in COLUMNS]
-    if unknown:
-        raise FieldError("column", unknown[0], f"the columns {','.join(COLUMNS)}")
-    missing = [name for name in COLUMNS[:_REQUIRED] if name not in header]
-    if missing:
-        raise FieldError("header", ",".join(header), f"a column {missing[0]}")
-    return itemgetter(*(header.index(name) if name in header else len(header) for name in COLUMNS))
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if 0 <= seconds < _MAX_SECONDS:
-        return seconds
-    hint = ", not milliseconds" if seconds >= _MAX_SECONDS else ""
-    raise FieldError("timestamp", text, f"seconds since 1970{hint}")
-
-
-def _price(text: str) -> float:
-    try:
-        price = float(text)
-    except ValueError:
-        price = math.nan
-    if math.isfinite(price):
-        return price
-    raise FieldError("price", text, "a finite number or nothing")
-
-
-def _json_events(path: Path, file: IO[bytes]) -> Iterator[FileEvent]:
-    prefix, number = f"{_stem(path)}:", 0
-    decode, encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
-    try:
+    def texts(self, file: IO[bytes]) -> Iterator[str]:
+        """Yield the lines as text; of those that are not UTF-8, note the byte that is not."""
         for number, line in enumerate(file, 1):
-            if line.isspace():
-                continue
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                self.not_text[number] = error.start
+                yield line.decode(errors="replace")
+
+    def stop(self, number: int, error: Exception) -> EventFileError:
+        """Return the error for a file none of whose lines can be read."""
+        return EventFileError(f"{self._path}, line {number}: {error}")
+
+
+def _csv_events(lines: _Lines, file: IO[bytes], layout: Layout) -> Iterator[FileEvent]:
+    texts = lines.texts(file)
+    first = next(texts, "")
+    rows = rows_of(chain([first], texts), layout.separator or separator_of(first))
+    try:
+        header = layout.columns or [name.strip() for name in next(rows, [])]
+        row_of = _Row(places_of(header, layout), len(header), layout.kind, lines)
+    except (FieldError, csv.Error) as error:
+        raise lines.stop(1, error) from error
+    while True:
+        try:
+            row = next(rows, None)
+            if row is None:
+                return
+            event = row_of.event(row, rows.line_num) if row else None
+        except (FieldError, csv.Error, UnicodeError) as error:
+            lines.refuse(max(rows.line_num, 1), error)
+            continue
+        if event is not None:
+            yield event
+
+
+class _Row:
+    """Makes events of the rows of one file."""
+
+    def __init__(self, places: dict[str, int], width: int, kind: str, lines: _Lines) -> None:
+        self._width, self._kind, self._lines = width, kind, lines
+        self._user, self._item, self._time = places["user_id"], places["item_id"], places["timestamp"]
+        self._type, self._id = places.get("event_type"), places.get("event_id")
+        self._texts = [(field, places[field]) for field in _TEXTS if field in places]
+        self._numbers = [(field, places[field]) for field in _NUMBERS if field in places]
+        self._encode = msgspec.json.Encoder().encode
+
+    def event(self, row: Sequence[str], number: int) -> FileEvent | None:
+        """Make the event of a row; :obj:`None` for what is none and no mistake either."""
+        if number in self._lines.not_text:
+            raise _NotText(self._lines.not_text[number])
+        if len(row) != self._width:
+            raise FieldError("line", f"{len(row)} columns", f"{self._width} as in the header")
+        kind = self._kind or self._kind_of(row)
+        if not kind:
+            return None
+        user, item = _id(row[self._user], "user_id"), _id(row[self._item], "item_id")
+        time_ms, _ = moment_of(row[self._time])
+        notes = self._lines.notes
+        given = _text(row[self._id]) if self._id is not None else ""
+        native: dict[str, Any] = {
+            "event_id": given or f"{self._lines.prefix}{number}",
+            "user_id": user,
+            "item_id": item,
+            "timestamp": time_ms,
+            "action": kind,
+        }
+        for field, at in self._numbers:
+            # Rating data sets keep the rating in the column of the price.
+            if row[at] and not (kind == "rate" and field == "price"):
+                amount = _amount(row[at])
+                if amount is None:
+                    notes.left_out[field] += 1
+                else:
+                    native[field] = amount
+        for field, at in self._texts:
+            if row[at]:
+                native[field] = row[at]
+        if kind == "purchase":
+            take_as_return(native, [])
+        return FileEvent(EVENT_TYPES[kind], user.encode(), self._encode(native), time_ms)
+
+    def _kind_of(self, row: Sequence[str]) -> str:
+        if self._type is None:
+            return "rate"
+        name = row[self._type].strip()
+        kind = KINDS.get(name) or KINDS.get(name.casefold())
+        if kind is None and name in PASSED_OVER:
+            self._lines.notes.passed_over[name] += 1
+            return ""
+        if kind is None:
+            raise FieldError("event_type", name, f"one of {', '.join(kind for kind in EVENT_TYPES if kind in KINDS)}")
+        return kind
+
+
+class _NotText(FieldError):
+    def __init__(self, at: int) -> None:
+        super().__init__("line", None, "UTF-8")
+        self.args = (f"byte {at} is not UTF-8",)
+
+
+_NUMBERS, _TEXTS = ("price", "quantity"), ("category", "brand", "currency", "session_id")
+
+
+def _text(value: str) -> str:
+    """Return an id as a text: a whole number that was written as a float is that number."""
+    value = value.strip()
+    return value.partition(".")[0] if value.endswith("0") and _WHOLE.fullmatch(value) else value
+
+
+def _id(value: str, name: str) -> str:
+    text = _text(value)
+    if not text:
+        raise FieldError(name, "", "a non-empty id")
+    return text
+
+
+def _amount(text: str) -> float | None:
+    try:
+        amount = float(text)
+    except ValueError:
+        return None
+    return amount if math.isfinite(amount) else None
+
+
+def _json_events(lines: _Lines, file: IO[bytes], layout: Layout) -> Iterator[FileEvent]:
+    decode, encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
+    for number, line in enumerate(file, 1):
+        if number == 1:
+            line = line.removeprefix(_MARK)
+        if line.isspace():
+            continue
+        try:
             fields = decode(line)
             if not isinstance(fields, dict):
                 raise FieldError("line", fields, "a JSON object")
-            topic = take_topic(fields)
-            fields.setdefault(id_field(topic), f"{prefix}{number}")
-            if topic != REQUESTS_TOPIC and (topic != IMPRESSIONS_TOPIC or "items" not in fields):
-                _id(fields, "item_id")
-            yield FileEvent(topic, _id(fields, "user_id").encode(), encode(fields), _time_ms(fields.get("timestamp")))
-    except (FieldError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise EventFileError(f"{path}, line {number}: {error}") from error
+            event = _json_event(fields, f"{lines.prefix}{number}", layout, lines.notes)
+        except (FieldError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            lines.refuse(number, error)
+            continue
+        if event is not None:
+            yield FileEvent(event[0], event[1].encode(), encode(fields), event[2])
 
 
-def _id(fields: dict[str, Any], name: str) -> str:
+def _json_event(fields: dict[str, Any], new_id: str, layout: Layout, notes: Reading) -> tuple[str, str, int] | None:
+    """Make a native event of a line's fields, in place, and return its topic, user and time."""
+    named(fields, layout)
+    word = fields.get("event_type", fields.get("type"))
+    if isinstance(word, str) and word not in EVENT_TYPES:
+        if word in PASSED_OVER:
+            notes.passed_over[word] += 1
+            return None
+        if word in KINDS and "topic" not in fields:
+            fields["event_type" if "event_type" in fields else "type"] = KINDS[word]
+    default = layout.kind or ("rate" if "rating" in fields or "overall" in fields else None)
+    if default and not {"topic", "event_type", "type"} & fields.keys():
+        fields["type"] = default
+    topic = take_topic(fields)
+    fields.setdefault(id_field(topic), new_id)
+    if topic != REQUESTS_TOPIC and (topic != IMPRESSIONS_TOPIC or "items" not in fields):
+        fields["item_id"] = _json_id(fields, "item_id")
+    user = fields["user_id"] = _json_id(fields, "user_id")
+    stamp = fields.get("timestamp")
+    time_ms, unit = moment_of(stamp)
+    if unit not in ("iso", "milliseconds"):
+        notes.units[unit] += 1
+    if not ((unit == "milliseconds" and isinstance(stamp, int)) or (unit == "iso" and not str(stamp).endswith("UTC"))):
+        fields["timestamp"] = time_ms  # as a worker can read it
+    return topic, user, time_ms
+
+
+def _json_id(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if not value or isinstance(value, bool) or not isinstance(value, str | int):
         raise FieldError(name, value, "a non-empty text")
     return str(value)
-
-
-def _time_ms(stamp: object) -> int:
-    """Return the milliseconds since the epoch of a timestamp as a native event has it.
-
-    Examples
-    --------
-    >>> _time_ms("2023-11-14T22:13:20.123Z"), _time_ms(1_700_000_000_123)
-    (1700000000123, 1700000000123)
-    """
-    if isinstance(stamp, str):
-        try:
-            moment = datetime.fromisoformat(stamp)
-        except ValueError:
-            pass
-        else:
-            return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    elif isinstance(stamp, int | float) and not isinstance(stamp, bool) and abs(stamp) <= MAX_MS:
-        return round(stamp)
-    raise FieldError("timestamp", stamp, "ISO-8601 or milliseconds since 1970, up to the year 9999")
-
-
-def _text_lines(file: Iterable[bytes]) -> Iterator[str]:
-    return map(bytes.decode, file)
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").rpartition(".")[0]

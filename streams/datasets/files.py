@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from processors.common.errors import NearstreamError
 
-FORMATS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
+_CSV, _JSON = (".csv", ".tsv", ".dat", ".data"), (".jsonl", ".ndjson")
+FORMATS = tuple(f"{name}{packed}" for name in (*_CSV, *_JSON) for packed in ("", ".gz"))
 """How the names of the files that can be read end."""
 
 ShowProgress = Callable[[Iterable[Any], int, str], Iterable[Any]]
@@ -55,7 +56,7 @@ def is_csv(path: Path) -> bool:
     """
     if not path.name.endswith(FORMATS):
         raise EventFileError(f"{path}: the format is not known; expected a name that ends with {', '.join(FORMATS)}")
-    return path.name.removesuffix(".gz").endswith(".csv")
+    return path.name.removesuffix(".gz").endswith(_CSV)
 
 
 def count_events(path: Path) -> int:

@@ -145,7 +145,7 @@ class _Columns:
         if not 0 <= index < _MOST_POSITIONS or index != int(index):
             raise FieldError("position", position, "a whole number from 0 to 999")
         self._times.append(_seconds(stamp))
-        self._rewards.append(_number("click", click, "a number"))
+        self._rewards.append(_number("click", _TRUTHS.get(click, click), "a number, True or False"))
         self._propensities.append(chance)
         self._positions.append(int(index))
         self._actions.append(self._items.setdefault(item, len(self._items)))
@@ -189,5 +189,8 @@ def _seconds(text: str) -> float:
         raise FieldError("timestamp", text, "ISO-8601, such as 2019-11-24 00:03:13.442536+00:00") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
+
+_TRUTHS = {"True": "1", "true": "1", "False": "0", "false": "0"}
+"""How tools write clicks that are no numbers."""
 
 _MOST_POSITIONS = 1000

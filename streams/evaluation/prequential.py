@@ -20,7 +20,7 @@ import msgspec
 from processors.common.errors import ConfigurationError, NearstreamError
 from processors.common.topics import DEAD_LETTERS_TOPIC
 from processors.evaluation.prequential import Prequential
-from processors.events.event import ITEM_TOPICS
+from processors.events.event import ITEM_TOPICS, TAKES_BACK
 from processors.ranking.settings import Placement
 from streams.datasets.event_files import FileEvent
 from streams.engine.driver import TopologyDriver
@@ -53,6 +53,7 @@ class _Touched(msgspec.Struct):
     """What the evaluation needs of an event's JSON."""
 
     item_id: str | int
+    action: str | None = None
 
 
 def evaluate_events(
@@ -66,7 +67,7 @@ def evaluate_events(
     """Run events through all planes on one partition, and judge what would have been shown before each.
 
     The clock stands at the latest time met so far. An event that the intake refuses is judged like any other: it was
-    there to be predicted. Impressions are learned and not judged: they are no choices of the user.
+    there to be predicted. Impressions, refunds and dismissals are learned and not judged: they are no choices.
 
     Parameters
     ----------
@@ -229,6 +230,8 @@ class System:
         driver.advance(moments[-1])
         users = [event.key.decode() for event in events]
         for user, event, ids in zip(users, events, driver.recommend_ids(users, moments), strict=True):
+            if _touched(event.value).action in TAKES_BACK:
+                continue  # nobody chose anything
             touched = self.item_of(event)
             shown = ShownLists(ids[self._all], ids[self._new] if judge.first_time(user, touched) else None)
             judge.score(user, touched, shown.all, shown.new or ())

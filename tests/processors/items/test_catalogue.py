@@ -267,3 +267,31 @@ def test_whatever_the_fields_hold_the_answer_is_facts_in_their_ranges_or_a_known
 def test_no_bytes_make_it_raise(key: bytes, value: bytes | None) -> None:
     found = read(value, key)
     assert isinstance(found, Row) or found.reason in CATALOG_REASONS
+
+
+@pytest.mark.parametrize(
+    ("word", "available"),
+    [("in_stock", True), ("out of stock", False), ("https://schema.org/OutOfStock", False), ("Preorder", True)],
+)
+def test_availability_in_the_words_of_feeds_counts(word: str, available: bool) -> None:
+    assert attributes(availability=word).available is available
+    assert repairs(availability=word) == ("availability:taken_as_available",)
+    assert attributes(availability=word, available=not available).available is not available
+
+
+@pytest.mark.parametrize("word", ["perhaps", 3, True])
+def test_an_availability_that_is_not_known_is_refused(word: object) -> None:
+    refused = read(message(availability=word))
+    assert isinstance(refused, Refusal)
+    assert (refused.reason, refused.message.startswith(f"availability: {word!r}, expected one of in_stock")) == (
+        "wrong_type",
+        True,
+    )
+
+
+@pytest.mark.parametrize("moment", [1_700_000_000, "1700000000"])
+def test_a_date_in_seconds_is_refused_and_an_old_one_is_not(moment: object) -> None:
+    refused = read(message(published_at=moment))
+    assert isinstance(refused, Refusal)
+    assert refused.message == f"published_at: {moment}; epoch milliseconds are expected, not seconds"
+    assert attributes(published_at="1970-01-20T16:13:20Z").published_ms == 1_700_000_000

@@ -369,7 +369,7 @@ def test_visits_go_with_their_category() -> None:
 def test_a_profile_from_before_visits_were_counted_learns_them() -> None:
     someone = user()
     someone.does("tent", category="tents")
-    *older, _, _, _ = msgspec.msgpack.decode(encode(someone.profile))
+    *older, _, _, _, _ = msgspec.msgpack.decode(encode(someone.profile))
     profile = msgspec.msgpack.decode(msgspec.msgpack.encode(older), type=Profile)
     assert (list(profile.categories), profile.category_visits) == (["tents"], {})
     someone.keeper.learn(profile, event("next", "tent", NOW + DAY_MS, category="tents"))
