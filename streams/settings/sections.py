@@ -134,7 +134,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Seconds after which ``/healthz`` fails if a partition with lag has made no progress.
     standby
         Whether to keep copies of the partitions that other workers run, so that one that dies is replaced without
-        reading its changelogs from the beginning. Each worker then stores what all of them store.
+        reading its changelogs from the beginning. Each worker then stores what all of them store, and has as many
+        stores open, each with the memory that ``store`` allows.
     """
 
     state_dir: str = "nearstream-data"

@@ -58,7 +58,7 @@ class Stores:
         """Return the open copy of a partition, which is none any more then, or :meth:`open` its store."""
         async with self.copying:
             copy = self.copies.pop((plane.name, partition), None)
-            return await self._beside_the_loop(self.open, plane, partition) if copy is None else copy
+        return await self._beside_the_loop(self.open, plane, partition) if copy is None else copy
 
     async def copy(self, plane: Plane[Any], partition: int) -> None:
         """Open the store of a partition that another worker runs, as a copy. The caller must hold :attr:`copying`.
