@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import random
+import signal
 import sys
 import tempfile
 import threading
@@ -72,8 +73,13 @@ class Silences:
         consumer.close()
 
 
+stopping = threading.Event()
+"""Set when a run is to end after the present fault: what happened until then is verified."""
+
+
 def main() -> int:
-    """Run, print the verdict, and return the exit code."""
+    """Run, print the verdict, and return the exit code. SIGTERM ends the run after the present fault."""
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--faults", type=int, default=20, help="how many faults happen (default 20)")
     parser.add_argument("--kills", type=int, default=0, help="instead: so many kill -9 of one worker, and nothing else")
@@ -175,6 +181,8 @@ def _disturb(scene: Scene, faults: list[Fault], silences: Silences, between_s: f
         worker.start()
     happened: list[dict[str, Any]] = []
     for fault in faults:
+        if stopping.is_set():
+            break
         exits = _wait_ready(scene)
         time.sleep(between_s)
         began = time.monotonic()
