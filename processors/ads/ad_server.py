@@ -24,6 +24,7 @@ from processors.ads.signals import CampaignSignals
 from processors.ads.tracking import AdStep, AdTracking
 from processors.events.ad_request import AdRequest
 from processors.events.event import TAKES_BACK, Event
+from processors.events.json_object import ZONELESS
 from processors.events.record import Origin
 from processors.models.click_model import PURCHASE_LOGIT, ClickModel, packed
 from processors.models.interest_groups import InterestGroups
@@ -152,6 +153,7 @@ class AdServer:
             floor=self.settings.floors.get(placement, self.settings.floor),
             contextual=known is not profile,
             late=origin.time_ms - asked.time_ms > self.settings.late_ms,
+            zoneless=ZONELESS in asked.repairs,
         )
 
     def _add_segments(self, opportunities: Sequence[Opportunity]) -> None:

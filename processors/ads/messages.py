@@ -121,8 +121,15 @@ def _no_bid(found: Opportunity, nbr: NoBid | None) -> AdDecision:
         stamp(found.at_ms),
         found.request_id,
         nbr=None if nbr is None else int(nbr),
-        nbr_text=None if nbr is None else nbr.text,
+        nbr_text=None if nbr is None else _text(found, nbr),
     )
+
+
+def _text(found: Opportunity, nbr: NoBid) -> str:
+    """Return the text of a no-bid; of one that came too late, what may be the cause."""
+    if nbr is NoBid.TOO_LATE and found.zoneless:
+        return f"{nbr.text}: its time has no time zone, and was taken to be UTC"
+    return nbr.text
 
 
 def _logged_no_bid(found: Opportunity, decided: AuctionResult) -> LoggedDecision:

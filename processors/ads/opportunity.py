@@ -31,6 +31,8 @@ class Opportunity(msgspec.Struct, frozen=True):
         Whether the user has not agreed to be known: only the moment decides, and the profile is an empty one.
     late
         Whether it was over when it was asked for.
+    zoneless
+        Whether its time came without a time zone, and was taken to be UTC.
     """
 
     decision_id: str
@@ -43,6 +45,7 @@ class Opportunity(msgspec.Struct, frozen=True):
     request_id: str | None = None
     contextual: bool = False
     late: bool = False
+    zoneless: bool = False
 
 
 def decision_id_of(origin: Origin) -> str:

@@ -23,6 +23,10 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time that says its time zone."""
 
 _TOO_DEEP = f"value: nested too deeply, expected at most {MAX_DEPTH} levels"
+_ZONELESS = "utc_assumed"
+ZONELESS = f"timestamp:{_ZONELESS}"
+"""Note of a record whose time came without a time zone."""
+
 _A_TIME = "expected ISO-8601 or epoch milliseconds"
 _DIGITS = re.compile(r"\d{9,15}")
 
@@ -152,7 +156,7 @@ def as_time(value: object, name: str, repairs: list[str]) -> int:
         if moment is None:
             raise Refused("bad_timestamp", f"{name}: {quoted(value)}, {_A_TIME}")
         if moment.tzinfo is None:
-            repairs.append(f"{name}:utc_assumed")
+            repairs.append(f"{name}:{_ZONELESS}")
             moment = moment.replace(tzinfo=UTC)
         return round(moment.timestamp() * 1000)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,5 +1,7 @@
 """Attribution where it is not plain: what came before the ad, late, twice, or from something else."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from tests.processors.ads.shop import NOW, Shop, campaign, creative
@@ -116,6 +118,15 @@ def test_what_comes_too_late_gets_no_ad() -> None:
     assert shop.read("ad-decisions.v1") == []
     answer = shop.request(timestamp=shop.now - 2 * HOUR, purposes=[])
     assert (answer["nbr"], answer["nbr_text"]) == (512, "the request came too late")
+
+
+def test_a_local_time_without_a_zone_is_named_as_the_cause() -> None:
+    shop = Shop()
+    shop.put("c", tent())
+    local = datetime.fromtimestamp((shop.now - 5 * HOUR) / 1000, UTC).replace(tzinfo=None).isoformat()
+    answer = shop.request(timestamp=local)
+    assert answer["nbr"] == 512
+    assert answer["nbr_text"] == "the request came too late: its time has no time zone, and was taken to be UTC"
 
 
 def test_who_only_asks_is_forgiven_what_was_never_seen() -> None:
