@@ -5,9 +5,11 @@ and runs the topology driver over exactly those. What the driver then holds and 
 hold and have published, key by key and byte by byte.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -73,6 +75,7 @@ class DecidedBefore:
         )
 
 
+_OFFSET = attrgetter("offset")
 _SIGNALS = (SIGNALS_TOPIC, CAMPAIGN_SIGNALS_TOPIC)
 
 
@@ -194,8 +197,9 @@ def _replay(
         batches = []
         for topic, start in offsets.items():
             end = position.offsets[topic]
-            records = [record for record in logs[topic][partition] if start <= record.offset < end]
-            batches.append(SourceBatch(topic, start, end, records))
+            log = logs[topic][partition]
+            first, behind = (bisect_left(log, offset, key=_OFFSET) for offset in (start, end))
+            batches.append(SourceBatch(topic, start, end, log[first:behind]))
         driver.process(plane, partition, batches, at=0)
         offsets = dict(position.offsets)
         assert driver.processors[plane][partition].position == position, f"{plane}-{partition} took another way"
