@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from processors.planes.base import Plane
 from streams.worker.runner import PartitionRunner
 from streams.worker.stores import Name
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_S = 5.0
+"""Seconds for which a runner may take to let go of its partition before it is asked again: stopping a publisher takes
+milliseconds, unless the brokers are silent."""
 
 
 class Guard(Protocol):
@@ -108,5 +115,20 @@ class Partitions:
     async def _stop(self, names: set[Name]) -> None:
         for name in names:
             self._let_go(name)
-        if self._leaving:
-            await asyncio.wait(list(self._leaving.values()))
+        while self._leaving:
+            # The group waits for this worker meanwhile: whoever has swallowed a cancellation gets another one.
+            _, waiting = await asyncio.wait(list(self._leaving.values()), timeout=_PATIENCE_S)
+            for task in waiting:
+                logger.warning("%s has not let go of its partition: %s; asking again", task.get_name(), _place_of(task))
+                task.cancel()
+
+
+def _place_of(task: asyncio.Task[None]) -> str:
+    """Return where a task waits: the functions that it is in, the innermost last, with their lines."""
+    frames, awaited = list[str](), cast(Any, task.get_coro())
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None)
+        if frame is not None:
+            frames.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+        awaited = getattr(awaited, "cr_await", None)
+    return " > ".join(frames) or "nowhere"

@@ -19,6 +19,7 @@ from streams.kafka.clients import start_client
 from streams.kafka.consumer import manual_consumer
 from streams.kafka.publisher import Publisher
 from streams.kafka.upstream.stopping import stop_client
+from streams.kafka.upstream.swallowed_cancellations import raise_if_cancelled
 from streams.settings.sections import Settings
 
 State = TypeVar("State", bound=msgspec.Struct)
@@ -91,6 +92,7 @@ async def _read_until(
     read, logged_at = 0, monotonic()
     while (position := await consumer.position(tp)) < end:
         found = await consumer.getmany(tp, timeout_ms=1000, max_records=_CHUNK_RECORDS)
+        raise_if_cancelled()
         records = found.get(tp, [])
         if records:
             await asyncio.to_thread(

@@ -20,6 +20,7 @@ from processors.planes.base import Output, Plane
 from streams.engine.partition import PartitionProcessor, Prepared
 from streams.engine.source_batch import SourceBatch
 from streams.kafka.publisher import Appended, Publisher
+from streams.kafka.upstream.swallowed_cancellations import raise_if_cancelled
 from streams.settings.sections import Settings
 from streams.worker.compute_thread import ComputeThread
 from streams.worker.consumer_control import ConsumerControl
@@ -166,6 +167,7 @@ class PartitionRunner:
                     self.committed_at = self._taken_over_at = monotonic()
                     await ready.wait()
                     while True:
+                        raise_if_cancelled()
                         await self._gather()
                         await self._work(held)
             except StateError as error:

@@ -81,9 +81,14 @@ class Stores:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            with suppress(StateError):
-                self.close(await opening)
+            opening.add_done_callback(self._close_opened)
+            await asyncio.wait([opening])  # whoever comes next needs the files
             raise
+
+    def _close_opened(self, opening: asyncio.Future[PartitionStore[Any]]) -> None:
+        """Close a store that nobody waits for any more, if it could be opened."""
+        if not opening.cancelled() and opening.exception() is None:
+            self.close(opening.result())
 
     def open(self, plane: Plane[State], partition: int) -> PartitionStore[State]:
         """Open the store of a partition.

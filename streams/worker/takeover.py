@@ -14,6 +14,7 @@ from processors.planes.base import Output, Plane
 from state.store import PartitionStore
 from streams.engine.partition import PartitionProcessor
 from streams.kafka.publisher import Publisher
+from streams.kafka.upstream.swallowed_cancellations import raise_if_cancelled
 from streams.settings.sections import Settings
 from streams.worker.consumer_control import ConsumerControl
 from streams.worker.metrics import Metrics
@@ -97,6 +98,7 @@ class Takeover:
             # The store goes first: a publisher may take seconds to stop, and whoever comes next needs the files.
             resources.callback(self._close, store)
             await publisher.start()
+            raise_if_cancelled()
             read = await restore(self._settings, self._plane, self._partition, store, publisher, self._note_progress)
             held = HeldPartition(PartitionProcessor(self._plane, self._partition, store), publisher)
             held.processor.begin(time_ns() // 1_000_000)
@@ -104,6 +106,7 @@ class Takeover:
             if not publisher.transactional:
                 await self._skip_number(held)
             await self._seek(held.processor)
+            raise_if_cancelled()
             self.held = held
             self._report(read, monotonic() - began_at)
             yield held

@@ -95,3 +95,28 @@ async def test_without_fencing_all_are_let_go_of_before_the_group_decides(fencin
     await group.rebalance(0)
     assert await group.rebalance(0) == ["0 doubts", "0 closed", "0 runs"]
     await group.partitions.stop()
+
+
+async def test_a_runner_that_swallows_its_cancellation_gets_another_and_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streams.worker.partitions._PATIENCE_S", 0.02)
+    swallowed: list[str] = []
+
+    class Deaf(Runner):
+        async def run(self, _: asyncio.Event) -> None:
+            while len(swallowed) < 2:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    swallowed.append(self.name)
+            await asyncio.Event().wait()
+
+    group = Group(fencing=False)
+    monkeypatch.setattr(group, "_make", lambda _, partition: Deaf(f"{partition}", group.happened))
+    group.partitions = Partitions(group._make, group, asyncio.Event(), fencing=False)
+    await group.rebalance(0)
+    await asyncio.wait_for(group.partitions.revoke(), 5)
+    assert swallowed == ["0", "0"]
+    assert "log-0 has not let go of its partition" in caplog.text
+    assert "Deaf.run" in caplog.text

@@ -15,7 +15,7 @@ from streams.engine.source_batch import SourceBatch
 from streams.settings.sections import WorkerSettings
 from streams.worker.runner import PartitionRunner
 from tests.streams.engine.test_partition import batch
-from tests.streams.worker.fakes import Brokers, damage, deliver, running, seen, until
+from tests.streams.worker.fakes import Brokers, FakePublisher, damage, deliver, running, seen, until
 
 CLICKS = "events.click.v1"
 LARGE = 2**18
@@ -348,3 +348,23 @@ async def test_a_topic_goes_on_when_half_is_left(narrow: PartitionRunner, broker
         narrow._buffer.take(narrow._pacing.most_records, narrow._pacing.most_bytes)
         paused.append(bool(brokers.paused))
     assert paused == [True, True, False, False, False, False]
+
+
+async def test_a_partition_is_let_go_of_though_the_cancellation_was_swallowed(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def start(_: FakePublisher) -> None:
+        asked.set()
+        try:
+            await asyncio.sleep(5)
+        except asyncio.CancelledError:
+            brokers.calls.append("swallowed")
+
+    monkeypatch.setattr(FakePublisher, "start", start)
+    task = asyncio.create_task(brokers.runner().run(asyncio.Event()))
+    await asked.wait()
+    task.cancel()
+    await until(task.done)
+    assert (task.cancelled(), brokers.calls) == (True, ["swallowed", "stop"])
