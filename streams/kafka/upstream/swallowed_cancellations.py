@@ -1,8 +1,8 @@
-"""``asyncio.wait_for``, with which aiokafka waits for answers, swallows a cancellation that comes with the answer.
+"""aiokafka's clients swallow a cancellation of whoever stops them, where it comes while they wait for a task of theirs.
 
-Until Python 3.12 it returns what it was waiting for then, and the task goes on as if nobody had cancelled it: a
-partition would be taken over that the group is waiting for this worker to let go of.
-``tests/streams/kafka/upstream/test_swallowed_cancellations.py`` fails when Python no longer does that.
+They cancel that task and suppress what comes of it, whoever was cancelled. The task that was stopping them goes on then
+as if nothing had happened: a partition would be taken over that the group is waiting for this worker to let go of.
+``tests/streams/kafka/upstream/test_swallowed_cancellations.py`` fails when they no longer do that.
 """
 
 from __future__ import annotations
