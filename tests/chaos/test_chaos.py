@@ -47,6 +47,7 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens(kafka_tools: None, se
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.parametrize("safeguard", TRIED_BY)
+@pytest.mark.parametrize("safeguard", ["fence", "gaps"])  # the others with make chaos ARGS=--safeguards
 def test_the_verifier_notices_what_comes_of_workers_without_a_safeguard(kafka_tools: None, safeguard: str) -> None:
-    assert without(safeguard, seed=1) is (safeguard != "nothing")
+    assert safeguard in TRIED_BY
+    assert without(safeguard, seed=1)

@@ -170,7 +170,9 @@ def test_a_refund_is_taken_from_what_the_user_has_spent() -> None:
     shop = Shop()
     shop.send("events.purchase.v1", "u", price=30.0, quantity=2)
     shop.send("events.purchase.v1", "u", price=30.0, action="refund")
-    assert (shop.profile("u").spent, shop.profile("u").purchases) == (30.0, 0)
+    assert (shop.profile("u").spent, shop.profile("u").purchases) == (30.0, 1)
+    shop.send("events.purchase.v1", "u", action="refund")
+    assert (shop.profile("u").spent, shop.profile("u").purchases) == (0.0, 0)
 
 
 def test_what_was_decided_counts_until_the_ledger_publishes_what_is_left() -> None:
