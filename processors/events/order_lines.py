@@ -11,6 +11,7 @@ MOST_LINES = 100
 """Lines that an order may have."""
 
 _LISTS = ("items", "products")
+_OF_THE_ORDER = frozenset(("context", "decision_id"))
 _FIELDS = {
     "item_id": ("item_id", "product_id", "id", "sku"),
     "price": ("price",),
@@ -26,7 +27,8 @@ def order_lines(fields: dict[str, Any]) -> list[dict[str, Any]]:
     """Part an event that lists items, and names none, into one event for each; return nothing for any other event.
 
     The lines have the fields of the order, and their own over them. The first one has the order's id, the others that
-    id with their number, so that a line that comes again is known. Circumstances go with the first.
+    id with their number, so that a line that comes again is known. Circumstances, and the ad that led to the order, go
+    with the first: an order is charged for once.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def order_lines(fields: dict[str, Any]) -> list[dict[str, Any]]:
     if not 0 < len(listed) <= MOST_LINES:
         raise Refused("bad_items", f"{name}: {len(listed)} lines, expected 1 to {MOST_LINES}")
     order = {key: value for key, value in fields.items() if key not in (name, "item_id")}
-    shared = {key: value for key, value in order.items() if key != "context"}
+    shared = {key: value for key, value in order.items() if key not in _OF_THE_ORDER}
     lines = []
     for number, part in enumerate(listed):
         line = {**(order if number == 0 else shared), **_line(part)}

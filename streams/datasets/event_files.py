@@ -19,9 +19,11 @@ from typing import IO, Any
 import msgspec
 
 from processors.common.errors import FieldError
-from processors.common.topics import IMPRESSIONS_TOPIC, REQUESTS_TOPIC
+from processors.common.topics import CLICKS_TOPIC, IMPRESSIONS_TOPIC, PURCHASES_TOPIC, REQUESTS_TOPIC
 from processors.events.event_fields import take_as_return
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
+from processors.events.json_object import Refused
+from processors.events.order_lines import order_lines
 from streams.datasets.files import EventFileError, is_csv, opened
 from streams.datasets.layouts import BY_NAMES, KINDS, PASSED_OVER, Layout, named, places_of, rows_of, separator_of
 from streams.datasets.reading import Reading
@@ -233,22 +235,26 @@ def _json_events(lines: _Lines, file: IO[bytes], layout: Layout) -> Iterator[Fil
             fields = decode(line)
             if not isinstance(fields, dict):
                 raise FieldError("line", fields, "a JSON object")
-            event = _json_event(fields, f"{lines.prefix}{number}", layout, lines.notes)
-        except (FieldError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            events = _json_line(fields, f"{lines.prefix}{number}", layout, lines.notes)
+            made = [FileEvent(topic, user.encode(), encode(of), at) for topic, user, at, of in events]
+        except (FieldError, Refused, msgspec.DecodeError, UnicodeError, RecursionError) as error:
             lines.refuse(number, error)
             continue
-        if event is not None:
-            yield FileEvent(event[0], event[1].encode(), encode(fields), event[2])
+        yield from made
 
 
-def _json_event(fields: dict[str, Any], new_id: str, layout: Layout, notes: Reading) -> tuple[str, str, int] | None:
-    """Make a native event of a line's fields, in place, and return its topic, user and time."""
+_Made = tuple[str, str, int, dict[str, Any]]
+"""Topic, user, time and fields of an event."""
+
+
+def _json_line(fields: dict[str, Any], new_id: str, layout: Layout, notes: Reading) -> list[_Made]:
+    """Make native events of the fields of a line: one, none for what is passed over, several for an order."""
     named(fields, layout)
     word = fields.get("event_type", fields.get("type"))
     if isinstance(word, str) and word not in EVENT_TYPES:
         if word in PASSED_OVER:
             notes.passed_over[word] += 1
-            return None
+            return []
         if word in KINDS and "topic" not in fields:
             fields["event_type" if "event_type" in fields else "type"] = KINDS[word]
     default = layout.kind or ("rate" if "rating" in fields or "overall" in fields else None)
@@ -256,6 +262,11 @@ def _json_event(fields: dict[str, Any], new_id: str, layout: Layout, notes: Read
         fields["type"] = default
     topic = take_topic(fields)
     fields.setdefault(id_field(topic), new_id)
+    parts = order_lines(fields) if topic in (CLICKS_TOPIC, PURCHASES_TOPIC) else []
+    return [_json_event(part, topic, notes) for part in parts or [fields]]
+
+
+def _json_event(fields: dict[str, Any], topic: str, notes: Reading) -> _Made:
     if topic != REQUESTS_TOPIC and (topic != IMPRESSIONS_TOPIC or "items" not in fields):
         fields["item_id"] = _json_id(fields, "item_id")
     user = fields["user_id"] = _json_id(fields, "user_id")
@@ -265,7 +276,7 @@ def _json_event(fields: dict[str, Any], new_id: str, layout: Layout, notes: Read
         notes.units[unit] += 1
     if not ((unit == "milliseconds" and isinstance(stamp, int)) or (unit == "iso" and not str(stamp).endswith("UTC"))):
         fields["timestamp"] = time_ms  # as a worker can read it
-    return topic, user, time_ms
+    return topic, user, time_ms, fields
 
 
 def _json_id(fields: dict[str, Any], name: str) -> str:

@@ -23,13 +23,14 @@ def read(kind: Any = "purchase", **fields: Any) -> Event | Refusal:
 @pytest.mark.parametrize("name", ["items", "products"])
 @pytest.mark.parametrize("kind", ["purchase", "click"])
 def test_each_line_is_an_event_with_an_id_of_its_own(name: str, kind: str) -> None:
-    first = read(kind, **{name: LINES}, context={"country": "DE"}, currency="EUR")
+    first = read(kind, **{name: LINES}, context={"country": "DE"}, currency="EUR", decision_id="d1")
     assert isinstance(first, Event)
     (second,) = first.more
     assert [(line.event_id, line.item_id, line.price, line.currency) for line in (first, second)] == [
         ("o1", "tent", 100.0, "EUR"),
         ("o1/1", "7", 10.0, "EUR"),
     ]
+    assert (first.decision_id, second.decision_id) == ("d1", None)
     assert (second.category, first.context is not None, second.context) == ("light", True, None)
 
 

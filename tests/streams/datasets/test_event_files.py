@@ -355,3 +355,10 @@ def test_what_takes_back_can_be_in_a_file(tmp_path: Path, kind: str, topic: str)
 def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     line = '\ufeff{"type":"view","user_id":"u","item_id":"i","timestamp":1700000000000}'
     assert len(counted(written(tmp_path, "shop.jsonl", line))[0]) == 1
+
+
+def test_an_order_of_several_items_is_an_event_for_each(tmp_path: Path) -> None:
+    order = '{"type":"purchase","user_id":"u","items":[{"item_id":"a","price":3},"b"],"timestamp":1700000000000}'
+    found, reading = counted(written(tmp_path, "shop.jsonl", order, order.replace("purchase", "view")))
+    assert [(event["event_id"], event["item_id"]) for event in found] == [("shop:1", "a"), ("shop:1/1", "b")]
+    assert reading.unread == {"item_id": 1}
