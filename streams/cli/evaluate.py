@@ -87,7 +87,7 @@ def _run(file: EventFile, settings: Settings, lists: Path | None, html: Path | N
             pass
         tell(reading, name)
         reading.check(name, in_order=not file.sort)
-        events = progress.track(file.read(), min(total, file.limit or total), description=name)
+        events = progress.track(file.read(), reading.events, description=name)
         result = evaluate_events(events, settings, lists, html, name, batch)
     return result | {"unread": sum(reading.unread.values())}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -44,11 +45,7 @@ class EventFile(NamedTuple):
 
         layout = layout_of(self.layout, self.columns)
         events = read_events(self.path, None if self.sort else self.limit, layout, reading or Reading())
-        if not self.sort:
-            return events
-        from itertools import islice
-
-        return islice(sorted_events(events), self.limit)
+        return islice(sorted_events(events), self.limit) if self.sort else events
 
 
 def tell(reading: Reading, name: str) -> None:
