@@ -20,13 +20,17 @@ from processors.ads.messages import AdDecision, LoggedDecision, messages_of
 from processors.ads.opportunity import Opportunity, decision_id_of
 from processors.ads.pipeline import AdPipeline
 from processors.ads.settings import AdSettings
+from processors.ads.shop import Shop
 from processors.ads.signals import CampaignSignals
 from processors.ads.tracking import AdStep, AdTracking
+from processors.common.money import Currency
 from processors.events.ad_request import AdRequest
 from processors.events.event import TAKES_BACK, Event
 from processors.events.json_object import ZONELESS
 from processors.events.record import Origin
+from processors.items.index import ItemIndex
 from processors.models.click_model import PURCHASE_LOGIT, ClickModel, packed
+from processors.models.completed_profiles import completed
 from processors.models.interest_groups import InterestGroups
 from processors.users.ad_history import Decision
 from processors.users.context import update_circumstances
@@ -61,6 +65,12 @@ class AdServer:
         The read model of interest groups, each of which is a segment.
     partitions
         Number of partitions of every topic.
+    items
+        The read model of items: what they say of users whose events carry only ids.
+    currency
+        ISO 4217 code of all campaigns' money: bids in several currencies could not be compared.
+    shop
+        Says what must not be promoted.
 
     Attributes
     ----------
@@ -72,12 +82,21 @@ class AdServer:
         What decides; a replay of what was decided puts its own here, since decisions are part of the profiles.
     """
 
-    def __init__(self, settings: AdSettings, groups: InterestGroups, partitions: int) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: AdSettings,
+        groups: InterestGroups,
+        partitions: int,
+        items: ItemIndex | None = None,
+        currency: Currency = "EUR",
+        shop: Shop | None = None,
+    ) -> None:
+        self.settings, self._currency = settings, currency
+        self._items = ItemIndex() if items is None else items
         self.campaigns = CampaignIndex(settings.max_campaigns)
         self.clicks, self.purchases = ClickModel(), ClickModel(first_logit=PURCHASE_LOGIT)
         self._groups, self._partitions = groups, partitions
-        self._pipeline = AdPipeline(settings, self.campaigns, self.clicks, self.purchases)
+        self._pipeline = AdPipeline(settings, self.campaigns, self.clicks, self.purchases, shop)
         self.decider: Decider = self._pipeline
         self.tracking = AdTracking(settings)
 
@@ -124,6 +143,7 @@ class AdServer:
 
         A user's second opportunity is decided for after the first: it must know of it.
         """
+        opportunities = [self._completed(found) for found in opportunities]
         self._add_segments(opportunities)
         messages: dict[int, tuple[AdDecision, LoggedDecision]] = {}
         waiting = list(enumerate(opportunities))
@@ -138,7 +158,7 @@ class AdServer:
             self._count_opportunities(asked, decisions, step)
             for (number, found), decided in zip(turn.values(), decisions, strict=True):
                 self._note(found, decided, step)
-                messages[number] = messages_of(found, decided, self.settings.currency, self.settings.expires_ms)
+                messages[number] = messages_of(found, decided, self._currency, self.settings.expires_ms)
         return [messages[number] for number in range(len(opportunities))]
 
     def _opportunity(self, asked: Event | AdRequest, origin: Origin, profile: Profile, placement: str) -> Opportunity:
@@ -147,14 +167,28 @@ class AdServer:
             decision_id=decision_id_of(origin),
             user_id=asked.user_id,
             profile=known,
-            at_ms=asked.time_ms,
+            at_ms=self._moment(asked.time_ms, origin.time_ms),
             placement=placement,
             dimensions=_dimensions_of(asked, known, placement),
             floor=self.settings.floors.get(placement, self.settings.floor),
             contextual=known is not profile,
+            item_id=(asked.item_id or None) if isinstance(asked, Event) else None,
+            page=(asked.context.page or "") if asked.context is not None else "",
             late=origin.time_ms - asked.time_ms > self.settings.late_ms,
             zoneless=ZONELESS in asked.repairs,
         )
+
+    def _moment(self, time_ms: int, arrived_ms: int) -> int:
+        """Return when the user is there: by the app's clock, or when it was heard of if that clock is off.
+
+        An ad is decided on at its arrival: caps and windows must not follow a clock that is an hour slow.
+        """
+        return time_ms if abs(arrived_ms - time_ms) <= self.settings.clock_tolerance_ms else arrived_ms
+
+    def _completed(self, found: Opportunity) -> Opportunity:
+        """Return the opportunity with all that is known of its user; the ad history is the profile's own."""
+        profile = completed(found.profile, self._items)
+        return found if profile is found.profile else msgspec.structs.replace(found, profile=profile)
 
     def _add_segments(self, opportunities: Sequence[Opportunity]) -> None:
         """Note each user's interest group as the dimension ``segment``."""
@@ -206,6 +240,7 @@ class AdServer:
             cool_down_ms=campaign.frequency.cool_down_ms,
             item_id=creative.item_id,
             features=packed(decided.features),
+            page=found.page,
         )
 
 

@@ -41,6 +41,8 @@ def attributed(ads: AdHistory, event: Event, settings: AdSettings) -> Decision |
         return next(iter(shown), None)
     if event.kind == "browse" or event.recommendation_id:
         return None
+    if event.kind == "click" and settings.clicks_only_by_id:
+        return None
     timely = [decision for decision in shown if in_window(decision, event, settings)]
     if event.kind == "purchase":
         clicked = [decision for decision in timely if decision.clicked_ms]

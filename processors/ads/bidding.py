@@ -24,7 +24,7 @@ def place_bids(frame: Frame) -> Frame:
 
 def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
     creatives, settings = frame.columns.creatives, frame.settings
-    begins, groups, candidates = _candidates(campaigns, creatives.begins)
+    begins, groups, candidates = _candidates(opportunities, campaigns, creatives.begins, frame.forbidden)
     facts = Facts.of(frame.opportunities, frame.columns)
     logits, spread = facts.scored(frame.clicks, opportunities, campaigns, groups, candidates)
     keys = frame.seeds[opportunities[groups]] ^ creatives.keys[candidates]
@@ -42,6 +42,7 @@ def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
         expected_purchase=sigmoid(purchases),
         ties=frame.seeds[opportunities] ^ frame.columns.campaign_keys[campaigns],
         draws=draws,
+        candidates=candidates,
         facts=facts,
     )
 
@@ -71,17 +72,24 @@ def _remaining(removed):  # type: ignore[no-untyped-def]  # numba finds the type
 
 
 @kernel
-def _candidates(campaigns, begins):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Lay out the creatives of each bid: where those of each begin, the bid of each, and its number among all."""
+def _candidates(opportunities, campaigns, begins, forbidden):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Lay out the creatives of each bid: where those of each begin, the bid of each, and its number among all.
+
+    Those that are ``forbidden`` at the opportunity are left out; without rows in it none is.
+    """
     firsts = np.zeros(len(campaigns) + 1, np.int64)
     for bid in range(len(campaigns)):
         firsts[bid + 1] = firsts[bid] + begins[campaigns[bid] + 1] - begins[campaigns[bid]]
     bids, creatives = np.empty(firsts[-1], np.int64), np.empty(firsts[-1], np.int64)
+    some, at = len(forbidden) > 0, 0
     for bid in range(len(campaigns)):
-        for number in range(firsts[bid + 1] - firsts[bid]):
-            bids[firsts[bid] + number] = bid
-            creatives[firsts[bid] + number] = begins[campaigns[bid]] + number
-    return firsts, bids, creatives
+        for creative in range(begins[campaigns[bid]], begins[campaigns[bid] + 1]):
+            if some and forbidden[opportunities[bid], creative] != 0:
+                continue
+            bids[at], creatives[at] = bid, creative
+            at += 1
+        firsts[bid + 1] = at
+    return firsts, bids[:at], creatives[:at]
 
 
 @kernel

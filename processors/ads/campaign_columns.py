@@ -101,6 +101,8 @@ class Creatives:
         The same, as the click model is told of it: of a creative that is its campaign's only one, that it is alone.
     weights
         Logarithm of each one's ``weight``.
+    of_item
+        The creatives that promote each item.
     category_numbers, category
         Numbers of the categories that are promoted, and which of them each creative promotes; -1 for none.
     """
@@ -111,6 +113,7 @@ class Creatives:
     keys: Hashes
     facts: Hashes
     weights: Floats
+    of_item: Mapping[str, list[int]]
     category_numbers: Mapping[str, int]
     category: Ints
 
@@ -157,6 +160,10 @@ def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
     categories = sorted({creative.category for _, creative in flat if creative.category is not None})
     numbers = {name: number for number, name in enumerate(categories)}
     lengths = [len(view.campaign.creatives) for view in views.values()]
+    of_item: dict[str, list[int]] = {}
+    for number, (_, creative) in enumerate(flat):
+        if creative.item_id is not None:
+            of_item.setdefault(creative.item_id, []).append(number)
     keys = np.array([hashed(f"creative:{cid}/{creative.crid}") for cid, creative in flat], np.uint64)
     return Creatives(
         all=tuple(creative for _, creative in flat),
@@ -165,6 +172,7 @@ def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
         keys=keys,
         facts=np.where(np.repeat(lengths, lengths) > 1, keys, _ALONE),
         weights=np.log(_floats(creative.weight for _, creative in flat)),
+        of_item=of_item,
         category_numbers=numbers,
         category=np.array([numbers.get(creative.category or "", -1) for _, creative in flat], np.int64),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from processors.ads.settings import AdSettings
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
 from processors.models.click_model import ClickModel
+
+if TYPE_CHECKING:
+    from processors.ads.shop import Shop
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Bids:
         Which of two equal bids wins: the lower.
     draws
         How the creatives were drawn.
+    candidates
+        The number among those of all campaigns of each creative that could have been drawn. Shape as in ``draws``.
     facts
         What the click model knows of the moments.
     """
@@ -59,6 +64,7 @@ class Bids:
     expected_purchase: Floats
     ties: Hashes
     draws: CreativeDraws
+    candidates: Ints
     facts: Facts | None
 
     def features(self, those: Ints) -> Ints:
@@ -108,8 +114,9 @@ class Auctions(NamedTuple):
 
 _NO_INTS, _NO_FLOATS, _NO_HASHES = np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64)
 _NO_DRAWS = CreativeDraws(_NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_INTS)
-NO_BIDS = Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_DRAWS, None)
+NO_BIDS = Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_DRAWS, _NO_INTS, None)
 NO_WORTH = Worth(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
+_NOTHING_FORBIDDEN = np.empty((0, 0), np.int64)
 NO_AUCTIONS = Auctions(_NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
 
 
@@ -142,6 +149,11 @@ class Frame:
         campaigns).
     costs
         What decisions before these are going to cost each campaign, shape (campaigns,).
+    shop
+        Says what must not be promoted.
+    forbidden
+        Why a creative must not be shown at a moment, 0 if nothing is against it; shape (opportunities, creatives), or
+        without any row if all may be shown.
     bids, worth
         What the campaigns that are left bid.
     auctions
@@ -162,6 +174,8 @@ class Frame:
     seeds: Hashes
     removed: Ints
     costs: Floats
+    shop: Shop
+    forbidden: Ints = field(default_factory=lambda: _NOTHING_FORBIDDEN)
     bids: Bids = field(default=NO_BIDS)
     worth: Worth = field(default=NO_WORTH)
     auctions: Auctions = field(default=NO_AUCTIONS)
@@ -175,6 +189,7 @@ class Frame:
         purchases: ClickModel,
         settings: AdSettings,
         costs: Mapping[str, float],
+        shop: Shop,
     ) -> Frame:
         """Make the frame of a batch in which nothing is removed yet."""
         columns = index.columns
@@ -197,6 +212,7 @@ class Frame:
             seeds=np.array([hashed(found.decision_id) for found in opportunities], np.uint64),
             removed=np.zeros((len(opportunities), len(columns.cids)), np.int64),
             costs=expected,
+            shop=shop,
         )
 
     @cached_property

@@ -65,6 +65,8 @@ class Ledger(msgspec.Struct, array_like=True):
     expected_bought: float = 0.0
     dismissed: int = 0
     begun_ms: int = 0
+    day_until_ms: int = 0
+    filtered: int = 0
 
     def left_of_all(self) -> float:
         """Return what may still be spent of the budget."""
@@ -136,6 +138,7 @@ class LedgerKeeper:
         state.clicks += signal.clicks
         state.conversions = max(0, state.conversions + signal.conversions - signal.returned)
         state.dismissed += signal.dismissed
+        state.filtered += signal.filtered
         state.bought = max(0.0, state.bought + signal.bought - signal.returned_bought)
         state.expected_bought += signal.expected_purchases
         if state.expected_bought > _FORGET_BOUGHT:
@@ -222,13 +225,14 @@ class LedgerKeeper:
     def _begin_day(self, state: Ledger, at_ms: int) -> None:
         """Begin a new day if one is over, and learn from that how traffic falls on the hours of a day."""
         day = self._local(state, at_ms).toordinal()
-        if day <= state.day:
+        if state.day and (day <= state.day or at_ms < self._day_ends(state)):
             return
         if state.day and sum(state.traffic_today) > 0.0:
             today = self._whole_day(state)
             known = state.traffic or today
             state.traffic = [_MEMORY * before + (1.0 - _MEMORY) * now for before, now in zip(known, today, strict=True)]
         state.day, state.spent_today, state.traffic_today = day, 0.0, [0.0] * HOURS
+        state.day_until_ms = self._midnight_after(state, day)
 
     def _whole_day(self, state: Ledger) -> list[float]:
         """Return the day's traffic by hour; the hours before the first day began are taken to be as the rest of it."""
@@ -242,11 +246,21 @@ class LedgerKeeper:
         return int(datetime.combine(self._local(state, at_ms).date(), time(), self._zone(state)).timestamp() * 1000)
 
     def _day_ends(self, state: Ledger) -> int:
-        """Return when the running day is over in the campaign's time zone; 0 before the first."""
+        """Return when the running day is over; 0 before the first.
+
+        That is at midnight in the campaign's time zone. If the zone was changed meanwhile, the day lasts to the first
+        midnight there after it would have been over: the day's budget must not be spent twice.
+        """
         if not state.day:
             return 0
-        midnight = datetime.combine(date.fromordinal(state.day + 1), time(), self._zone(state))
-        return int(midnight.timestamp() * 1000)
+        if not state.day_until_ms:  # a state of an older release
+            return self._midnight_after(state, state.day)
+        ends = self._midnight_after(state, self._local(state, state.day_until_ms - 1).toordinal())
+        return ends if ends >= state.day_until_ms else ends + DAY_MS
+
+    def _midnight_after(self, state: Ledger, day: int) -> int:
+        """Return when a day, by its ordinal, is over in the campaign's time zone."""
+        return int(datetime.combine(date.fromordinal(day + 1), time(), self._zone(state)).timestamp() * 1000)
 
     def _hour(self, state: Ledger, at_ms: int) -> int:
         return self._local(state, at_ms).hour

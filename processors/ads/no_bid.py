@@ -27,6 +27,12 @@ class NoBid(IntEnum):
     PACED = 508
     BELOW_FLOOR = 509
     OUTBID = 510
+    OUT_OF_STOCK = 513
+    NOT_ALLOWED = 514
+    RULED_OUT = 515
+    AT_HAND = 516
+    JUST_BOUGHT = 517
+    SAME_PAGE = 518
 
     @property
     def text(self) -> str:
@@ -56,4 +62,10 @@ _TEXTS = {
     NoBid.PACED: "held back, so that the budget lasts",
     NoBid.BELOW_FLOOR: "what it is worth is below the floor",
     NoBid.OUTBID: "another one is worth more",
+    NoBid.OUT_OF_STOCK: "what it promotes cannot be bought",
+    NoBid.NOT_ALLOWED: "what it promotes must not be shown at the user's age or in the user's region",
+    NoBid.RULED_OUT: "a rule of the shop keeps back what it promotes",
+    NoBid.AT_HAND: "it promotes what the user is looking at",
+    NoBid.JUST_BOUGHT: "it promotes what the user has just bought",
+    NoBid.SAME_PAGE: "the page shows it, or a rival of it, already",
 }

@@ -25,6 +25,10 @@ class Opportunity(msgspec.Struct, frozen=True):
         The values of :data:`processors.ads.campaign_index.DIMENSIONS` that are known, and the ``time_zone`` if it is.
     floor
         The least price of one impression, in the currency of the ads.
+    item_id
+        The item that the user is looking at, if it is an event with one.
+    page
+        The page that the app names, if it does.
     request_id
         The id of the request, if an app asked for the ad.
     contextual
@@ -42,6 +46,8 @@ class Opportunity(msgspec.Struct, frozen=True):
     placement: str
     dimensions: dict[str, str]
     floor: float = 0.0
+    item_id: str | None = None
+    page: str = ""
     request_id: str | None = None
     contextual: bool = False
     late: bool = False

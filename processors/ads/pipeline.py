@@ -30,7 +30,9 @@ from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.pacing import PACING
 from processors.ads.results import results_of
+from processors.ads.same_page import SAME_PAGE
 from processors.ads.settings import AdSettings
+from processors.ads.shop import SHOP, NoShop, Shop
 from processors.ads.targeting import EXCLUSION, TARGETING
 from processors.common.arrays import Flags, Ints
 from processors.models.click_model import ClickModel
@@ -41,6 +43,8 @@ STAGES = (
     CONSENT,
     TARGETING,
     EXCLUSION,
+    SHOP,
+    SAME_PAGE,
     DAYPARTS,
     FREQUENCY,
     BUDGET,
@@ -65,11 +69,19 @@ class AdPipeline:
         Settings of the ads.
     campaigns, clicks, purchases
         The read models of campaigns, of clicks, and of purchases after clicks; the pipeline only reads them.
+    shop
+        Says what must not be promoted; without one anything may be.
     """
 
     def __init__(
-        self, settings: AdSettings, campaigns: CampaignIndex, clicks: ClickModel, purchases: ClickModel
+        self,
+        settings: AdSettings,
+        campaigns: CampaignIndex,
+        clicks: ClickModel,
+        purchases: ClickModel,
+        shop: Shop | None = None,
     ) -> None:
+        self._shop = NoShop() if shop is None else shop
         self.settings, self.campaigns, self.clicks, self.purchases = settings, campaigns, clicks, purchases
 
     def decide(
@@ -90,7 +102,7 @@ class AdPipeline:
         """
         if not opportunities or not len(self.campaigns):
             return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
-        frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings, costs)
+        frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings, costs, self._shop)
         for stage in STAGES:
             frame = stage.run(frame)
         take_off_budgets(frame, _REACHED_BUDGET)

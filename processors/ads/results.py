@@ -90,12 +90,12 @@ def _shares(frame: Frame, won: Ints) -> Iterator[tuple[float, tuple[CreativeShar
     begins, members, shares = bids.draws.shares(won)
     campaigns = np.repeat(bids.campaigns[won], np.diff(begins))
     clicks = np.round(np.minimum(bids.clicks[members] * frame.columns.calibration[campaigns], 1.0), 8)
-    firsts = frame.columns.creatives.begins[bids.campaigns[won]].tolist()
+    names = [crids[creative] for creative in bids.candidates[members].tolist()]
     chosen, ends = (bids.draws.chosen[won] - bids.draws.begins[won]).tolist(), begins.tolist()
     flat_shares, flat_clicks = shares.tolist(), clicks.tolist()
-    for first, own, begin, end in zip(firsts, chosen, ends[:-1], ends[1:], strict=True):
+    for own, begin, end in zip(chosen, ends[:-1], ends[1:], strict=True):
         several = end - begin > 1
-        each = (crids[first : first + end - begin], flat_shares[begin:end], flat_clicks[begin:end])
+        each = (names[begin:end], flat_shares[begin:end], flat_clicks[begin:end])
         yield flat_shares[begin + own], tuple(map(CreativeShare, *each)) if several else ()
 
 

@@ -9,6 +9,7 @@ import msgspec
 from processors.ads.campaign import MAX_AMOUNT
 from processors.ads.campaign_index import MAX_CAMPAIGNS
 from processors.common.bounds import Entries, Milliseconds, Share
+from processors.common.time import DAY_MS
 from processors.events.event import EventKind
 
 Floor = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
@@ -19,8 +20,6 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Parameters
     ----------
-    currency
-        ISO 4217 code of all campaigns' money: bids in several currencies could not be compared.
     floor, floors
         Least price of one impression, and the same by placement where it differs.
     consent
@@ -46,11 +45,28 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Campaigns that take part; beyond that those whose ids sort last are left out.
     exploration
         How much creatives are drawn by chance: 1 as uncertain as they are, 0 always the best.
+    clock_tolerance_ms
+        Milliseconds that an app's clock may differ from a record's arrival; beyond that the arrival is the moment that
+        counts for caps, hours and windows.
+    clicks_only_by_id
+        Whether a click counts for an ad only if it names the decision. Otherwise a click on the item that an ad
+        promoted counts, too, however the user came upon it.
+    clicks_per_minute
+        Clicks on ads of one user within a minute that are billed and learned from; what is more is invalid traffic and
+        only counted.
+    dismissal_rest_ms, dismissal_rests_advertiser
+        Milliseconds for which a campaign is not shown to a user who dismissed it, unless it asks for more itself; and
+        whether that goes for all campaigns of its advertiser that the user was shown.
+    bought_rest_ms
+        Milliseconds for which an item that the user has bought is not advertised to the user.
+    page_ms
+        Milliseconds within which ads on a page of one name count as on one page: it shows no campaign twice.
+    rivals_apart
+        Whether a page shows no two advertisers' ads for one category either.
     log_losers
         Share of the decisions whose log has every campaign, and not only the one that won.
     """
 
-    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
     floor: Floor = 0.0
     floors: dict[str, Floor] = msgspec.field(default_factory=dict)
     consent: Literal["assumed", "required"] = "assumed"
@@ -66,6 +82,14 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     campaigns: Entries = 200
     max_campaigns: Entries = MAX_CAMPAIGNS
     exploration: Share = 1.0
+    clock_tolerance_ms: Milliseconds = 60_000
+    clicks_only_by_id: bool = True
+    clicks_per_minute: Entries = 5
+    dismissal_rest_ms: Milliseconds = 7 * DAY_MS
+    dismissal_rests_advertiser: bool = False
+    bought_rest_ms: Milliseconds = 7 * DAY_MS
+    page_ms: Milliseconds = 2_000
+    rivals_apart: bool = False
     log_losers: Share = 0.05
 
     @property

@@ -31,6 +31,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Money, in the currency of the ads.
     returned, returned_bought
         Purchases that were undone, and those of them that came after a click.
+    filtered
+        Number of clicks that are invalid traffic: neither billed nor learned from.
     expected_purchases, bought
         Sum of the purchase probabilities predicted for the clicks, and number of purchases after a click.
     """
@@ -50,6 +52,7 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     bought: int = 0
     returned: int = 0
     returned_bought: int = 0
+    filtered: int = 0
 
     def check(self) -> None:
         """Make sure that the figures can be true.

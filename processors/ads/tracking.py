@@ -12,11 +12,14 @@ import msgspec
 from processors.ads.attribution import attributed, number_of
 from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignals
+from processors.common.time import MINUTE_MS
 from processors.events.event import DISMISSED, REFUNDED, Event
 from processors.events.impression import Impression
 from processors.models.click_model import ClickExample, unpacked
 from processors.users.ad_history import Decision
 from processors.users.profile import Profile
+
+_CLICK = "click"
 
 
 class AdStep(msgspec.Struct):
@@ -52,6 +55,8 @@ class AdTracking:
 
     def __init__(self, settings: AdSettings) -> None:
         self.settings = settings
+        # An impression may come as late as any event, with its own time.
+        self._unseen_ms = max(settings.click_credit_ms, settings.late_ms)
         self._attribution_ms = max(settings.click_credit_ms, settings.view_credit_ms, settings.purchase_credit_ms)
 
     def seen(self, profile: Profile, impression: Impression, step: AdStep) -> None:
@@ -74,15 +79,18 @@ class AdTracking:
         self.see(decision, event.time_ms, step)
         if event.action == DISMISSED:
             step.signals.of(decision.cid, event.time_ms).dismissed += 1
-            self._cool_down(profile, decision, event.time_ms)
+            self._dismiss(profile, decision, event.time_ms)
         elif event.kind == "browse":
             return
         elif event.kind == "purchase":
             if not decision.converted:
                 self._convert(decision, event.time_ms, step)
                 self._cool_down(profile, decision, event.time_ms)
-        elif not decision.clicked_ms:
-            self._click(decision, event.time_ms, step)
+        elif not decision.clicked_ms and event.action == _CLICK:
+            if profile.ads.clicked_since(event.time_ms - MINUTE_MS) >= self.settings.clicks_per_minute:
+                step.signals.of(decision.cid, event.time_ms).filtered += 1
+            else:
+                self._click(decision, event.time_ms, step)
 
     def _click(self, decision: Decision, at_ms: int, step: AdStep) -> None:
         decision.clicked_ms = at_ms
@@ -131,6 +139,15 @@ class AdTracking:
             decision.billed = True
             step.signals.of(decision.cid, at_ms).charged += decision.price
 
+    def _dismiss(self, profile: Profile, decision: Decision, at_ms: int) -> None:
+        """Let the campaign rest, and by setting what else the user was shown of its advertiser."""
+        until_ms = at_ms + max(decision.cool_down_ms, self.settings.dismissal_rest_ms)
+        profile.ads.cool_down(decision.cid, until_ms)
+        if self.settings.dismissal_rests_advertiser:
+            for cid, shown in profile.ads.impressions.items():
+                if shown.advertiser == decision.advertiser:
+                    profile.ads.cool_down(cid, until_ms)
+
     def _cool_down(self, profile: Profile, decision: Decision, at_ms: int) -> None:
         if decision.cool_down_ms:
             profile.ads.cool_down(decision.cid, at_ms + decision.cool_down_ms)
@@ -138,4 +155,4 @@ class AdTracking:
     def expire(self, profile: Profile, now_ms: int) -> None:
         """Forget the user's decisions that nothing can be attributed to any more, in place."""
         if profile.ads.decisions:
-            profile.ads.expire(now_ms, self._attribution_ms, self.settings.click_credit_ms, self.settings.refund_ms)
+            profile.ads.expire(now_ms, self._attribution_ms, self._unseen_ms, self.settings.refund_ms)

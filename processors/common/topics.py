@@ -17,6 +17,9 @@ IMPRESSIONS_TOPIC = "events.impression.v1"
 REQUESTS_TOPIC = "ads.requests.v1"
 """Ad requests, from apps; keyed by user."""
 
+SLATE_REQUESTS_TOPIC = "recommendations.requests.v1"
+"""Requests for slates, from apps; keyed by user."""
+
 FORWARDED_TOPIC = "internal.events"
 """Forwarded records: any of the above that came to another partition than its user's; keyed by user."""
 

@@ -166,6 +166,18 @@ def optional_age(value: object, name: str, repairs: list[str]) -> int | None:
     return int(years)
 
 
+def optional_rating(value: object, name: str, repairs: list[str]) -> float | None:
+    """Read a rating; what is no finite number is dropped."""
+    rating = None if value is None else as_number(value)
+    if rating is None:
+        if value is not None:
+            repairs.append(f"{name}:dropped")
+        return None
+    if isinstance(value, str):
+        repairs.append(f"{name}:text_to_number")
+    return float(rating)
+
+
 def optional_context(value: object, name: str, repairs: list[str]) -> Context | None:
     """Read a context object field by field; fields that the schema does not know are ignored.
 
@@ -225,5 +237,6 @@ OPTIONAL_FIELDS: dict[str, Callable[[object, str, list[str]], Any]] = {
     "context": optional_context,
     "purposes": optional_purposes,
     "age": optional_age,
+    "rating": optional_rating,
 }
 """The reader of each optional field of an event, by the field's name."""

@@ -3,7 +3,14 @@
 from typing import Any
 
 from processors.common.errors import FieldError
-from processors.common.topics import BROWSES_TOPIC, CLICKS_TOPIC, IMPRESSIONS_TOPIC, PURCHASES_TOPIC, REQUESTS_TOPIC
+from processors.common.topics import (
+    BROWSES_TOPIC,
+    CLICKS_TOPIC,
+    IMPRESSIONS_TOPIC,
+    PURCHASES_TOPIC,
+    REQUESTS_TOPIC,
+    SLATE_REQUESTS_TOPIC,
+)
 from processors.events.event import EVENT_TOPICS
 
 EVENT_TYPES = {
@@ -18,6 +25,7 @@ EVENT_TYPES = {
     "dismiss": CLICKS_TOPIC,
     "impression": IMPRESSIONS_TOPIC,
     "request": REQUESTS_TOPIC,
+    "slate": SLATE_REQUESTS_TOPIC,
 }
 """Topic of each type of event."""
 
@@ -50,7 +58,7 @@ def take_topic(fields: dict[str, Any], default: str | None = None) -> str:
     kind = fields.get(name)
     if isinstance(kind, str) and kind in EVENT_TYPES:
         del fields[name]
-        if kind not in ("browse", "impression", "request"):
+        if kind not in ("browse", "impression", "request", "slate"):
             fields.setdefault("action", kind)
         topic = topic or EVENT_TYPES[kind]
     elif kind is not None and topic is None:
@@ -71,4 +79,4 @@ def id_field(topic: str) -> str:
     >>> id_field("events.click.v1"), id_field("ads.requests.v1")
     ('event_id', 'request_id')
     """
-    return "request_id" if topic == REQUESTS_TOPIC else "event_id"
+    return "request_id" if topic in (REQUESTS_TOPIC, SLATE_REQUESTS_TOPIC) else "event_id"

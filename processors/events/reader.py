@@ -5,6 +5,7 @@ from typing import Annotated, Any, overload
 import msgspec
 
 from processors.common.bounds import EpochMs, Id
+from processors.common.money import MoneySettings
 from processors.events.ad_request import AD_REQUEST, AdRequest
 from processors.events.event import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
 from processors.events.event_fields import MAX_AGE, MAX_AMOUNT
@@ -12,6 +13,7 @@ from processors.events.impression import IMPRESSION, Impression
 from processors.events.json_object import Moment, Purposes, Refused
 from processors.events.record import Refusal
 from processors.events.repair import Format, IntakeSettings, repair_event
+from processors.events.slate_request import SLATE_REQUEST, SlateRequest
 
 _Age = Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE)]
 _Amount = Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)]
@@ -34,6 +36,7 @@ class _StrictEvent(msgspec.Struct, forbid_unknown_fields=True):
     channel: Id | None = None
     context: Context | None = None
     age: _Age | None = None
+    rating: float | None = None
     recommendation_id: Id | None = None
     decision_id: Id | None = None
     anonymous_id: Id | None = None
@@ -47,6 +50,8 @@ class RecordReader:
     ----------
     settings
         Limits on size and time.
+    money
+        The currency that prices are turned into; one whose rate is not known is dropped, and noted.
 
     Examples
     --------
@@ -62,16 +67,20 @@ class RecordReader:
     Refusal(reason='missing_field', message='user_id: missing, expected a non-empty text of at most 256 characters')
     """
 
-    def __init__(self, settings: IntakeSettings | None = None) -> None:
-        self.settings = settings or IntakeSettings()
+    def __init__(self, settings: IntakeSettings | None = None, money: MoneySettings | None = None) -> None:
+        self.settings, self._money = settings or IntakeSettings(), money or MoneySettings()
 
     @overload
     def read(self, raw: bytes | None, kind: EventKind, at_ms: int) -> Event | Refusal: ...
 
     @overload
-    def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal: ...
+    def read(
+        self, raw: bytes | None, kind: RecordKind, at_ms: int
+    ) -> Event | Impression | AdRequest | SlateRequest | Refusal: ...
 
-    def read(self, raw: bytes | None, kind: RecordKind, at_ms: int) -> Event | Impression | AdRequest | Refusal:
+    def read(
+        self, raw: bytes | None, kind: RecordKind, at_ms: int
+    ) -> Event | Impression | AdRequest | SlateRequest | Refusal:
         """Read a record's value, or return why it is refused. Never raises, whatever the bytes.
 
         Parameters
@@ -84,10 +93,22 @@ class RecordReader:
             When the record was appended, milliseconds since the epoch; late and future timestamps are told by it.
         """
         try:
-            found: Event | Impression | AdRequest = _FORMATS[kind].read(raw, at_ms, self.settings)
+            found: Event | Impression | AdRequest | SlateRequest = _FORMATS[kind].read(raw, at_ms, self.settings)
         except Refused as refused:
             return Refusal(refused.reason, str(refused))
+        if isinstance(found, Event):
+            for event in (found, *found.more):
+                self._convert(event)
+                if event.rating is not None:
+                    event.liking = self.settings.liking(event.rating)
         return found
+
+    def _convert(self, event: Event) -> None:
+        """Turn the price of an event into the one currency, in place."""
+        if event.currency is not None and event.price is not None:
+            notes = list(event.repairs)
+            event.price = self._money.amount(event.price, event.currency, "price", notes)
+            event.currency, event.repairs = self._money.currency, tuple(notes)
 
 
 def _format_of(kind: EventKind) -> Format[Event]:
@@ -108,6 +129,7 @@ def _format_of(kind: EventKind) -> Format[Event]:
             channel=wire.channel,
             context=wire.context,
             age=wire.age,
+            rating=wire.rating,
             recommendation_id=wire.recommendation_id,
             decision_id=wire.decision_id,
             anonymous_id=wire.anonymous_id,
@@ -125,4 +147,5 @@ _FORMATS: dict[RecordKind, Format[Any]] = {
     **{kind: _format_of(kind) for kind in DEFAULT_ACTIONS},
     "impression": IMPRESSION,
     "request": AD_REQUEST,
+    "slate": SLATE_REQUEST,
 }

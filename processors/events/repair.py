@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from processors.common.bounds import EpochMs, Milliseconds, Positive
+from processors.common.bounds import EpochMs, Importance, Milliseconds, Positive
 from processors.events.event import DEFAULT_ACTIONS, Event, EventKind
 from processors.events.event_fields import (
     OPTIONAL_FIELDS,
@@ -49,6 +49,8 @@ REASONS = {
 _ORDERS = frozenset(("click", "purchase"))
 """Kinds of events that may list several items: what is put into a cart, and what is bought."""
 
+_NO_ITEM = "(none)"
+
 MAX_EXTRA_FIELDS = 32
 """Fields unknown to the schema that an event keeps; further ones are cut off."""
 
@@ -70,6 +72,8 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         An event older than this at its append time counts as late (a repair note; nothing is refused for being late).
     earliest_ms
         Timestamps before this are refused; the default is the year 1990.
+    worst_rating, best_rating
+        The scale of ratings; what is beyond it counts as its end.
     """
 
     max_event_bytes: Positive = 262_144
@@ -77,6 +81,20 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_future_ms: Milliseconds = 86_400_000
     late_after_ms: Milliseconds = 3_600_000
     earliest_ms: EpochMs = 631_152_000_000
+    worst_rating: Importance = 1.0
+    best_rating: Importance = 5.0
+
+    def liking(self, rating: float) -> float:
+        """Return what a rating says: 1 for the best, 0 in the middle, -1 for the worst.
+
+        Examples
+        --------
+        >>> [IntakeSettings().liking(stars) for stars in (1, 2, 3, 5, 9)]
+        [-1.0, -0.5, 0.0, 1.0, 1.0]
+        """
+        half = (self.best_rating - self.worst_rating) / 2.0
+        liking = (rating - self.worst_rating) / half - 1.0 if half else 0.0
+        return max(-1.0, min(liking, 1.0))
 
 
 def check_time(time_ms: int, at_ms: int, settings: IntakeSettings) -> tuple[int, tuple[str, ...]]:
@@ -220,7 +238,11 @@ def _event_of(fields: dict[str, Any], kind: EventKind, at_ms: int, settings: Int
     repairs: list[str] = []
     if kind == "purchase":
         take_as_return(fields, repairs)
+    if kind == "browse" and fields.get("item_id") is None:
+        fields["item_id"] = _NO_ITEM  # a visit to the home page, a search, a category
     required: dict[str, Any] = {name: required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")}
+    if required["item_id"] is _NO_ITEM:
+        required["item_id"] = ""
     time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
     repairs.extend(notes)
     unknown = unknown_context_fields(fields.get("context"))

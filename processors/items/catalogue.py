@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS, MAX_MS
+from processors.common.money import MoneySettings
 from processors.events.json_object import Refused, as_time, decode_object, quoted
 from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Refusal, SourceRecord
@@ -70,6 +71,8 @@ class CatalogReader:
         Larger values are refused without decoding them.
     partitions
         Partitions of the topic.
+    money
+        The currency that prices are turned into; one whose rate is not known is dropped, and noted.
 
     Examples
     --------
@@ -85,7 +88,14 @@ class CatalogReader:
     'embedding: 1 numbers, expected 2 (items.embedding_size)'
     """
 
-    def __init__(self, embedding_size: int = 0, max_row_bytes: int = 262_144, partitions: int = 1) -> None:
+    def __init__(
+        self,
+        embedding_size: int = 0,
+        max_row_bytes: int = 262_144,
+        partitions: int = 1,
+        money: MoneySettings | None = None,
+    ) -> None:
+        self._money = money or MoneySettings()
         self._size, self._max_bytes, self._partitions = embedding_size, max_row_bytes, partitions
 
     def read(self, record: SourceRecord, partition: int) -> Row | Refusal:
@@ -126,6 +136,9 @@ class CatalogReader:
                 raise Refused("bad_timestamp", f"published_at: {moment}; epoch milliseconds are expected, not seconds")
         if (numbers := fields.get("embedding")) not in (None, []):
             given["embedding"] = direction(numbers, self._size)
+        if "price" in given and "currency" in given:
+            given["price"] = self._money.amount(given["price"], given["currency"], "price", repairs)
+            given["currency"] = self._money.currency
         return Attributes(**given)
 
 

@@ -155,6 +155,10 @@ class ItemIndex:
         slot = self._slots.get(item_id, -1)
         return self.views[slot] if slot >= 0 else None
 
+    def is_withdrawn(self, item_id: str) -> bool:
+        """Tell whether the catalogue has withdrawn an item, of those withdrawn last."""
+        return item_id in self._withdrawn
+
     def apply(self, item_id: str, view: ItemView | None) -> None:
         """Write what was published of an item into the columns.
 

@@ -42,6 +42,8 @@ class Popularity:
         Number of visits, all time.
     category_trend : float64 array of shape (max_categories + 1,)
         Highest trend of any item so far in each category; it never falls.
+    visited : dict of int to int
+        By category, 0 for none: the number of items that were visited.
     total : float
         Visits of all items: a whole number, so that it is exact whatever the order of the changes.
     """
@@ -56,6 +58,7 @@ class Popularity:
         self.trend: Floats = self.trends[1]
         self.visits: Floats = np.zeros(0)
         self.total = 0.0
+        self.visited: dict[int, int] = {}
 
     def grow(self, capacity: int) -> None:
         """Lengthen the columns to ``capacity`` slots."""
@@ -78,12 +81,14 @@ class Popularity:
             Number of the category that it had before.
         """
         self.total += view.visits - self.visits[slot]
+        self._count(category_before, -1 if self.visits[slot] > 0.0 else 0)
         self.trends[:, slot], self.visits[slot] = view.trends, view.visits
         if view.visits:
             for top, trend in zip(self._trending, view.trends, strict=True):
                 top.offer(slot, trend)
             self._visited.offer(slot, view.visits)
         category = int(self._attributes.category[slot])
+        self._count(category, 1 if view.visits else 0)
         if category_before != category:
             self._discard_from(category_before, slot)
         if category and view.visits:
@@ -97,6 +102,7 @@ class Popularity:
         self._visited.discard(slot)
         self._discard_from(int(self._attributes.category[slot]), slot)
         self.total -= self.visits[slot]
+        self._count(int(self._attributes.category[slot]), -1 if self.visits[slot] > 0.0 else 0)
         self.trends[:, slot], self.visits[slot] = NO_TREND, 0.0
 
     def trending(self, k: int, scale: int = 1) -> Slots:
@@ -127,6 +133,15 @@ class Popularity:
         top = self._in_category.get(category) or TopSlots(CATEGORY_DEPTH)
         attributes = self._attributes
         return top.best(self.trend, attributes.tie, lambda: self._visited_ones(attributes.category == category))[:k]
+
+    def upper_half(self, category: int | None = None) -> int:
+        """Return how many items are in the upper half of those visited: of a category, or of all."""
+        number = sum(self.visited.values()) if category is None else self.visited.get(category, 0)
+        return (number + 1) // 2
+
+    def _count(self, category: int, change: int) -> None:
+        if change:
+            self.visited[category] = self.visited.get(category, 0) + change
 
     def _visited_ones(self, of: npt.NDArray[np.bool_] | bool = True) -> Slots:
         return np.flatnonzero((self.visits > 0.0) & of)

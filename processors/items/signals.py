@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from processors.common.hashing import partition_of
-from processors.events.event import ACTION_WEIGHTS, Event
+from processors.events.event import Event
 
-_FRAME_BYTES, _NUMBER_BYTES, _PAIR_BYTES = 32, 5, 17
-"""Sizes in bytes: of a message without content, of the longest index or length, of a pair in the four columns."""
+_FRAME_BYTES, _NUMBER_BYTES, _PAIR_BYTES = 37, 5, 18
+"""Sizes in bytes: of a message without content, of the longest index or length, of a pair in the five columns."""
 
 
 class Touch(msgspec.Struct, array_like=True):
@@ -25,11 +25,13 @@ class Touch(msgspec.Struct, array_like=True):
     time_ms
         Time of the event, milliseconds since the epoch.
     weight
-        Weight of the action (:data:`processors.events.event.ACTION_WEIGHTS`).
+        How strongly the event counts as interest (:attr:`processors.events.event.Event.strength`).
     category, brand, price
         What the event says of the item.
     purchased
         Whether the event is a purchase.
+    nth
+        How often its user has touched the item, this time included; negative if the user has no past.
     """
 
     item: int
@@ -39,6 +41,7 @@ class Touch(msgspec.Struct, array_like=True):
     brand: str | None = None
     price: float | None = None
     purchased: bool = False
+    nth: int = 1
 
 
 class ItemSignals(msgspec.Struct, array_like=True):
@@ -57,6 +60,9 @@ class ItemSignals(msgspec.Struct, array_like=True):
         ``-d`` if earlier. Never 0.
     times
         Times (int64) of the pairs, milliseconds since the epoch.
+    nths
+        As :attr:`Touch.nth` (int8), of the touch that made the pair; what is more than 127 times counts as that. Empty
+        in messages of older releases: all are 1.
     """
 
     items: list[str]
@@ -65,6 +71,7 @@ class ItemSignals(msgspec.Struct, array_like=True):
     others: bytes
     distances: bytes
     times: bytes
+    nths: bytes = b""
 
     def check(self) -> None:
         """Check that the columns fit together.
@@ -81,11 +88,13 @@ class ItemSignals(msgspec.Struct, array_like=True):
         ...
         ValueError: columns refer to items beyond the table of 1
         """
-        owners, others, distances, times = self.pairs()
-        if not len(owners) == len(others) == len(distances) == len(times):
+        owners, others, distances, times, nths = self.pairs()
+        if not len(owners) == len(others) == len(distances) == len(times) == len(nths):
             raise ValueError("columns of pairs have different lengths")
         if not distances.all():
             raise ValueError("a pair has the distance 0")
+        if not nths.all() or not all(touch.nth for touch in self.touches):
+            raise ValueError("a touch is the 0th")
         indices = (*owners.tolist(), *others.tolist(), *(touch.item for touch in self.touches))
         if indices and not 0 <= min(indices) <= max(indices) < len(self.items):
             raise ValueError(f"columns refer to items beyond the table of {len(self.items)}")
@@ -114,20 +123,22 @@ class ItemSignals(msgspec.Struct, array_like=True):
         columns = self.pairs()
         nearest = np.argsort(np.abs(columns[2].astype(np.int16)), kind="stable")
         for at, row in enumerate(zip(*(column[nearest].tolist() for column in columns), strict=True)):
-            owner, other, distance, time_ms = names[row[0]], names[row[1]], *row[2:]
+            owner, other, distance, time_ms, nth = names[row[0]], names[row[1]], *row[2:]
             room -= _PAIR_BYTES + kept.new_bytes(owner, other)
             if room < 0:
                 return kept.message(), len(nearest) - at
-            kept.add_pair(owner, other, distance, time_ms)
+            kept.add_pair(owner, other, distance, time_ms, nth)
         return kept.message(), 0
 
-    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the pair columns as arrays: owners, others, distances, times."""
+    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the pair columns as arrays: owners, others, distances, times, nths."""
+        owners = np.frombuffer(self.owners, "<i4")
         return (
-            np.frombuffer(self.owners, "<i4"),
+            owners,
             np.frombuffer(self.others, "<i4"),
             np.frombuffer(self.distances, "<i1"),
             np.frombuffer(self.times, "<i8"),
+            np.frombuffer(self.nths, "<i1") if self.nths else np.ones(len(owners), np.int8),
         )
 
 
@@ -141,6 +152,7 @@ class _Columns:
         self.others: list[int] = []
         self.distances: list[int] = []
         self.times: list[int] = []
+        self.nths: list[int] = []
 
     def index(self, item: str) -> int:
         return self.table.setdefault(item, len(self.table))
@@ -149,12 +161,13 @@ class _Columns:
         """Return by how many bytes the table grows at most if the items are added."""
         return sum(_NUMBER_BYTES + len(item.encode()) for item in items if item not in self.table)
 
-    def add_pair(self, owner: str, other: str, distance: int, time_ms: int) -> None:
+    def add_pair(self, owner: str, other: str, distance: int, time_ms: int, nth: int) -> None:
         table = self.table
         self.owners.append(table.setdefault(owner, len(table)))
         self.others.append(table.setdefault(other, len(table)))
         self.distances.append(distance)
         self.times.append(time_ms)
+        self.nths.append(nth)
 
     def message(self) -> ItemSignals:
         return ItemSignals(
@@ -164,6 +177,7 @@ class _Columns:
             others=np.asarray(self.others, "<i4").tobytes(),
             distances=np.asarray(self.distances, "<i1").tobytes(),
             times=np.asarray(self.times, "<i8").tobytes(),
+            nths=np.asarray(self.nths, "<i1").tobytes(),
         )
 
 
@@ -189,7 +203,7 @@ class SignalGatherer:
         self._partitions = partitions
         self._columns: dict[int, _Columns] = {}
 
-    def add(self, event: Event, preceding: Iterable[str]) -> None:
+    def add(self, event: Event, preceding: Iterable[str], nth: int = 1) -> None:
         """Add the touch of an event, and a pair of its item with each item touched before it in the session.
 
         Parameters
@@ -198,17 +212,28 @@ class SignalGatherer:
             The event.
         preceding
             Ids of distinct other items, the latest first.
+        nth
+            How often the user has touched the item, this time included; negative if the user has no past.
         """
+        nth = max(-127, min(nth, 127))
         item, time_ms = event.item_id, event.time_ms
         home = self._columns_of(item)
         touched = home.table.setdefault(item, len(home.table))
-        weight = ACTION_WEIGHTS.get(event.action, 1.0)
         home.touches.append(
-            Touch(touched, time_ms, weight, event.category, event.brand, event.price, event.action == "purchase")
+            Touch(
+                touched,
+                time_ms,
+                event.strength,
+                event.category,
+                event.brand,
+                event.price,
+                event.action == "purchase",
+                nth,
+            )
         )
         for distance, before in enumerate(preceding, 1):
-            self._columns_of(before).add_pair(before, item, distance, time_ms)
-            home.add_pair(item, before, -distance, time_ms)
+            self._columns_of(before).add_pair(before, item, distance, time_ms, nth)
+            home.add_pair(item, before, -distance, time_ms, nth)
 
     def messages(self) -> dict[int, ItemSignals]:
         """Return the message for each receiving partition; there is none for a partition without signals."""

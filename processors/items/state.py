@@ -23,6 +23,7 @@ from processors.common.decay import growth, landmark_at, rebase
 from processors.common.time import DAY_MS
 from processors.items.signals import Touch
 from processors.items.view import Attributes, ItemView, Listing
+from processors.items.voices import Voices, VoiceSettings, Votes, newcomers_share, voice_of_fact, voted
 
 
 class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +56,8 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         many milliseconds publishes it.
     expire_after_days
         Days without an event after which an item is deleted that the catalogue does not list; 0 keeps items for ever.
+    voices
+        How much each touch counts.
     """
 
     neighbours: Neighbours = 300
@@ -68,6 +71,7 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     publish_share: Share = 0.05
     publish_within_ms: Milliseconds = 60_000
     expire_after_days: IdleDays = 400.0
+    voices: VoiceSettings = VoiceSettings()
 
 
 class Published(msgspec.Struct, array_like=True):
@@ -107,13 +111,13 @@ class ItemState(msgspec.Struct, array_like=True):
     together, after
         Decayed weights of other items: visited in the same session, and within the next few steps after this one.
     trend_landmarks, trends
-        Decayed numbers of visits, one per half-life, and the times that they are relative to.
+        Decayed visits by users with a past, one figure per half-life, and the times that they are relative to.
     visits, purchases
-        Numbers of visits and purchases, all time.
+        Numbers of visits and purchases, all time, whatever they count.
     first_seen, last_seen
         Times of the earliest and the latest touch.
     category, brand, price
-        As last seen on events. What the catalogue says, in ``attributes``, takes precedence.
+        As most events say. What the catalogue says, in ``attributes``, takes precedence.
     attributes
         The item's row in the catalogue; :obj:`None` if it has none.
     listed_ms
@@ -124,6 +128,12 @@ class ItemState(msgspec.Struct, array_like=True):
         Sum of ``together``.
     published
         What was last published, as far as :meth:`ItemKeeper.due` compares it.
+    newcomers_trends
+        As ``trends``, of visits by accounts without a past.
+    counted, newcomers_counted
+        What all visits count, by users with and accounts without a past (:mod:`processors.items.voices`).
+    votes
+        How much speaks for category, brand and price.
     """
 
     landmark: int = 0
@@ -143,6 +153,10 @@ class ItemState(msgspec.Struct, array_like=True):
     purchases: int = 0
     mass: float = 0.0
     published: Published = msgspec.field(default_factory=lambda: Published())
+    newcomers_trends: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0, 0.0])
+    counted: float = 0.0
+    newcomers_counted: float = 0.0
+    votes: Votes = msgspec.field(default_factory=Votes)
 
     @property
     def facts(self) -> Attributes | None:
@@ -163,7 +177,7 @@ class ItemKeeper:
     >>> keeper = ItemKeeper(ItemSettings())
     >>> state = ItemState()
     >>> keeper.touch(state, Touch(item=0, time_ms=1_700_000_000_000, weight=1.0, category="tents"))
-    >>> keeper.pairs([(state, "lamp", 1, 1_700_000_000_000), (state, "stove", 2, 1_700_000_000_000)])
+    >>> keeper.pairs([(state, "lamp", 1, 1_700_000_000_000, 1), (state, "stove", 2, 1_700_000_000_000, 1)])
     >>> view = keeper.view(state)
     >>> view.neighbours, np.frombuffer(view.together, "<f4").round(3).tolist()
     (['lamp', 'stove'], [0.6430000066757202, 0.3569999933242798])
@@ -171,32 +185,33 @@ class ItemKeeper:
 
     def __init__(self, settings: ItemSettings) -> None:
         self.settings = settings
+        self._voices = Voices(settings.voices)
         self._of_distance = [max(1, steps) ** -settings.distance_power for steps in range(MAX_STEPS + 1)]
 
     def touch(self, state: ItemState, touch: Touch) -> None:
-        """Count a visit and take over the attributes on its event, in place; those of the latest event win."""
+        """Count a visit, and weigh what its event says of the item against what others said, in place."""
+        voice, has_past = self._voices.of(touch.nth), touch.nth > 0
+        trends = state.trends if has_past else state.newcomers_trends
         for scale, half_life in enumerate(self.settings.trend_half_lives_ms):
             landmark, before = landmark_at(touch.time_ms, half_life), state.trend_landmarks[scale]
             if landmark > before:
-                state.trends[scale] *= rebase(before, landmark, half_life)
+                factor = rebase(before, landmark, half_life)
+                state.trends[scale] *= factor
+                state.newcomers_trends[scale] *= factor
                 state.trend_landmarks[scale] = before = landmark
-            state.trends[scale] += growth(touch.time_ms, before, half_life)
-        state.visits += 1
+            trends[scale] += voice * growth(touch.time_ms, before, half_life)
+        self._count(state, voice, has_past=has_past)
         state.purchases += touch.purchased
         state.first_seen = min(state.first_seen or touch.time_ms, touch.time_ms)
-        newest = touch.time_ms >= state.last_seen
         state.last_seen = max(state.last_seen, touch.time_ms)
-        facts = state.category, state.brand, state.price
-        if touch.category is not None and (newest or state.category is None):
-            state.category = touch.category
-        if touch.brand is not None and (newest or state.brand is None):
-            state.brand = touch.brand
-        if touch.price is not None and (newest or state.price is None):
-            state.price = touch.price
+        facts, votes, said = (state.category, state.brand, state.price), state.votes, voice_of_fact(voice, touch.nth)
+        state.category, votes.category = voted(state.category, touch.category, votes.category, said)
+        state.brand, votes.brand = voted(state.brand, touch.brand, votes.brand, said)
+        state.price, votes.price = voted(state.price, touch.price, votes.price, said)
         if facts != (state.category, state.brand, state.price):
             state.published.outdated = True
 
-    def pairs(self, pairs: Iterable[tuple[ItemState, str, int, int]]) -> None:
+    def pairs(self, pairs: Iterable[tuple[ItemState, str, int, int, int]]) -> None:
         """Count that items were visited in the same session, in place.
 
         The pairs of one event have one time, and nearly all states one landmark: weights are computed once for each
@@ -207,20 +222,24 @@ class ItemKeeper:
         pairs
             For each pair: the state of an item; the id of the other one; the steps from the item to the other one in
             the session, negative if the other came earlier; when the later of the two was visited, milliseconds since
-            the epoch.
+            the epoch; how often its user has visited that one (:attr:`processors.items.signals.Touch.nth`).
         """
         settings, of_distance = self.settings, self._of_distance
         half_life, most = settings.neighbour_half_life_ms, settings.neighbours * 3 // 2
-        known, landmark, weight = (-1, -1), 0, 0.0
-        for state, other, distance, time_ms in pairs:
-            if known != (time_ms, state.landmark):
+        known, landmark, weight = (-1, -1, 0), 0, 0.0
+        for state, other, distance, time_ms, nth in pairs:
+            if known != (time_ms, state.landmark, nth):
                 landmark = landmark_at(time_ms, half_life)
                 if landmark > state.landmark:
                     self._rebase(state, landmark)
-                known = time_ms, state.landmark
-                weight = growth(time_ms, state.landmark, half_life)
+                known = time_ms, state.landmark, nth
+                weight = self._voices.of(nth) * growth(time_ms, state.landmark, half_life)
             steps, together = abs(distance), state.together
             added = weight * of_distance[steps]
+            if nth < 0:
+                # The weight of a visit now is the unit of what is known of the pair.
+                known_visits = together.get(other, 0.0) / growth(time_ms, state.landmark, half_life)
+                added *= newcomers_share(known_visits)
             # A state from before the sum was kept begins with what it has.
             state.mass = (state.mass or sum(together.values())) + added
             together[other] = together.get(other, 0.0) + added
@@ -266,27 +285,34 @@ class ItemKeeper:
             last.outdated
             or last.added > share * state.mass
             or state.purchases > (1.0 + share) * last.purchases
-            or state.visits > (1.0 + share) * last.visits
-            or self._trends(state)[0] > last.trend + math.log2(1.0 + share)
+            or self._visits(state) > (1.0 + share) * last.visits
+            or self._trend(state, 0) > last.trend + math.log2(1.0 + share)
             or at_ms - last.at_ms >= self.settings.publish_within_ms
         )
 
     def note_published(self, state: ItemState, at_ms: int) -> None:
         """Keep, in place, what of a state is published now; ``at_ms`` is the present."""
-        state.published = Published(at_ms, self._trends(state)[0], state.purchases, 0.0, False, state.visits)
+        state.published = Published(at_ms, self._trend(state, 0), state.purchases, 0.0, False, self._visits(state))
 
     def view(self, state: ItemState) -> ItemView:
         """Return the item view to publish. Complexity: a look at each neighbour, and a sort of those published."""
         if state.withdrawn:
             return ItemView(
-                self._trends(state), state.visits, state.first_seen, state.last_seen, [], b"", b"", withdrawn=True
+                self._trends(state),
+                self._visits(state),
+                state.first_seen,
+                state.last_seen,
+                [],
+                b"",
+                b"",
+                withdrawn=True,
             )
         attributes = state.attributes or _NO_ATTRIBUTES
         after = state.after
         names = _strongest(state, self.settings.published_neighbours)
         return ItemView(
             trends=self._trends(state),
-            visits=state.visits,
+            visits=self._visits(state),
             first_seen=state.first_seen,
             last_seen=state.last_seen,
             neighbours=names,
@@ -301,9 +327,28 @@ class ItemKeeper:
         )
 
     def _trends(self, state: ItemState) -> tuple[float, float, float]:
-        half_lives = self.settings.trend_half_lives_ms
-        hour, day, week = map(_log2_at_epoch, state.trends, state.trend_landmarks, half_lives)
-        return hour, day, week
+        return self._trend(state, 0), self._trend(state, 1), self._trend(state, 2)
+
+    def _trend(self, state: ItemState, scale: int) -> float:
+        half_life, landmark = self.settings.trend_half_lives_ms[scale], state.trend_landmarks[scale]
+        unit = growth(state.last_seen, landmark, half_life)
+        trend = self._voices.sum(state.trends[scale], state.newcomers_trends[scale], unit)
+        return _log2_at_epoch(trend, landmark, half_life)
+
+    def _visits(self, state: ItemState) -> int:
+        """Return what all visits count, rounded up: an item that was visited counts at least as one."""
+        return math.ceil(self._voices.sum(state.counted, state.newcomers_counted) - _SLACK)
+
+    @staticmethod
+    def _count(state: ItemState, voice: float, *, has_past: bool) -> None:
+        """Count a visit, in place. A state of an older release begins with all visits it had."""
+        if not state.counted and not state.newcomers_counted:
+            state.counted = float(state.visits)
+        if has_past:
+            state.counted += voice
+        else:
+            state.newcomers_counted += voice
+        state.visits += 1
 
     def _rebase(self, state: ItemState, landmark: int) -> None:
         factor = rebase(state.landmark, landmark, self.settings.neighbour_half_life_ms)
@@ -321,6 +366,9 @@ class ItemKeeper:
 
 
 _NO_ATTRIBUTES = Attributes()
+
+_SLACK = 1e-9
+"""Sums of fractions may be a little more than the whole number they stand for."""
 
 
 def _listing(attributes: Attributes) -> Listing:

@@ -24,6 +24,7 @@ from processors.common.arrays import Floats, Ints
 from processors.common.bounds import MAX_ID_CHARACTERS
 from processors.common.hashing import murmur2
 from processors.events.event import Event
+from processors.items.index import ItemIndex
 from processors.users.profile import Profile
 
 DIMENSIONS = 32
@@ -136,7 +137,7 @@ class InterestGroups:
         return numbers
 
 
-def interests_of(profiles: Sequence[Profile], events: Sequence[Event]) -> Interests:
+def interests_of(profiles: Sequence[Profile], events: Sequence[Event], items: ItemIndex) -> Interests:
     """Make a message of what some users choose next; of the first :data:`INTERESTS` users that are known well enough.
 
     Parameters
@@ -145,13 +146,20 @@ def interests_of(profiles: Sequence[Profile], events: Sequence[Event]) -> Intere
         The users' profiles, before the events were folded in.
     events
         The next event of each.
+    items
+        The read model of items, for the category of an item whose event does not name one.
     """
     known = [row for row, profile in enumerate(profiles) if is_known(profile)][:INTERESTS]
     return Interests(
         vectors=vectors_of([profiles[row] for row in known]).astype("<f4").tobytes(),
         items=tuple(events[row].item_id for row in known),
-        categories=tuple(events[row].category or "" for row in known),
+        categories=tuple(events[row].category or _category_of(events[row].item_id, items) for row in known),
     )
+
+
+def _category_of(item: str, items: ItemIndex) -> str:
+    view = items.view(item)
+    return "" if view is None else view.category or ""
 
 
 def is_known(profile: Profile) -> bool:

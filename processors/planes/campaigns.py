@@ -108,7 +108,7 @@ class CampaignsPlane(KeptForever):
             return _Change(cid, None)
         campaign = read_campaign(value)
         if campaign.currency != self._currency:
-            raise ValueError(f"currency: {campaign.currency}, expected {self._currency} (ads.currency)")
+            raise ValueError(f"currency: {campaign.currency}, expected {self._currency} (money.currency)")
         return _Change(cid, campaign)
 
 

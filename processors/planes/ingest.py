@@ -16,6 +16,7 @@ from processors.ads.messages import refusal_of
 from processors.ads.opportunity import decision_id_of
 from processors.common.bounds import MAX_MS
 from processors.common.hashing import partition_of
+from processors.common.money import MoneySettings
 from processors.common.topics import AD_DECISIONS_TOPIC, FORWARDED_TOPIC
 from processors.events.ad_request import AdRequest, ids_of
 from processors.events.event import EVENT_TOPICS, Event
@@ -23,13 +24,15 @@ from processors.events.impression import Impression
 from processors.events.reader import RecordReader
 from processors.events.record import Origin, Refusal, SourceRecord
 from processors.events.repair import IntakeSettings
+from processors.events.slate_request import SlateRequest
 from processors.planes.base import Output, Step
 from processors.planes.dead_letters import dead_letter
+from processors.planes.requested_slates import declined
 
 _ORIGIN = "nearstream.origin"
 _BAD_TIME = "bad_record_time"
 
-Message = Event | Impression | AdRequest
+Message = Event | Impression | AdRequest | SlateRequest
 """A clean message from any of the event topics."""
 
 
@@ -60,11 +63,15 @@ class Ingest:
         Partitions of every topic.
     max_message_bytes
         Largest record batch that the topics of forwarded records and dead letters accept.
+    money
+        The currency that prices are turned into.
     """
 
-    def __init__(self, settings: IntakeSettings, partitions: int, max_message_bytes: int) -> None:
+    def __init__(
+        self, settings: IntakeSettings, partitions: int, max_message_bytes: int, money: MoneySettings | None = None
+    ) -> None:
         self._settings, self._partitions, self._max_bytes = settings, partitions, max_message_bytes
-        self._reader = RecordReader(settings)
+        self._reader = RecordReader(settings, money)
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode
         self._unpack_origin = msgspec.msgpack.Decoder(Origin).decode
@@ -92,7 +99,7 @@ class Ingest:
             message = self._read(record, origin)
             if isinstance(message, Refusal):
                 self._refuse(record, origin, message, partition, step)
-                if EVENT_TOPICS.get(origin.topic) == "request" and message.reason != _BAD_TIME:
+                if message.reason != _BAD_TIME:
                     found.declined += self._decline(record, origin, message, step)
             elif partition_of(message.user_id, self._partitions) == partition:
                 found.accepted.append((message, origin))
@@ -149,9 +156,13 @@ class Ingest:
         step.refusals[refusal.reason] += 1
 
     def _decline(self, record: SourceRecord, origin: Origin, refusal: Refusal, step: Step[Any]) -> bool:
-        """Answer a refused ad request with the refusal; return False if it does not say who asked."""
-        ids = ids_of(record.value, self._settings)
+        """Answer a refused request with the refusal; return whether it was one for an ad that says who asked."""
+        kind = EVENT_TOPICS.get(origin.topic)
+        ids = ids_of(record.value, self._settings) if kind in ("request", "slate") else None
         if ids is None:
+            return False
+        if kind == "slate":
+            step.outputs.append(declined(*ids, origin, refusal.message, self._partitions))
             return False
         answer = refusal_of(decision_id_of(origin), *ids, origin.time_ms, refusal.message)
         home = partition_of(ids[1], self._partitions)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from processors.common.money import MoneySettings
 from processors.common.time import DAY_MS
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
 from processors.events.record import Origin, Refusal, SourceRecord
@@ -25,6 +26,8 @@ class ItemsPlane:
         Number of partitions of every topic.
     max_message_bytes
         Largest message that the topic of dead letters takes.
+    money
+        The currency that prices are turned into.
     """
 
     name = "items"
@@ -33,11 +36,15 @@ class ItemsPlane:
     chained_topics: frozenset[str] = frozenset((SIGNALS_TOPIC,))
 
     def __init__(
-        self, settings: ItemSettings, partitions: int = 1, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
+        self,
+        settings: ItemSettings,
+        partitions: int = 1,
+        max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        money: MoneySettings | None = None,
     ) -> None:
         self._keeper = ItemKeeper(settings)
         self.expire_after_ms = int(settings.expire_after_days * DAY_MS)
-        self._catalog = CatalogReader(settings.embedding_size, settings.max_row_bytes, partitions)
+        self._catalog = CatalogReader(settings.embedding_size, settings.max_row_bytes, partitions, money)
         self._max_bytes = max_message_bytes
         self._decode = msgspec.msgpack.Decoder(ItemSignals).decode
         self._encode = msgspec.msgpack.Encoder().encode
@@ -120,7 +127,7 @@ class ItemsPlane:
         for touch in signals.touches:
             keeper.touch(states[names[touch.item]], touch)
         pairs = zip(*(column.tolist() for column in signals.pairs()), strict=True)
-        keeper.pairs((states[names[owner]], names[other], steps, time_ms) for owner, other, steps, time_ms in pairs)
+        keeper.pairs((states[names[owner]], names[other], *more) for owner, other, *more in pairs)
 
 
 def _outcome(found: ItemSignals | Row) -> str:

@@ -15,6 +15,7 @@ from processors.common.hashing import partition_of
 from processors.common.topics import TRAINING_TOPIC
 from processors.events.event import TAKES_BACK, Event
 from processors.models.click_model import MAX_EXAMPLES
+from processors.models.completed_profiles import all_completed
 from processors.models.context_popularity import chosen_in
 from processors.models.examples import RANKER, Examples, example_bytes
 from processors.models.interest_groups import interests_of
@@ -87,7 +88,9 @@ class Teaching:
         moments, items = [event.time_ms for event in chosen], [event.item_id for event in chosen]
         answers, examples = self._training.lessons(asked, moments, items, read, at_ms)
         step.quality.choices.extend(choices_of(answers, asked))
-        examples.interests = interests_of(asked, chosen)
+        settled = [at for at, profile in enumerate(asked) if self._keeper.is_settled(profile)]
+        asked, chosen = [asked[at] for at in settled], [chosen[at] for at in settled]
+        examples.interests = interests_of(all_completed(asked, read.items), chosen, read.items)
         contexts, histories = [profile.context for profile in asked], [profile.item_ids for profile in asked]
         examples.chosen_in = chosen_in(contexts, histories, chosen)
         return examples
@@ -98,9 +101,11 @@ class Teaching:
         for event in events:
             if len(first) == self._most:
                 break
-            if event.action in TAKES_BACK:
+            profile = profiles[event.user_id]
+            no_choice = event.action in TAKES_BACK or event.disliked or not event.item_id
+            if no_choice or event.user_id in first or self._keeper.is_machine(profile):
                 continue
-            if event.user_id not in first and not self._keeper.knows(profiles[event.user_id], event):
+            if not self._keeper.knows(profile, event):
                 first[event.user_id] = event
         return first
 

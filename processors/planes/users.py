@@ -22,6 +22,7 @@ from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.ads.tracking import AdStep
 from processors.common.errors import ConfigurationError
+from processors.common.money import MoneySettings
 from processors.common.time import DAY_MS
 from processors.common.topics import FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.events.ad_request import AdRequest
@@ -29,12 +30,15 @@ from processors.events.event import EVENT_TOPICS, TAKES_BACK, Event
 from processors.events.impression import Impression
 from processors.events.record import Origin, SourceRecord
 from processors.events.repair import IntakeSettings
+from processors.events.slate_request import SlateRequest
 from processors.items.index import ItemIndex
 from processors.items.signals import SignalGatherer
 from processors.models.serving_weights import ServingWeights
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.ingest import Ingest, Message
 from processors.planes.outgoing import Outgoing
+from processors.planes.requested_slates import RequestedSlates
+from processors.planes.shop_limits import ShopLimits
 from processors.planes.teaching import Teaching
 from processors.planes.users_step import UsersStep
 from processors.ranking.feature_names import baseline_weights
@@ -43,7 +47,8 @@ from processors.ranking.read_models import ReadModels
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import Slates
 from processors.ranking.why_not import WhyNot, why_not
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.influence import InfluenceSettings
+from processors.users.profile import Learned, Profile, ProfileKeeper
 from processors.users.settings import ProfileSettings
 
 
@@ -57,6 +62,8 @@ class _Gathered:
         What goes to the campaigns plane and to the items plane.
     opportunities
         Opportunities to show an ad, in the order of their records.
+    requests
+        Requests for slates, where each was appended, and the user's profile.
     causes
         By user: the latest event, and where it was appended; the user's slates answer it.
     changed
@@ -68,6 +75,7 @@ class _Gathered:
     ads: AdStep
     signals: SignalGatherer
     opportunities: list[Opportunity] = field(default_factory=list)
+    requests: list[tuple[SlateRequest, Origin, Profile]] = field(default_factory=list)
     causes: dict[str, tuple[Event, Origin]] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
     without_campaign: int = 0
@@ -86,12 +94,15 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How slates are made.
     ads
         How ads are decided.
+    influence
+        When an account has a past, and when it counts as a machine, from which nothing is learned for others.
     """
 
     intake: IntakeSettings = IntakeSettings()
     profile: ProfileSettings = ProfileSettings()
     ranking: RankingSettings = RankingSettings()
     ads: AdSettings = AdSettings()
+    influence: InfluenceSettings = InfluenceSettings()
 
     def check(self) -> None:
         """Refuse settings that contradict each other.
@@ -130,6 +141,8 @@ class UsersPlane:
         Number of partitions of every topic.
     max_message_bytes
         Greatest size of one message on the topics of forwarded events, signals and dead letters.
+    money
+        The currency that everything counts in.
 
     Attributes
     ----------
@@ -153,14 +166,18 @@ class UsersPlane:
         index: ItemIndex,
         partitions: int,
         max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES,
+        money: MoneySettings | None = None,
     ) -> None:
-        self._ingest = Ingest(settings.intake, partitions, max_message_bytes)
-        self._keeper = ProfileKeeper(settings.profile)
+        money = money or MoneySettings()
+        self._ingest = Ingest(settings.intake, partitions, max_message_bytes, money)
+        self._keeper = ProfileKeeper(settings.profile, settings.influence)
         self.expire_after_ms = int(settings.profile.expire_after_days * DAY_MS)
         self._ranking = RankingPipeline(settings.ranking)
         self.read = ReadModels(index, ServingWeights(self._ranking.features, baseline_weights()))
-        self.ads = AdServer(settings.ads, self.read.groups, partitions)
+        shop = ShopLimits(self.read, settings.ranking.unknown_limits)
+        self.ads = AdServer(settings.ads, self.read.groups, partitions, index, money.currency, shop)
         self._teaching = Teaching(self._ranking, self._keeper, partitions, max_message_bytes)
+        self._requested = RequestedSlates(self._ranking, self._keeper)
         self._outgoing = Outgoing(settings.ranking.placements, settings.ranking.locale, max_message_bytes)
         self._partitions = partitions
         self.publishes = True
@@ -175,7 +192,9 @@ class UsersPlane:
         """Return tombstones for the slates of users."""
         if not self.publishes:
             return []
-        return [Output(RECOMMENDATIONS_TOPIC, partition, user.encode(), None) for user in keys]
+        anchored = [f"/{placement.name}" for placement in self._ranking.settings.anchored]
+        names = [f"{user}{suffix}" for user in keys for suffix in ("", *anchored)]
+        return [Output(RECOMMENDATIONS_TOPIC, partition, name.encode(), None) for name in names]
 
     def step(self, read: ReadStates[Profile], batch: Sequence[SourceRecord], partition: int) -> UsersStep:
         """Fold a micro-batch into profiles, make slates and decide ads (:meth:`processors.planes.base.Plane.step`)."""
@@ -194,20 +213,23 @@ class UsersPlane:
         step.done("lessons")
         gathered = _Gathered(self.ads.begin(), SignalGatherer(self._partitions))
         for event, origin in accepted:
-            is_new = self._fold(event, origin, profiles[event.user_id], gathered)
+            is_new = self._fold(event, origin, profiles[event.user_id], gathered, step)
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
         step.states = {user: profiles[user] for user in gathered.changed}
         step.done("fold")
         if self.publishes and gathered.causes:
             self._recommend(step, gathered.causes, at_ms, partition)
+        if self.publishes and gathered.requests:
+            self._requested.answer(step, gathered.requests, self.read, at_ms, partition)
+            step.done("requests")
         self._advertise(step, gathered, partition)
         self._teaching.send(step, examples, gathered.ads)
         self._outgoing.item_signals(step, gathered.signals)
         step.done("write")
         return step
 
-    def _fold(self, event: Message, origin: Origin, profile: Profile, gathered: _Gathered) -> bool:
+    def _fold(self, event: Message, origin: Origin, profile: Profile, gathered: _Gathered, step: UsersStep) -> bool:
         """Fold one record into its user's profile and into what is collected; return whether it was new."""
         if isinstance(event, AdRequest):
             if self.ads.agreed(event):
@@ -216,22 +238,44 @@ class UsersPlane:
                 self._change(event, profile, gathered)
             gathered.opportunities.append(self.ads.requested(event, origin, profile))
             return True
+        if isinstance(event, SlateRequest):
+            if not self._keeper.note_request(profile, f"slate {event.request_id}"):
+                return False
+            gathered.requests.append((event, origin, profile))
+            self._change(event, profile, gathered)
+            return True
         if isinstance(event, Impression):
             if not self._keeper.note_impression(profile, event):
                 return False
             self.ads.tracking.seen(profile, event, gathered.ads)
+        elif not event.item_id:
+            if not self._keeper.visit(profile, event):
+                return False
+            gathered.causes[event.user_id] = event, origin
+            if self.ads.is_opportunity(event, origin):
+                self._offer(event, origin, profile, gathered)
         else:
             learned = self._keeper.learn(profile, event)
             if learned.duplicate:
                 return False
             gathered.causes[event.user_id] = event, origin
-            if event.action not in TAKES_BACK:
-                gathered.signals.add(event, learned.preceding)
+            self._signal(event, learned, gathered, step)
             self.ads.tracking.react(profile, event, gathered.ads)
             if self.ads.is_opportunity(event, origin):
                 self._offer(event, origin, profile, gathered)
         self._change(event, profile, gathered)
         return True
+
+    @staticmethod
+    def _signal(event: Event, learned: Learned, gathered: _Gathered, step: UsersStep) -> None:
+        """Add to the signals what others may learn from an event: nothing from a machine, nor from a low rating."""
+        influence = learned.influence
+        if event.action in TAKES_BACK or event.disliked:
+            return
+        if influence.machine is not None:
+            step.unlearned[influence.machine] += 1
+        else:
+            gathered.signals.add(event, learned.preceding, influence.nth if influence.settled else -influence.nth)
 
     @staticmethod
     def _change(event: Message, profile: Profile, gathered: _Gathered) -> None:

@@ -25,6 +25,8 @@ class UsersStep(Step[Profile]):
     delays
         For each click or purchase attributed to an ad: ``click`` or ``purchase``, and the milliseconds since the ad's
         impression, or for a purchase since its click if there was one.
+    unlearned
+        By behaviour of a machine (:mod:`processors.users.influence`): from how many events nothing was learned.
     costs
         By campaign id: what ad decisions are going to cost; held against the budget once the step is committed.
     """
@@ -33,4 +35,5 @@ class UsersStep(Step[Profile]):
     removed: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
     delays: list[tuple[str, int]] = field(default_factory=list)
+    unlearned: Counter[str] = field(default_factory=Counter)
     costs: dict[str, float] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import msgspec
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.common.arrays import Flags, Floats, Ints
+from processors.common.compiled import kernel
+from processors.items.index import ItemIndex
 from processors.models.ranker_weights import buckets_of
 from processors.ranking.sources.base import ProposedPairs, Visitors
 
@@ -107,3 +110,36 @@ class Candidates(msgspec.Struct, frozen=True, dict=True):
         """Tell which candidates a source proposed, shape (candidates,); ``source`` is one of ``proposals``."""
         found: Flags = (self.marks & np.uint32(1 << self.proposals[source].number)) != 0
         return found
+
+
+@kernel
+def numbers_of(begins, slots, rows, wanted):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return the candidate number of each user and item, -1 where the item is not among the user's candidates."""
+    numbers = np.full(len(rows), -1, np.int64)
+    for at in range(len(rows)):
+        for candidate in range(begins[rows[at]], begins[rows[at] + 1]):
+            if slots[candidate] == wanted[at]:
+                numbers[at] = candidate
+                break
+    return numbers
+
+
+def without(candidates: Candidates, kept: Flags, excluded: Sequence[Sequence[str]], index: ItemIndex) -> Flags:
+    """Return which candidates are kept, without some items of each user.
+
+    Parameters
+    ----------
+    kept
+        Which were kept so far, shape (candidates,).
+    excluded
+        Per user: ids of the items that are left out.
+    """
+    named = [(row, item) for row, items in enumerate(excluded) for item in items]
+    if not named:
+        return kept
+    rows = np.array([row for row, _ in named], np.int64)
+    slots = np.array(index.slots_of([item for _, item in named]), np.int64)
+    numbers = numbers_of(candidates.begins, candidates.slots, rows, slots)
+    left = kept.copy()
+    left[numbers[numbers >= 0]] = False
+    return left

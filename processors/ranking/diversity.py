@@ -16,7 +16,7 @@ from processors.common.arrays import Flags, Floats, Ints
 from processors.common.compiled import kernel
 from processors.ranking.frame import SLATES, Frame, Stage
 from processors.ranking.rule_effects import Cap
-from processors.ranking.selection import position_in_slate, top
+from processors.ranking.selection import pinned_candidates, position_in_slate, top
 
 DEPTH = 3
 """Slates are spread among so many times as many of the best candidates as there are positions."""
@@ -31,6 +31,7 @@ def spread(
     diversity: float,
     caps: Sequence[Cap],
     slots: Ints,
+    pinned: Ints,
 ) -> tuple[Ints, Flags]:
     """Fill the positions from the first to the last: by score, less a loss for groups shown above, within the caps.
 
@@ -48,6 +49,9 @@ def spread(
         0 to 1: how much of the range of the user's scores an item loses whose group fills all positions above.
     caps
         Bounds that hold for each user's slate.
+    pinned
+        The candidates that are put into each slate afterwards, shape (users, pins), -1 for none: they count for the
+        caps and take no position here.
 
     Returns
     -------
@@ -59,12 +63,13 @@ def spread(
     for row, cap in enumerate(caps):
         labels[row] = cap.labels_of(everything, slots)
     at_most = np.array([cap.at_most for cap in caps], np.int64)
-    found: tuple[Ints, Flags] = _spread(numbers, filled, scores, groups, size, diversity, labels, at_most)
+    bounds = (labels, at_most, pinned)
+    found: tuple[Ints, Flags] = _spread(numbers, filled, scores, groups, size, diversity, *bounds)
     return found
 
 
 @kernel
-def _spread(numbers, filled, scores, groups, size, diversity, labels, at_most):  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
+def _spread(numbers, filled, scores, groups, size, diversity, labels, at_most, pinned):  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     """Return what :func:`spread` does; ``labels`` has one row per cap, ``at_most`` one bound."""
     users, depth = numbers.shape
     chosen, found = np.zeros((users, size), np.int64), np.zeros((users, size), np.bool_)
@@ -73,6 +78,8 @@ def _spread(numbers, filled, scores, groups, size, diversity, labels, at_most): 
         length = 0
         while length < depth and filled[user, length]:
             taken[length] = False
+            for pin in range(pinned.shape[1]):
+                taken[length] = taken[length] or pinned[user, pin] == numbers[user, length]
             length += 1
         if not length:
             continue
@@ -90,6 +97,8 @@ def _spread(numbers, filled, scores, groups, size, diversity, labels, at_most): 
                 is_full = False
                 for cap in range(len(at_most)):
                     label, there = labels[cap, number], 0
+                    for pin in range(pinned.shape[1]):
+                        there += pinned[user, pin] >= 0 and labels[cap, pinned[user, pin]] == label
                     for above in range(position):
                         there += labels[cap, chosen[user, above]] == label
                     is_full = is_full or (label > 0 and there >= at_most[cap])
@@ -167,4 +176,5 @@ def _spread_slates(frame: Frame, diversity: float, caps: Sequence[Cap]) -> tuple
     if not diversity and not caps:
         return deep[0][:, : frame.size], deep[1][:, : frame.size]
     categories = frame.read.items.attributes.category[slots].astype(np.int64)
-    return spread(*deep, frame.kept_scores, categories, frame.size, diversity, caps, slots)
+    pinned = pinned_candidates(frame)
+    return spread(*deep, frame.kept_scores, categories, frame.size, diversity, caps, slots, pinned)

@@ -36,13 +36,13 @@ def within_limits(candidates: Candidates, index: ItemIndex, unknown: Unknown) ->
     """
     attributes, profiles = index.attributes, candidates.visitors.profiles
     slots, rows = candidates.slots, candidates.rows
-    ages = np.array([_age(profile.age, unknown) for profile in profiles], np.int64)
+    ages = np.array([age_for_limits(profile.age, unknown) for profile in profiles], np.int64)
     regions = attributes.region_sets.allowed([profile.context for profile in profiles], unknown == "show")
     allowed: Flags = (ages[rows] >= attributes.min_age[slots]) & regions[rows, attributes.regions[slots]]
     return allowed
 
 
-def _age(known: int | None, unknown: Unknown) -> int:
+def age_for_limits(known: int | None, unknown: Unknown) -> int:
     """Return the age to compare with limits, in years; if it is not known, 0 to hide or 1000 to show limited items."""
     if known is not None:
         return known

@@ -25,7 +25,7 @@ from processors.common.hashing import FINGERPRINT_BYTES
 from processors.common.time import DAY_MS
 from processors.models.exploration_rate import PARTS
 from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
-from processors.ranking.selection import position_in_slate
+from processors.ranking.selection import pinned_candidates, position_in_slate
 from processors.users.profile import Profile
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -50,6 +50,32 @@ class Explored(msgspec.Struct, frozen=True):
     propensities: Floats
 
 
+class Bounds(msgspec.Struct, frozen=True):
+    """What exploration must not break.
+
+    Attributes
+    ----------
+    pinned
+        The candidates that rules pin in each slate, shape (users, pins), -1 for none: they keep their positions.
+    labels, at_most
+        For each cap: the label of every candidate, 0 for those that it does not bound, shape (caps, candidates); and
+        how many of a label a slate may have, shape (caps,).
+    """
+
+    pinned: Ints
+    labels: Ints
+    at_most: Ints
+
+    @classmethod
+    def of(cls, frame: Frame) -> Bounds:
+        """Take the bounds from the rules that are in force for a frame."""
+        slots, caps = frame.candidates.slots, frame.effects.caps
+        everything, labels = np.arange(len(slots)), np.empty((len(caps), len(slots)), np.int64)
+        for row, cap in enumerate(caps):
+            labels[row] = cap.labels_of(everything, slots)
+        return cls(pinned_candidates(frame), labels, np.array([cap.at_most for cap in caps], np.int64))
+
+
 class Draw(msgspec.Struct, frozen=True):
     """How chance decides.
 
@@ -66,7 +92,14 @@ class Draw(msgspec.Struct, frozen=True):
 
 
 def explore(
-    begins: Ints, numbers: Ints, filled: Flags, scores: Floats, new: Flags, ties: Floats, draw: Draw
+    begins: Ints,
+    numbers: Ints,
+    filled: Flags,
+    scores: Floats,
+    new: Flags,
+    ties: Floats,
+    draw: Draw,
+    bounds: Bounds,
 ) -> Explored:
     """Give one position of some slates to a new item.
 
@@ -80,6 +113,9 @@ def explore(
         One per candidate: its score, whether its item may be drawn, and the hash of its item in [0, 1).
     draw
         How likely each slate is to explore, and the seeds.
+    bounds
+        What must not be broken: a position is drawn among those that are not pinned, and for it an item among those
+        that the caps allow in the place of the one that stands there. Where they allow none, the slate stays as it is.
 
     Examples
     --------
@@ -91,6 +127,7 @@ def explore(
     ...     np.array([False, False, True]),
     ...     np.array([0.1, 0.2, 0.3]),
     ...     Draw(1.0, np.array([7], np.uint64)),
+    ...     Bounds(np.empty((1, 0), np.int64), np.empty((0, 3), np.int64), np.empty(0, np.int64)),
     ... )
     >>> explored.numbers.tolist(), explored.propensities.tolist()
     ([[2, 1]], [[1.0, 0.5]])
@@ -98,45 +135,85 @@ def explore(
     if not draw.share:
         return Explored(numbers, filled, np.ones(numbers.shape))
     with np.errstate(over="ignore"):  # seeds wrap around on purpose, and say so where nothing is compiled
-        chosen, propensities = _explored(begins, numbers, filled, scores, new, ties, draw.share, draw.seeds)
+        chosen, propensities = _explored(
+            begins, numbers, filled, scores, new, ties, draw.share, draw.seeds, bounds.pinned, bounds.labels,
+            bounds.at_most,
+        )  # fmt: skip
     return Explored(chosen, filled, propensities)
 
 
 @kernel
-def _explored(begins, numbers, filled, scores, new, ties, share, seeds):  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
+def _explored(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
+    begins, numbers, filled, scores, new, ties, share, seeds, pinned, labels, at_most
+):
     """Return numbers and propensities of :func:`explore`."""
     users, size = numbers.shape
     chosen, propensities, shown = numbers.copy(), np.ones((users, size)), np.zeros(len(new), np.bool_)
+    free, totals = np.empty(size, np.int64), np.empty(size)
     for user in range(users):
-        length = 0
+        n = 0
         for position in range(size):
             if filled[user, position]:
-                length += 1
                 shown[numbers[user, position]] = True
+                is_pinned = False
+                for pin in range(pinned.shape[1]):
+                    is_pinned = is_pinned or pinned[user, pin] == numbers[user, position]
+                if not is_pinned:
+                    free[n] = position
+                    n += 1
         highest = -np.inf
         for at in range(begins[user], begins[user + 1]):
             if new[at] and not shown[at]:
                 highest = max(highest, scores[at])
-        if not length or highest == -np.inf:
+        if not n or highest == -np.inf:
             continue
-        for position in range(size):
-            propensities[user, position] = 1.0 - share / length
-        if _uniform(seeds[user]) >= share:
+        for place in range(n):
+            if place > 0 and len(at_most) == 0:
+                totals[place] = totals[0]
+                propensities[user, free[place]] = 1.0 - share / n
+                continue
+            totals[place] = 0.0
+            for at in range(begins[user], begins[user + 1]):
+                if new[at] and not shown[at] and _fits(at, numbers[user], filled[user], free[place], labels, at_most):
+                    totals[place] += math.exp(scores[at] - highest)
+            if totals[place] > 0.0:
+                propensities[user, free[place]] = 1.0 - share / n
+        given = np.int64(_uniform(seeds[user] + _STEP) * n)
+        if _uniform(seeds[user]) >= share or totals[given] <= 0.0:
             continue
         # Gumbel noise added to a logit and the greatest sum taken is a draw from the softmax.
-        drawn, best, odds_drawn, total = -1, -np.inf, 0.0, 0.0
+        drawn, best = -1, -np.inf
         for at in range(begins[user], begins[user + 1]):
-            if new[at] and not shown[at]:
-                odds = math.exp(scores[at] - highest)
+            if new[at] and not shown[at] and _fits(at, numbers[user], filled[user], free[given], labels, at_most):
                 noise = _uniform(seeds[user] ^ np.uint64(ties[at] * 2.0**53))
-                value = math.log(odds + 1e-300) - math.log(-math.log(noise))
-                total += odds
+                value = math.log(math.exp(scores[at] - highest) + 1e-300) - math.log(-math.log(noise))
                 if value > best:
-                    drawn, best, odds_drawn = at, value, odds
-        given = np.int64(_uniform(seeds[user] + _STEP) * length)
-        chosen[user, given] = drawn
-        propensities[user, given] = share * odds_drawn / total
+                    drawn, best = at, value
+        # It could have been drawn for any of the positions that it fits.
+        odds, chance = math.exp(scores[drawn] - highest), 0.0
+        chosen[user, free[given]] = drawn
+        if len(at_most) == 0:
+            propensities[user, free[given]] = share * odds / totals[0]
+            continue
+        for place in range(n):
+            if totals[place] > 0.0 and _fits(drawn, numbers[user], filled[user], free[place], labels, at_most):
+                chance += odds / totals[place]
+        propensities[user, free[given]] = share * chance / n
     return chosen, propensities
+
+
+@kernel
+def _fits(candidate, numbers, filled, given, labels, at_most):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Tell whether the caps allow a candidate at a position of a slate, in the place of what stands there."""
+    for cap in range(len(at_most)):
+        label, there = labels[cap, candidate], 0
+        if label > 0:
+            for position in range(len(numbers)):
+                if filled[position] and position != given:
+                    there += labels[cap, numbers[position]] == label
+            if there >= at_most[cap]:
+                return False
+    return True
 
 
 @kernel
@@ -190,8 +267,9 @@ class Explore(Stage):
         draw = Draw(self._share * PARTS[frame.read.weights.arm], seeds + np.uint64(frame.number))
         new = self._are_new(frame)
         explored = explore(
-            frame.candidates.begins, frame.numbers, frame.filled, frame.kept_scores, new, frame.ties, draw
-        )
+            frame.candidates.begins, frame.numbers, frame.filled, frame.kept_scores, new, frame.ties, draw,
+            Bounds.of(frame),
+        )  # fmt: skip
         frame.numbers, frame.propensities = explored.numbers, explored.propensities
         return frame
 

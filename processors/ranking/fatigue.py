@@ -19,9 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.common.arrays import Floats, Ints
-from processors.common.compiled import kernel
 from processors.items.index import ItemIndex
-from processors.ranking.candidates import Candidates
+from processors.ranking.candidates import Candidates, numbers_of
 from processors.ranking.frame import SLATES_AND_TRIALS, Frame, Stage
 from processors.ranking.selection import position_by_score
 
@@ -136,7 +135,7 @@ class Fatigue(Stage):
         if not rows or not len(candidates):
             return _NONE_FATIGUED
         slots, of_row = np.array(index.slots_of(ids), np.int64), np.array(rows, np.int64)
-        numbers = _numbers(candidates.begins, candidates.slots, of_row, slots)
+        numbers = numbers_of(candidates.begins, candidates.slots, of_row, slots)
         found = np.flatnonzero(numbers >= 0)
         counts = np.array(times, np.int64)[found]
         ages = np.maximum(candidates.visitors.now_ms[of_row[found]] - np.array(shown_at, np.int64)[found], 0)
@@ -147,15 +146,3 @@ class Fatigue(Stage):
         grown = -np.expm1((self._after - times) / LEVEL) * LEVEL
         losses: Floats = self._strength * grown * np.exp2(-ages_ms / self._half_life_ms)
         return losses
-
-
-@kernel
-def _numbers(begins, slots, rows, wanted):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Return the candidate number of each user and item, -1 where the item is not among the user's candidates."""
-    numbers = np.full(len(rows), -1, np.int64)
-    for at in range(len(rows)):
-        for candidate in range(begins[rows[at]], begins[rows[at] + 1]):
-            if slots[candidate] == wanted[at]:
-                numbers[at] = candidate
-                break
-    return numbers

@@ -24,7 +24,7 @@ class CausedBy(msgspec.Struct, frozen=True):
     offset: int
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What a recommendation says beside its items.
 
     Parameters
@@ -41,6 +41,10 @@ class Answer(msgspec.Struct, frozen=True):
         The event that it answers.
     model_version
         Version of the weights that the slate was ranked by.
+    request_id
+        Id of the request that it answers, if it answers one.
+    why
+        Why an answer to a request has no items, if it has none.
     """
 
     recommendation_id: str
@@ -49,9 +53,11 @@ class Answer(msgspec.Struct, frozen=True):
     generated_at: str
     caused_by: CausedBy
     model_version: str
+    request_id: str | None = None
+    why: str | None = None
 
 
-class Recommendation(Answer, frozen=True):
+class Recommendation(Answer, frozen=True, omit_defaults=True, kw_only=True):
     """A slate of one user at one placement, as a message on ``recommendations.v1``.
 
     Parameters
@@ -63,7 +69,7 @@ class Recommendation(Answer, frozen=True):
     items: list[SlateItem]
 
 
-class WrittenRecommendation(Answer, frozen=True):
+class WrittenRecommendation(Answer, frozen=True, omit_defaults=True, kw_only=True):
     """The same with its items written already (:class:`processors.ranking.slate_writer.SlateWriter`).
 
     Parameters

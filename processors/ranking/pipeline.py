@@ -13,7 +13,8 @@ import numpy as np
 
 from processors.common.arrays import Ints
 from processors.models.ranker_weights import HEADS
-from processors.ranking.candidates import MAX_ROWS
+from processors.ranking.candidates import MAX_ROWS, without
+from processors.ranking.dislikes import Disliked, LessOfTheDisliked
 from processors.ranking.diversity import Spread
 from processors.ranking.eligibility import AlreadyTouched, ApplyRules, Availability, Limits
 from processors.ranking.exploration import Explore
@@ -27,7 +28,7 @@ from processors.ranking.read_models import ReadModels
 from processors.ranking.reasons import Explain, TrueReasons
 from processors.ranking.scoring import AddRuleOffsets, BreakTies, Score
 from processors.ranking.selection import Pins, Top
-from processors.ranking.settings import RankingSettings
+from processors.ranking.settings import Placement, RankingSettings
 from processors.ranking.slate import Slates, joined, slates_of
 from processors.users.profile import Profile
 
@@ -46,6 +47,7 @@ def stages_of(settings: RankingSettings) -> tuple[Stage, ...]:
         Describe(),
         Availability(),
         Limits(settings.unknown_limits),
+        Disliked(settings.dislike_days),
         TrueReasons(),
         # From here on each placement has a frame of its own.
         AlreadyTouched(),
@@ -54,6 +56,7 @@ def stages_of(settings: RankingSettings) -> tuple[Stage, ...]:
         WeighObjectives(settings.objectives),
         BreakTies(),
         Fatigue(settings.fatigue, settings.fatigue_after, settings.fatigue_half_life_ms),
+        LessOfTheDisliked(settings.dislike, settings.dislike_half_life_ms),
         AddRuleOffsets(),
         Top(),
         Spread(settings.diversity),
@@ -145,6 +148,38 @@ class RankingPipeline:
             slates.append(slates_of(part, self.settings.locale))
         return slates
 
+    def requested(
+        self,
+        profiles: Sequence[Profile],
+        now_ms: Sequence[int],
+        read: ReadModels,
+        at_ms: int,
+        placement: Placement,
+        number: int,
+        excluded: Sequence[Sequence[str]],
+    ) -> Slates:
+        """Make the slates of one placement for users whose apps asked for it.
+
+        Parameters
+        ----------
+        profiles, now_ms, read, at_ms
+            As in :meth:`rank`.
+        placement, number
+            The placement, which need not be one of the settings, and a number that tells it from others.
+        excluded
+            Per user: ids of items that must not be in the slate.
+        """
+        parts = []
+        for begin in range(0, len(profiles), MAX_ROWS):
+            end = begin + MAX_ROWS
+            frame = self.begin(profiles[begin:end], now_ms[begin:end], read, at_ms)
+            self.run(self.stages_for("slate", shared=True), frame)
+            frame.kept = without(frame.candidates, frame.kept, excluded[begin:end], read.items)
+            part = self._placed(frame, placement, number)
+            self.run(self.stages_for("slate", shared=False), part)
+            parts.append(slates_of(part, self.settings.locale))
+        return joined(parts)
+
     def for_placement(self, frame: Frame, number: int) -> Frame:
         """Return a copy of the frame for one placement, with the weights that its slates are ranked by.
 
@@ -155,7 +190,11 @@ class RankingPipeline:
         number
             Number of the placement in the settings.
         """
-        placement = self.settings.placements[number]
+        return self._placed(frame, self.settings.placements[number], number)
+
+    @staticmethod
+    def _placed(frame: Frame, placement: Placement, number: int) -> Frame:
+        """Return a copy of the frame for a placement."""
         part = frame.copied()
         part.placement, part.number, part.size = placement.name, number, placement.size
         part.only_new = placement.only_new

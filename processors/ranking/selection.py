@@ -11,6 +11,7 @@ import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.compiled import kernel
+from processors.ranking.candidates import numbers_of
 from processors.ranking.frame import SLATES, SLATES_AND_TRIALS, Frame, Stage
 from processors.ranking.rule_effects import Pin
 from processors.ranking.scoring import NEVER
@@ -107,6 +108,21 @@ def pinned(
             numbers[user, : len(row)] = row
             filled[user] = np.arange(numbers.shape[1]) < len(row)
     return numbers, filled
+
+
+def pinned_candidates(frame: Frame) -> Ints:
+    """Return the candidates that rules pin for each user, shape (users, pins); -1 where one is not to be shown.
+
+    They are in the slate whatever else is: caps count them, and exploration leaves them alone.
+    """
+    users, candidates = len(frame.profiles), frame.candidates
+    pins = [pin for pin in _first_of_each_position(frame.effects.pins) if pin.position < frame.size]
+    if not pins:
+        return np.empty((users, 0), np.int64)
+    rows, slots = np.repeat(np.arange(users), len(pins)), np.tile([pin.slot for pin in pins], users)
+    numbers = numbers_of(candidates.begins, candidates.slots, rows, slots.astype(np.int64))
+    shown = np.where((numbers >= 0) & frame.kept[numbers], numbers, -1)
+    return shown.reshape(users, len(pins))
 
 
 def _first_of_each_position(pins: Sequence[Pin]) -> list[Pin]:

@@ -40,6 +40,8 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ----------
     placements
         The placements that slates are made for.
+    anchored
+        Placements whose slates are made on request only, beside an item or a basket.
     sources
         Which sources are off, and how many items the others propose.
     locale
@@ -66,12 +68,19 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Times that an item may be shown before it loses anything.
     fatigue_half_life_ms
         Time since the last impression, in milliseconds, after which an item loses half as much.
+    dislike
+        What an item loses in score that is as much as can be like what the user dismissed or rated low.
+    dislike_half_life_ms
+        After this long a dislike counts half for that; milliseconds.
+    dislike_days
+        Days for which an item itself is not shown after it was dismissed or rated low.
     """
 
     placements: Annotated[tuple[Placement, ...], msgspec.Meta(min_length=1)] = (
         Placement("home"),
         Placement("discover", only_new=True),
     )
+    anchored: tuple[Placement, ...] = (Placement("related"), Placement("together"))
     sources: SourceSettings = SourceSettings()
     locale: Locale = "en"
     training_examples: ExampleCount = 16
@@ -83,3 +92,6 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fatigue: Rate = 0.5
     fatigue_after: Natural = 3
     fatigue_half_life_ms: HalfLife = DAY_MS
+    dislike: Rate = 2.0
+    dislike_half_life_ms: HalfLife = 30 * DAY_MS
+    dislike_days: ItemDays = 90.0

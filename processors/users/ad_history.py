@@ -55,6 +55,8 @@ class Decision(msgspec.Struct, array_like=True):
         Whether the price was charged.
     converted
         Whether a purchase was attributed to it.
+    page
+        The page that it was made for, if the app names it.
     """
 
     number: int
@@ -74,6 +76,7 @@ class Decision(msgspec.Struct, array_like=True):
     billed: bool = False
     converted: bool = False
     expected_purchase: float = 0.0
+    page: str = ""
 
     def unseen_until(self, unseen_ms: int) -> int:
         """Return until when an impression of it is awaited, milliseconds since the epoch.
@@ -84,6 +87,15 @@ class Decision(msgspec.Struct, array_like=True):
             Milliseconds after the decision for which an impression may still arrive, even past the expiry.
         """
         return max(self.expires_ms, self.at_ms + unseen_ms + 1)
+
+
+def _worth(decision: Decision, now_ms: int) -> tuple[int, int]:
+    """Return how much may still come of a decision, for comparison: by what became of it, then by its age."""
+    if decision.clicked_ms or decision.converted:
+        return 3, decision.at_ms
+    if decision.seen_ms:
+        return 1, decision.at_ms
+    return (2 if now_ms < decision.expires_ms else 0), decision.at_ms
 
 
 class CampaignImpressions(msgspec.Struct, array_like=True):
@@ -132,13 +144,16 @@ class AdHistory(msgspec.Struct, array_like=True):
         decision
             The decision, the latest so far.
         decisions, campaigns
-            Decisions and campaigns kept at most. The oldest decision and the campaign shown the longest ago go first;
-            a dropped decision gets no more clicks or purchases, a dropped campaign is no longer capped.
+            Decisions and campaigns kept at most. Of decisions those go first that least may still come of: never seen
+            and expired, then seen, then not seen yet, then clicked; of these the oldest. Of campaigns the one shown the
+            longest ago goes first. A dropped decision gets no more clicks or purchases, a dropped campaign is no longer
+            capped.
         """
         self.next_ms = min(self.next_ms, decision.expires_ms) if self.decisions else decision.expires_ms
         self.decisions.append(decision)
         # A decision dropped here stays counted against the caps: its ad may be on a screen.
-        del self.decisions[:-decisions]
+        while len(self.decisions) > decisions:
+            self.decisions.remove(min(self.decisions[:-1], key=lambda one: _worth(one, decision.at_ms)))
         counted = self.impressions.pop(decision.cid, None) or CampaignImpressions(decision.advertiser)
         counted.advertiser = decision.advertiser
         of_last_day = [time for time in counted.times if time > decision.at_ms - DAY_MS]
@@ -151,6 +166,10 @@ class AdHistory(msgspec.Struct, array_like=True):
     def find(self, number: int) -> Decision | None:
         """Find the decision with that number; :obj:`None` if it is not kept (any more)."""
         return next((decision for decision in self.decisions if decision.number == number), None)
+
+    def clicked_since(self, since_ms: int) -> int:
+        """Return how many of the decisions kept were clicked after a moment, milliseconds since the epoch."""
+        return sum(1 for decision in self.decisions if decision.clicked_ms > since_ms)
 
     def cool_down(self, cid: str, until_ms: int) -> None:
         """Keep a campaign from being shown before ``until_ms`` (milliseconds since the epoch), in place."""

@@ -41,8 +41,10 @@ class ItemHistory(NamedTuple):
     weights: list[float]
     actions: list[str]
 
-    def touch(self, item_id: str, time_ms: int, weight: float, action: str, in_order: bool) -> None:
-        """Add a touch of an item, in place. The lists grow by one for a new item: the caller bounds them.
+    def touch(self, item_id: str, time_ms: int, weight: float, action: str, in_order: bool) -> int:
+        """Add a touch of an item, in place, and return how many it has now.
+
+        The lists grow by one for a new item: the caller bounds them.
 
         Parameters
         ----------
@@ -66,6 +68,7 @@ class ItemHistory(NamedTuple):
         counts.insert(to, count)
         weights.insert(to, weight)
         actions.insert(to, action)
+        return count
 
     def drop_oldest(self) -> str:
         """Remove the least recently touched item, in place, and return its id."""

@@ -11,6 +11,11 @@ MOST = 64
 """Purchases that are remembered."""
 
 
+def pieces_of(event: Event) -> float:
+    """Return how many pieces an event is about: one, if it does not say."""
+    return 1.0 if event.quantity is None else event.quantity
+
+
 class Payments(msgspec.Struct, array_like=True):
     """The purchases made last and not taken back, the oldest first, as columns.
 
@@ -41,7 +46,7 @@ class Payments(msgspec.Struct, array_like=True):
 
     def pay(self, event: Event) -> float:
         """Note a purchase, and return what was paid; a price is that of one piece."""
-        pieces = 1.0 if event.quantity is None else event.quantity
+        pieces = pieces_of(event)
         amount = (event.price or 0.0) * pieces
         self.marks += fingerprint(event.item_id)
         self.amounts.append(amount)
@@ -70,7 +75,7 @@ class Payments(msgspec.Struct, array_like=True):
         amount, pieces = self.amounts[at], self.pieces[at]
         back_pieces = pieces if event.quantity is None else min(event.quantity, pieces)
         if event.price is not None:
-            money = min(event.price * (1.0 if event.quantity is None else event.quantity), amount)
+            money = min(event.price * pieces_of(event), amount)
             is_whole = money >= amount if event.quantity is None else back_pieces >= pieces
         else:
             is_whole = back_pieces >= pieces

@@ -52,7 +52,7 @@ def load(
     from streams.operations.campaigns import publish, read_file
 
     settings = settings_of(context)
-    campaigns = read_file(file, settings.users.ads.currency)
+    campaigns = read_file(file, settings.money.currency)
     with producing(settings) as producer:
         publish(producer, settings, campaigns)
     if as_json:

@@ -19,7 +19,13 @@ from typing import IO, Any
 import msgspec
 
 from processors.common.errors import FieldError
-from processors.common.topics import CLICKS_TOPIC, IMPRESSIONS_TOPIC, PURCHASES_TOPIC, REQUESTS_TOPIC
+from processors.common.topics import (
+    CLICKS_TOPIC,
+    IMPRESSIONS_TOPIC,
+    PURCHASES_TOPIC,
+    REQUESTS_TOPIC,
+    SLATE_REQUESTS_TOPIC,
+)
 from processors.events.event_fields import take_as_return
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
 from processors.events.json_object import Refused
@@ -167,13 +173,14 @@ class _Row:
             "action": kind,
         }
         for field, at in self._numbers:
-            # Rating data sets keep the rating in the column of the price.
-            if row[at] and not (kind == "rate" and field == "price"):
+            if row[at]:
                 amount = _amount(row[at])
+                # Rating data sets keep the rating in the column of the price.
+                name = "rating" if kind == "rate" and field == "price" else field
                 if amount is None:
-                    notes.left_out[field] += 1
+                    notes.left_out[name] += 1
                 else:
-                    native[field] = amount
+                    native[name] = amount
         for field, at in self._texts:
             if row[at]:
                 native[field] = row[at]
@@ -200,7 +207,7 @@ class _NotText(FieldError):
         self.args = (f"byte {at} is not UTF-8",)
 
 
-_NUMBERS, _TEXTS = ("price", "quantity"), ("category", "brand", "currency", "session_id")
+_NUMBERS, _TEXTS = ("price", "quantity", "rating"), ("category", "brand", "currency", "session_id")
 
 
 def _text(value: str) -> str:
@@ -267,7 +274,7 @@ def _json_line(fields: dict[str, Any], new_id: str, layout: Layout, notes: Readi
 
 
 def _json_event(fields: dict[str, Any], topic: str, notes: Reading) -> _Made:
-    if topic != REQUESTS_TOPIC and (topic != IMPRESSIONS_TOPIC or "items" not in fields):
+    if topic not in (REQUESTS_TOPIC, SLATE_REQUESTS_TOPIC) and (topic != IMPRESSIONS_TOPIC or "items" not in fields):
         fields["item_id"] = _json_id(fields, "item_id")
     user = fields["user_id"] = _json_id(fields, "user_id")
     stamp = fields.get("timestamp")

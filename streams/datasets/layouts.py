@@ -34,7 +34,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 _SHORT = {"user": "user_id", "item": "item_id", "type": "event_type", "time": "timestamp"}
 
 KINDS = {
-    **{kind: kind for kind in EVENT_TYPES if kind != "request"},
+    **{kind: kind for kind in EVENT_TYPES if kind not in ("request", "slate")},
     "pv": "view", "pageview": "view", "page_view": "view", "buy": "purchase", "transaction": "purchase",
     "addtocart": "cart", "add_to_cart": "cart", "favorite": "fav", "wishlist": "fav", "rating": "rate",
     "return": "refund",

@@ -128,12 +128,13 @@ def build_topology(settings: Settings) -> Topology:
     index = ItemIndex(items.published_neighbours, settings.read_model.max_items, embedding_size=items.embedding_size)
     largest = settings.topics.max_message_bytes
     partitions = settings.topics.partitions
-    users = UsersPlane(settings.users, index, partitions, largest)
+    money = settings.money
+    users = UsersPlane(settings.users, index, partitions, largest, money)
     return Topology(
         index=index,
         read_models=ReadModelTable(read_models(users.read, users.ads)),
         users=users,
-        items=ItemsPlane(items, partitions, largest),
-        campaigns=CampaignsPlane(settings.users.ads.currency, partitions, largest),
+        items=ItemsPlane(items, partitions, largest, money),
+        campaigns=CampaignsPlane(money.currency, partitions, largest),
         models=ModelsPlane(settings.models, largest),
     )

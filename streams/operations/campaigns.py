@@ -82,7 +82,7 @@ def read_file(path: Path, currency: str) -> dict[str, bytes]:
         except ValueError as error:
             raise NearstreamError(f"{where}: {error}") from error
         if campaign.currency != currency:
-            raise NearstreamError(f"{where}: currency: {campaign.currency}, expected {currency} (users.ads.currency)")
+            raise NearstreamError(f"{where}: currency: {campaign.currency}, expected {currency} (money.currency)")
         if cid in found:
             raise NearstreamError(f"{where}: {cid!r} is in the file twice")
         found[cid] = raw

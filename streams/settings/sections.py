@@ -22,6 +22,7 @@ from processors.common.bounds import (
     WaitMs,
 )
 from processors.common.errors import ConfigurationError
+from processors.common.money import MoneySettings
 from processors.items.state import ItemSettings
 from processors.models.state import ModelsSettings
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES
@@ -165,6 +166,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     topics: TopicSettings = TopicSettings()
     worker: WorkerSettings = WorkerSettings()
     store: RocksSettings = RocksSettings()
+    money: MoneySettings = MoneySettings()
     users: UsersSettings = UsersSettings()
     items: ItemSettings = ItemSettings()
     models: ModelsSettings = ModelsSettings()

@@ -79,6 +79,8 @@ class Metrics:
         step = prepared.step
         if isinstance(step, UsersStep):
             self.quality.live.take(step.quality)
+            for behaviour, n in step.unlearned.items():
+                self.ranker.unlearned.labels(behaviour).inc(n)
             for stage, n in step.removed.items():
                 self.ranker.removed.labels(stage).inc(n)
             self.ads.count(step.decisions, step.delays)
@@ -151,6 +153,9 @@ class RankerMetrics:
         self.rollbacks = factory.gauge("ranker_rollbacks", "Times the ranker's weights went back to good ones so far.")
         self.exploration = factory.gauge(
             "exploration_part", "Part of the share allowed for exploration that is in use."
+        )
+        self.unlearned = factory.counter(
+            "unlearned_events", "Events of users who behave like machines: nothing was learned from them.", "behaviour"
         )
         self.removed = factory.counter(
             "candidates_removed", "Candidates that a stage of the ranking removed, over all placements.", "stage"

@@ -10,9 +10,9 @@ from typing import Any, Literal, Protocol
 import msgspec
 import numpy as np
 
-from processors.common.arrays import Floats, Ints
+from processors.common.arrays import Flags, Floats, Ints
 from processors.common.compiled import kernel
-from processors.events.event import ACTION_NUMBERS
+from processors.events.event import ACTION_NUMBERS, DISLIKED
 from processors.items.index import ItemIndex
 from processors.ranking.read_models import ReadModels
 from processors.users.profile import Profile
@@ -60,7 +60,7 @@ class ReasonKind:
 class Visitors(msgspec.Struct, frozen=True):
     """Users that are ranked together, and their recent items as columns.
 
-    Items that the index does not know are left out.
+    Items that the index does not know are left out, and those that the user dislikes: they must propose nothing.
 
     Attributes
     ----------
@@ -115,11 +115,11 @@ class Visitors(msgspec.Struct, frozen=True):
         actions = chain.from_iterable(p.item_actions for p in profiles)
         numbers = np.fromiter(map(_ACTION_NUMBER, actions, repeat(0)), np.int64, total)
         visitors = cls(profiles, now, begins, rows, slots, positions, counts, weights, times, numbers)
-        return visitors if (slots >= 0).all() else visitors._known()
+        usable = (slots >= 0) & (numbers >= 0)
+        return visitors if usable.all() else visitors._only(usable)
 
-    def _known(self) -> Visitors:
-        """Return the same without the items that the index does not know."""
-        known = self.slots >= 0
+    def _only(self, known: Flags) -> Visitors:
+        """Return the same with some of the recent items."""
         begins = np.zeros(len(self.profiles) + 1, np.int64)
         np.cumsum(np.bincount(self.rows[known], minlength=len(self.profiles)), out=begins[1:])
         return msgspec.structs.replace(
@@ -238,4 +238,4 @@ class Source(Protocol):
         ...
 
 
-_ACTION_NUMBER = ACTION_NUMBERS.get
+_ACTION_NUMBER = {**ACTION_NUMBERS, DISLIKED: -1}.get

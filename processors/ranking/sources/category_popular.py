@@ -10,7 +10,7 @@ import numpy as np
 from processors.common.bounds import Listed
 from processors.common.compiled import kernel
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors, no_values
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
 _LAST_ITEMS = 3
 
@@ -28,16 +28,25 @@ class CategoryPopularSettings(msgspec.Struct, frozen=True, forbid_unknown_fields
 
 
 class CategoryPopular:
-    """Proposes trending items of the categories of the user's last three items."""
+    """Proposes trending items of the categories of the user's last three items.
+
+    Its value is 1 for the item with the highest trend in the category, less for those behind it, and 0 in the lower
+    half of the items visited there: of these nobody says that they are popular.
+    """
 
     name = "category"
-    columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ("category_top",)
     settings: type[msgspec.Struct] = CategoryPopularSettings
     baseline: Mapping[str, float] = {}
     reasons: tuple[ReasonKind, ...] = (
         ReasonKind(
             "popular_in_category", ("trend_in_category", "category_", "brand_in_category"),
-            {"en": "Popular in {category}", "zh": "{category} 中的热门"}, order=70, links="category",
+            {"en": "Popular in {category}", "zh": "{category} 中的热门"},
+            order=70, column="category_top", links="category",
+        ),
+        ReasonKind(
+            "in_category", ("category_", "brand_in_category"),
+            {"en": "More from {category}", "zh": "{category} 中的更多商品"}, order=75, links="category",
         ),
     )  # fmt: skip
 
@@ -50,13 +59,13 @@ class CategoryPopular:
         asks = _asking(visitors.slots, visitors.positions, index.attributes.category)
         asked = index.attributes.category[visitors.slots[asks]].tolist()
         rows = {category: row for row, category in enumerate(dict.fromkeys(asked))}
-        tops = np.full((len(rows), self._items), -1, np.int64)
+        tops, upper = np.full((len(rows), self._items), -1, np.int64), np.zeros(len(rows), np.int64)
         for category, row in rows.items():
             found = index.popularity.in_category(category, self._items)
-            tops[row, : len(found)] = found
+            tops[row, : len(found)], upper[row] = found, index.popularity.upper_half(category)
         which = np.array([rows[category] for category in asked], np.int64)
-        pairs, slots, links = _listed(visitors.rows[asks], visitors.slots[asks], which, tops)
-        return ProposedPairs(pairs, slots, no_values(len(pairs)), links)
+        pairs, slots, links, values = _listed(visitors.rows[asks], visitors.slots[asks], which, tops, upper)
+        return ProposedPairs(pairs, slots, values[:, None], links)
 
 
 @kernel
@@ -71,19 +80,21 @@ def _asking(slots, positions, category):  # type: ignore[no-untyped-def]  # numb
 
 
 @kernel
-def _listed(rows, links, which, lists):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Return rows, slots and links of the pairs of each asking item and the items of the list it asks for.
+def _listed(rows, links, which, lists, upper):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return rows, slots, links and values of the pairs of each asking item and the items of the list it asks for.
 
-    ``lists`` has slots, -1 beyond the end of a list; ``which`` says which list an asking item gets.
+    ``lists`` has slots, -1 beyond the end of a list; ``which`` says which list an asking item gets, ``upper`` how many
+    of each list are in the upper half.
     """
     most = len(rows) * lists.shape[1]
     pair_rows, pair_slots, pair_links = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
-    n = 0
+    values, n = np.empty(most), 0
     for at in range(len(rows)):
         for column in range(lists.shape[1]):
             slot = lists[which[at], column]
             if slot < 0:
                 break
             pair_rows[n], pair_slots[n], pair_links[n] = rows[at], slot, links[at]
+            values[n] = 1.0 / (1.0 + column) if column < upper[which[at]] else 0.0
             n += 1
-    return pair_rows[:n], pair_slots[:n], pair_links[:n]
+    return pair_rows[:n], pair_slots[:n], pair_links[:n], values[:n]

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from processors.common.bounds import Listed
+from processors.models.completed_profiles import all_completed
 from processors.ranking.read_models import ReadModels
 from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 
@@ -43,7 +44,9 @@ class InterestGroup:
 
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
-        groups = read.groups.of(visitors.profiles) if self._items else np.full(len(visitors), -1)
+        groups = (
+            read.groups.of(all_completed(visitors.profiles, read.items)) if self._items else np.full(len(visitors), -1)
+        )
         rows, slots, weights = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
         for number in np.unique(groups[groups >= 0]).tolist():
             view = read.groups.views[number]

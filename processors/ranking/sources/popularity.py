@@ -26,7 +26,10 @@ class PopularSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Trending:
-    """Proposes the items with the most decayed visits, at the scale of an hour and at that of a day."""
+    """Proposes the items with the most decayed visits, at the scale of an hour and at that of a day.
+
+    Only from the upper half of the items visited: the others are not popular right now, however small the shop.
+    """
 
     name = "trending"
     columns: tuple[str, ...] = ()
@@ -45,7 +48,8 @@ class Trending:
     def propose(self, visitors: Visitors, read: ReadModels) -> ProposedPairs:
         """See :class:`processors.ranking.sources.base.Source`."""
         index = read.items
-        hour, day = (index.popularity.trending(self._items, scale) for scale in (0, 1))
+        most = min(self._items, index.popularity.upper_half())
+        hour, day = (index.popularity.trending(most, scale) for scale in (0, 1))
         return for_everybody(_either(hour, day), len(visitors))
 
 
@@ -72,7 +76,9 @@ class EverPopular:
     settings: type[msgspec.Struct] = PopularSettings
     baseline: Mapping[str, float] = {}
     reasons: tuple[ReasonKind, ...] = (
-        ReasonKind("popular", ("visits",), {"en": "Popular with everybody", "zh": "大家都在看"}, order=120),
+        ReasonKind(
+            "viewed_by_others", ("visits",), {"en": "Others have looked at this", "zh": "其他人也看过"}, order=120
+        ),
     )
 
     def __init__(self, settings: PopularSettings) -> None:

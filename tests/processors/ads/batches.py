@@ -16,6 +16,7 @@ from processors.ads.campaign_view import CampaignView
 from processors.ads.frame import Frame
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
+from processors.ads.shop import NoShop
 from processors.common.hashing import fingerprint
 from processors.models.click_model import ClickModel
 from processors.users.ad_history import CampaignImpressions, Model
@@ -43,7 +44,7 @@ class Batch:
     def frame(self, opportunities: Sequence[Opportunity] | None = None) -> Frame:
         """A frame of all or of some of the opportunities."""
         those = self.opportunities if opportunities is None else opportunities
-        return Frame.of(those, self.index, self.clicks, self.purchases, self.settings, {})
+        return Frame.of(those, self.index, self.clicks, self.purchases, self.settings, {}, NoShop())
 
 
 class Chance:

@@ -61,7 +61,7 @@ def test_a_currency_that_ads_are_not_in_is_named() -> None:
     shop.put("c", campaign())
     letters = list(shop.driver.read("dead-letters.v1"))
     headers = dict(letters[0].headers)
-    assert b"currency: EUR, expected CHF (ads.currency)" in headers["__streams.errors.message"]
+    assert b"currency: EUR, expected CHF (money.currency)" in headers["__streams.errors.message"]
     assert json.loads(letters[0].value or b"") == campaign()
 
 

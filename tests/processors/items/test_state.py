@@ -40,7 +40,7 @@ def shares(column: bytes) -> list[float]:
 
 def learned(pairs: list[tuple[str, int, int]], settings: ItemSettings) -> ItemState:
     state = ItemState()
-    ItemKeeper(settings).pairs((state, other, distance, time_ms) for other, distance, time_ms in pairs)
+    ItemKeeper(settings).pairs((state, other, distance, time_ms, 1) for other, distance, time_ms in pairs)
     return state
 
 
@@ -49,9 +49,9 @@ def test_pairs_counted_together_lead_where_pairs_counted_one_by_one_do() -> None
     # The second item is ahead of the first: what has the same time weighs less there.
     pairs = [(1, "a", 1, 90_000), (0, "b", 2, 20_000), (1, "b", 2, 20_000), (0, "a", 1, 20_000), (0, "c", 3, 90_000)]
     together, apart = [ItemState(), ItemState()], [ItemState(), ItemState()]
-    ItemKeeper(settings).pairs((together[item], other, steps, at) for item, other, steps, at in pairs)
+    ItemKeeper(settings).pairs((together[item], other, steps, at, 1) for item, other, steps, at in pairs)
     for item, other, steps, at in pairs:
-        ItemKeeper(settings).pairs([(apart[item], other, steps, at)])
+        ItemKeeper(settings).pairs([(apart[item], other, steps, at, 1)])
     assert together == apart
     assert [state.landmark for state in together] == [80_000, 80_000]
 

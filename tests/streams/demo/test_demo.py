@@ -64,7 +64,15 @@ def answer(event: SimulatedEvent, items: Sequence[str] = (), placement: str = "h
         for rank, item in enumerate(items, 1)
     ]
     cause = CausedBy(event.event_id, event.topic, 0, 0)
-    return Recommendation("id", event.key, placement, "", cause, "", slate)
+    return Recommendation(
+        recommendation_id="id",
+        user_id=event.key,
+        placement=placement,
+        generated_at="",
+        caused_by=cause,
+        model_version="",
+        items=slate,
+    )
 
 
 def an_event(simulator: Simulator) -> SimulatedEvent:

@@ -46,7 +46,7 @@ def test_a_table_and_a_line_say_the_same(tmp_path: Path) -> None:
         ("a.toml", 'currency = "USD"\n', "currency is no table"),
         ("a.jsonl", "{", "line 1: "),
         ("a.jsonl", json.dumps(campaign()), "line 1: cid: None"),
-        ("a.jsonl", json.dumps({"cid": "c", **campaign(currency="USD")}), "expected EUR (users.ads.currency)"),
+        ("a.jsonl", json.dumps({"cid": "c", **campaign(currency="USD")}), "expected EUR (money.currency)"),
         ("a.jsonl", "\n".join([json.dumps({"cid": "c", **campaign()})] * 2), "line 2: 'c' is in the file twice"),
     ],
 )

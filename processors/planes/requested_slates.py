@@ -1,0 +1,159 @@
+"""Slates that apps ask for: made at the moment of the request, beside an item or a basket if it names one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from processors.common.hashing import partition_of
+from processors.common.time import stamp
+from processors.common.topics import RECOMMENDATIONS_TOPIC
+from processors.events.record import Origin
+from processors.events.slate_request import SlateRequest
+from processors.planes.base import Output
+from processors.planes.users_step import UsersStep
+from processors.ranking.messages import CausedBy, WrittenRecommendation
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.read_models import ReadModels
+from processors.ranking.slate import Slates
+from processors.ranking.slate_writer import SlateWriter
+from processors.users.context import update_circumstances
+from processors.users.profile import Profile, ProfileKeeper
+
+RECOMMEND = "recommend"
+"""The purpose that a user must have agreed to for the slate to be the user's own."""
+
+_NOTHING = msgspec.Raw(b"[]")
+
+
+class RequestedSlates:
+    """Answers requests for slates.
+
+    Parameters
+    ----------
+    pipeline
+        The ranking.
+    keeper
+        Puts what a request names into a copy of the profile.
+    """
+
+    def __init__(self, pipeline: RankingPipeline, keeper: ProfileKeeper) -> None:
+        self._pipeline, self._keeper = pipeline, keeper
+        self._writer = SlateWriter(pipeline.settings.locale)
+        self._json = msgspec.json.Encoder().encode
+        settings = pipeline.settings
+        every = (*settings.placements, *settings.anchored)
+        self._placements = {placement.name: (number, placement) for number, placement in enumerate(every)}
+
+    def answer(
+        self,
+        step: UsersStep,
+        requests: Sequence[tuple[SlateRequest, Origin, Profile]],
+        read: ReadModels,
+        at_ms: int,
+        partition: int,
+    ) -> None:
+        """Add an answer to each request to the step.
+
+        Parameters
+        ----------
+        step
+            Its outputs and figures are added to.
+        requests
+            The requests, where each was appended, and the user's profile.
+        read
+            The read models.
+        at_ms
+            When the answers are made, milliseconds since the epoch.
+        partition
+            The partition of the users.
+        """
+        alike: dict[tuple[str, int], list[int]] = defaultdict(list)
+        written: dict[int, tuple[msgspec.Raw, str | None]] = {}
+        for number, (request, _, _) in enumerate(requests):
+            if request.placement in self._placements:
+                size = request.size or self._placements[request.placement][1].size
+                alike[request.placement, size].append(number)
+            else:
+                known = ", ".join(self._placements)
+                written[number] = _NOTHING, f"placement: {request.placement!r}, expected one of {known}"
+        for (name, size), numbers in alike.items():
+            slates = self._made([(requests[at][0], requests[at][2]) for at in numbers], name, size, read, at_ms)
+            step.quality.shown.append(slates.sample(name, read.items))
+            step.removed += slates.removed
+            for at, items in zip(numbers, self._writer.write(slates, read), strict=True):
+                raw = msgspec.Raw(items)
+                why = "nothing is left that may be shown" if bytes(items) == b"[]" else None
+                written[at] = raw, why
+        for number, (request, origin, _) in enumerate(requests):
+            step.outputs.append(self._message(request, origin, *written[number], read, at_ms, partition))
+
+    def _made(
+        self, asked: Sequence[tuple[SlateRequest, Profile]], name: str, size: int, read: ReadModels, at_ms: int
+    ) -> Slates:
+        """Make the slates of some requests for one placement and of one size."""
+        number, placement = self._placements[name]
+        profiles = [self._at_the_moment(request, profile) for request, profile in asked]
+        return self._pipeline.requested(
+            profiles,
+            [request.time_ms for request, _ in asked],
+            read,
+            at_ms,
+            msgspec.structs.replace(placement, size=size),
+            number,
+            [(*request.exclude, *request.items) for request, _ in asked],
+        )
+
+    def _at_the_moment(self, request: SlateRequest, profile: Profile) -> Profile:
+        """Return the profile as it is at a request: with its circumstances, and beside what it names."""
+        if request.purposes is not None and RECOMMEND not in request.purposes:
+            profile = Profile()
+        context = dict(profile.context)
+        update_circumstances(context, request.context, request.channel)
+        known = msgspec.structs.replace(profile, context=context)
+        return self._keeper.beside(known, request.items, request.time_ms) if request.items else known
+
+    def _message(
+        self,
+        request: SlateRequest,
+        origin: Origin,
+        items: msgspec.Raw,
+        why: str | None,
+        read: ReadModels,
+        at_ms: int,
+        partition: int,
+    ) -> Output:
+        message = WrittenRecommendation(
+            recommendation_id=f"{origin.topic}/{origin.partition}/{origin.offset}/{request.placement}",
+            user_id=request.user_id,
+            placement=request.placement,
+            generated_at=stamp(at_ms),
+            caused_by=CausedBy(request.request_id, origin.topic, origin.partition, origin.offset),
+            model_version=read.weights.version,
+            items=items,
+            request_id=request.request_id,
+            why=why,
+        )
+        # A compacted topic keeps the last message of a key: an answer beside an item must not stand for the home page.
+        own = request.placement in {placement.name for placement in self._pipeline.settings.placements}
+        key = request.user_id if own else f"{request.user_id}/{request.placement}"
+        return Output(RECOMMENDATIONS_TOPIC, partition, key.encode(), self._json(message))
+
+
+def declined(request_id: str, user_id: str, origin: Origin, why: str, partitions: int) -> Output:
+    """Return the answer to a request that makes no sense: an empty slate that says why."""
+    message = WrittenRecommendation(
+        recommendation_id=f"{origin.topic}/{origin.partition}/{origin.offset}/",
+        user_id=user_id,
+        placement="",
+        generated_at=stamp(origin.time_ms),
+        caused_by=CausedBy(request_id, origin.topic, origin.partition, origin.offset),
+        model_version="",
+        items=_NOTHING,
+        request_id=request_id,
+        why=why,
+    )
+    home = partition_of(user_id, partitions)
+    return Output(RECOMMENDATIONS_TOPIC, home, f"{user_id}/".encode(), msgspec.json.encode(message))
