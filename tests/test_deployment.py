@@ -434,6 +434,7 @@ def _work(metrics: Metrics) -> None:
     metrics.rules.maximum.labels("small-brands").set(1.0)
     metrics.ranker.exploration.set(0.5)
     metrics.ranker.removed.labels("rules").inc(40)
+    metrics.ranker.unlearned.labels("rate").inc(3)
     _advertise(metrics)
     for state in STATES:
         metrics.rules.states.labels(state).set(1 if state == "known" else 0)

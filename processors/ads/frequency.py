@@ -67,12 +67,16 @@ def remove_capped(frame: Frame) -> Frame:
     """Remove campaigns that users were shown often enough, or that are in their cool-down.
 
     Only campaigns that the user was shown before can be, and those of an advertiser that limits all of its campaigns.
+    A user's dismissal lets any campaign rest, whether it has caps or not.
 
     Complexity: a loop over opportunities and over the campaigns shown to each user.
     """
     columns, removed = frame.columns, frame.removed
     for row, found in enumerate(frame.opportunities):
         history = found.profile.ads
+        for cid, seen in history.impressions.items():
+            if found.at_ms < seen.cool_down_until_ms and (resting := columns.rows.get(cid)) is not None:
+                removed[row, resting] = removed[row, resting] or int(NoBid.COOL_DOWN)
         shown = [cid for cid in history.impressions if cid in columns.capped]
         for cid in {*shown, *columns.capped_by_advertiser} if history.impressions else ():
             campaign = columns.rows[cid]

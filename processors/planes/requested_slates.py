@@ -45,6 +45,7 @@ class RequestedSlates:
         self._json = msgspec.json.Encoder().encode
         settings = pipeline.settings
         every = (*settings.placements, *settings.anchored)
+        self._anchored = {placement.name for placement in settings.anchored}
         self._placements = {placement.name: (number, placement) for number, placement in enumerate(every)}
 
     def answer(
@@ -113,7 +114,10 @@ class RequestedSlates:
         context = dict(profile.context)
         update_circumstances(context, request.context, request.channel)
         known = msgspec.structs.replace(profile, context=context)
-        return self._keeper.beside(known, request.items, request.time_ms) if request.items else known
+        if not request.items:
+            return known
+        # Beside an item it is the item that counts, not what the user looked at before.
+        return self._keeper.beside(known, request.items, request.time_ms, alone=request.placement in self._anchored)
 
     def _message(
         self,
@@ -137,7 +141,7 @@ class RequestedSlates:
             why=why,
         )
         # A compacted topic keeps the last message of a key: an answer beside an item must not stand for the home page.
-        own = request.placement in {placement.name for placement in self._pipeline.settings.placements}
+        own = request.placement in self._placements and request.placement not in self._anchored
         key = request.user_id if own else f"{request.user_id}/{request.placement}"
         return Output(RECOMMENDATIONS_TOPIC, partition, key.encode(), self._json(message))
 

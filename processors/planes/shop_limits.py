@@ -64,9 +64,11 @@ class ShopLimits:
     def _forbid_missing(self, codes: Ints, slots: Ints) -> None:
         """Forbid what the catalogue says cannot be bought, or has withdrawn."""
         items = self._read.items
-        gone = np.array([slot < 0 and items.is_withdrawn(item) for item, slot in zip(self._items, slots, strict=True)])
-        missing: Flags = gone | ((slots >= 0) & ~items.attributes.available[np.maximum(slots, 0)])
-        codes[:, self._numbers[missing.astype(np.bool_)]] = int(NoBid.OUT_OF_STOCK)
+        gone = [slot < 0 and items.is_withdrawn(item) for item, slot in zip(self._items, slots.tolist(), strict=True)]
+        known = slots >= 0
+        missing: Flags = np.array(gone, np.bool_)
+        missing[known] = ~items.attributes.available[slots[known]]
+        codes[:, self._numbers[missing]] = int(NoBid.OUT_OF_STOCK)
 
     def _forbid_beyond_limits(
         self, codes: Ints, opportunities: Sequence[Opportunity], numbers: Ints, slots: Ints

@@ -288,7 +288,7 @@ class ProfileKeeper:
         """Remember the id of an ad request, in place; return False for a duplicate, which must get no second answer."""
         return profile.unclicked.is_new(f"request {request_id}", self.settings.event_ids)
 
-    def beside(self, profile: Profile, items: Sequence[str], at_ms: int) -> Profile:
+    def beside(self, profile: Profile, items: Sequence[str], at_ms: int, *, alone: bool = False) -> Profile:
         """Return a copy of the profile of somebody who is looking at some items, the last of them the latest.
 
         Parameters
@@ -297,8 +297,10 @@ class ProfileKeeper:
             Ids of the items.
         at_ms
             When, milliseconds since the epoch.
+        alone
+            Whether these items stand for all that the user has touched.
         """
-        own = profile.items
+        own = ItemHistory([], [], [], [], []) if alone else profile.items
         history = ItemHistory([*own.ids], [*own.times], [*own.counts], [*own.weights], [*own.actions])
         weight = growth(at_ms, profile.landmark, self.settings.interest_half_life_ms)
         for item in items:

@@ -19,6 +19,8 @@ from streams.cli import (
     doctor,
     evaluate,
     ope,
+    profile,
+    recommend,
     replay,
     send,
     tail,
@@ -68,6 +70,8 @@ app.command("demo", rich_help_panel=_TRY, epilog=demo.EXAMPLES)(demo.demo)
 app.command("send", rich_help_panel=_TRY, epilog=send.EXAMPLES)(send.send)
 app.command("replay", rich_help_panel=_TRY, epilog=replay.EXAMPLES)(replay.replay)
 app.command("tail", rich_help_panel=_LOOK, epilog=tail.EXAMPLES)(tail.tail)
+app.command("profile", rich_help_panel=_LOOK, epilog=profile.EXAMPLES)(profile.profile)
+app.command("recommend", rich_help_panel=_LOOK, epilog=recommend.EXAMPLES)(recommend.recommend)
 app.command("why", rich_help_panel=_LOOK, epilog=why.EXAMPLES)(why.why)
 app.command("why-not", rich_help_panel=_LOOK, epilog=why_not.EXAMPLES)(why_not.why_not)
 app.command("topics", rich_help_panel=_LOOK, epilog=topics.EXAMPLES)(topics.topics)

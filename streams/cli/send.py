@@ -21,11 +21,13 @@ EXAMPLES = """[bold]Examples[/bold]
   nearstream send click --user u1 --item tent-1 --category camping --price 129
   nearstream send purchase --user u1 --item tent-1 --price 129 --quantity 2
   nearstream send request --user u1 --placement top    ask for an ad
+  nearstream send slate --user u1 --placement related --item tent-1    ask for a slate
+  nearstream send rate --user u1 --item tent-1 --rating 2
   echo '{"type": "view", "user_id": "u1", "item_id": "lamp"}' | nearstream send
   printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
 """
 
-TYPES = "browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression or request"
+TYPES = "browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression, request or slate"
 """The keys of :data:`processors.events.event_types.EVENT_TYPES`, written out so that help need not load that."""
 
 
@@ -42,7 +44,10 @@ def send(
     price: Annotated[float | None, typer.Option(help="Price of one.")] = None,
     currency: Annotated[str | None, typer.Option(help="Currency of the price.")] = None,
     quantity: Annotated[float | None, typer.Option(help="How many.")] = None,
-    placement: Annotated[str | None, typer.Option(help="Position on the page; needed to ask for an ad.")] = None,
+    rating: Annotated[float | None, typer.Option(help="How the user rates it, 1 to 5 unless set otherwise.")] = None,
+    placement: Annotated[
+        str | None, typer.Option(help="Position on the page; needed to ask for an ad or a slate.")
+    ] = None,
     session_id: Annotated[str | None, typer.Option("--session", help="Session; guessed from pauses if absent.")] = None,
     event_id: Annotated[
         str | None, typer.Option(help="Id of the event; new if absent. Repeated ids are dropped.")
@@ -66,7 +71,11 @@ def send(
         "session_id": session_id,
     }
     event |= {"category": category, "brand": brand, "price": price, "currency": currency, "quantity": quantity}
-    event |= {"context": None if placement is None else {"placement": placement}}
+    event |= {"rating": rating}
+    if kind == "slate":
+        event |= {"placement": placement}
+    else:
+        event |= {"context": None if placement is None else {"placement": placement}}
     settings = settings_of(context)
     if _send_all(settings, _prepared(settings, kind, event, raw), as_json):
         raise typer.Exit(1)

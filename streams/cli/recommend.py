@@ -1,0 +1,40 @@
+"""``nearstream recommend``: what would be shown to a user now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from streams.cli.common import JsonOption, print_json, settings_of
+
+EXAMPLES = """[bold]Examples[/bold]
+  nearstream recommend ada
+  nearstream recommend ada --placement home --json
+
+Ranks here, by what a worker reads when it starts, and publishes nothing. An
+app asks on recommendations.requests.v1 instead (nearstream send slate).
+"""
+
+
+def recommend(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="User id.")],
+    placement: Annotated[str | None, typer.Option(help="The only placement to show.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what would be shown to a user now, with the reasons."""
+    from streams.cli.connections import consuming
+    from streams.operations.known_user import would_show
+
+    settings = settings_of(context)
+    with consuming(settings) as consumer:
+        found = would_show(settings, consumer, user, placement)
+    if as_json:
+        print_json({"user_id": user, "placements": found})
+        return
+    for name, items in found.items():
+        typer.echo(f"{name}:" if items else f"{name}: nothing to show yet")
+        for item in items:
+            reasons = "; ".join(str(reason.text or reason.kind) for reason in item.reasons)
+            typer.echo(f"{item.rank:>3}  {item.item_id:<32} {item.score:>9.4f}  {reasons}")

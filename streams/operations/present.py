@@ -1,0 +1,57 @@
+"""The present of a running system, read from its topics as a worker reads them when it starts."""
+
+from __future__ import annotations
+
+from kafka import KafkaConsumer, TopicPartition
+
+from processors.common.hashing import partition_of
+from processors.common.topics import BROADCAST_TOPICS, changelog_topic
+from processors.users.profile import Profile
+from state.store import ChangelogRecord, MemoryStore
+from streams.engine.topology import Topology, build_topology
+from streams.kafka.consumer import read_all
+from streams.settings.sections import Settings
+
+
+def read_topology(settings: Settings, consumer: KafkaConsumer) -> Topology:
+    """Return the planes with their read models as they are published now.
+
+    Parameters
+    ----------
+    consumer
+        A consumer of committed records without subscription.
+
+    Raises
+    ------
+    NearstreamError
+        If the topics cannot be read in time.
+    """
+    topology = build_topology(settings)
+    partitions = range(settings.topics.partitions)
+    for record in read_all(consumer, [TopicPartition(topic, p) for topic in BROADCAST_TOPICS for p in partitions]):
+        if record.key is not None and not record.key.startswith(b"\x00"):
+            topology.broadcast(record.topic, record.key, record.value)
+    return topology
+
+
+def read_profile(settings: Settings, consumer: KafkaConsumer, user: str) -> Profile | None:
+    """Return a user's profile; :obj:`None` if no event of the user has been applied.
+
+    Reads the part of the changelog that the user is in.
+
+    Parameters
+    ----------
+    consumer
+        A consumer of committed records without subscription.
+
+    Raises
+    ------
+    NearstreamError
+        If the topic cannot be read in time.
+    """
+    store: MemoryStore[Profile] = MemoryStore(Profile)
+    home = TopicPartition(changelog_topic("users"), partition_of(user, settings.topics.partitions))
+    records = read_all(consumer, [home])
+    store.restore([ChangelogRecord(record.key, record.value) for record in records], len(records))
+    (profile,) = store.read([user])
+    return profile
