@@ -125,9 +125,9 @@ def _touch_item(profile: State, event: Any, weight: float) -> None:
 
 def _enter_session(profile: State, event: Any) -> list[str]:
     fresh = not profile["events"] or event.timestamp > profile["last_seen"] + USERS.session_idle_ms
-    if fresh or (event.session_id is not None and event.session_id != profile["session_id"]):
+    if fresh:
         profile.update(session_start=event.timestamp, session_events=0, sessions=profile["sessions"] + 1)
-    if event.session_id is not None or not profile["session_events"]:
+    if event.session_id is not None or fresh:
         profile["session_id"] = event.session_id
     profile["session_events"] += 1
     if profile["session_events"] == 1:

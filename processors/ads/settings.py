@@ -55,8 +55,8 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Clicks on ads of one user within a minute that are billed and learned from; what is more is invalid traffic and
         only counted.
     dismissal_rest_ms, dismissal_rests_advertiser
-        Milliseconds for which a campaign is not shown to a user who dismissed it, unless it asks for more itself; and
-        whether that goes for all campaigns of its advertiser that the user was shown.
+        Milliseconds for which a campaign is not shown to a user who dismissed it, unless it says itself for how long;
+        and whether that goes for all campaigns of its advertiser that the user was shown.
     bought_rest_ms
         Milliseconds for which an item that the user has bought is not advertised to the user.
     page_ms

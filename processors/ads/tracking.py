@@ -141,7 +141,7 @@ class AdTracking:
 
     def _dismiss(self, profile: Profile, decision: Decision, at_ms: int) -> None:
         """Let the campaign rest, and by setting what else the user was shown of its advertiser."""
-        until_ms = at_ms + max(decision.cool_down_ms, self.settings.dismissal_rest_ms)
+        until_ms = at_ms + (decision.cool_down_ms or self.settings.dismissal_rest_ms)
         profile.ads.cool_down(decision.cid, until_ms)
         if self.settings.dismissal_rests_advertiser:
             for cid, shown in profile.ads.impressions.items():

@@ -97,18 +97,22 @@ class RecordReader:
         except Refused as refused:
             return Refusal(refused.reason, str(refused))
         if isinstance(found, Event):
-            for event in (found, *found.more):
-                self._convert(event)
-                if event.rating is not None:
-                    event.liking = self.settings.liking(event.rating)
+            self.finish(found)
         return found
 
-    def _convert(self, event: Event) -> None:
-        """Turn the price of an event into the one currency, in place."""
-        if event.currency is not None and event.price is not None:
-            notes = list(event.repairs)
-            event.price = self._money.amount(event.price, event.currency, "price", notes)
-            event.currency, event.repairs = self._money.currency, tuple(notes)
+    def finish(self, event: Event) -> Event:
+        """Say, in place, what the figures of an event mean: its price in the one currency, and how good its rating is.
+
+        The further lines of an order likewise.
+        """
+        for line in (event, *event.more):
+            if line.currency is not None and line.price is not None:
+                notes = list(line.repairs)
+                line.price = self._money.amount(line.price, line.currency, "price", notes)
+                line.currency, line.repairs = self._money.currency, tuple(notes)
+            if line.rating is not None:
+                line.liking = self.settings.liking(line.rating)
+        return event
 
 
 def _format_of(kind: EventKind) -> Format[Event]:

@@ -203,7 +203,7 @@ class SignalGatherer:
         self._partitions = partitions
         self._columns: dict[int, _Columns] = {}
 
-    def add(self, event: Event, preceding: Iterable[str], nth: int = 1) -> None:
+    def add(self, event: Event, preceding: Iterable[str], nth: int = 1, *, touched: bool = True) -> None:
         """Add the touch of an event, and a pair of its item with each item touched before it in the session.
 
         Parameters
@@ -214,23 +214,16 @@ class SignalGatherer:
             Ids of distinct other items, the latest first.
         nth
             How often the user has touched the item, this time included; negative if the user has no past.
+        touched
+            Whether the event speaks for the item. One that does not, a low rating, still says what is seen together.
         """
         nth = max(-127, min(nth, 127))
         item, time_ms = event.item_id, event.time_ms
         home = self._columns_of(item)
-        touched = home.table.setdefault(item, len(home.table))
-        home.touches.append(
-            Touch(
-                touched,
-                time_ms,
-                event.strength,
-                event.category,
-                event.brand,
-                event.price,
-                event.action == "purchase",
-                nth,
-            )
-        )
+        at, bought = home.table.setdefault(item, len(home.table)), event.action == "purchase"
+        if touched:
+            facts = (event.category, event.brand, event.price)
+            home.touches.append(Touch(at, time_ms, event.strength, *facts, bought, nth))
         for distance, before in enumerate(preceding, 1):
             self._columns_of(before).add_pair(before, item, distance, time_ms, nth)
             home.add_pair(item, before, -distance, time_ms, nth)

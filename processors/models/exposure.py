@@ -27,16 +27,16 @@ from processors.models.base import ViewDecoder
 MAX_EXPOSURES = 32
 """Rules for exposure that are held at a time, the first by id; others are known, and do nothing."""
 
-STRONGEST = 6.0
-"""Offset at the most, either way: four hundred times the odds."""
+STRONGEST = 12.0
+"""Offset at the most, either way: enough to pass what a user has just looked at."""
 
 EXPOSURE_BYTES = MAX_EXPOSURES * 1200
 """Largest size of measurements in a message, in bytes."""
 
-_GAIN = 0.25
-_FURTHEST = 2.0
-_MEMORY = 100.0
-"""Exposure after which an old measurement counts 1/e: some twenty slates."""
+_GAIN = 0.35
+_FURTHEST = 3.0
+_MEMORY = 50.0
+"""Exposure after which an old measurement counts 1/e: some ten slates."""
 _ROUNDING = 6
 _ENDLESS = 1e12
 """More exposure than any message measures; sums of what is larger could overflow, and offsets never recover."""

@@ -28,6 +28,7 @@ from processors.models.exploration_rate import BOLDEST
 from processors.models.ranker_weights import (
     BUCKETS,
     HEADS,
+    PAUSES,
     WEIGHT_ROWS,
     carried_over,
     fallback_weights,
@@ -97,6 +98,11 @@ class RankerState(msgspec.Struct, array_like=True):
     fallback: bool = False
     alarms: int = 0
     rollbacks: int = 0
+
+    @property
+    def by_history(self) -> list[list[float]]:
+        """Figures by length of history, which are kept behind the states of the other models; none here."""
+        return []
 
     @property
     def exploration_arm(self) -> int:
@@ -180,6 +186,8 @@ class RankerLearner:
         state.version += 1
         state.examples += len(heads)
         self._watch(state, losses, ranks, plain_ranks, heads)
+        if state.by_history:
+            _note_histories(state.by_history, heads, buckets, ranks, plain_ranks)
 
     def progress(self, state: RankerState) -> int:
         """Return the number of times the weights have changed."""
@@ -203,6 +211,7 @@ class RankerLearner:
             alarms=state.alarms,
             rollbacks=state.rollbacks,
             arm=state.exploration_arm,
+            behind=tuple(number for number, sums in enumerate(state.by_history) if not _is_ahead(sums)),
         )
 
     def _descend(self, weights: Floats, squares: Floats, gradients: Floats) -> None:
@@ -297,6 +306,29 @@ def _teaching(of_head: Flags, buckets: Ints) -> Iterator[tuple[int, Flags]]:
 
 
 _RECENT = 32
+
+_HISTORY_MEMORY = 255 / 256
+_FEWEST = 16.0
+"""Examples, decayed, from which it can be said whether learned weights serve a length of history."""
+
+
+def _note_histories(by_history: list[list[float]], heads: Ints, buckets: Ints, ranks: Ints, plain_ranks: Ints) -> None:
+    """Add the examples of the first head to the figures of their lengths of history, in place."""
+    rows = zip(heads.tolist(), buckets.tolist(), ranks.tolist(), plain_ranks.tolist(), strict=True)
+    for head, bucket, rank, plain in rows:
+        if head == 0:
+            sums = by_history[bucket // PAUSES]
+            for at, added in enumerate((1.0, 1.0 / max(rank, 1), 1.0 / max(plain, 1))):
+                sums[at] = _HISTORY_MEMORY * sums[at] + added
+
+
+def _is_ahead(sums: list[float]) -> bool:
+    """Tell whether what was learned ranks a length of history at least as well as co-visitation does.
+
+    Users of other lengths teach the weights, too: in a young shop they can put what everybody wants last for newcomers.
+    """
+    examples, gain, plain = sums
+    return examples >= _FEWEST and gain >= plain
 
 
 def _recent_mean(means: list[float]) -> float:

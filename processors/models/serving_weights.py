@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from processors.models.exploration_rate import BOLDEST, PARTS
-from processors.models.ranker_weights import carried_over, effective, fallback_weights
+from processors.models.ranker_weights import PAUSES, carried_over, effective, fallback_weights
 
 _COVISITATION = "covisitation"
 
@@ -28,6 +28,8 @@ class RankerView(msgspec.Struct, array_like=True, frozen=True):
         drift alarms, and how often the weights went back to good ones.
     arm
         How much is to be explored: index into :data:`processors.models.exploration_rate.PARTS`.
+    behind
+        Lengths of history, by number, whose slates are ranked by co-visitation until what was learned is ahead there.
     """
 
     version: int
@@ -41,6 +43,7 @@ class RankerView(msgspec.Struct, array_like=True, frozen=True):
     alarms: int
     rollbacks: int
     arm: int = BOLDEST
+    behind: tuple[int, ...] = ()
 
 
 class ServingWeights:
@@ -61,7 +64,7 @@ class ServingWeights:
     learned : float64 array of shape (heads, buckets, features)
         What has been learned, shared weights added in: what is trained.
     serving : float64 array of the same shape
-        What slates are ranked by: the same, unless the ranker has fallen back.
+        What slates are ranked by: the same, unless the ranker has fallen back, or is behind for a length of history.
     arm : int
         How much is explored: index into :data:`processors.models.exploration_rate.PARTS`.
     version : str
@@ -85,6 +88,9 @@ class ServingWeights:
         weights = plain if view is None else carried_over(self.features, view.features, view.weights, plain)
         behind = view is None or view.fallback
         self.learned = effective(weights)
-        self.serving = effective(plain) if behind else self.learned
+        self.serving = effective(plain) if behind else self.learned.copy()
+        for history in () if view is None or behind else view.behind:
+            buckets = slice(history * PAUSES, (history + 1) * PAUSES)
+            self.serving[:, buckets] = effective(plain)[:, buckets]
         self.arm = BOLDEST if view is None or not 0 <= view.arm < len(PARTS) else view.arm
         self.version = _COVISITATION if view is None or view.fallback else f"softmax-{view.version}"

@@ -11,6 +11,7 @@ from processors.models.exploration_rate import ShareState
 from processors.models.exposure import Exposure
 from processors.models.interest_group_learner import GroupsSettings, GroupsState
 from processors.models.ranker_learner import RankerSettings, RankerState
+from processors.models.ranker_weights import HISTORIES
 
 
 class ModelsSettings(RankerSettings, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +44,15 @@ class ModelState(RankerState, array_like=True):
     exposure: dict[str, Exposure] = msgspec.field(default_factory=dict)
     clicks: ClickState = msgspec.field(default_factory=ClickState)
     purchases: ClickState = msgspec.field(default_factory=ClickState)
+    histories: list[list[float]] = msgspec.field(default_factory=lambda: [[0.0, 0.0, 0.0] for _ in range(HISTORIES)])
+
+    @property
+    def by_history(self) -> list[list[float]]:
+        """For each length of history: decayed number of examples, and decayed sums of reciprocal ranks.
+
+        As ranked by what was learned, and by co-visitation alone.
+        """
+        return self.histories
 
     @property
     def exploration_arm(self) -> int:

@@ -88,8 +88,8 @@ class Teaching:
         moments, items = [event.time_ms for event in chosen], [event.item_id for event in chosen]
         answers, examples = self._training.lessons(asked, moments, items, read, at_ms)
         step.quality.choices.extend(choices_of(answers, asked))
-        settled = [at for at, profile in enumerate(asked) if self._keeper.is_settled(profile)]
-        asked, chosen = [asked[at] for at in settled], [chosen[at] for at in settled]
+        known = [at for at, profile in enumerate(asked) if self._keeper.has_past(profile)]
+        asked, chosen = [asked[at] for at in known], [chosen[at] for at in known]
         examples.interests = interests_of(all_completed(asked, read.items), chosen, read.items)
         contexts, histories = [profile.context for profile in asked], [profile.item_ids for profile in asked]
         examples.chosen_in = chosen_in(contexts, histories, chosen)

@@ -268,14 +268,15 @@ class UsersPlane:
 
     @staticmethod
     def _signal(event: Event, learned: Learned, gathered: _Gathered, step: UsersStep) -> None:
-        """Add to the signals what others may learn from an event: nothing from a machine, nor from a low rating."""
+        """Add to the signals what others may learn from an event: nothing from one of a machine."""
         influence = learned.influence
-        if event.action in TAKES_BACK or event.disliked:
+        if event.action in TAKES_BACK:
             return
         if influence.machine is not None:
             step.unlearned[influence.machine] += 1
         else:
-            gathered.signals.add(event, learned.preceding, influence.nth if influence.settled else -influence.nth)
+            nth = influence.nth if influence.settled else -influence.nth
+            gathered.signals.add(event, learned.preceding, nth, touched=not event.disliked)
 
     @staticmethod
     def _change(event: Message, profile: Profile, gathered: _Gathered) -> None:

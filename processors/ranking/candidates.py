@@ -112,9 +112,23 @@ class Candidates(msgspec.Struct, frozen=True, dict=True):
         return found
 
 
+def numbers_of(begins: Ints, slots: Ints, rows: Ints, wanted: Ints) -> Ints:
+    """Return the candidate number of each user and item, -1 where the item is not among the user's candidates.
+
+    Parameters
+    ----------
+    begins, slots
+        Number of each user's first candidate, and the item of each candidate.
+    rows, wanted
+        The users and the slots of the items that are looked for.
+    """
+    found: Ints = _numbers_of(begins, slots, rows, wanted)
+    return found
+
+
 @kernel
-def numbers_of(begins, slots, rows, wanted):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Return the candidate number of each user and item, -1 where the item is not among the user's candidates."""
+def _numbers_of(begins, slots, rows, wanted):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Return what :func:`numbers_of` does."""
     numbers = np.full(len(rows), -1, np.int64)
     for at in range(len(rows)):
         for candidate in range(begins[rows[at]], begins[rows[at] + 1]):

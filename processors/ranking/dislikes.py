@@ -2,8 +2,9 @@
 
 Two things make a candidate like a disliked item. Being of its category counts by the part that dislikes have in what
 the user did there: ``d / (d + t + 2)`` for ``d`` dislikes and ``t`` other items of the category, so that one dismissed
-shoe does not hide the shoes of somebody who looks at many. And being visited together with it counts by the strength of
-that, relative to the item's closest neighbour. Dislikes fade with a half-life.
+shoe does not hide the shoes of somebody who looks at many. And being visited together with a dismissed item counts by
+the strength of that, relative to the item's closest neighbour. With an item rated low it does not: people look at what
+goes together whether they like it or not. Dislikes fade with a half-life.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from processors.common.arrays import Floats, Ints
+from processors.common.arrays import Flags, Floats, Ints
 from processors.common.compiled import kernel
 from processors.common.time import DAY_MS
 from processors.ranking.candidates import without
@@ -94,11 +95,11 @@ class LessOfTheDisliked(Stage):
         return frame.once("disliked", lambda: self._losses(frame))
 
     def _losses(self, frame: Frame) -> Floats:
-        begins, slots, weights = _columns(frame.profiles, frame.now_ms, frame, self._half_life_ms)
+        begins, slots, weights, dismissed = _columns(frame.profiles, frame.now_ms, frame, self._half_life_ms)
         candidates, index = frame.candidates, frame.read.items
         visitors = candidates.visitors
         found: Floats = _alike(
-            candidates.begins, candidates.slots, index.attributes.category, begins, slots, weights,
+            candidates.begins, candidates.slots, index.attributes.category, begins, slots, weights, dismissed,
             visitors.begins, visitors.slots, index.neighbours, index.together, _NEIGHBOURS,
         )  # fmt: skip
         return self._strength * found
@@ -106,20 +107,33 @@ class LessOfTheDisliked(Stage):
 
 def _columns(
     profiles: Sequence[Profile], now_ms: Sequence[int], frame: Frame, half_life_ms: int
-) -> tuple[Ints, Ints, Floats]:
-    """Return where each user's dislikes begin, and slot and decayed weight of each; unknown items are left out."""
-    begins, items, ages = [0], list[str](), list[int]()
+) -> tuple[Ints, Ints, Floats, Flags]:
+    """Return where each user's dislikes begin; slot (-1 if unknown) and decayed weight of each, whether it was dismissed."""
+    begins, items, ages, dismissed = [0], list[str](), list[int](), list[bool]()
     for profile, now in zip(profiles, now_ms, strict=True):
         items += profile.dislikes.ids
+        dismissed += profile.dislikes.dismissed
         ages += [max(0, now - at_ms) for at_ms in profile.dislikes.times]
         begins.append(len(items))
     weights = np.exp2(-np.array(ages, np.float64) / half_life_ms)
-    return np.array(begins, np.int64), np.array(frame.read.items.slots_of(items), np.int64), weights
+    slots = np.array(frame.read.items.slots_of(items), np.int64)
+    return np.array(begins, np.int64), slots, weights, np.array(dismissed, np.bool_)
 
 
 @kernel
 def _alike(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
-    begins, slots, category, disliked_begins, disliked, weights, recent_begins, recent, neighbours, together, reach
+    begins,
+    slots,
+    category,
+    disliked_begins,
+    disliked,
+    weights,
+    dismissed,
+    recent_begins,
+    recent,
+    neighbours,
+    together,
+    reach,
 ):
     """Return how much each candidate is like what its user dislikes, from 0 to 2."""
     alike = np.zeros(len(slots))
@@ -127,7 +141,7 @@ def _alike(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the typ
     for user in range(len(begins) - 1):
         for at in range(disliked_begins[user], disliked_begins[user + 1]):
             slot = disliked[at]
-            if slot < 0:
+            if slot < 0 or not dismissed[at]:
                 continue
             closest = 0.0
             for column in range(width):

@@ -77,7 +77,7 @@ class Pace(msgspec.Struct, array_like=True):
     >>> for n in range(400):
     ...     pace.note(1000 + 50 * n, new_item=False, half_life_ms=60_000)
     >>> round(pace.recent), pace.behaviour(settings)
-    (355, 'rate')
+    (357, 'rate')
     >>> pace.note(1_000_000, new_item=False, half_life_ms=60_000)
     >>> pace.behaviour(settings) is None
     True

@@ -29,8 +29,8 @@ class ItemHistory(NamedTuple):
     Examples
     --------
     >>> history = ItemHistory([], [], [], [], [])
-    >>> for time_ms, item in enumerate(("tent", "lamp", "tent"), 10):
-    ...     history.touch(item, time_ms, 1.0, "view", in_order=True)
+    >>> [history.touch(item, 10 + n, 1.0, "view", in_order=True) for n, item in enumerate(("tent", "lamp", "tent"))]
+    [1, 1, 2]
     >>> history.ids, history.counts, history.touched_since(10, "mat", 20)
     (['lamp', 'tent'], [1, 2], ('tent', 'lamp'))
     """

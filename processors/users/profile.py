@@ -199,7 +199,7 @@ class ProfileKeeper:
     def _like(profile: Profile, event: Event) -> None:
         """Note a low rating, in place; any other act on an item ends a dislike of it."""
         if event.disliked:
-            profile.dislikes.add(event.item_id, event.time_ms)
+            profile.dislikes.add(event.item_id, event.time_ms, dismissed=False)
         else:
             profile.dislikes.discard(event.item_id)
 
@@ -218,9 +218,9 @@ class ProfileKeeper:
         """Tell whether a user behaves like a machine: others learn nothing from its events then."""
         return profile.pace.behaviour(self._influence) is not None
 
-    def is_settled(self, profile: Profile) -> bool:
-        """Tell whether a user has touched enough items for the next event to count in full."""
-        return len(profile.item_ids) >= self._influence.past_items
+    def has_past(self, profile: Profile) -> bool:
+        """Tell whether a user has touched anything yet: what newcomers choose first is not learned from by name."""
+        return len(profile.item_ids) >= min(1, self._influence.past_items)
 
     def learn(self, profile: Profile, event: Event) -> Learned:
         """Fold one event into the profile, in place.
@@ -338,9 +338,9 @@ class ProfileKeeper:
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
         profile.last_seen = max(profile.last_seen, event.time_ms)
         if event.action == DISMISSED:
-            profile.dislikes.add(event.item_id, event.time_ms)
+            profile.dislikes.add(event.item_id, event.time_ms, dismissed=True)
             if event.item_id in profile.item_ids:
-                profile.item_actions[profile.item_ids.index(event.item_id)] = DISLIKED
+                profile.item_actions[profile.item_ids.index(event.item_id)] = DISMISSED
         if event.action != REFUNDED or not profile.has_bought(event.item_id):
             return
         # What a profile of an older release bought is in the ring alone.

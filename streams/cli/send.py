@@ -21,7 +21,7 @@ EXAMPLES = """[bold]Examples[/bold]
   nearstream send click --user u1 --item tent-1 --category camping --price 129
   nearstream send purchase --user u1 --item tent-1 --price 129 --quantity 2
   nearstream send request --user u1 --placement top    ask for an ad
-  nearstream send slate --user u1 --placement related --item tent-1    ask for a slate
+  nearstream send slate --user u1 --placement home     ask for a slate
   nearstream send rate --user u1 --item tent-1 --rating 2
   echo '{"type": "view", "user_id": "u1", "item_id": "lamp"}' | nearstream send
   printf 'not json' | nearstream send click --raw      see it in dead-letters.v1

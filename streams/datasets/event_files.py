@@ -173,14 +173,13 @@ class _Row:
             "action": kind,
         }
         for field, at in self._numbers:
-            if row[at]:
+            # Some data sets keep the rating in the column of the price: it is not one, and nobody says on which scale.
+            if row[at] and not (kind == "rate" and field == "price"):
                 amount = _amount(row[at])
-                # Rating data sets keep the rating in the column of the price.
-                name = "rating" if kind == "rate" and field == "price" else field
                 if amount is None:
-                    notes.left_out[name] += 1
+                    notes.left_out[field] += 1
                 else:
-                    native[name] = amount
+                    native[field] = amount
         for field, at in self._texts:
             if row[at]:
                 native[field] = row[at]

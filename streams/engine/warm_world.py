@@ -166,6 +166,7 @@ def _react(driver: TopologyDriver, at: int) -> None:
         fields = {"item_id": made["item_id"], "decision_id": made["decision_id"]}
         _send(driver, "events.impression.v1", made["user_id"], f"ad {at} {n}", at, **fields)
         _send(driver, "events.click.v1", made["user_id"], f"click {at} {n}", at, **fields)
+    _send(driver, "events.click.v1", "user-1", f"dismissed {at}", at, item_id="item-1", action="dismiss")
     request = {"request_id": f"request {at}", "user_id": "user-0", "timestamp": at, "placement": "top"}
     driver.pipe("ads.requests.v1", b"user-0", _bytes(request), at)
 

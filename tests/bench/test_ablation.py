@@ -29,5 +29,6 @@ def test_what_a_stream_follows_is_what_its_ranking_cannot_do_without(tmp_path: P
     assert 0.9 < result.recall <= 1.0
     assert {f"source {source.name}" for source in ALL} < found.keys()
     assert found["nothing"].mrr20_new > 0.8
-    assert found["source together"].mrr20_new < found["nothing"].mrr20_new - 0.1
+    # Item-based filtering proposes the same neighbours: without either there is the other.
+    assert found["source together"].mrr20_new < found["nothing"].mrr20_new
     assert abs(found["price"].mrr20_new - found["nothing"].mrr20_new) < 0.02

@@ -22,7 +22,10 @@ from bench.throughput import run_throughput
 from bench.worker_process import BenchmarkFailed
 from processors.common.errors import NearstreamError
 from processors.items.state import ItemSettings
+from processors.items.voices import VoiceSettings
+from processors.planes.users import UsersSettings
 from processors.ranking.messages import Recommendation
+from processors.users.influence import InfluenceSettings
 from streams.cli.bench import app
 from streams.cli.common import GlobalOptions
 from streams.engine.driver import TopologyDriver
@@ -144,12 +147,13 @@ def test_an_event_is_answered_by_its_own_message_or_the_first_later_one_of_its_u
 
 
 def test_the_idiomatic_logic_keeps_what_the_planes_keep() -> None:
-    """Both see every event alone and at once. Rounding of weights may swap neighbours, no more."""
+    """Both see every event alone and at once, and count all alike. Rounding of weights may swap neighbours, no more."""
     driver = TopologyDriver(
         Settings(
             topics=TopicSettings(partitions=1),
             worker=WorkerSettings(broadcast_interval_ms=0),
-            items=ItemSettings(publish_within_ms=0),
+            items=ItemSettings(publish_within_ms=0, voices=VoiceSettings(repeat_power=0.0)),
+            users=UsersSettings(influence=InfluenceSettings(past_items=0)),
         )
     )
     profiles: dict[str, Any] = {}

@@ -16,6 +16,7 @@ from processors.ranking.sources.category_popular import CategoryPopular
 from processors.ranking.sources.covisitation import Covisitation
 from processors.ranking.sources.fresh import Fresh
 from processors.ranking.sources.interest_group import InterestGroup
+from processors.ranking.sources.item_based import ItemBased
 from processors.ranking.sources.own_history import OwnHistory
 from processors.ranking.sources.popularity import EverPopular, Trending
 from processors.ranking.sources.same_context import SameContext
@@ -33,6 +34,7 @@ ALL: tuple[type[Source], ...] = (
     Fresh,
     InterestGroup,
     SameContext,
+    ItemBased,
 )
 """All sources. Their order is that of the features, and has no other effect."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.compiled import kernel
-from processors.events.event import ACTION_NUMBERS, DISLIKED
+from processors.events.event import ACTION_NUMBERS, DISLIKED, DISMISSED
 from processors.items.index import ItemIndex
 from processors.ranking.read_models import ReadModels
 from processors.users.profile import Profile
@@ -238,4 +238,4 @@ class Source(Protocol):
         ...
 
 
-_ACTION_NUMBER = {**ACTION_NUMBERS, DISLIKED: -1}.get
+_ACTION_NUMBER = {**ACTION_NUMBERS, DISLIKED: -1, DISMISSED: -1}.get

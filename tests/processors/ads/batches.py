@@ -14,12 +14,13 @@ from processors.ads.campaign import Campaign, Creative, Dayparts, Frequency
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.campaign_view import CampaignView
 from processors.ads.frame import Frame
+from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
-from processors.ads.shop import NoShop
-from processors.common.hashing import fingerprint
+from processors.common.arrays import Ints
+from processors.common.hashing import fingerprint, hashed
 from processors.models.click_model import ClickModel
-from processors.users.ad_history import CampaignImpressions, Model
+from processors.users.ad_history import CampaignImpressions, Decision, Model
 from processors.users.category_visits import CategoryVisits
 from processors.users.profile import Profile
 
@@ -44,7 +45,16 @@ class Batch:
     def frame(self, opportunities: Sequence[Opportunity] | None = None) -> Frame:
         """A frame of all or of some of the opportunities."""
         those = self.opportunities if opportunities is None else opportunities
-        return Frame.of(those, self.index, self.clicks, self.purchases, self.settings, {}, NoShop())
+        return Frame.of(those, self.index, self.clicks, self.purchases, self.settings, {}, SomeShop())
+
+
+class SomeShop:
+    """A shop that forbids some creatives to some users, by what they are called."""
+
+    def forbidden(self, opportunities: Sequence[Opportunity], creatives: Sequence[Creative]) -> Ints | None:
+        codes = (NoBid.OUT_OF_STOCK, NoBid.NOT_ALLOWED, NoBid.RULED_OUT)
+        marks = [[hashed(f"{found.user_id}/{one.item_id}") for one in creatives] for found in opportunities]
+        return np.array([[codes[mark % 3] if mark % 8 == 0 else 0 for mark in row] for row in marks], np.int64)
 
 
 class Chance:
@@ -69,7 +79,9 @@ class Chance:
 def batch(seed: int) -> Batch:
     """The batch of a seed: up to two dozen opportunities of six users, up to twelve campaigns."""
     chance = Chance(seed)
-    settings = AdSettings(log_losers=1.0, floor=chance.one(0.0, 0.01, 0.3, 1.5), exploration=chance.one(0.0, 1.0))
+    settings = AdSettings(
+        log_losers=1.0, page_ms=HOUR, floor=chance.one(0.0, 0.01, 0.3, 1.5), exploration=chance.one(0.0, 1.0)
+    )
     clicks, purchases = ClickModel(), ClickModel()
     for model in (clicks, purchases):
         model.weights[:] = 0.2 * chance.random.normal(size=len(model.weights))
@@ -159,6 +171,13 @@ def _profile(chance: Chance) -> Profile:
         category_visits={name: CategoryVisits(chance.ago(300 * HOUR), 2) for name in chance.some(CATEGORIES)},
         bought=b"".join(map(fingerprint, chance.some(ITEMS, 0.3))),
     )
+    profile.item_actions = [chance.one("view", "purchase") for _ in profile.item_ids]
+    profile.item_times = [chance.ago(100 * HOUR) for _ in profile.item_ids]
+    for number in chance.some(range(CAMPAIGNS), 0.1):
+        at_ms = NOW + int(chance.random.integers(HOUR))
+        decision = Decision(number, f"c{number:02}", "k0", "a", at_ms, at_ms, 1.0, "cpm", 0.1, page="front")
+        profile.ads.decisions.append(decision)
+    profile.ads.decisions.sort(key=lambda decision: decision.at_ms)
     for number in chance.some(range(CAMPAIGNS)):
         times = [chance.ago(chance.one(1, 30) * HOUR) for _ in range(int(chance.random.integers(4)))]
         cool_down_until_ms = chance.one(0, 0, 0, NOW + HOUR)
@@ -183,4 +202,6 @@ def _opportunity(chance: Chance, number: int, users: Sequence[Profile], settings
         floor=settings.floor,
         contextual=contextual,
         late=chance.maybe(0.05, lambda: True, False),
+        item_id=chance.maybe(0.5, lambda: chance.one(*ITEMS), None),
+        page=chance.maybe(0.5, lambda: "front", ""),
     )

@@ -9,6 +9,7 @@ import msgspec
 
 from processors.ads.campaign_view import CampaignView
 from processors.ads.settings import AdSettings
+from processors.common.money import MoneySettings
 from processors.planes.users import UsersSettings
 from processors.users.profile import Profile
 from streams.engine.driver import TopologyDriver
@@ -33,8 +34,9 @@ def campaign(**fields: Any) -> dict[str, Any]:
 class Shop:
     """The driver, and what came out of it."""
 
-    def __init__(self, partitions: int = 2, **ads: Any) -> None:
+    def __init__(self, partitions: int = 2, currency: str = "EUR", **ads: Any) -> None:
         settings = Settings(
+            money=MoneySettings(currency=currency),
             users=UsersSettings(ads=msgspec.convert(ads, AdSettings)),
             topics=TopicSettings(partitions=partitions),
             worker=WorkerSettings(broadcast_interval_ms=0),

@@ -22,7 +22,7 @@ def test_what_happened_before_the_ad_is_not_its_doing() -> None:
 
 
 def test_a_second_click_on_an_item_is_no_click_on_the_ad_before() -> None:
-    shop = Shop(floor=0.01)
+    shop = Shop(floor=0.01, clicks_only_by_id=False)
     for cid in ("c", "d"):
         shop.put(cid, tent(model="cpc", bid=5.0))
     for _ in range(2):

@@ -73,7 +73,7 @@ def test_what_was_never_seen_is_forgiven_when_it_expires() -> None:
     assert shown(shop, 2, 1000, seen=False) == ["c", NoBid.FREQUENCY_CAP]
     shop.now += 10_000
     assert shown(shop, 1, 1000, seen=False) == [NoBid.FREQUENCY_CAP], "what says that it was seen may be late"
-    shop.now += 1_800_000
+    shop.now += 3_600_000
     assert shown(shop, 2, 1000, seen=True) == ["c", NoBid.FREQUENCY_CAP]
     shop.now += 10_000
     assert shown(shop, 1, 1000) == [NoBid.FREQUENCY_CAP]

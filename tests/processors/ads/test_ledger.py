@@ -114,7 +114,7 @@ def test_a_purchase_counts_within_its_window(clicked: bool, after_ms: int, count
 
 
 def test_without_an_id_the_last_ad_that_led_to_the_item_gets_the_click() -> None:
-    shop = Shop()
+    shop = Shop(clicks_only_by_id=False)
     shop.put("c", campaign(creatives=[creative(item_id="tent")]))
     first, second = shop.ask(), shop.ask()
     shop.see(first)

@@ -19,7 +19,7 @@ def test_every_action_with_a_weight_can_be_named_as_a_type() -> None:
 def test_a_type_is_taken_out_and_stays_as_action_only_if_it_says_more_than_the_topic(kind: str) -> None:
     fields = {"type": kind, "user_id": "u"}
     assert take_topic(fields) == EVENT_TYPES[kind]
-    named_by_topic = kind in ("browse", "impression", "request")
+    named_by_topic = kind in ("browse", "impression", "request", "slate")
     assert fields == ({"user_id": "u"} if named_by_topic else {"user_id": "u", "action": kind})
 
 

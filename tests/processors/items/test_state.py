@@ -183,7 +183,7 @@ def test_visits_and_times_are_kept_whatever_the_order() -> None:
     assert (state.visits, state.first_seen, state.last_seen) == (4, NOW - 5, NOW + 5)
 
 
-def test_the_latest_facts_win_and_missing_ones_do_not_erase() -> None:
+def test_of_facts_said_as_often_the_latest_win_and_missing_ones_do_not_erase() -> None:
     state = ItemState()
     keeper().touch(state, touch(NOW, category="tents", brand="Alm", price=10.0))
     keeper().touch(state, touch(NOW + 1, category="shelters", price=12.0))
@@ -191,9 +191,10 @@ def test_the_latest_facts_win_and_missing_ones_do_not_erase() -> None:
     assert (state.category, state.brand, state.price) == ("shelters", "Berg", 12.0)
 
 
-def test_facts_of_a_late_visit_fill_gaps_alone() -> None:
+def test_facts_of_one_visit_fill_gaps_and_change_nothing_that_several_said() -> None:
     state = ItemState()
-    keeper().touch(state, touch(NOW, category="tents"))
+    for n in range(2):
+        keeper().touch(state, touch(NOW + n, category="tents"))
     keeper().touch(state, touch(NOW - 1, category="lamps", brand="Alm", price=0.0))
     assert (state.category, state.brand, state.price) == ("tents", "Alm", 0.0)
 

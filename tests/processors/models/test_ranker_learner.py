@@ -176,6 +176,10 @@ def test_a_change_is_published_once_per_micro_batch() -> None:
     assert isinstance(view, RankerView)
     assert (view.version, view.examples) == (2, 2)
     serving.apply(view)
+    assert np.array_equal(serving.serving, ServingWeights(FEATURES, baseline_weights()).serving), (
+        "two are too few to tell"
+    )
+    serving.apply(msgspec.structs.replace(view, behind=()))
     good, bad = serving.serving[0, 1]
     assert good > 0.5 > -0.5 > bad
     assert serving.serving[0, 1, 0] > serving.serving[0, 0, 0] > 0, "what a bucket learned adds to what all share"
@@ -185,7 +189,7 @@ def test_a_change_is_published_once_per_micro_batch() -> None:
 def test_a_model_that_is_withdrawn_is_forgotten() -> None:
     serving = ServingWeights(FEATURES, baseline_weights())
     fresh = serving.serving
-    (output,) = Models().take(msgspec.msgpack.encode(examples([[-1.0, 1.0]]))).outputs
+    (output,) = Models().take(*[msgspec.msgpack.encode(examples([[-1.0, 1.0]]))] * 40).outputs
     serving.apply(RankerLearner.decode(output.value))
     assert not np.array_equal(serving.serving, fresh)
     serving.apply(RankerLearner.decode(None))
@@ -221,3 +225,22 @@ def test_what_is_no_example_becomes_a_dead_letter_and_stops_nothing(value: Any, 
     assert said in dict(letters[0].headers)["__streams.errors.message"].decode()
     assert step.refusals == {"bad_examples": 1}
     assert step.states[RANKER].examples == 1
+
+
+@pytest.mark.parametrize("rank", [1, 9])
+def test_what_was_learned_serves_a_length_of_history_once_it_is_ahead_there(rank: int) -> None:
+    """Newcomers are not ranked by what others taught, until that is as good for them as co-visitation."""
+    models, serving = Models(), ServingWeights(FEATURES, baseline_weights())
+    fresh = serving.serving
+    lesson = examples([[-1.0, 1.0]], bucket=0)
+    ranks = np.array([rank], "<i4").tobytes()
+    worse = msgspec.structs.replace(lesson, ranks=ranks, plain_ranks=np.array([3], "<i4").tobytes())
+    others = examples([[-1.0, 1.0]], bucket=4)
+    (output,) = models.take(*[msgspec.msgpack.encode(one) for one in (worse, others) * 40]).outputs
+    view = RankerLearner.decode(output.value)
+    assert view is not None
+    serving.apply(msgspec.structs.replace(view, fallback=False))
+    served = ~(serving.serving == fresh).all(axis=(0, 2))
+    assert served[0] == (rank < 3)
+    assert served[4]
+    assert not served[7], "nobody has taught anything of the next length of history"

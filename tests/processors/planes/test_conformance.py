@@ -118,7 +118,7 @@ def users_case() -> Case[Profile]:
         return msgspec.msgpack.encode([index.ids, index.views, learned, ads, *(column.tobytes() for column in columns)])
 
     broadcasts = _broadcasts()
-    return Case(make, event_batches(), largest_state=3300, read_model=model)
+    return Case(make, event_batches(), largest_state=4000, read_model=model)
 
 
 def campaigns_case() -> Case[Ledger]:
@@ -146,7 +146,7 @@ def test_the_campaigns_plane_conforms() -> None:
 
 
 def items_case() -> Case[ItemState]:
-    return Case(lambda: ItemsPlane(ITEMS), signal_batches(), largest_state=330)
+    return Case(lambda: ItemsPlane(ITEMS), signal_batches(), largest_state=480)
 
 
 def _broadcasts() -> list[tuple[str, bytes | None]]:

@@ -240,4 +240,4 @@ def test_the_items_plane_conforms_with_a_catalogue() -> None:
         }
         bad = Record(CATALOG_TOPIC, 0, n, NOW, b"item 1", b"garbage")
         batches.append([visit(item, ["item 1"]), row(item, **attributes), tombstone(f"item {n % 12}"), bad][n % 2 :])
-    check_plane(Case(lambda: ItemsPlane(SETTINGS), batches, largest_state=400))
+    check_plane(Case(lambda: ItemsPlane(SETTINGS), batches, largest_state=480))

@@ -13,7 +13,9 @@ TENT = {"tent": view(5.0, {"lamp": (0.9, 0.2)}), "stove": view(6.0), "lamp": vie
 
 def test_sources_that_are_off_propose_nothing() -> None:
     settings = RankingSettings()
-    without = msgspec.structs.replace(settings.sources, off=("trending", "popular", "together", "related"))
+    without = msgspec.structs.replace(
+        settings.sources, off=("trending", "popular", "together", "related", "item_based")
+    )
     (slates,), _ = World(TENT, [profile("tent")], msgspec.structs.replace(settings, sources=without)).slates()
     assert [item.item_id for item in slates] == ["tent"]
 

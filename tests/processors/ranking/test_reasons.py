@@ -36,6 +36,13 @@ def check_true(world: World, user: Profile, item: SlateItem) -> str:
     elif reason.kind == "viewed_next":
         reach = [(n, own) for n, own in enumerate(recent) if n < min(sources.next_items, sources.recent_items)]
         added = {own: shares(own)[1] * sources.position_decay**n for n, own in reach}
+    elif reason.kind == "goes_with":
+        half_life, strengths = sources.rated_half_life_ms, {"fav": 3.0, "cart": 4.0, "purchase": 6.0}
+        acts = dict(zip(user.item_ids, zip(user.item_times, user.item_actions, strict=True), strict=True))
+        for own in recent[: sources.rated_items]:
+            nearest = list(world.neighbours(own).items())[: sources.similar_to_each]
+            share = dict(nearest).get(item.item_id, (0.0, 0.0))[0]
+            added[own] = 0.5 ** ((NOW - acts[own][0]) / half_life) * strengths.get(acts[own][1], 1.0) * share
     elif reason.kind == "related":
         first = world.neighbours(recent[0])
         walks = (share * world.neighbours(name).get(item.item_id, (0, 0))[0] for name, (share, _) in first.items())
@@ -68,15 +75,21 @@ def check_unlinked(world: World, user: Profile, item: str, reason: Reason) -> No
         assert 0 <= NOW - world.views[item].since < world.settings.sources.fresh_age_ms
     elif reason.kind == "viewed_before":
         assert touched(user, item)
-    elif reason.kind == "popular_in_category":
+    elif reason.kind in ("popular_in_category", "in_category"):
         category = world.views[item].category
         assert category is not None
         assert reason.category == category
         last = [own for own in user.item_ids[:-4:-1] if own in world.views]
         assert category in [world.views[own].category for own in last]
+        if reason.kind == "popular_in_category":
+            ranked = [name for name in world.best("1", len(world.views)) if world.views[name].category == category]
+            assert item in ranked[: (len(ranked) + 1) // 2]
+    elif reason.kind == "trending":
+        most = min(world.settings.sources.popular_items, (len(world.best("1", len(world.views))) + 1) // 2)
+        assert item in [name for score in ("0", "1") for name in world.best(score, most)]
     else:
-        scores = {"trending": ("0", "1"), "popular": ("visits",)}[reason.kind]
-        assert item in [name for score in scores for name in world.best(score, world.settings.sources.popular_items)]
+        assert reason.kind == "viewed_by_others"
+        assert item in world.best("visits", world.settings.sources.popular_items)
 
 
 def alike(world: World, recent: list[str], item: str) -> tuple[dict[str, float], dict[str, float]]:
@@ -152,7 +165,7 @@ def test_a_reason_names_the_item_or_the_category_behind_it() -> None:
     found = {item.item_id: item.reasons[0] for item in home[0]}
     assert found["lamp"] == Reason("viewed_together", "tent", "Often viewed together with tent")
     assert found["wick"] == Reason("related", "tent", "Related to tent")
-    assert found["axe"] == Reason("popular_in_category", None, "Popular in camping", "camping")
+    assert found["axe"] == Reason("in_category", None, "More from camping", "camping")
 
 
 def test_every_kind_has_a_text_in_every_locale() -> None:
@@ -164,7 +177,7 @@ def test_every_kind_has_a_text_in_every_locale() -> None:
 
 def test_kinds_come_in_their_order_each_under_a_name_and_a_number_of_its_own() -> None:
     assert len({entry.kind.order for entry in KINDS}) == len({entry.kind.name for entry in KINDS}) == len(KINDS)
-    assert [entry.kind.name for entry in KINDS][:2] == ["viewed_together", "viewed_next"]
+    assert [entry.kind.name for entry in KINDS][:2] == ["viewed_together", "goes_with"]
     assert KINDS[-1].kind.name == "featured"
 
 

@@ -11,7 +11,14 @@ NOW = 1_700_000_000_000
 
 
 def act(profile: Profile, n: int, item: str, action: str, **fields: Any) -> None:
-    who: dict[str, Any] = {"event_id": f"e{n}", "user_id": "u", "item_id": item, "time_ms": NOW + n, "kind": "browse", "action": action}
+    who: dict[str, Any] = {
+        "event_id": f"e{n}",
+        "user_id": "u",
+        "item_id": item,
+        "time_ms": NOW + n,
+        "kind": "browse",
+        "action": action,
+    }
     ProfileKeeper(ProfileSettings()).learn(profile, Event(**who, category="horror", **fields))
 
 
@@ -32,7 +39,7 @@ def test_a_dismissal_is_a_dislike_until_the_next_act() -> None:
     profile = Profile()
     act(profile, 1, "saw", "view")
     act(profile, 2, "saw", "dismiss")
-    assert (profile.dislikes.ids, profile.item_actions) == (["saw"], ["dislike"])
+    assert (profile.dislikes.ids, profile.item_actions) == (["saw"], ["dismiss"])
     act(profile, 3, "saw", "cart")
     assert (profile.dislikes.ids, profile.item_actions) == ([], ["cart"])
 
@@ -40,6 +47,6 @@ def test_a_dismissal_is_a_dislike_until_the_next_act() -> None:
 def test_dislikes_are_bounded() -> None:
     dislikes = Dislikes()
     for n in range(100):
-        dislikes.add(f"i{n}", n)
-    assert len(dislikes.ids) == len(dislikes.times) == MOST
+        dislikes.add(f"i{n}", n, dismissed=True)
+    assert len(dislikes.ids) == len(dislikes.times) == len(dislikes.dismissed) == MOST
     assert dislikes.ids[-1] == "i99"

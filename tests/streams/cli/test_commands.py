@@ -119,7 +119,7 @@ def test_send_needs_a_known_type() -> None:
     result = runner.invoke(app, ["send", "wink", "--user", "u", "--item", "i"], env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert (
-        "'wink', expected browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression or request"
+        "'wink', expected browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression, request or slate"
         in result.stderr
     )
 

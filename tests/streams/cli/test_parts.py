@@ -62,7 +62,7 @@ def test_what_is_given_stays() -> None:
     ("line", "why"),
     [
         (
-            b'{"type": "view", "user_id": "u"}',
+            b'{"type": "click", "user_id": "u"}',
             "missing_field: item_id: missing, expected a non-empty text of at most 256",
         ),
         (

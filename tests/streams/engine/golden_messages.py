@@ -12,7 +12,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 
 CLICK, BROWSE, PURCHASE = "events.click.v1", "events.browse.v1", "events.purchase.v1"
-IMPRESSION, REQUEST = "events.impression.v1", "ads.requests.v1"
+IMPRESSION, REQUEST, SLATE = "events.impression.v1", "ads.requests.v1", "recommendations.requests.v1"
 CATALOGUE, RULES, CAMPAIGNS = "catalog.items.v1", "catalog.rules.v1", "catalog.campaigns.v1"
 FORWARDED = "internal.events"
 
@@ -163,6 +163,7 @@ POISON: tuple[tuple[str, bytes | None], ...] = (
     (IMPRESSION, _event(item_id=...)),
     (REQUEST, dump({"request_id": "bad", "user_id": "user-2", "timestamp": START, "placement": "top", "bidfloor": -1})),
     (REQUEST, dump({"request_id": "bad2", "user_id": "user-3", "timestamp": START})),
+    (SLATE, dump({"request_id": "bad3", "user_id": "user-3", "timestamp": START, "placement": "home", "exclude": "x"})),
     (FORWARDED, _event()),
     (FORWARDED, b"\x00"),
 )

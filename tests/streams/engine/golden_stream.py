@@ -40,6 +40,7 @@ from tests.streams.engine.golden_messages import (
     RULES,
     RULES_AT_FIRST,
     RULES_LATER,
+    SLATE,
     START,
     Wire,
     dump,
@@ -51,7 +52,7 @@ USERS = tuple(f"user-{n}" for n in range(24))
 BEYOND = 253_402_300_800_000
 """The year 10000."""
 
-_KINDS = (BROWSE, CLICK, PURCHASE, IMPRESSION, REQUEST)
+_KINDS = (BROWSE, CLICK, PURCHASE, IMPRESSION, REQUEST, SLATE)
 _SIZES = (1, 1, 1, 2, 3, 5, 8, 13, 21)
 _PLACES: tuple[dict[str, str], ...] = (
     {"country": "DE", "region": "Bayern", "city": "Ulm", "device": "phone", "locale": "de-DE"},
@@ -110,7 +111,7 @@ class _Apps:
         if again and chance.random() < 0.03:
             return chance.choice(again)
         user = self.users[USERS[min(int(chance.expovariate(0.12)), len(USERS) - 1)]]
-        write = {IMPRESSION: self._impression, REQUEST: self._request}.get(kind)
+        write = {IMPRESSION: self._impression, REQUEST: self._request, SLATE: self._slate}.get(kind)
         key = None if chance.random() < 0.04 else user.name.encode()
         headers = (("trace", b"%d" % self._n), ("empty", b"")) if chance.random() < 0.05 else ()
         wire = key, dump(write(user) if write else self._event(kind, user)), headers
@@ -158,11 +159,15 @@ class _Apps:
             event["age"] = 12 + user.number * 2
         if chance.random() < 0.5:
             event["session_id"] = f"{user.name}/{self.now // (2 * HOUR)}"
+        if topic == BROWSE and chance.random() < 0.08:
+            del event["item_id"]  # a visit to a page
         return event
 
     def _click(self, event: dict[str, Any], user: _User) -> None:
         chance = self.chance
         event["action"] = chance.choice(("click", "fav", "cart", "rate"))
+        if event["action"] == "rate":
+            event["rating"] = chance.choice((1, 2, 3, 4, 5, 5, "4.5"))
         if user.ads and chance.random() < 0.6:
             ad = chance.choice(user.ads)
             event.pop("recommendation_id", None)
@@ -175,7 +180,8 @@ class _Apps:
     def _purchase(self, event: dict[str, Any], user: _User) -> None:
         """Often of what was clicked before, and sometimes it is brought back."""
         chance = self.chance
-        event["price"], event["currency"], event["quantity"] = 10.0 + self._n % 50, "EUR", chance.choice((1, 2))
+        currency = chance.choice(("EUR", "EUR", "EUR", "JPY"))
+        event["price"], event["currency"], event["quantity"] = 10.0 + self._n % 50, currency, chance.choice((1, 2))
         if user.paid and chance.random() < 0.35:
             event["item_id"], decision_id = user.paid.pop()
             event["action"] = "refund"
@@ -202,6 +208,24 @@ class _Apps:
             "items": items,
             "recommendation_id": slate["recommendation_id"],
             "placement": slate["placement"],
+        }
+
+    def _slate(self, user: _User) -> dict[str, Any]:
+        """A request for a slate, at times beside an item or a basket, or one that makes no sense."""
+        chance = self.chance
+        asked = {**self.head(user, "request_id"), "placement": chance.choice(("home", "discover", "related", "cellar"))}
+        if asked["placement"] == "related":
+            asked["item_id"] = chance.choice(ITEMS)
+        elif chance.random() < 0.3:
+            asked |= {"placement": "together", "items": chance.sample(ITEMS, 3)}
+        if chance.random() < 0.4:
+            asked |= {"size": chance.choice((1, 5, 200)), "exclude": chance.sample(ITEMS, 2)}
+        around = self._around(user)
+        context = {name: value for name, value in around.get("context", {}).items() if name != "placement"}
+        return {
+            **asked,
+            **{name: around[name] for name in ("channel", "purposes") if name in around},
+            "context": context,
         }
 
     def _request(self, user: _User) -> dict[str, Any]:
@@ -282,7 +306,7 @@ class _Player:
     def _round(self) -> None:
         """A batch of one topic; a small one may come to any partition."""
         chance = self.chance
-        (kind,) = chance.choices(_KINDS, (8, 6, 3, 5, 2))
+        (kind,) = chance.choices(_KINDS, (8, 6, 3, 5, 2, 1))
         size = chance.choice(_SIZES)
         astray = chance.randrange(4) if size < 3 and chance.random() < 0.1 else None
         self.send(kind, [self.apps.some(kind) for _ in range(size)], astray)

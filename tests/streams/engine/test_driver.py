@@ -44,7 +44,7 @@ def test_the_click_just_made_changes_the_slate() -> None:
     before = slates(driver)["novice", "discover"]
     click(driver, "novice", "tent", 4)
     after = slates(driver)["novice", "discover"]
-    assert {item["source"] for item in before["items"]} == {"trending"}
+    assert {item["source"] for item in before["items"]} <= {"trending", "popular"}
     assert shown(after)[0] == "lamp"
     assert after["items"][0]["reasons"] == [
         {"kind": "viewed_together", "item_id": "tent", "text": "Often viewed together with tent"}

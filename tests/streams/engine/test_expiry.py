@@ -75,7 +75,9 @@ def test_users_and_items_without_an_event_are_deleted() -> None:
     assert kept(driver, "users") == REGULARS
     assert kept(driver, "items") == {f"daily-{user}" for user in REGULARS}
     gone = [record.key or b"" for record in driver.read(RECOMMENDATIONS_TOPIC) if record.value is None]
-    assert sorted(gone) == sorted(f"u{n}".encode() for n in range(300)), "each user's slates, once"
+    suffixes = ("", "/related", "/together")
+    slates = [f"u{n}{suffix}".encode() for n in range(300) for suffix in suffixes]
+    assert sorted(gone) == sorted(slates), "each user's slates, once"
     withdrawn = {record.key for record in driver.read(BROADCAST_ITEMS_TOPIC) if record.value is None}
     assert withdrawn == {f"i{n}".encode() for n in range(40)}
     assert set(filter(None, driver.topology.index.ids)) == {f"daily-{user}" for user in REGULARS}

@@ -106,7 +106,7 @@ def test_a_mistake_in_the_environment_names_the_variable(variables: dict[str, st
     [
         (
             "[usres]\nx = 1",
-            "no section usres; there are kafka, topics, worker, store, users, items, models, read_model",
+            "no section usres; there are kafka, topics, worker, store, money, users, items, models, read_model",
         ),
         ("kafka = 3", "kafka is a section, not a setting"),
         ("[users.profil]", "no section profil in users; there are intake, profile, ranking"),
