@@ -25,6 +25,7 @@ from processors.ads.signals import CampaignSignals
 from processors.ads.tracking import AdStep, AdTracking
 from processors.common.money import Currency
 from processors.events.ad_request import AdRequest
+from processors.events.consent import ConsentSettings
 from processors.events.event import TAKES_BACK, Event
 from processors.events.json_object import ZONELESS
 from processors.events.record import Origin
@@ -35,9 +36,6 @@ from processors.models.interest_groups import InterestGroups
 from processors.users.ad_history import Decision
 from processors.users.context import update_circumstances
 from processors.users.profile import Profile
-
-TARGETING_PURPOSE = "target"
-"""The purpose that a user must agree to; without it only the moment decides."""
 
 
 class Decider(Protocol):
@@ -134,9 +132,8 @@ class AdServer:
 
     def agreed(self, asked: Event | AdRequest) -> bool:
         """Tell whether the user of an event or a request may be known when an ad is chosen."""
-        if asked.purposes is None:
-            return self.settings.consent == "assumed"
-        return TARGETING_PURPOSE in asked.purposes
+        consent = ConsentSettings(self.settings.consent)
+        return consent.allows(asked.purposes, "target", *(("store",) if isinstance(asked, Event) else ()))
 
     def decide(self, opportunities: Sequence[Opportunity], step: AdStep) -> list[tuple[AdDecision, LoggedDecision]]:
         """Decide for each opportunity, in order, and note it in the profiles.

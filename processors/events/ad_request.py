@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import msgspec
 
 from processors.common.bounds import EpochMs, Id
+from processors.events.consent import take_purposes
 from processors.events.event import Context
 from processors.events.event_fields import (
     MAX_AMOUNT,
     as_id,
     optional_context,
-    optional_purposes,
     optional_text,
     required_id,
     required_time,
@@ -115,7 +115,7 @@ def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> A
         bidfloor=_bidfloor(fields.get("bidfloor")),
         channel=optional_text(fields.get("channel"), "channel", repairs),
         context=context,
-        purposes=optional_purposes(fields.get("purposes"), "purposes", repairs),
+        purposes=take_purposes(fields, repairs),
         repairs=tuple(repairs),
     )
 

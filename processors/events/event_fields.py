@@ -235,7 +235,6 @@ OPTIONAL_FIELDS: dict[str, Callable[[object, str, list[str]], Any]] = {
     **dict.fromkeys(("recommendation_id", "decision_id", "anonymous_id"), optional_text),
     **dict.fromkeys(("price", "quantity"), optional_amount),
     "context": optional_context,
-    "purposes": optional_purposes,
     "age": optional_age,
     "rating": optional_rating,
 }

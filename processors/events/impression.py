@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import msgspec
 
 from processors.common.bounds import EpochMs, Id
+from processors.events.consent import take_purposes
 from processors.events.event import Context
 from processors.events.event_fields import as_id, optional_context, optional_text, required_id, required_time
-from processors.events.json_object import Moment, Refused, decode_object, quoted
+from processors.events.json_object import Moment, Purposes, Refused, decode_object, quoted
 from processors.events.repair import Format, IntakeSettings, check_time
 
 MAX_ITEMS = 100
@@ -39,6 +40,8 @@ class Impression(msgspec.Struct, omit_defaults=True, kw_only=True):
         Where it was seen.
     recommendation_id, decision_id
         Ids of the recommendation and of the ad decision that the app showed.
+    purposes
+        What the user agreed to; :obj:`None` if the impression does not say.
     repairs
         ``field:what`` for each repair, such as ``items:number_to_text``.
     """
@@ -53,6 +56,7 @@ class Impression(msgspec.Struct, omit_defaults=True, kw_only=True):
     decision_id: str | None = None
     anonymous_id: str | None = None
     context: Context | None = None
+    purposes: tuple[str, ...] | None = None
     repairs: tuple[str, ...] = ()
 
 
@@ -70,6 +74,7 @@ class _StrictImpression(msgspec.Struct, forbid_unknown_fields=True):
     decision_id: Id | None = None
     anonymous_id: Id | None = None
     context: Context | None = None
+    purposes: Purposes | None = None
 
 
 def repair_impression(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> Impression:
@@ -104,7 +109,10 @@ def repair_impression(raw: bytes | None, at_ms: int, settings: IntakeSettings) -
     repairs.extend(notes)
     texts: dict[str, Any] = {name: optional_text(fields.get(name), name, repairs) for name in _TEXTS}
     context = optional_context(fields.get("context"), "context", repairs)
-    return Impression(**ids, time_ms=time_ms, items=items, **texts, context=context, repairs=tuple(repairs))
+    purposes = take_purposes(fields, repairs)
+    return Impression(
+        **ids, time_ms=time_ms, items=items, **texts, context=context, purposes=purposes, repairs=tuple(repairs)
+    )
 
 
 def _items(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...]:
@@ -138,6 +146,7 @@ def _accept(wire: _StrictImpression, time_ms: int, repairs: tuple[str, ...]) -> 
         decision_id=wire.decision_id,
         anonymous_id=wire.anonymous_id,
         context=wire.context,
+        purposes=wire.purposes,
         repairs=repairs,
     )
 

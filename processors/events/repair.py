@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from processors.common.bounds import EpochMs, Importance, Milliseconds, Positive
+from processors.events.consent import take_purposes
 from processors.events.event import DEFAULT_ACTIONS, Event, EventKind
 from processors.events.event_fields import (
     OPTIONAL_FIELDS,
@@ -245,6 +246,7 @@ def _event_of(fields: dict[str, Any], kind: EventKind, at_ms: int, settings: Int
         required["item_id"] = ""
     time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
     repairs.extend(notes)
+    purposes = take_purposes(fields, repairs)
     unknown = unknown_context_fields(fields.get("context"))
     optional: dict[str, Any] = {
         name: read(fields.pop(name, None), name, repairs) for name, read in OPTIONAL_FIELDS.items()
@@ -253,7 +255,16 @@ def _event_of(fields: dict[str, Any], kind: EventKind, at_ms: int, settings: Int
         fields["context"] = unknown
     action = optional.pop("action") or DEFAULT_ACTIONS[kind]
     extra = _extra(fields, repairs)
-    return Event(**required, time_ms=time_ms, kind=kind, action=action, **optional, repairs=tuple(repairs), extra=extra)
+    return Event(
+        **required,
+        time_ms=time_ms,
+        kind=kind,
+        action=action,
+        purposes=purposes,
+        **optional,
+        repairs=tuple(repairs),
+        extra=extra,
+    )
 
 
 def _extra(fields: dict[str, Any], repairs: list[str]) -> dict[str, Any]:

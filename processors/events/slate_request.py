@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import msgspec
 
 from processors.common.bounds import EpochMs, Id, Positions
+from processors.events.consent import take_purposes
 from processors.events.event import Context
-from processors.events.event_fields import as_id, optional_context, optional_purposes, optional_text, required_id
+from processors.events.event_fields import as_id, optional_context, optional_text, required_id
 from processors.events.event_fields import required_time as take_time
 from processors.events.json_object import Moment, Purposes, Refused, as_number, decode_object, quoted
 from processors.events.repair import Format, IntakeSettings, check_time
@@ -127,7 +128,7 @@ def repair_slate_request(raw: bytes | None, at_ms: int, settings: IntakeSettings
         exclude=_ids(fields.get("exclude"), "exclude", repairs),
         channel=optional_text(fields.get("channel"), "channel", repairs),
         context=optional_context(fields.get("context"), "context", repairs),
-        purposes=optional_purposes(fields.get("purposes"), "purposes", repairs),
+        purposes=take_purposes(fields, repairs),
         repairs=tuple(repairs),
     )
 

@@ -10,6 +10,7 @@ import msgspec
 from processors.common.hashing import partition_of
 from processors.common.time import stamp
 from processors.common.topics import RECOMMENDATIONS_TOPIC
+from processors.events.consent import ConsentSettings
 from processors.events.record import Origin
 from processors.events.slate_request import SlateRequest
 from processors.planes.base import Output
@@ -21,9 +22,6 @@ from processors.ranking.slate import Slates
 from processors.ranking.slate_writer import SlateWriter
 from processors.users.context import update_circumstances
 from processors.users.profile import Profile, ProfileKeeper
-
-RECOMMEND = "recommend"
-"""The purpose that a user must have agreed to for the slate to be the user's own."""
 
 _NOTHING = msgspec.Raw(b"[]")
 
@@ -37,10 +35,12 @@ class RequestedSlates:
         The ranking.
     keeper
         Puts what a request names into a copy of the profile.
+    consent
+        How requests that say nothing of purposes are taken.
     """
 
-    def __init__(self, pipeline: RankingPipeline, keeper: ProfileKeeper) -> None:
-        self._pipeline, self._keeper = pipeline, keeper
+    def __init__(self, pipeline: RankingPipeline, keeper: ProfileKeeper, consent: ConsentSettings) -> None:
+        self._pipeline, self._keeper, self._consent = pipeline, keeper, consent
         self._writer = SlateWriter(pipeline.settings.locale)
         self._json = msgspec.json.Encoder().encode
         settings = pipeline.settings
@@ -109,7 +109,7 @@ class RequestedSlates:
 
     def _at_the_moment(self, request: SlateRequest, profile: Profile) -> Profile:
         """Return the profile as it is at a request: with its circumstances, and beside what it names."""
-        if request.purposes is not None and RECOMMEND not in request.purposes:
+        if not self._consent.allows(request.purposes, "recommend"):
             profile = Profile()
         context = dict(profile.context)
         update_circumstances(context, request.context, request.channel)

@@ -13,6 +13,7 @@ import msgspec
 from processors.ads.tracking import AdStep
 from processors.common.hashing import partition_of
 from processors.common.topics import TRAINING_TOPIC
+from processors.events.consent import ConsentSettings
 from processors.events.event import TAKES_BACK, Event
 from processors.models.click_model import MAX_EXAMPLES
 from processors.models.completed_profiles import all_completed
@@ -42,11 +43,19 @@ class Teaching:
         Number of partitions of every topic.
     max_message_bytes
         Greatest size of one message on the topic of examples; bounds their number per micro-batch.
+    consent
+        How events that say nothing of purposes are taken.
     """
 
     def __init__(
-        self, pipeline: RankingPipeline, keeper: ProfileKeeper, partitions: int, max_message_bytes: int
+        self,
+        pipeline: RankingPipeline,
+        keeper: ProfileKeeper,
+        partitions: int,
+        max_message_bytes: int,
+        consent: ConsentSettings,
     ) -> None:
+        self._consent = consent
         self._training, self._keeper, self._partitions = Training(pipeline), keeper, partitions
         self._features = pipeline.features
         fitting = (max_message_bytes - LINK_BYTES - parts_bytes()) // example_bytes(self._features)
@@ -103,6 +112,7 @@ class Teaching:
                 break
             profile = profiles[event.user_id]
             no_choice = event.action in TAKES_BACK or event.disliked or not event.item_id
+            no_choice = no_choice or not self._consent.allows(event.purposes, "store", "learn")
             if no_choice or event.user_id in first or self._keeper.is_machine(profile):
                 continue
             if not self._keeper.knows(profile, event):

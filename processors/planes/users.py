@@ -12,30 +12,26 @@ trigger one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
 from processors.ads.ad_server import AdServer
 from processors.ads.no_bid import NoBid
-from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
-from processors.ads.tracking import AdStep
 from processors.common.errors import ConfigurationError
 from processors.common.money import MoneySettings
 from processors.common.time import DAY_MS
 from processors.common.topics import FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
-from processors.events.ad_request import AdRequest
-from processors.events.event import EVENT_TOPICS, TAKES_BACK, Event
-from processors.events.impression import Impression
+from processors.events.consent import ConsentSettings
+from processors.events.event import EVENT_TOPICS, Event
 from processors.events.record import Origin, SourceRecord
 from processors.events.repair import IntakeSettings
-from processors.events.slate_request import SlateRequest
 from processors.items.index import ItemIndex
 from processors.items.signals import SignalGatherer
 from processors.models.serving_weights import ServingWeights
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
-from processors.planes.ingest import Ingest, Message
+from processors.planes.folding import Folding, Gathered
+from processors.planes.ingest import Ingest
 from processors.planes.outgoing import Outgoing
 from processors.planes.requested_slates import RequestedSlates
 from processors.planes.shop_limits import ShopLimits
@@ -48,37 +44,8 @@ from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import Slates
 from processors.ranking.why_not import WhyNot, why_not
 from processors.users.influence import InfluenceSettings
-from processors.users.profile import Learned, Profile, ProfileKeeper
+from processors.users.profile import Profile, ProfileKeeper
 from processors.users.settings import ProfileSettings
-
-
-@dataclass
-class _Gathered:
-    """What is collected while the records of a micro-batch are folded in.
-
-    Attributes
-    ----------
-    ads, signals
-        What goes to the campaigns plane and to the items plane.
-    opportunities
-        Opportunities to show an ad, in the order of their records.
-    requests
-        Requests for slates, where each was appended, and the user's profile.
-    causes
-        By user: the latest event, and where it was appended; the user's slates answer it.
-    changed
-        Users whose profiles changed, in the order in which they changed first.
-    without_campaign
-        Number of further opportunities, on which nothing is decided as there is no campaign.
-    """
-
-    ads: AdStep
-    signals: SignalGatherer
-    opportunities: list[Opportunity] = field(default_factory=list)
-    requests: list[tuple[SlateRequest, Origin, Profile]] = field(default_factory=list)
-    causes: dict[str, tuple[Event, Origin]] = field(default_factory=dict)
-    changed: dict[str, None] = field(default_factory=dict)
-    without_campaign: int = 0
 
 
 class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,6 +63,8 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         How ads are decided.
     influence
         When an account has a past, and when it counts as a machine, from which nothing is learned for others.
+    consent
+        How what says nothing of purposes is taken.
     """
 
     intake: IntakeSettings = IntakeSettings()
@@ -103,6 +72,7 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ranking: RankingSettings = RankingSettings()
     ads: AdSettings = AdSettings()
     influence: InfluenceSettings = InfluenceSettings()
+    consent: ConsentSettings = ConsentSettings()
 
     def check(self) -> None:
         """Refuse settings that contradict each other.
@@ -176,8 +146,9 @@ class UsersPlane:
         self.read = ReadModels(index, ServingWeights(self._ranking.features, baseline_weights()))
         shop = ShopLimits(self.read, settings.ranking.unknown_limits)
         self.ads = AdServer(settings.ads, self.read.groups, partitions, index, money.currency, shop)
-        self._teaching = Teaching(self._ranking, self._keeper, partitions, max_message_bytes)
-        self._requested = RequestedSlates(self._ranking, self._keeper)
+        self._folding = Folding(self._keeper, self.ads, settings.consent)
+        self._teaching = Teaching(self._ranking, self._keeper, partitions, max_message_bytes, settings.consent)
+        self._requested = RequestedSlates(self._ranking, self._keeper, settings.consent)
         self._outgoing = Outgoing(settings.ranking.placements, settings.ranking.locale, max_message_bytes)
         self._partitions = partitions
         self.publishes = True
@@ -211,9 +182,9 @@ class UsersPlane:
         events = [event for event, _ in accepted if isinstance(event, Event)]
         examples = self._teaching.lessons(events, profiles, self.read, at_ms, step)
         step.done("lessons")
-        gathered = _Gathered(self.ads.begin(), SignalGatherer(self._partitions))
+        gathered = Gathered(self.ads.begin(), SignalGatherer(self._partitions))
         for event, origin in accepted:
-            is_new = self._fold(event, origin, profiles[event.user_id], gathered, step)
+            is_new = self._folding.fold(event, origin, profiles[event.user_id], gathered, step)
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
         step.states = {user: profiles[user] for user in gathered.changed}
@@ -228,68 +199,6 @@ class UsersPlane:
         self._outgoing.item_signals(step, gathered.signals)
         step.done("write")
         return step
-
-    def _fold(self, event: Message, origin: Origin, profile: Profile, gathered: _Gathered, step: UsersStep) -> bool:
-        """Fold one record into its user's profile and into what is collected; return whether it was new."""
-        if isinstance(event, AdRequest):
-            if self.ads.agreed(event):
-                if not self._keeper.note_request(profile, event.request_id):
-                    return False
-                self._change(event, profile, gathered)
-            gathered.opportunities.append(self.ads.requested(event, origin, profile))
-            return True
-        if isinstance(event, SlateRequest):
-            if not self._keeper.note_request(profile, f"slate {event.request_id}"):
-                return False
-            gathered.requests.append((event, origin, profile))
-            self._change(event, profile, gathered)
-            return True
-        if isinstance(event, Impression):
-            if not self._keeper.note_impression(profile, event):
-                return False
-            self.ads.tracking.seen(profile, event, gathered.ads)
-        elif not event.item_id:
-            if not self._keeper.visit(profile, event):
-                return False
-            gathered.causes[event.user_id] = event, origin
-            if self.ads.is_opportunity(event, origin):
-                self._offer(event, origin, profile, gathered)
-        else:
-            learned = self._keeper.learn(profile, event)
-            if learned.duplicate:
-                return False
-            gathered.causes[event.user_id] = event, origin
-            self._signal(event, learned, gathered, step)
-            self.ads.tracking.react(profile, event, gathered.ads)
-            if self.ads.is_opportunity(event, origin):
-                self._offer(event, origin, profile, gathered)
-        self._change(event, profile, gathered)
-        return True
-
-    @staticmethod
-    def _signal(event: Event, learned: Learned, gathered: _Gathered, step: UsersStep) -> None:
-        """Add to the signals what others may learn from an event: nothing from one of a machine."""
-        influence = learned.influence
-        if event.action in TAKES_BACK:
-            return
-        if influence.machine is not None:
-            step.unlearned[influence.machine] += 1
-        else:
-            nth = influence.nth if influence.settled else -influence.nth
-            gathered.signals.add(event, learned.preceding, nth, touched=not event.disliked)
-
-    @staticmethod
-    def _change(event: Message, profile: Profile, gathered: _Gathered) -> None:
-        """Note that a record changed its user's profile, and when."""
-        profile.last_active = max(profile.last_active, event.time_ms)
-        gathered.changed[event.user_id] = None
-
-    def _offer(self, event: Event, origin: Origin, profile: Profile, gathered: _Gathered) -> None:
-        """Add the opportunity for an ad that an event is; where there is no campaign, only count it."""
-        if self.ads.idle:
-            gathered.without_campaign += 1
-        else:
-            gathered.opportunities.append(self.ads.opportunity(event, origin, profile))
 
     def committed(self, step: Step[Profile]) -> None:
         """Hold what a committed step's ad decisions cost, until the campaigns' ledgers publish what is left."""
@@ -330,7 +239,7 @@ class UsersPlane:
         self._outgoing.recommendations(step, causes, slates, self.read, at_ms, partition)
         step.done("write")
 
-    def _advertise(self, step: UsersStep, gathered: _Gathered, partition: int) -> None:
+    def _advertise(self, step: UsersStep, gathered: Gathered, partition: int) -> None:
         """Decide ads for the opportunities, publish the decisions, and send signals to the campaigns plane."""
         opportunities, ads = gathered.opportunities, gathered.ads
         if gathered.without_campaign:

@@ -108,7 +108,7 @@ class LessOfTheDisliked(Stage):
 def _columns(
     profiles: Sequence[Profile], now_ms: Sequence[int], frame: Frame, half_life_ms: int
 ) -> tuple[Ints, Ints, Floats, Flags]:
-    """Return where each user's dislikes begin; slot (-1 if unknown) and decayed weight of each, whether it was dismissed."""
+    """Return where each user's dislikes begin; slot (-1 if unknown), decayed weight, and whether it was dismissed."""
     begins, items, ages, dismissed = [0], list[str](), list[int](), list[bool]()
     for profile, now in zip(profiles, now_ms, strict=True):
         items += profile.dislikes.ids

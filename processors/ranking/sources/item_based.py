@@ -1,4 +1,4 @@
-"""Item-based collaborative filtering by the book: what is similar to a user's items, by how much each of them counts."""
+"""Item-based collaborative filtering by the book: what is similar to a user's items, by how much each counts."""
 
 from __future__ import annotations
 

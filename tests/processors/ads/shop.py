@@ -34,6 +34,8 @@ def campaign(**fields: Any) -> dict[str, Any]:
 class Shop:
     """The driver, and what came out of it."""
 
+    topics: tuple[str, ...] = TOPICS
+
     def __init__(self, partitions: int = 2, currency: str = "EUR", **ads: Any) -> None:
         settings = Settings(
             money=MoneySettings(currency=currency),
@@ -41,7 +43,7 @@ class Shop:
             topics=TopicSettings(partitions=partitions),
             worker=WorkerSettings(broadcast_interval_ms=0),
         )
-        self.driver = TopologyDriver(settings, keep=TOPICS)
+        self.driver = TopologyDriver(settings, keep=self.topics)
         self.now = NOW
         self._n = 0
 

@@ -1,4 +1,4 @@
-"""What is counted and charged is what happened: clocks that are off, floods of clicks, decisions that push out others."""
+"""What is counted and charged is what happened: slow clocks, floods of clicks, decisions that push out others."""
 
 import json
 from typing import Any

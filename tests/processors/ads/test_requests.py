@@ -7,7 +7,7 @@ import pytest
 
 from tests.processors.ads.shop import NOW, Shop, campaign
 
-AGREED: dict[str, Any] = {"purposes": ["target"]}
+AGREED: dict[str, Any] = {"purposes": ["store", "target"]}
 NOT_AGREED: dict[str, Any] = {"purposes": ["measure"]}
 
 
@@ -144,7 +144,7 @@ def test_without_consent_nothing_of_the_user_is_stored() -> None:
 def test_without_consent_a_visit_is_noted_and_its_ad_is_not() -> None:
     shop = Shop()
     shop.put("c", campaign())
-    shop.send("events.browse.v1", "u", context={"placement": "top"}, **NOT_AGREED)
+    shop.send("events.browse.v1", "u", context={"placement": "top"}, purposes=["store", "measure"])
     profile = shop.profile("u")
     assert (profile.events, profile.ads.decisions, profile.ads.impressions) == (1, [], {})
 
@@ -159,7 +159,7 @@ def test_without_consent_a_visit_is_noted_and_its_ad_is_not() -> None:
         ("assumed", {"purposes": None}, True),
         ("required", {}, False),
         ("required", AGREED, True),
-        ("required", {"purposes": ["measure", "target", 3]}, True),
+        ("required", {"purposes": ["measure", "target", "store", 3]}, True),
     ],
 )
 @pytest.mark.parametrize("way", ["request", "event"])

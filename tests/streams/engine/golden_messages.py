@@ -176,7 +176,7 @@ REPAIRABLE: tuple[dict[str, Any], ...] = (
     {"event_id": "r4", "price": -4, "context": {"country": 49, "time_zone": "Mars/Base", "shelf": 3}},
     {"event_id": "r5", "context": "none", "purposes": "all", "action": "rate"},
     {"event_id": "r6", **{f"extra_{n}": n for n in range(40)}},
-    {"event_id": "r7", "session_id": "", "purposes": ["target", 3], "timestamp": START + DAY},
+    {"event_id": "r7", "session_id": "", "purposes": ["store", "recommend", "target", 3], "timestamp": START + DAY},
 )
 """What is added to an event so that it has to be mended."""
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from processors.events.consent import PURPOSES
 from streams.engine.driver import TopologyDriver
 from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import topic_specs
@@ -135,9 +136,10 @@ class _Apps:
         if user.number % 3 == 0:
             found["channel"] = chance.choice(("app", "web"))
         agreed = chance.random()
-        if agreed < 0.85 and user.number % 8 != 5:
-            found["purposes"] = ["target", "measure"]
-        elif agreed < 0.95:
+        if agreed < 0.97 and user.number % 8 != 5:
+            some = chance.random() < 0.03
+            found["purposes"] = [purpose for purpose in PURPOSES if not some or chance.random() < 0.7]
+        elif agreed < 0.98:
             found["purposes"] = []
         return found
 

@@ -1,0 +1,134 @@
+"""Consent: what a user agreed to, and whether something may be done for it. The only place that decides.
+
+Events, impressions and requests may say in ``purposes`` what their user agreed to:
+
+* ``store``: the user's profile may be changed by it, and read later;
+* ``learn``: others may learn from it: popularity, co-visitation, models;
+* ``recommend``: slates may be the user's own;
+* ``target``: ads may be chosen by the profile, and which were is noted in it;
+* ``measure``: it may be attributed to an ad, counted and charged.
+
+A consent management platform says the same by a TC string of the Transparency and Consent Framework (``tc_string``),
+and a browser by the Global Privacy Control signal (``gpc``), which takes back ``target``.
+
+References
+----------
+IAB Europe, "Transparency and Consent String with Global Vendor and CMP List Formats", version 2.2; W3C, "Global Privacy
+Control".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from processors.events.event_fields import optional_purposes
+
+Purpose = Literal["store", "learn", "recommend", "target", "measure"]
+
+PURPOSES: tuple[Purpose, ...] = ("store", "learn", "recommend", "target", "measure")
+"""All purposes there are."""
+
+_TCF_PURPOSES: Mapping[Purpose, tuple[int, ...]] = {
+    "store": (1,),
+    "learn": (10,),
+    "recommend": (5, 6),
+    "target": (2, 3, 4),
+    "measure": (7,),
+}
+"""The purposes of the framework that must all be agreed to for each of ours: to store or access information; to develop
+and improve services; personalised content (profile, selection); ads (basic, profile, personalised); ad measurement."""
+
+_CONSENTS_AT = 152
+"""Bit of the core string at which the purposes agreed to begin, purpose 1 first."""
+
+
+class ConsentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How what says nothing of purposes is taken.
+
+    Parameters
+    ----------
+    unnamed
+        ``assumed``: as agreed to everything; ``required``: as agreed to nothing.
+
+    Examples
+    --------
+    >>> consent = ConsentSettings()
+    >>> consent.allows(None, "learn"), consent.allows((), "learn"), consent.allows(("learn",), "store")
+    (True, False, False)
+    """
+
+    unnamed: Literal["assumed", "required"] = "assumed"
+
+    def allows(self, purposes: tuple[str, ...] | None, *needed: Purpose) -> bool:
+        """Tell whether all of some purposes are agreed to.
+
+        Parameters
+        ----------
+        purposes
+            What an event, impression or request says; :obj:`None` if nothing.
+        needed
+            The purposes.
+        """
+        if purposes is None:
+            return self.unnamed == "assumed"
+        return all(purpose in purposes for purpose in needed)
+
+
+def take_purposes(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...] | None:
+    """Take what a record says of consent out of its fields: ``purposes``, else ``tc_string``; then ``gpc``.
+
+    A string that cannot be read counts as consent to nothing.
+
+    Returns
+    -------
+    tuple of str or None
+        The purposes agreed to; :obj:`None` if the record says nothing.
+
+    Examples
+    --------
+    >>> take_purposes({"gpc": True}, [])
+    ('store', 'learn', 'recommend', 'measure')
+    >>> notes = []
+    >>> take_purposes({"tc_string": "CP?"}, notes), notes
+    ((), ['tc_string:none_taken'])
+    """
+    purposes = optional_purposes(fields.pop("purposes", None), "purposes", repairs)
+    text, opted_out = fields.pop("tc_string", None), fields.pop("gpc", None)
+    if purposes is None and text is not None:
+        found = purposes_of_tc_string(text) if isinstance(text, str) else None
+        if found is None:
+            repairs.append("tc_string:none_taken")
+        purposes = found or ()
+    if opted_out in (True, 1, "1"):
+        purposes = tuple(one for one in (PURPOSES if purposes is None else purposes) if one != "target")
+    return purposes
+
+
+def purposes_of_tc_string(text: str) -> tuple[str, ...] | None:
+    """Return the purposes that a TC string of version 2 agrees to; :obj:`None` if it cannot be read.
+
+    Examples
+    --------
+    >>> core = bytearray(22)
+    >>> core[0], core[19], core[20] = 2 << 2, 0b1000_0010, 0b0100_0000
+    >>> purposes_of_tc_string(base64.urlsafe_b64encode(core).decode().rstrip("="))
+    ('store', 'learn', 'measure')
+    """
+    core = text.partition(".")[0]
+    try:
+        raw = base64.b64decode(core + "=" * (-len(core) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    if len(raw) * 8 < _CONSENTS_AT + 24 or raw[0] >> 2 != 2:
+        return None
+    bits = int.from_bytes(raw, "big")
+
+    def agreed(number: int) -> bool:
+        return bool(bits >> (8 * len(raw) - _CONSENTS_AT - number) & 1)
+
+    return tuple(purpose for purpose in PURPOSES if all(map(agreed, _TCF_PURPOSES[purpose])))
