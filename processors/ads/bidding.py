@@ -8,8 +8,9 @@ from processors.ads.campaign_columns import Columns
 from processors.ads.creative_sampling import CreativeDraws
 from processors.ads.features import FEATURES, Facts
 from processors.ads.frame import Bids, Frame, Stage, Worth
-from processors.common.arrays import Ints
+from processors.common.arrays import Hashes, Ints
 from processors.common.compiled import kernel
+from processors.common.random import normal, uniform
 from processors.models.click_model import sigmoid
 
 
@@ -32,15 +33,21 @@ def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
     preferred = creatives.weights[candidates] * np.minimum(spread / frame.clicks.first_spread(FEATURES), 1.0)
     draws = CreativeDraws.of(begins, logits + preferred, spread * settings.exploration, keys)
     drawn, clicks = candidates[draws.chosen], sigmoid(logits)
+    doubts = settings.exploration * np.sqrt(frame.columns.doubts[campaigns])
+    spreads = np.hypot(draws.spread, doubts[groups])
+    noise = normal(keys[draws.chosen]) * spreads[draws.chosen]
     purchases, _ = facts.scored(frame.purchases, opportunities, campaigns, np.arange(len(drawn)), drawn)
     return Bids(
         opportunities=opportunities,
         campaigns=campaigns,
         creatives=drawn,
         clicks=clicks,
+        logits=logits,
+        spreads=spreads,
         expected_click=clicks[draws.chosen],
+        drawn_click=sigmoid(logits[draws.chosen] + noise),
         expected_purchase=sigmoid(purchases),
-        ties=frame.seeds[opportunities] ^ frame.columns.campaign_keys[campaigns],
+        ties=_lots(frame.seeds[opportunities] ^ frame.columns.campaign_keys[campaigns]),
         draws=draws,
         candidates=candidates,
         facts=facts,
@@ -48,10 +55,27 @@ def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
 
 
 def worth_of(bids: Bids, columns: Columns) -> Worth:
-    """Value one impression of each bid: what the campaign pays for one event times the probability of the event."""
-    expected = (bids.campaigns, bids.expected_click, bids.expected_purchase)
+    """Value one impression of each bid: what the campaign pays for one event times the probability of the event.
+
+    The probability is that of the draw: a campaign of which little is known bids more at times, and finds out what it
+    is worth, instead of resting for good after a few showings that nobody clicked. What it expects to pay follows from
+    the mean.
+    """
+    expected = (bids.campaigns, bids.expected_click, bids.expected_purchase, bids.drawn_click)
     factors = (columns.calibration, columns.conversions)
     return Worth(*_worth(*expected, *factors, columns.pays_click, columns.pays_purchase, columns.bids))
+
+
+def _lots(seeds: Hashes) -> Hashes:
+    """Return a lot for each bid, by which equal bids are told apart.
+
+    Mixed once more: of hashes that differ by the same bits in all bids, some would win more often than others.
+    """
+    lots: Hashes = (uniform(seeds) * _LOTS).astype(np.uint64)
+    return lots
+
+
+_LOTS = 2.0**53
 
 
 @kernel
@@ -94,7 +118,7 @@ def _candidates(opportunities, campaigns, begins, forbidden):  # type: ignore[no
 
 @kernel
 def _worth(  # type: ignore[no-untyped-def]  # numba finds the types
-    campaigns, expected_click, expected_purchase, calibration, conversions, pays_click, pays_purchase, most
+    campaigns, expected_click, expected_purchase, drawn_click, calibration, conversions, pays_click, pays_purchase, most
 ):
     """Return the figures of :func:`worth_of`, one of each per bid."""
     p_click, p_purchase = np.empty(len(campaigns)), np.empty(len(campaigns))
@@ -103,13 +127,14 @@ def _worth(  # type: ignore[no-untyped-def]  # numba finds the types
         campaign = campaigns[bid]
         p_click[bid] = min(expected_click[bid] * calibration[campaign], 1.0)
         p_purchase[bid] = min(expected_purchase[bid] * conversions[campaign], 1.0)
+        drawn = min(drawn_click[bid] * calibration[campaign], 1.0)
         if pays_purchase[campaign]:
-            odds[bid] = p_click[bid] * p_purchase[bid]
+            odds[bid], drawn = p_click[bid] * p_purchase[bid], drawn * p_purchase[bid]
         elif pays_click[campaign]:
             odds[bid] = p_click[bid]
         else:
-            odds[bid] = 1.0
-        values[bid] = most[campaign] * odds[bid]
+            odds[bid], drawn = 1.0, 1.0
+        values[bid] = most[campaign] * drawn
     return p_click, p_purchase, odds, values
 
 

@@ -35,6 +35,8 @@ class Columns:
         What may still be spent today, what on the day after, and when today is over, milliseconds since the epoch.
     rates, floors, calibration, conversions
         As published.
+    doubts
+        Variance of the logarithm of what its clicks are worth, as far as its own clicks tell.
     bids
         The most that it pays for one impression, click or purchase.
     pays_click, pays_purchase
@@ -69,6 +71,7 @@ class Columns:
     pays_click: Flags
     pays_purchase: Flags
     conversions: Floats
+    doubts: Floats
     questions: Questions
     targets: Conditions
     exclusions: Conditions
@@ -202,9 +205,13 @@ _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
     "rates": lambda view: view.rate,
     "calibration": lambda view: view.calibration,
     "conversions": lambda view: view.conversion,
+    "doubts": lambda view: 1.0 / (view.evidence + _PRIOR_CLICKS),
 }
 """The columns that change while a campaign stays as it is."""
 
 # This name chooses the weights in the learned table: with another one the model would begin anew.
 _ALONE = np.uint64(hashed("alone"))
+_PRIOR_CLICKS = 1.0
+"""Clicks that what is known of all campaigns is worth for a new one."""
+
 _UNLIMITED = Frequency()

@@ -28,6 +28,8 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
         today.
     calibration, conversion
         Factors for the predicted probabilities of a click, and of a purchase after it.
+    evidence
+        Clicks that the first factor rests on, decayed.
     """
 
     campaign: Campaign
@@ -42,6 +44,7 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     planned: float = 0.0
     day_budget: float = 0.0
     over: float = 0.0
+    evidence: float = 0.0
 
 
 def pacing_error(views: Iterable[CampaignView]) -> float:

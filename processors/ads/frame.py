@@ -44,8 +44,13 @@ class Bids:
     clicks
         Probability of a click, as the model gives it, of every creative that could have been drawn. Shape as in
         ``draws``: (creatives of all bids,).
+    logits, spreads
+        The same as log odds, and the standard deviation with which a campaign draws what a click on it is worth: that
+        of the model, and of the campaign's own record.
     expected_click, expected_purchase
         Probabilities of a click on the drawn creative and of a purchase after it, as the models give them.
+    drawn_click
+        The probability of a click as it was drawn: with which the campaign bids.
     ties
         Which of two equal bids wins: the lower.
     draws
@@ -60,8 +65,11 @@ class Bids:
     campaigns: Ints
     creatives: Ints
     clicks: Floats
+    logits: Floats
+    spreads: Floats
     expected_click: Floats
     expected_purchase: Floats
+    drawn_click: Floats
     ties: Hashes
     draws: CreativeDraws
     candidates: Ints
@@ -84,7 +92,7 @@ class Worth(NamedTuple):
     odds
         Probability that what the campaign pays for happens after one impression.
     values
-        What one impression is worth to the campaign: its bid times the odds.
+        What one impression is worth to the campaign: its bid times the odds as they were drawn.
     """
 
     p_click: Floats
@@ -114,7 +122,11 @@ class Auctions(NamedTuple):
 
 _NO_INTS, _NO_FLOATS, _NO_HASHES = np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64)
 _NO_DRAWS = CreativeDraws(_NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_INTS)
-NO_BIDS = Bids(_NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES, _NO_DRAWS, _NO_INTS, None)
+NO_BIDS = Bids(
+    _NO_INTS, _NO_INTS, _NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_HASHES,
+    _NO_DRAWS,
+    _NO_INTS, None,
+)  # fmt: skip
 NO_WORTH = Worth(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
 _NOTHING_FORBIDDEN = np.empty((0, 0), np.int64)
 NO_AUCTIONS = Auctions(_NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)

@@ -21,6 +21,7 @@ import msgspec
 
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_view import CampaignView
+from processors.ads.day_figures import DAYS_REPORTED, DayFigures
 from processors.ads.signals import CampaignSignal
 from processors.common.time import DAY_MS, HOUR_MS, zone_of
 
@@ -32,7 +33,7 @@ _ADJUST_MS = 1_000
 _MEMORY = 0.7
 """Weight of the days before, of 1, when a day is over and its traffic is learned."""
 
-_PRIOR_CLICKS = 10.0
+_PRIOR_CLICKS = 4.0
 _PRIOR_BOUGHT = 1.0
 _FORGET_SHOWN = 20_000.0
 _FORGET_BOUGHT = 1_000.0
@@ -67,6 +68,7 @@ class Ledger(msgspec.Struct, array_like=True):
     begun_ms: int = 0
     day_until_ms: int = 0
     filtered: int = 0
+    days: dict[str, DayFigures] = msgspec.field(default_factory=dict)
 
     def left_of_all(self) -> float:
         """Return what may still be spent of the budget."""
@@ -126,9 +128,10 @@ class LedgerKeeper:
         state.over += signal.charged - charged
         state.spent += charged
         state.spent_today += charged
+        unbilled = min(state.over, signal.refunded)
+        self._note_day(state, signal, charged, unbilled)
         if signal.refunded:
             # What was not billed comes off first. spent_today stays: money of another day must not be spent today.
-            unbilled = min(state.over, signal.refunded)
             state.over -= unbilled
             state.spent = max(0.0, state.spent - signal.refunded + unbilled)
         state.traffic_today[self._hour(state, signal.at_ms)] += signal.opportunities
@@ -166,6 +169,7 @@ class LedgerKeeper:
             planned=round(self.planned(state, state.published_ms), 6),
             over=round(state.over, 6),
             day_budget=round(self._day_budget(state, state.published_ms), 6),
+            evidence=round(state.clicked, 3),
         )
 
     def planned(self, state: Ledger, at_ms: int) -> float:
@@ -257,6 +261,19 @@ class LedgerKeeper:
             return self._midnight_after(state, state.day)
         ends = self._midnight_after(state, self._local(state, state.day_until_ms - 1).toordinal())
         return ends if ends >= state.day_until_ms else ends + DAY_MS
+
+    def _note_day(self, state: Ledger, signal: CampaignSignal, charged: float, unbilled: float) -> None:
+        """Add what happened to its day; the earliest day goes when there are more than are reported.
+
+        Parameters
+        ----------
+        charged, unbilled
+            What of the charges is billed, and what of the refunds had not been.
+        """
+        day = self._local(state, signal.at_ms).date().isoformat()
+        state.days.setdefault(day, DayFigures()).add(signal, charged, unbilled)
+        if len(state.days) > DAYS_REPORTED:
+            del state.days[min(state.days)]
 
     def _midnight_after(self, state: Ledger, day: int) -> int:
         """Return when a day, by its ordinal, is over in the campaign's time zone."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from processors.ads.chances import chances_of
 from processors.ads.decision import AuctionResult, Candidate, CreativeShare, features_hash
 from processors.ads.frame import Frame
 from processors.ads.no_bid import NoBid
@@ -87,16 +88,16 @@ def _figures(frame: Frame, rows: Ints, won: Ints) -> Iterator[list[float]]:
 def _shares(frame: Frame, won: Ints) -> Iterator[tuple[float, tuple[CreativeShare, ...]]]:
     """Return the propensity of each winning bid's creative and, of campaigns with several, how all of them stood."""
     bids, crids = frame.bids, frame.columns.creatives.crids
-    begins, members, shares = bids.draws.shares(won)
+    chances, begins, members, shares = chances_of(frame, won)
     campaigns = np.repeat(bids.campaigns[won], np.diff(begins))
     clicks = np.round(np.minimum(bids.clicks[members] * frame.columns.calibration[campaigns], 1.0), 8)
     names = [crids[creative] for creative in bids.candidates[members].tolist()]
-    chosen, ends = (bids.draws.chosen[won] - bids.draws.begins[won]).tolist(), begins.tolist()
+    ends = begins.tolist()
     flat_shares, flat_clicks = shares.tolist(), clicks.tolist()
-    for own, begin, end in zip(chosen, ends[:-1], ends[1:], strict=True):
+    for chance, begin, end in zip(chances.tolist(), ends[:-1], ends[1:], strict=True):
         several = end - begin > 1
         each = (names[begin:end], flat_shares[begin:end], flat_clicks[begin:end])
-        yield flat_shares[begin + own], tuple(map(CreativeShare, *each)) if several else ()
+        yield chance, tuple(map(CreativeShare, *each)) if several else ()
 
 
 def _logged_in_full(frame: Frame) -> dict[int, tuple[Candidate, ...]]:

@@ -31,6 +31,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Money, in the currency of the ads.
     returned, returned_bought
         Purchases that were undone, and those of them that came after a click.
+    revenue, returned_revenue
+        Money of the purchases, and of those that were undone.
     filtered
         Number of clicks that are invalid traffic: neither billed nor learned from.
     expected_purchases, bought
@@ -53,6 +55,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     returned: int = 0
     returned_bought: int = 0
     filtered: int = 0
+    revenue: float = 0.0
+    returned_revenue: float = 0.0
 
     def check(self) -> None:
         """Make sure that the figures can be true.

@@ -17,6 +17,7 @@ from processors.events.event import DISMISSED, REFUNDED, Event
 from processors.events.impression import Impression
 from processors.models.click_model import ClickExample, unpacked
 from processors.users.ad_history import Decision
+from processors.users.payments import pieces_of
 from processors.users.profile import Profile
 
 _CLICK = "click"
@@ -84,7 +85,7 @@ class AdTracking:
             return
         elif event.kind == "purchase":
             if not decision.converted:
-                self._convert(decision, event.time_ms, step)
+                self._convert(decision, event, step)
                 self._cool_down(profile, decision, event.time_ms)
         elif not decision.clicked_ms and event.action == _CLICK:
             if profile.ads.clicked_since(event.time_ms - MINUTE_MS) >= self.settings.clicks_per_minute:
@@ -102,10 +103,12 @@ class AdTracking:
         step.purchases.append(ClickExample(unpacked(decision.features), clicked=False))
         self._charge(decision, "cpc", at_ms, step)
 
-    def _convert(self, decision: Decision, at_ms: int, step: AdStep) -> None:
-        decision.converted = True
+    def _convert(self, decision: Decision, event: Event, step: AdStep) -> None:
+        at_ms = event.time_ms
+        decision.converted, decision.revenue = True, (event.price or 0.0) * pieces_of(event)
         signal = step.signals.of(decision.cid, at_ms)
         signal.conversions += 1
+        signal.revenue += decision.revenue
         signal.bought += decision.clicked_ms > 0
         step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
         if decision.clicked_ms:
@@ -119,6 +122,7 @@ class AdTracking:
             signal = step.signals.of(decision.cid, at_ms)
             signal.returned += 1
             signal.returned_bought += decision.clicked_ms > 0
+            signal.returned_revenue += decision.revenue
             if decision.model == "cpa" and decision.billed:
                 decision.billed = False
                 signal.refunded += decision.price

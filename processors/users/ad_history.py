@@ -57,6 +57,8 @@ class Decision(msgspec.Struct, array_like=True):
         Whether a purchase was attributed to it.
     page
         The page that it was made for, if the app names it.
+    revenue
+        Money of the purchase that was attributed to it.
     """
 
     number: int
@@ -77,6 +79,7 @@ class Decision(msgspec.Struct, array_like=True):
     converted: bool = False
     expected_purchase: float = 0.0
     page: str = ""
+    revenue: float = 0.0
 
     def unseen_until(self, unseen_ms: int) -> int:
         """Return until when an impression of it is awaited, milliseconds since the epoch.

@@ -1,4 +1,4 @@
-"""``nearstream campaigns``: load, list, pause and withdraw campaigns."""
+"""``nearstream campaigns``: load, list, report, pause and withdraw campaigns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from streams.cli.common import JsonOption, print_json, settings_of
 
 if TYPE_CHECKING:
     from processors.ads.campaign_view import CampaignView
+    from streams.operations.reports import ReportRow
     from streams.settings.sections import Settings
 
 _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns load spring.toml            a table per campaign
   nearstream campaigns load spring.jsonl           a line per campaign
   nearstream campaigns list                        what is spent, and left
+  nearstream campaigns report --by day             what they brought
   nearstream campaigns pause spring-tents
   nearstream campaigns pause spring-tents --off    let it run again
   nearstream campaigns withdraw spring-tents
@@ -34,7 +36,7 @@ A table of a TOML file:
 """
 
 app = typer.Typer(
-    help="Campaigns: load, list, pause, withdraw.",
+    help="Campaigns: load, list, report, pause, withdraw.",
     epilog=_EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -85,6 +87,52 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
             f"{one.cid[:28]:<28} {one.model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
             f"{one.over:>9.2f} {one.left_today:>11.2f} {state:>6}"
         )
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    by: Annotated[
+        str, typer.Option(help="campaign: a line each; day: a line for each of its last 60 days.")
+    ] = "campaign",
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what campaigns brought: impressions, clicks, conversions, spend, revenue."""
+    from streams.cli.connections import consuming
+    from streams.operations import reports
+
+    if by not in ("campaign", "day"):
+        raise typer.BadParameter(f"{by!r}, expected campaign or day", param_hint="--by")
+    settings = settings_of(context)
+    with consuming(settings) as consumer:
+        rows = reports.read_report(settings, consumer, "day" if by == "day" else "campaign")
+    if as_csv:
+        typer.echo(reports.as_csv(rows), nl=False)
+    elif as_json:
+        for row in rows:
+            print_json(row)
+    elif not rows:
+        typer.echo("nothing has happened to any campaign yet")
+    else:
+        _print_report(rows)
+
+
+def _print_report(rows: list[ReportRow]) -> None:
+    typer.echo(
+        f"{'campaign':<24} {'day':<10} {'eligible':>9} {'won':>8} {'seen':>8} {'clicks':>7} {'ctr':>7} {'bought':>6} "
+        f"{'spend':>10} {'revenue':>10} {'roas':>6} {'beyond':>8} {'filtered':>8}"
+    )
+    for row in rows:
+        typer.echo(
+            f"{row.cid[:24]:<24} {row.day:<10} {row.eligible:>9} {row.won:>8} {row.impressions:>8} {row.clicks:>7} "
+            f"{_figure(row.ctr, '.2%'):>7} {row.conversions:>6} {row.spend:>10.2f} {row.revenue:>10.2f} "
+            f"{_figure(row.roas, '.2f'):>6} {row.beyond:>8.2f} {row.filtered:>8}"
+        )
+
+
+def _figure(figure: float | None, form: str) -> str:
+    return "-" if figure is None else format(figure, form)
 
 
 @app.command()

@@ -20,10 +20,12 @@ def test_each_candidate_has_its_features_propensity_and_worth(log_losers: float)
     won = candidates["won"]
     assert won["features_hash"] == features_hash(logged["features"])
     shares = {share["crid"]: share["propensity"] for share in logged["creatives"]}
-    assert won["propensity"] == logged["propensity"] == shares[logged["crid"]] < 1.0
+    # The chance that it was shown: that its campaign won, times the share of the creative then.
+    assert 0.0 < logged["propensity"] <= shares[logged["crid"]] < 1.0
+    assert sum(shares.values()) == pytest.approx(1.0)
     if log_losers:
         lost = candidates["lost"]
         assert lost["features_hash"] not in ("", won["features_hash"])
-        assert lost["value"] == pytest.approx(200.0 * lost["p_click"] * lost["p_conversion"], rel=1e-3)
+        assert 0.0 < lost["value"] <= 200.0 * lost["p_conversion"], "as its click was drawn"
         assert lost["propensity"] == 1.0, "it had one creative"
         assert candidates["paused"].keys() == {"cid", "nbr"}

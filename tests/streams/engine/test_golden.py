@@ -241,14 +241,23 @@ def _assert_credits(name: str, played: Played) -> None:
     """Money was charged and given back, clicks and purchases were credited, also those that were undone."""
     fields = (
         *("opportunities", "decided", "shown", "clicks", "conversions", "dismissed", "expected", "charged"),
-        *("refunded", "expected_purchases", "bought", "returned", "returned_bought", "filtered"),
+        *(
+            "refunded",
+            "expected_purchases",
+            "bought",
+            "returned",
+            "returned_bought",
+            "filtered",
+            "revenue",
+            "returned_revenue",
+        ),
     )
     sums = dict.fromkeys(fields, 0.0)
     for record in played.records["internal.campaign-signals"]:
         for signal in msgspec.msgpack.decode(record.value):
             for field, figure in zip(fields, signal[2:], strict=True):
                 sums[field] += figure
-    optional = {"filtered", *({"refunded", "returned_bought"} if name == "everything" else ())}
+    optional = {"filtered", "returned_revenue", *({"refunded", "returned_bought"} if name == "everything" else ())}
     assert [field for field in fields if not sums[field] and field not in optional] == []
 
 

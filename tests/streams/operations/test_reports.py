@@ -1,0 +1,69 @@
+"""Reports say what happened: every figure is counted here from what was sent and decided, without the ledger."""
+
+from processors.common.time import DAY_MS
+from streams.operations.reports import ReportRow, as_csv, report_of
+from tests.processors.ads.shop import Shop, campaign, creative
+
+
+def report(shop: Shop, by: str = "campaign") -> list[ReportRow]:
+    return report_of({"c": shop.ledger().days}, "day" if by == "day" else "campaign")
+
+
+def bought(shop: Shop, price: float, quantity: float = 1.0) -> None:
+    """See, click and buy."""
+    decision = shop.request()
+    shop.see(decision)
+    shop.click(decision)
+    fields = {"decision_id": decision["decision_id"], "item_id": "tent", "price": price, "quantity": quantity}
+    shop.send("events.purchase.v1", "u", **fields)
+
+
+def test_a_report_has_what_came_of_the_ads() -> None:
+    shop = Shop(bought_rest_ms=0)
+    shop.put("c", campaign(model="cpc", bid=2.0, budget=100.0, bidfloor=0.01, creatives=[creative(item_id="tent")]))
+    bought(shop, 40.0, 2.0)
+    bought(shop, 20.0)
+    shop.see(shop.request())
+    shop.request("somebody else")
+    (row,) = report(shop)
+    assert (row.cid, row.day, row.eligible, row.won, row.impressions) == ("c", "all", 4, 4, 3)
+    assert (row.clicks, row.conversions, row.revenue) == (2, 2, 100.0)
+    assert row.spend == round(shop.ledger().spent, 6) > 0.0
+    assert (row.ctr, row.ecpc, row.roas) == (round(2 / 3, 6), round(row.spend / 2, 6), round(100.0 / row.spend, 6))
+    shop.send("events.purchase.v1", "u", item_id="tent", action="refund", price=20.0)
+    (row,) = report(shop)
+    assert (row.conversions, row.revenue) == (1, 80.0)
+
+
+def test_days_are_apart_and_add_up() -> None:
+    shop = Shop(bought_rest_ms=0)
+    shop.put("c", campaign())
+    for _ in range(3):
+        shop.see(shop.request())
+        shop.now += DAY_MS
+    days = report(shop, "day")
+    assert [(row.day, row.impressions) for row in days] == [
+        ("2023-11-14", 1),
+        ("2023-11-15", 1),
+        ("2023-11-16", 1),
+    ]
+    (whole,) = report(shop)
+    assert whole.spend == sum(row.spend for row in days)
+
+
+def test_only_the_last_days_are_kept() -> None:
+    shop = Shop()
+    shop.put("c", campaign())
+    for _ in range(70):
+        shop.see(shop.request())
+        shop.now += DAY_MS
+    assert len(report(shop, "day")) == 60
+
+
+def test_csv_has_names_and_leaves_out_what_cannot_be_divided() -> None:
+    shop = Shop()
+    shop.put("c", campaign())
+    shop.request()
+    names, row = as_csv(report(shop)).splitlines()
+    figures = dict(zip(names.split(","), row.split(","), strict=True))
+    assert (figures["cid"], figures["won"], figures["impressions"], figures["ctr"]) == ("c", "1", "0", "")
