@@ -67,6 +67,26 @@ def wait_for(kafka: str, topic: str, seconds: float = 30) -> dict[str, Any]:
     return fields
 
 
+def look_at_ada(kafka: str) -> None:
+    """See what is known of a user, and what would be shown."""
+
+    def run(*args: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, ["--brokers", kafka, *args])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    known = json.loads(run("profile", "ada", "--json"))
+    assert (known["user_id"], known["events"]) == ("ada", 2)
+    words = run("profile", "ada")
+    assert "ada: 2 events in 1 sessions" in words
+    assert "tent (view)" in words
+    assert "is not known" in run("profile", "nobody", code=1)
+    shown = json.loads(run("recommend", "ada", "--placement", "home", "--json"))
+    assert list(shown["placements"]) == ["home"]
+    assert "home" in run("recommend", "nobody")
+    assert "expected one of home, discover" in run("recommend", "ada", "--placement", "moon", code=1)
+
+
 @pytest.mark.kafka
 def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path / "state")
@@ -109,6 +129,13 @@ def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: 
         assert json.loads(why.output) == slate
         for unknown in ("nonsense", "events.browse.v1/0/999999/ad"):
             assert CliRunner().invoke(app, ["--brokers", kafka, "why", unknown]).exit_code == 1
+        look_at_ada(kafka)
+        assert "spring/tents" in run("report")
+        assert json.loads(run("report", "--json"))["won"] >= 1
+        names, *rows = run("report", "--by", "day", "--csv").splitlines()
+        assert names.startswith("cid,day,eligible")
+        assert rows[0].startswith("spring/tents,20")
+        assert "expected campaign or day" in run("report", "--by", "moon", code=2)
         run("withdraw", "spring/tents")
         listed("no campaign is known")
         assert worker.stop() == 0

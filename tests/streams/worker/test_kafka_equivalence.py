@@ -24,6 +24,7 @@ from processors.common.topics import (
     IMPRESSIONS_TOPIC,
     REQUESTS_TOPIC,
     SIGNALS_TOPIC,
+    SLATE_REQUESTS_TOPIC,
     TRAINING_TOPIC,
 )
 from processors.events.event import ITEM_TOPICS
@@ -109,7 +110,20 @@ def seeded_batches() -> list[Fed]:
         if number % 5 == 0:
             fed.append((CAMPAIGNS_TOPIC, partition, campaigns(partition, number)))
         fed.append((REQUESTS_TOPIC, partition, requests(here, number, now + n)))
+        fed.append((SLATE_REQUESTS_TOPIC, partition, slate_requests(here, number, now + n)))
     return fed
+
+
+def slate_requests(users: list[str], number: int, time_ms: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
+    """Requests for slates: for the home page, beside an item, a short one, and one that makes no sense."""
+    asked: list[dict[str, object]] = [
+        {"request_id": f"s{number}-0", "user_id": users[0], "placement": "home", "context": {"country": "DE"}},
+        {"request_id": f"s{number}-1", "user_id": users[1], "placement": "related", "item_id": f"item-{number % 5}"},
+        {"request_id": f"s{number}-2", "user_id": users[2], "placement": "discover", "size": 3},
+        {"request_id": f"s{number}-3", "user_id": users[0], "placement": "cellar"},
+    ]
+    records = [(str(one["user_id"]).encode(), msgspec.json.encode({**one, "timestamp": time_ms}), ()) for one in asked]
+    return [*records, records[0]]
 
 
 def requests(users: list[str], number: int, time_ms: int) -> list[tuple[bytes | None, bytes | None, Headers]]:
