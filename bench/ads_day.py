@@ -150,7 +150,9 @@ def _campaigns(plan: _Plan) -> dict[str, dict[str, Any]]:
 async def _measure(cluster: Cluster, plan: _Plan) -> AdsDayResult:
     # At this speed a day is over while a worker is started anew, and what has expired is forgiven by the caps.
     # Whoever asked meanwhile is answered in one go, and sees all of it afterwards.
-    ads = {"EXPIRES_MS": _EXPIRES_DAYS * DAY_MS, "DECISIONS": _DECISIONS}
+    # Days pass in seconds here: the clock that counts is the visitors'.
+    ads = {"EXPIRES_MS": _EXPIRES_DAYS * DAY_MS, "DECISIONS": _DECISIONS, "CLOCK_TOLERANCE_MS": 10**13}
+    ads["CLICKS_PER_MINUTE"] = 1000
     first = cluster.environment({f"NEARSTREAM_USERS__ADS__{name}": value for name, value in ads.items()})
     environments = [first, *(environment_beside(first, cluster) for _ in range(plan.workers - 1))]
     settings, campaigns = settings_from(first), _campaigns(plan)

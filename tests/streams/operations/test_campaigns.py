@@ -131,7 +131,7 @@ def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: 
             assert CliRunner().invoke(app, ["--brokers", kafka, "why", unknown]).exit_code == 1
         look_at_ada(kafka)
         assert "spring/tents" in run("report")
-        assert json.loads(run("report", "--json"))["won"] >= 1
+        assert json.loads(run("report", "--json"))["eligible"] >= 1
         names, *rows = run("report", "--by", "day", "--csv").splitlines()
         assert names.startswith("cid,day,eligible")
         assert rows[0].startswith("spring/tents,20")
