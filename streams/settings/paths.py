@@ -45,7 +45,7 @@ def kind_at(root: type[msgspec.Struct], path: SettingPath) -> Any:
     >>> kind_at(UsersSettings, ("profil", "recent_items"))
     Traceback (most recent call last):
     ...
-    processors.common.errors.ConfigurationError: no section profil; there are intake, profile, ranking, ads, influence, consent
+    processors.common.errors.ConfigurationError: no section profil; there are intake, profile, ranking, ads, ...
     """
     kind: Any = root
     for depth, name in enumerate(path):
