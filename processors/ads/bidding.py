@@ -34,7 +34,8 @@ def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
     draws = CreativeDraws.of(begins, logits + preferred, spread * settings.exploration, keys)
     drawn, clicks = candidates[draws.chosen], sigmoid(logits)
     doubts = settings.exploration * np.sqrt(frame.columns.doubts[campaigns])
-    spreads = np.hypot(draws.spread, doubts[groups])
+    # Not hypot, whose last bit differs between processors.
+    spreads = np.sqrt(draws.spread * draws.spread + doubts[groups] * doubts[groups])
     noise = normal(keys[draws.chosen]) * spreads[draws.chosen]
     purchases, _ = facts.scored(frame.purchases, opportunities, campaigns, np.arange(len(drawn)), drawn)
     return Bids(

@@ -7,16 +7,20 @@ that one: given the draws, the share of those in which an ad wins is exactly the
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from processors.ads.creative_sampling import DRAWS
 from processors.ads.frame import Frame
 from processors.common.arrays import Floats, Ints
 from processors.common.compiled import kernel
 from processors.common.random import normal
 
-_FAR = 4.5
-"""Standard deviations that no draw is further off, but for one in a hundred thousand."""
+DRAWS = 16
+"""Draws that chances are counted from."""
+
+_FAR = 3.5
+"""Standard deviations that no draw is further off, but for one in two thousand."""
 
 
 def chances_of(frame: Frame, won: Ints) -> tuple[Floats, Ints, Ints, Floats]:
@@ -65,7 +69,7 @@ def _value(logit, bid, campaigns, calibration, p_purchase, pays_click, pays_purc
     """Return what one impression is worth to a bid whose creative has some log odds of a click."""
     campaign, odds = campaigns[bid], 1.0
     if pays_click[campaign] or pays_purchase[campaign]:
-        odds = min(calibration[campaign] / (1.0 + np.exp(-min(max(logit, -23.0), 23.0))), 1.0)
+        odds = min(calibration[campaign] / (1.0 + math.exp(-min(max(logit, -23.0), 23.0))), 1.0)
     if pays_purchase[campaign]:
         odds *= p_purchase[bid]
     return most[campaign] * odds

@@ -80,7 +80,8 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises
         ------
         ConfigurationError
-            If profiles, and with them ad decisions, would be deleted before the last refund that is to undo them.
+            If profiles, and with them ad decisions, would be deleted before the last refund that is to undo them; or if
+            nobody could ever have the past that counts in full.
 
         Examples
         --------
@@ -89,6 +90,12 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ...
         processors.common.errors.ConfigurationError: users.profile.expire_after_days: 7 days are less than the 37.02 ...
         """
+        if self.influence.past_items >= self.profile.recent_items:
+            raise ConfigurationError(
+                f"users.influence.past_items: {self.influence.past_items} are not remembered by profiles of "
+                f"{self.profile.recent_items} items (users.profile.recent_items), so that nobody would ever count in "
+                "full; expected fewer"
+            )
         days, needed = self.profile.expire_after_days, self.ads.remembered_ms / DAY_MS
         if 0 < days < needed:
             raise ConfigurationError(

@@ -16,6 +16,8 @@ An account that stops is a person again after some minutes: the rate is a decaye
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from processors.common.bounds import EntriesOrNone, Milliseconds, Positive, Share
@@ -103,7 +105,7 @@ class Pace(msgspec.Struct, array_like=True):
             After this long an event counts half for the rate; milliseconds.
         """
         gap = max(0, time_ms - self.last_ms)
-        self.recent = 1.0 + self.recent * 0.5 ** (gap / max(1, half_life_ms))
+        self.recent = 1.0 + self.recent * math.exp2(-gap / max(1, half_life_ms))
         self.novelty = _MEMORY * self.novelty + (1.0 - _MEMORY) * new_item
         if self.last_ms:
             known = min(_MEMORY, self.gaps / (self.gaps + 1.0))

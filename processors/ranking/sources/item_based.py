@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -33,8 +34,8 @@ class ItemBasedSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         After this long an act counts half; milliseconds.
     """
 
-    rated_items: Reach = 10
-    similar_to_each: Reach = 20
+    rated_items: Reach = 5
+    similar_to_each: Reach = 12
     rated_half_life_ms: HalfLife = DAY_MS
 
 
@@ -98,7 +99,7 @@ def _proposed(  # type: ignore[no-untyped-def]  # numba finds the types
         if positions[at] >= items:
             continue
         age = max(np.float64(now_ms[rows[at]] - times[at]), 0.0)
-        weight = strengths[actions[at]] * 0.5 ** (age / half_life_ms)
+        weight = strengths[actions[at]] * math.exp2(-age / half_life_ms)
         for column in range(width):
             share = np.float64(together[slots[at], column])
             if share > 0.0:

@@ -138,7 +138,7 @@ def campaigns_case() -> Case[Ledger]:
                 Record(CAMPAIGN_SIGNALS_TOPIC, 0, n, at, None, b"garbage"),
             ]
         )
-    return Case(lambda: CampaignsPlane("EUR", PARTITIONS), batches, largest_state=1500)
+    return Case(lambda: CampaignsPlane("EUR", PARTITIONS), batches, largest_state=2000)
 
 
 def test_the_campaigns_plane_conforms() -> None:

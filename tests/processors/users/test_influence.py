@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from processors.common.errors import ConfigurationError
 from processors.events.event import Event
+from processors.planes.users import UsersSettings
 from processors.users.influence import InfluenceSettings
 from processors.users.profile import Learned, Profile, ProfileKeeper
 from processors.users.settings import ProfileSettings
@@ -78,3 +80,10 @@ def test_the_lines_of_an_order_are_no_haste() -> None:
 def test_nobody_is_a_machine_where_that_is_turned_off(gap: int) -> None:
     account = Account(machine_events=0)
     assert {account.does("spam", NOW + gap * n).influence.machine for n in range(500)} == {None}
+
+
+def test_a_past_that_no_profile_remembers_is_refused() -> None:
+    settings = UsersSettings(profile=ProfileSettings(recent_items=4), influence=InfluenceSettings(past_items=4))
+    with pytest.raises(ConfigurationError, match=r"users\.influence\.past_items: 4 are not remembered"):
+        settings.check()
+    UsersSettings(profile=ProfileSettings(recent_items=4), influence=InfluenceSettings(past_items=3)).check()
