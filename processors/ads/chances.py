@@ -55,7 +55,7 @@ def chances_of(frame: Frame, won: Ints) -> tuple[Floats, Ints, Ints, Floats]:
     contenders, firsts = _contenders(
         won, bids.opportunities, values, floors, draws.begins, bids.logits, bids.spreads, *factors, _FAR
     )
-    begins, creatives, seeds = _laid_out(contenders, draws.begins, draws.keys, DRAWS)
+    begins, creatives, seeds = draws.redrawn(contenders, DRAWS)
     noise = normal(seeds)
     ends, members, counts, wins = _counted(
         won, contenders, firsts, begins, creatives, noise, draws.mean, bids.logits, spread, bids.spreads, floors,
@@ -106,23 +106,6 @@ def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
                 n += 1
         firsts[at + 1] = n
     return found[:n], firsts
-
-
-@kernel
-def _laid_out(contenders, begins, keys, draws):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Lay out the creatives of some bids, and seeds for draws of all of them, one draw after another."""
-    ends = np.zeros(len(contenders) + 1, np.int64)
-    for at in range(len(contenders)):
-        ends[at + 1] = ends[at] + begins[contenders[at] + 1] - begins[contenders[at]]
-    creatives = np.empty(ends[-1], np.int64)
-    for at in range(len(contenders)):
-        for number in range(ends[at + 1] - ends[at]):
-            creatives[ends[at] + number] = begins[contenders[at]] + number
-    seeds = np.empty(draws * len(creatives), np.uint64)
-    for draw in range(draws):
-        for at in range(len(creatives)):
-            seeds[draw * len(creatives) + at] = keys[creatives[at]] + np.uint64(draw)
-    return ends, creatives, seeds
 
 
 @kernel

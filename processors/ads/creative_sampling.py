@@ -76,8 +76,19 @@ class CreativeDraws:
         >>> [found.tolist() for found in draws.shares(np.array([1, 0]))]
         [[0, 2, 3], [1, 2, 0], [1.0, 0.0, 1.0]]
         """
-        begins, creatives, seeds = _redrawn(groups, self.begins, self.keys, DRAWS)
+        begins, creatives, seeds = self.redrawn(groups, DRAWS)
         return begins, creatives, _counted(normal(seeds), self.mean, self.spread, begins, creatives, DRAWS)
+
+    def redrawn(self, groups: Ints, draws: int) -> tuple[Ints, Ints, Hashes]:
+        """Lay out the creatives of some groups, and seeds for so many draws of all of them, one draw after another.
+
+        Returns
+        -------
+        begins, creatives, seeds
+            Where each group begins, the creatives in the flat arrays, and the seeds, shape (draws * creatives,).
+        """
+        begins, creatives, seeds = _redrawn(groups, self.begins, self.keys, draws)
+        return begins, creatives, seeds
 
 
 @kernel

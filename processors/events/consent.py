@@ -3,7 +3,7 @@
 Events, impressions and requests may say in ``purposes`` what their user agreed to:
 
 * ``store``: the user's profile may be changed by it, and read later;
-* ``learn``: others may learn from it: popularity, co-visitation, models;
+* ``learn``: others may learn from it: popularity, co-visitation, models, which takes ``store`` as well;
 * ``recommend``: slates may be the user's own;
 * ``target``: ads may be chosen by the profile, and which were is noted in it;
 * ``measure``: it may be attributed to an ad, counted and charged.

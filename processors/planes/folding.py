@@ -150,14 +150,13 @@ class Folding:
     def _pass_by(self, message: Message, origin: Origin, profile: Profile, gathered: Gathered) -> bool:
         """Take in a message of which nothing may be stored; return whether it was new, as far as the profile can tell.
 
-        Others may learn from it as from a stranger's, and there may be an ad that only the moment decides.
+        There may be an ad that only the moment decides. Others do not learn from it: without a profile nobody can tell
+        how often somebody has said the same.
         """
         if not isinstance(message, Event):
             return True
         if self._keeper.knows(profile, message):
             return False
-        if message.item_id and message.action not in TAKES_BACK and self._may(message, "learn"):
-            gathered.signals.add(message, (), -1, touched=not message.disliked)
         if self._ads.is_opportunity(message, origin):
             self._offer(message, origin, profile, gathered)
         return True
