@@ -137,7 +137,7 @@ class Variant:
         return int(answers.ranks[0])
 
 
-def run_ablation(data: Path, events: int | None = None) -> AblationResult:
+def run_ablation(data: Path, events: int | None = None, settings: Settings | None = None) -> AblationResult:
     """Run all variants over the events of a file.
 
     Parameters
@@ -146,8 +146,11 @@ def run_ablation(data: Path, events: int | None = None) -> AblationResult:
         The event file.
     events
         Most events that are read; by default all.
+    settings
+        Settings of the planes, by default those of a shop that sets nothing. What is known in two ways is missed only
+        if both are taken away: switch one off here (``users.ranking.sources``) and see what the other does.
     """
-    study = _Study(Settings())
+    study = _Study(settings or Settings())
     started = process_time()
     for event in read_events(data, events):
         if event.topic in ITEM_TOPICS:
