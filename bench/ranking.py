@@ -83,7 +83,7 @@ def _costs(driver: TopologyDriver, profiles: list[Profile], runs: int) -> dict[s
     slates = ranker.rank(profiles, moments, read, now)
     rank = _timed(lambda: ranker.rank(profiles, moments, read, now), runs)
     gather = _timed(lambda: gatherer.gather(profiles, moments, read), runs)
-    writer = SlateWriter(ranking.locale)
+    writer = SlateWriter(ranker.texts)
     messages = _timed(lambda: [writer.write(part, read) for part in slates], runs)
     return {
         "candidates": round(len(gatherer.gather(profiles, moments, read)) / n, 1),

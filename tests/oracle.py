@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ class DecidedBefore:
     def _of(logged: LoggedDecision) -> AuctionResult:
         if logged.cid is None or logged.crid is None:
             nbr = None if logged.nbr is None else NoBid(logged.nbr)
-            return AuctionResult(logged.able, nbr=nbr, opportunities=logged.opportunities)
+            return AuctionResult(logged.able, nbr=nbr, opportunities=logged.opportunities, held_out=logged.held_out)
         creative = Creative(logged.crid, "as shown", "https://shop.example", item_id=logged.item_id)
         campaign = Campaign(
             logged.advertiser or "",
@@ -61,6 +62,7 @@ class DecidedBefore:
             1.0,
             model=msgspec.convert(logged.model, Model),
             frequency=Frequency(cool_down_ms=logged.cool_down_ms),
+            holdout=logged.holdout,
         )
         return AuctionResult(
             logged.able,
@@ -193,6 +195,10 @@ def _replay(
     offsets = dict.fromkeys(logs, 0)
     if positions:
         driver.processors[plane][partition].begin(positions[0].incarnation)
+    numbers = [position.number for position in positions]
+    assert numbers == list(range(1, len(numbers) + 1)), (
+        f"the changelog of {plane}-{partition} lacks micro-batches: was it compacted? {_first_jump(numbers)}"
+    )
     for position in positions:
         batches = []
         for topic, start in offsets.items():
@@ -202,8 +208,21 @@ def _replay(
             batches.append(SourceBatch(topic, start, end, log[first:behind]))
         driver.process(plane, partition, batches, at=0)
         offsets = dict(position.offsets)
-        assert driver.processors[plane][partition].position == position, f"{plane}-{partition} took another way"
+        found = driver.processors[plane][partition].position
+        assert found == position, f"{plane}-{partition} took another way: {_difference(found, position)}"
     return len(positions)
+
+
+def _first_jump(numbers: list[int]) -> str:
+    """Name the first number of a micro-batch that does not follow the one before."""
+    before, after = next((a, b) for a, b in pairwise([0, *numbers]) if b != a + 1)
+    return f"{after} comes after {before}, of {len(numbers)}"
+
+
+def _difference(replayed: Position, committed: Position) -> str:
+    """Name the fields of two positions that differ, as the replay has them and as they were committed."""
+    names = [name for name in Position.__struct_fields__ if getattr(replayed, name) != getattr(committed, name)]
+    return "; ".join(f"{name} {getattr(replayed, name)!r}, not {getattr(committed, name)!r}" for name in names)
 
 
 def _ids(records: Sequence[Any]) -> list[str]:

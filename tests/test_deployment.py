@@ -19,6 +19,7 @@ import yaml
 
 from processors.ads.no_bid import NoBid
 from processors.evaluation.live_quality import Choices, Observations, ShownSlates
+from processors.evaluation.published import Judged
 from streams.broker.process import LOOPBACK, ChildProcess, free_port
 from streams.engine.topology import build_topology
 from streams.settings.loading import load_settings
@@ -420,11 +421,14 @@ def _work(metrics: Metrics) -> None:
     metrics.read_models.items.set(1000)
     metrics.read_models.evictions.set(0)
     metrics.read_models.age.set(0.2)
-    choice = Choices("any", np.array([3]), np.array([True]), np.array([0.5]), np.array([True]))
+    choice = Choices("any", np.array([0.5]), np.array([True]))
+    judged = Judged("home", np.array([3]), np.array([True]))
     shown = ShownSlates.of("home", np.array([[1, 2]]), np.array([[1, 2]]), np.array([[0.1, 0.2]]))
-    metrics.quality.live.take(Observations([choice], [shown]))
+    metrics.quality.live.take(Observations([judged], [choice], [shown]))
     metrics.quality.refresh()
     metrics.ranker.examples.inc(20)
+    metrics.ranker.missed.set(0.4)
+    metrics.ranker.miss_alarms.set(0)
     for order in ("learned", "covisitation"):
         metrics.ranker.gain.labels(order).set(0.2)
     metrics.read_models.groups.labels("0", "tents").set(0.4)

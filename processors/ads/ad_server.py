@@ -206,8 +206,12 @@ class AdServer:
     def _note(self, found: Opportunity, decided: AuctionResult, step: AdStep) -> None:
         """Note a decision in the profile and in the step, if there is an ad."""
         creative, campaign = decided.creative, decided.campaign
+        if decided.held_out:
+            self.tracking.enter_trial(found.profile, decided.held_out, found.at_ms, step, held=True)
         if creative is None or campaign is None:
             return
+        if campaign.holdout > 0.0 and not found.contextual:
+            self.tracking.enter_trial(found.profile, decided.cid, found.at_ms, step, held=False)
         step.costs[decided.cid] = step.costs.get(decided.cid, 0.0) + decided.cost
         signal = step.signals.of(decided.cid, found.at_ms)
         signal.decided += 1
@@ -246,7 +250,4 @@ def _dimensions_of(asked: Event | AdRequest, profile: Profile, placement: str) -
     dimensions = dict(profile.context)
     update_circumstances(dimensions, asked.context, asked.channel)
     dimensions.pop("page", None)
-    locale = asked.context.locale if asked.context is not None else None
-    if locale:
-        dimensions["language"] = locale.partition("-")[0].partition("_")[0]
     return {**dimensions, "placement": placement}

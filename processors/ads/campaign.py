@@ -121,6 +121,9 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         Whether users who bought an item that it promotes are left out.
     paused
         Whether it is shown to nobody for now.
+    holdout
+        Share of the users, 0 to 0.9, who are never shown it, so that its lift can be measured
+        (:mod:`processors.ads.lift`). Change it only with the id: who is in which group follows from the id.
     """
 
     advertiser: Id
@@ -141,6 +144,7 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     frequency: Frequency = Frequency()
     name: Text | None = None
     paused: bool = False
+    holdout: Annotated[float, msgspec.Meta(ge=0.0, le=0.9)] = 0.0
 
     @property
     def bid_each(self) -> float:

@@ -76,6 +76,7 @@ class Columns:
     targets: Conditions
     exclusions: Conditions
     has_dayparts: Ints
+    holdouts: Floats
     capped: Mapping[str, Campaign]
     capped_by_advertiser: tuple[str, ...]
     campaign_keys: Hashes
@@ -151,6 +152,7 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         targets=Conditions.of(targets, questions),
         exclusions=Conditions.of(exclusions, questions),
         has_dayparts=np.flatnonzero([bool(c.dayparts.hours or c.dayparts.days) for c in campaigns]),
+        holdouts=_floats(campaign.holdout for campaign in campaigns),
         capped={cid: c for cid, c in zip(views, campaigns, strict=True) if c.frequency != _UNLIMITED},
         capped_by_advertiser=tuple(cid for cid, view in views.items() if view.campaign.frequency.counts_advertiser),
         campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),

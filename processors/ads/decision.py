@@ -82,6 +82,8 @@ class AuctionResult(msgspec.Struct, frozen=True):
         Numbers of the click model's features.
     creatives
         All creatives of the campaign, if it has several: off-policy evaluation judges other policies by them.
+    held_out
+        The campaign that won where its user is held out, so that nothing is shown.
     opportunities
         By campaign id, how many opportunities of the micro-batch the campaign could have taken part in. Only the first
         decision of a batch has it; it is empty in the others.
@@ -103,6 +105,7 @@ class AuctionResult(msgspec.Struct, frozen=True):
     creatives: tuple[CreativeShare, ...] = ()
     opportunities: dict[str, int] = msgspec.field(default_factory=dict)
     cost: float = 0.0
+    held_out: str = ""
 
 
 def features_hash(features: Sequence[int]) -> str:

@@ -170,6 +170,8 @@ class Frame:
         What the campaigns that are left bid.
     auctions
         Who won.
+    held_out
+        By row: the campaign that won, where its user is held out so that nothing is shown.
     """
 
     opportunities: Sequence[Opportunity]
@@ -191,6 +193,7 @@ class Frame:
     bids: Bids = field(default=NO_BIDS)
     worth: Worth = field(default=NO_WORTH)
     auctions: Auctions = field(default=NO_AUCTIONS)
+    held_out: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(

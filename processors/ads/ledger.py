@@ -22,6 +22,7 @@ import msgspec
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_view import CampaignView
 from processors.ads.day_figures import DAYS_REPORTED, DayFigures
+from processors.ads.lift import Arm
 from processors.ads.signals import CampaignSignal
 from processors.common.time import DAY_MS, HOUR_MS, zone_of
 
@@ -44,7 +45,8 @@ class Ledger(msgspec.Struct, array_like=True):
 
     ``day`` is the ordinal of the running day in the campaign's time zone, with ``spent_today`` and, opportunities by
     hour, ``traffic_today``; ``traffic`` is what each hour of a day has usually had. The calibration of clicks compares
-    ``expected`` and ``clicked``, that of purchases ``expected_bought`` and ``bought``, all decayed.
+    ``expected`` and ``clicked``, that of purchases ``expected_bought`` and ``bought``, all decayed. ``lift_shown`` and
+    ``lift_held`` count users who are shown the campaign, and users who are held out.
     """
 
     campaign: Campaign | None = None
@@ -69,6 +71,8 @@ class Ledger(msgspec.Struct, array_like=True):
     day_until_ms: int = 0
     filtered: int = 0
     days: dict[str, DayFigures] = msgspec.field(default_factory=dict)
+    lift_shown: Arm = msgspec.field(default_factory=Arm)
+    lift_held: Arm = msgspec.field(default_factory=Arm)
 
     def left_of_all(self) -> float:
         """Return what may still be spent of the budget."""
@@ -142,6 +146,8 @@ class LedgerKeeper:
         state.conversions = max(0, state.conversions + signal.conversions - signal.returned)
         state.dismissed += signal.dismissed
         state.filtered += signal.filtered
+        state.lift_shown.add(signal.lift_shown)
+        state.lift_held.add(signal.lift_held)
         state.bought = max(0.0, state.bought + signal.bought - signal.returned_bought)
         state.expected_bought += signal.expected_purchases
         if state.expected_bought > _FORGET_BOUGHT:

@@ -63,6 +63,10 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         Probabilities as the models gave them, before the campaign's calibration.
     creatives
         All creatives of the campaign that won, if it has several: what off-policy evaluation rests on.
+    held_out
+        The campaign that won where its user is held out, so that nothing is shown.
+    holdout
+        Share of the users that the campaign shown holds out.
     opportunities
         As in :class:`processors.ads.decision.AuctionResult`: what was added to the campaigns' opportunities with this
         decision.
@@ -91,6 +95,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     opportunities: dict[str, int] = msgspec.field(default_factory=dict)
     request_id: str | None = None
     p_conversion: float | None = None
+    held_out: str = ""
+    holdout: float = 0.0
 
 
 def messages_of(
@@ -143,6 +149,7 @@ def _logged_no_bid(found: Opportunity, decided: AuctionResult) -> LoggedDecision
         nbr=None if decided.nbr is None else int(decided.nbr),
         opportunities=decided.opportunities,
         request_id=found.request_id,
+        held_out=decided.held_out,
     )
 
 
@@ -198,6 +205,7 @@ def _logged_decision(
         opportunities=decided.opportunities,
         request_id=found.request_id,
         p_conversion=decided.p_conversion,
+        holdout=campaign.holdout,
     )
 
 

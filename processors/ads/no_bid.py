@@ -33,6 +33,7 @@ class NoBid(IntEnum):
     AT_HAND = 516
     JUST_BOUGHT = 517
     SAME_PAGE = 518
+    HELD_OUT = 519
 
     @property
     def text(self) -> str:
@@ -68,4 +69,5 @@ _TEXTS = {
     NoBid.AT_HAND: "it promotes what the user is looking at",
     NoBid.JUST_BOUGHT: "it promotes what the user has just bought",
     NoBid.SAME_PAGE: "the page shows it, or a rival of it, already",
+    NoBid.HELD_OUT: "the user is among those who are shown nothing, so that its lift can be measured",
 }

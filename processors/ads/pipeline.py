@@ -26,6 +26,7 @@ from processors.ads.decision import AuctionResult
 from processors.ads.eligibility import CONSENT, LATE, RUNNING
 from processors.ads.frame import Frame, Stage
 from processors.ads.frequency import FREQUENCY
+from processors.ads.holdout import HOLDOUT
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.pacing import PACING
@@ -55,6 +56,9 @@ STAGES = (
 
 BEFORE_STAGES = {NoBid.INVALID_REQUEST: "request", NoBid.NO_CAMPAIGN: "campaigns"}
 """Codes that no stage gives, as no frame is made, with a name for what gives them."""
+
+EVERY = (*STAGES, HOLDOUT)
+"""The stages, and behind them who is held out: that is looked at once it is certain who can pay for having won."""
 
 
 _NO_COSTS: Mapping[str, float] = {}
@@ -106,6 +110,7 @@ class AdPipeline:
         for stage in STAGES:
             frame = stage.run(frame)
         take_off_budgets(frame, _REACHED_BUDGET)
+        HOLDOUT.run(frame)
         could_win = _COULD_WIN[frame.removed]
         found = results_of(frame, could_win.sum(axis=1), no_bids_of(frame))
         able, cids = could_win.sum(axis=0), frame.columns.cids
@@ -129,14 +134,14 @@ def stage_of(code: NoBid) -> str:
     >>> stage_of(NoBid.COOL_DOWN), stage_of(NoBid.OUTBID), stage_of(NoBid.NO_CAMPAIGN)
     ('frequency', 'auction', 'campaigns')
     """
-    return BEFORE_STAGES.get(code) or next(stage.name for stage in STAGES if code in stage.gives)
+    return BEFORE_STAGES.get(code) or next(stage.name for stage in EVERY if code in stage.gives)
 
 
 def _reasons() -> tuple[NoBid, ...]:
     """Order all codes by how far a campaign came that has one: as the stages, save for the budget."""
     # The budget is looked at after the caps so that campaigns without money still count their opportunities. As the
     # reason of a decision it ranks before the caps, which say more of the user who was there.
-    stages = [stage for stage in STAGES if stage is not BUDGET]
+    stages = [stage for stage in EVERY if stage is not BUDGET]
     stages.insert(stages.index(FREQUENCY), BUDGET)
     return (*BEFORE_STAGES, *(code for stage in stages for code in stage.gives))
 
@@ -161,7 +166,7 @@ def _codes_of(stages: Iterable[Stage]) -> Flags:
 _RANKS = _ranks()
 """Position of each code among :data:`REASONS`."""
 
-_COULD_WIN = _codes_of(stage for stage in STAGES if stage.could_win)
+_COULD_WIN = _codes_of(stage for stage in EVERY if stage.could_win)
 """Whether a campaign with a code, or with 0 for none, could have taken part."""
 
 _REACHED_BUDGET = _codes_of(STAGES[STAGES.index(BUDGET) + 1 :])

@@ -33,7 +33,10 @@ def results_of(frame: Frame, able: Ints, no_bids: Mapping[int, NoBid]) -> list[A
         Why there is no ad, by row of each opportunity without a winner.
     """
     counts, candidates = able.tolist(), _logged_in_full(frame)
-    found = {row: AuctionResult(counts[row], candidates.get(row, ()), nbr) for row, nbr in no_bids.items()}
+    found = {
+        row: AuctionResult(counts[row], candidates.get(row, ()), nbr, held_out=frame.held_out.get(row, ""))
+        for row, nbr in no_bids.items()
+    }
     found.update(_won(frame, counts, candidates))
     return [found[row] for row in range(len(counts))]
 

@@ -39,6 +39,9 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         click, and after a click a purchase.
     refund_ms
         How long after that a purchase can be undone by a refund.
+    lift_ms
+        How long after a campaign with a holdout won a user's auction for the first time the user's purchases count for
+        its lift.
     decisions, campaigns
         Number of decisions, and of campaigns shown, that are kept of each user.
     max_campaigns
@@ -78,6 +81,7 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     view_credit_ms: Milliseconds = 86_400_000
     purchase_credit_ms: Milliseconds = 604_800_000
     refund_ms: Milliseconds = 2_592_000_000
+    lift_ms: Milliseconds = 14 * DAY_MS
     decisions: Entries = 24
     campaigns: Entries = 200
     max_campaigns: Entries = MAX_CAMPAIGNS

@@ -10,6 +10,7 @@ import math
 
 import msgspec
 
+from processors.ads.lift import Arm
 from processors.common.bounds import Id
 from processors.common.hashing import partition_of
 
@@ -35,6 +36,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Money of the purchases, and of those that were undone.
     filtered
         Number of clicks that are invalid traffic: neither billed nor learned from.
+    lift_shown, lift_held
+        What users who are shown it have newly done, and what those who are held out have (:mod:`processors.ads.lift`).
     expected_purchases, bought
         Sum of the purchase probabilities predicted for the clicks, and number of purchases after a click.
     """
@@ -57,6 +60,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     filtered: int = 0
     revenue: float = 0.0
     returned_revenue: float = 0.0
+    lift_shown: Arm = msgspec.field(default_factory=Arm)
+    lift_held: Arm = msgspec.field(default_factory=Arm)
 
     def check(self) -> None:
         """Make sure that the figures can be true.
@@ -73,8 +78,10 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         ...
         ValueError: signal of c: charged is -1.0, expected a finite figure that is not negative
         """
-        for field in self.__struct_fields__[1:]:
-            figure = getattr(self, field)
+        arms = (("lift_shown", self.lift_shown), ("lift_held", self.lift_held))
+        figures = [(field, getattr(self, field)) for field in self.__struct_fields__[1:-2]]
+        figures += [(f"{name}.{field}", getattr(arm, field)) for name, arm in arms for field in arm.__struct_fields__]
+        for field, figure in figures:
             if not 0 <= figure < math.inf:
                 raise ValueError(
                     f"signal of {self.cid}: {field} is {figure}, expected a finite figure that is not negative"

@@ -10,10 +10,11 @@ from __future__ import annotations
 import msgspec
 
 from processors.ads.attribution import attributed, number_of
+from processors.ads.lift import Arm
 from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignals
 from processors.common.time import MINUTE_MS
-from processors.events.event import DISMISSED, REFUNDED, Event
+from processors.events.event import DISMISSED, REFUNDED, TAKES_BACK, Event
 from processors.events.impression import Impression
 from processors.models.click_model import ClickExample, unpacked
 from processors.users.ad_history import Decision
@@ -71,6 +72,8 @@ class AdTracking:
     def react(self, profile: Profile, event: Event, step: AdStep) -> None:
         """Take over what an event means for the ad that it is attributed to, if it is to any."""
         self.expire(profile, event.time_ms)
+        if event.kind == "purchase" and event.action not in TAKES_BACK:
+            self._count_for_lift(profile, event, step)
         decision = attributed(profile.ads, event, self.settings)
         if decision is None:
             return
@@ -102,6 +105,22 @@ class AdTracking:
         step.examples.append(ClickExample(unpacked(decision.features), clicked=True))
         step.purchases.append(ClickExample(unpacked(decision.features), clicked=False))
         self._charge(decision, "cpc", at_ms, step)
+
+    def enter_trial(self, profile: Profile, cid: str, at_ms: int, step: AdStep, *, held: bool) -> None:
+        """Note that a campaign with a holdout has won an auction for a user, held out or not."""
+        if profile.ads.enter(cid, at_ms, held=held, campaigns=self.settings.campaigns):
+            _arm(step, cid, at_ms, held=held).users += 1
+
+    def _count_for_lift(self, profile: Profile, event: Event, step: AdStep) -> None:
+        """Count a purchase, of whatever item, for the lift of all campaigns whose trials the user is in."""
+        spent = (event.price or 0.0) * pieces_of(event)
+        for cid, trial in profile.ads.trials.items():
+            if 0 <= event.time_ms - trial.since_ms <= self.settings.lift_ms:
+                arm = _arm(step, cid, event.time_ms, held=trial.held)
+                arm.buyers += not trial.bought
+                arm.revenue += spent
+                arm.squares += (2.0 * trial.spent + spent) * spent
+                trial.bought, trial.spent = True, trial.spent + spent
 
     def _convert(self, decision: Decision, event: Event, step: AdStep) -> None:
         at_ms = event.time_ms
@@ -160,3 +179,9 @@ class AdTracking:
         """Forget the user's decisions that nothing can be attributed to any more, in place."""
         if profile.ads.decisions:
             profile.ads.expire(now_ms, self._attribution_ms, self._unseen_ms, self.settings.refund_ms)
+
+
+def _arm(step: AdStep, cid: str, at_ms: int, *, held: bool) -> Arm:
+    """Return what is counted of a campaign's users who are held out, or of the others."""
+    signal = step.signals.of(cid, at_ms)
+    return signal.lift_held if held else signal.lift_shown

@@ -1,7 +1,8 @@
 """Live quality of slates: rolling hit rate, reciprocal rank, calibration, coverage, inequality, novelty, diversity.
 
-A choice is an event that touches an item. It is judged before anything is learned from it (prequentially), by the rank
-of the chosen item among all candidates that could have been shown.
+A choice is an event that touches an item. It is judged by the position that the item had in the slate that its user was
+last shown (:mod:`processors.evaluation.published`): after rules, limits, fatigue and exploration. What the ranker
+expected is compared with what came true before anything is learned from the choice (prequentially).
 
 References
 ----------
@@ -19,6 +20,7 @@ import numpy as np
 
 from processors.common.arrays import Flags, Floats, Ints
 from processors.common.compiled import kernel
+from processors.evaluation.published import Judged
 from processors.evaluation.rolling_values import RollingValues
 
 DEPTHS = (10, 20)
@@ -27,16 +29,12 @@ DEPTHS = (10, 20)
 
 @dataclass(frozen=True)
 class Choices:
-    """Choices of users that one head of the ranker predicted, as columns.
+    """Choices of candidates that one head of the ranker predicted, as columns.
 
     Attributes
     ----------
     head
         Name of the head.
-    ranks
-        Rank of the chosen item among the candidates, from 1; 0 if it was no candidate. Shape (choices,).
-    known
-        Whether the user had a history. Shape (choices,).
     confidences
         For each choice of a candidate, the probability that the ranker gave to the candidate it ranked first.
     first
@@ -44,8 +42,6 @@ class Choices:
     """
 
     head: str
-    ranks: Ints
-    known: Flags
     confidences: Floats
     first: Flags
 
@@ -97,6 +93,7 @@ class ShownSlates:
 class Observations:
     """Choices and slates of one step, from which live quality is computed."""
 
+    judged: list[Judged] = field(default_factory=list)
     choices: list[Choices] = field(default_factory=list)
     shown: list[ShownSlates] = field(default_factory=list)
 
@@ -112,9 +109,8 @@ class LiveQuality:
     Examples
     --------
     >>> quality = LiveQuality()
-    >>> no, yes = np.array([False]), np.array([True])
-    >>> quality.take(Observations([Choices("any", np.array([4]), yes, np.array([0.5]), no)]))
-    >>> quality.figures()["reciprocal_rank", "any", "known"]
+    >>> quality.take(Observations([Judged("home", np.array([4]), np.array([True]))]))
+    >>> quality.figures()["reciprocal_rank", "home", "known"]
     0.25
     """
 
@@ -128,9 +124,10 @@ class LiveQuality:
 
     def take(self, observations: Observations) -> None:
         """Add the choices and slates of a step. Complexity: some microseconds, however many there are."""
+        for judged in observations.judged:
+            self._ranks.of(judged.placement, "known").add(judged.ranks[judged.known])
+            self._ranks.of(judged.placement, "new").add(judged.ranks[~judged.known])
         for choices in observations.choices:
-            self._ranks.of(choices.head, "known").add(choices.ranks[choices.known])
-            self._ranks.of(choices.head, "new").add(choices.ranks[~choices.known])
             self._expected.of(choices.head).add(choices.confidences)
             self._came_true.of(choices.head).add(choices.first)
         for shown in observations.shown:
@@ -141,19 +138,22 @@ class LiveQuality:
     def figures(self) -> dict[tuple[str, ...], float]:
         """Return all metrics, keyed by name and labels; those that nothing was observed for are left out.
 
-        ``hit_rate`` (head, user, depth), ``reciprocal_rank`` (head, user), ``calibration`` (head; mean probability
-        given to the candidate ranked first over the share of choices that were it; 1 is ideal), ``coverage``
-        (placement; distinct items per position shown), ``inequality`` (placement; Gini coefficient of the impressions
-        per item shown: 0 if all are equal), ``novelty`` (placement; mean self-information in bits), ``diversity``
-        (placement; share of the pairs of items in a slate that are of different categories).
+        ``hit_rate`` (placement, user, depth; of the choices judged, the share whose item was among the first so many),
+        ``reciprocal_rank`` (placement, user), ``calibration`` (head; mean probability given to the candidate ranked
+        first over the share of choices that were it; 1 is ideal), ``coverage`` (placement; distinct items per position
+        shown), ``inequality`` (placement; Gini coefficient of the impressions per item shown: 0 if all are equal),
+        ``novelty`` (placement; mean self-information in bits), ``diversity`` (placement; share of the pairs of items in
+        a slate that are of different categories).
 
         Complexity: some milliseconds; it looks at all that the windows hold.
         """
         found: dict[tuple[str, ...], float] = {}
-        for (head, user), ranks in self._ranks.filled():
+        for (placement, user), ranks in self._ranks.filled():
             for depth in DEPTHS:
-                found["hit_rate", head, user, str(depth)] = float(((ranks > 0) & (ranks <= depth)).mean())
-            found["reciprocal_rank", head, user] = float(np.where(ranks > 0, 1.0 / np.maximum(ranks, 1), 0.0).mean())
+                found["hit_rate", placement, user, str(depth)] = float(((ranks > 0) & (ranks <= depth)).mean())
+            found["reciprocal_rank", placement, user] = float(
+                np.where(ranks > 0, 1.0 / np.maximum(ranks, 1), 0.0).mean()
+            )
         for ((head,), expected), (_, came_true) in zip(self._expected.filled(), self._came_true.filled(), strict=True):
             if came_true.any():
                 found["calibration", head] = float(expected.mean() / came_true.mean())

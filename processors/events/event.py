@@ -128,6 +128,11 @@ class Event(msgspec.Struct, omit_defaults=True, kw_only=True):
         return self.liking is not None and self.liking <= _LOW
 
     @property
+    def chooses(self) -> bool:
+        """Whether the user chose the item: neither a visit without an item, nor undoing something, nor a low rating."""
+        return bool(self.item_id) and self.action not in TAKES_BACK and not self.disliked
+
+    @property
     def strength(self) -> float:
         """How strongly the event counts as interest in the item, relative to a view: a rating by how high it is.
 

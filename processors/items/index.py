@@ -53,6 +53,8 @@ class ItemIndex:
         Visits and trends of the items.
     texts : TextColumn
         Item id per slot, as it stands in JSON; a free slot may keep one.
+    titles : TextColumn
+        What people know each item by, likewise: its title, or its id if the catalogue has none.
     evictions : int
         Items evicted so far.
 
@@ -81,7 +83,7 @@ class ItemIndex:
         self._withdrawn: dict[str, None] = {}
         self.views: list[ItemView | None] = []
         self._near = NeighbourColumns(self.width)
-        self.texts = TextColumn()
+        self.texts, self.titles = TextColumn(), TextColumn()
         self.attributes = AttributeColumns(0, self.embedding_size, self.max_categories)
         self.popularity = Popularity(self.attributes, self.max_categories)
         self._allocate(1024)
@@ -145,10 +147,19 @@ class ItemIndex:
         get = self._slots.get
         return [get(item_id, -1) for item_id in item_ids]
 
+    @staticmethod
+    def mark_of(item_id: str) -> float:
+        """Return the number that stands for an item's id where only equality matters, as ``attributes.tie`` has it."""
+        return _number_of(item_id) / 2.0**64
+
     def category_name(self, slot: int) -> str | None:
         """Return the category of the item in a slot; :obj:`None` if it has none."""
         view = self.views[slot]
         return None if view is None else view.category
+
+    def title(self, slot: int) -> str:
+        """Return what people know the item in a slot by: its title, or its id if the catalogue has none."""
+        return _title_of(self.ids[slot], self.views[slot])
 
     def view(self, item_id: str) -> ItemView | None:
         """Return what was last published of an item, without its embedding; :obj:`None` if nothing was."""
@@ -201,6 +212,9 @@ class ItemIndex:
     def _describe(self, slot: int, view: ItemView) -> None:
         """Write everything about an item but its neighbours."""
         before, self.views[slot] = self.views[slot], _without_embedding(view)
+        title = _title_of(self.ids[slot], view)
+        if title != _title_of(self.ids[slot], before):
+            self.titles.put(slot, title)
         self.first_seen[slot], self.last_seen[slot] = view.first_seen, view.last_seen
         self.price[slot] = np.nan if view.price is None else view.price
         category = int(self.attributes.category[slot])
@@ -230,7 +244,8 @@ class ItemIndex:
         mark = _number_of(item_id)
         self._marks[mark] = slot
         self.texts.put(slot, item_id)
-        self.attributes.tie[slot] = mark / 2.0**64
+        self.titles.put(slot, item_id)
+        self.attributes.tie[slot] = self.mark_of(item_id)
         return slot
 
     def _remove(self, slots: list[int]) -> None:
@@ -247,6 +262,11 @@ class ItemIndex:
         self.popularity.forget(slot)
         self.attributes.forget(slot)
         self.price[slot], self.first_seen[slot], self.last_seen[slot] = np.nan, 0, 0
+
+
+def _title_of(item_id: str, view: ItemView | None) -> str:
+    listing = None if view is None else view.listing
+    return item_id if listing is None else listing.title or item_id
 
 
 def _number_of(item_id: str) -> int:

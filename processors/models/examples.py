@@ -51,6 +51,9 @@ class Examples(msgspec.Struct, array_like=True):
         What exposure the items of rules got (:mod:`processors.models.exposure`).
     clicks, purchases
         Ads that were seen and clicked, and clicked and bought from (:mod:`processors.models.click_model`).
+    asked, found
+        Number of choices of users with a history, and of those whose item was among the first twenty: one that was no
+        candidate gives no example, and counts here.
     """
 
     model: str
@@ -67,6 +70,8 @@ class Examples(msgspec.Struct, array_like=True):
     exposure: tuple[Measured, ...] = ()
     clicks: tuple[ClickExample, ...] = ()
     purchases: tuple[ClickExample, ...] = ()
+    asked: int = 0
+    found: int = 0
 
     def columns(self) -> tuple[Ints, Ints, Ints, Ints, Floats, Floats]:
         """Return heads, buckets, ranks, plain ranks, losses and gradients (examples, features) as arrays.
@@ -87,6 +92,8 @@ class Examples(msgspec.Struct, array_like=True):
         ranks, plain = np.frombuffer(self.ranks, "<i4"), np.frombuffer(self.plain_ranks, "<i4")
         losses, gradients = np.frombuffer(self.losses, "<f4"), np.frombuffer(self.gradients, "<f4")
         n = len(heads)
+        if not 0 <= self.found <= self.asked:
+            raise ValueError(f"found: {self.found} of {self.asked} choices asked about")
         if not n == len(buckets) == len(ranks) == len(plain) == len(losses):
             raise ValueError("columns of examples have different lengths")
         if len(gradients) != n * len(self.features):

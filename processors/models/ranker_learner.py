@@ -1,10 +1,11 @@
 """How the ranker is learned: what the models plane keeps of it, how examples change it, and what is published.
 
 Learning never stops; what may happen is that it goes wrong: the data changes, or somebody feeds it nonsense. Losses are
-therefore watched in blocks of examples by ADWIN. When a block shows that they have risen, there are two answers. If the
-ranking is still better than plain co-visitation, the world has changed and the optimiser takes larger steps again. If
-it is not, the weights go back to the last good ones, and slates are ranked by co-visitation until the learned ranking
-is ahead again.
+therefore watched in blocks of examples by ADWIN, and so are misses: what was no candidate at all carries no loss. When
+a block shows that losses have risen, there are two answers. If the ranking is still better than plain co-visitation,
+the world has changed and the optimiser takes larger steps again. If it is not, the weights go back to the last good
+ones, and slates are ranked by co-visitation until the learned ranking is ahead again. When misses have risen, users
+want what nobody could propose: that is told (an alarm), and no weight is to blame.
 
 References
 ----------
@@ -76,6 +77,18 @@ class Good(msgspec.Struct, array_like=True):
     squares: bytes = b""
 
 
+class Misses(msgspec.Struct, array_like=True):
+    """Of choices of users with a history, how many were not among the first twenty.
+
+    ``shares`` are those of the blocks in ADWIN's window, ``block`` the number of choices and of misses of the running
+    block, and ``alarms`` counts the rises.
+    """
+
+    block: tuple[int, int] = (0, 0)
+    shares: list[float] = msgspec.field(default_factory=list)
+    alarms: int = 0
+
+
 class RankerState(msgspec.Struct, array_like=True):
     """The state of the ranker.
 
@@ -98,6 +111,11 @@ class RankerState(msgspec.Struct, array_like=True):
     fallback: bool = False
     alarms: int = 0
     rollbacks: int = 0
+
+    @property
+    def misses(self) -> Misses:
+        """What is known of choices that were not found, which is kept behind the states of the other models."""
+        return Misses()
 
     @property
     def by_history(self) -> list[list[float]]:
@@ -172,6 +190,8 @@ class RankerLearner:
             If the examples are unusable; the state is unchanged then.
         """
         heads, buckets, ranks, plain_ranks, losses, gradients = message.columns()
+        if message.asked:
+            self._watch_misses(state.misses, message.asked, message.asked - message.found)
         if not len(heads):
             return
         weights, squares = self._arrays(state, message.features)
@@ -212,6 +232,8 @@ class RankerLearner:
             rollbacks=state.rollbacks,
             arm=state.exploration_arm,
             behind=tuple(number for number, sums in enumerate(state.by_history) if not _is_ahead(sums)),
+            missed=_recent_mean(state.misses.shares),
+            miss_alarms=state.misses.alarms,
         )
 
     def _descend(self, weights: Floats, squares: Floats, gradients: Floats) -> None:
@@ -249,9 +271,20 @@ class RankerLearner:
                 state.block = 0, 0.0, 0.0, 0.0
                 self._judge(state)
 
+    def _watch_misses(self, misses: Misses, asked: int, missed: int) -> None:
+        """Add choices to the running block; if it is complete, look whether misses have risen."""
+        misses.block = misses.block[0] + asked, misses.block[1] + missed
+        if misses.block[0] >= _MISS_BLOCK:
+            misses.shares.append(misses.block[1] / misses.block[0])
+            del misses.shares[: -self._settings.window_blocks]
+            misses.block = 0, 0
+            misses.shares, risen = self._without_the_past(misses.shares)
+            misses.alarms += risen
+
     def _judge(self, state: RankerState) -> None:
         ahead = _recent_mean(state.gains) >= _recent_mean(state.plain_gains)
-        if self._has_risen(state):
+        state.losses, risen = self._without_the_past(state.losses)
+        if risen:
             state.alarms += 1
             if ahead:
                 squares = np.frombuffer(state.squares) * self._settings.boldness
@@ -274,8 +307,8 @@ class RankerLearner:
         state.rollbacks += 1
         state.fallback = True
 
-    def _has_risen(self, state: RankerState) -> bool:
-        """Tell whether ADWIN finds that the mean loss has risen; what came before the change is dropped.
+    def _without_the_past(self, means: list[float]) -> tuple[list[float], bool]:
+        """Return the means of blocks since the last change that ADWIN finds, and whether they have risen by it.
 
         It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.
         """
@@ -285,15 +318,14 @@ class RankerLearner:
             delta=self._settings.drift_confidence, clock=1, grace_period=8, min_window_length=4
         )
         changed = False
-        for loss in state.losses:
-            alarm.update(loss)
+        for mean in means:
+            alarm.update(mean)
             changed |= alarm.drift_detected
         if not changed:
-            return False
-        kept = state.losses[-max(1, int(alarm.width)) :]
-        dropped = state.losses[: -len(kept)]
-        state.losses = kept
-        return bool(dropped) and sum(kept) / len(kept) > sum(dropped) / len(dropped)
+            return means, False
+        kept = means[-max(1, int(alarm.width)) :]
+        dropped = means[: -len(kept)]
+        return kept, bool(dropped) and sum(kept) / len(kept) > sum(dropped) / len(dropped)
 
 
 def _teaching(of_head: Flags, buckets: Ints) -> Iterator[tuple[int, Flags]]:
@@ -306,6 +338,9 @@ def _teaching(of_head: Flags, buckets: Ints) -> Iterator[tuple[int, Flags]]:
 
 
 _RECENT = 32
+
+_MISS_BLOCK = 4
+"""Choices whose share of misses is one observation: ADWIN asks for some fifty observations, whatever their spread."""
 
 _HISTORY_MEMORY = 255 / 256
 _FEWEST = 16.0

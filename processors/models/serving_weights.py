@@ -28,6 +28,9 @@ class RankerView(msgspec.Struct, array_like=True, frozen=True):
         drift alarms, and how often the weights went back to good ones.
     arm
         How much is to be explored: index into :data:`processors.models.exploration_rate.PARTS`.
+    missed, miss_alarms
+        For the metrics: share of the choices of the last blocks that were not among the first twenty, and how often it
+        has risen.
     behind
         Lengths of history, by number, whose slates are ranked by co-visitation until what was learned is ahead there.
     """
@@ -44,6 +47,8 @@ class RankerView(msgspec.Struct, array_like=True, frozen=True):
     rollbacks: int
     arm: int = BOLDEST
     behind: tuple[int, ...] = ()
+    missed: float = 0.0
+    miss_alarms: int = 0
 
 
 class ServingWeights:

@@ -10,7 +10,7 @@ from processors.models.context_popularity import ContextsSettings, ContextsState
 from processors.models.exploration_rate import ShareState
 from processors.models.exposure import Exposure
 from processors.models.interest_group_learner import GroupsSettings, GroupsState
-from processors.models.ranker_learner import RankerSettings, RankerState
+from processors.models.ranker_learner import Misses, RankerSettings, RankerState
 from processors.models.ranker_weights import HISTORIES
 
 
@@ -45,6 +45,7 @@ class ModelState(RankerState, array_like=True):
     clicks: ClickState = msgspec.field(default_factory=ClickState)
     purchases: ClickState = msgspec.field(default_factory=ClickState)
     histories: list[list[float]] = msgspec.field(default_factory=lambda: [[0.0, 0.0, 0.0] for _ in range(HISTORIES)])
+    missed: Misses = msgspec.field(default_factory=Misses)
 
     @property
     def by_history(self) -> list[list[float]]:
@@ -53,6 +54,11 @@ class ModelState(RankerState, array_like=True):
         As ranked by what was learned, and by co-visitation alone.
         """
         return self.histories
+
+    @property
+    def misses(self) -> Misses:
+        """What is known of choices that were not found."""
+        return self.missed
 
     @property
     def exploration_arm(self) -> int:

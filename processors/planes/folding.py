@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from processors.ads.ad_server import AdServer
 from processors.ads.opportunity import Opportunity
 from processors.ads.tracking import AdStep
+from processors.evaluation.published import Choice
 from processors.events.ad_request import AdRequest
 from processors.events.consent import ConsentSettings, Purpose
 from processors.events.event import TAKES_BACK, Event
@@ -41,6 +42,10 @@ class Gathered:
         Users whose profiles changed, in the order in which they changed first.
     without_campaign
         Number of further opportunities, on which nothing is decided as there is no campaign.
+    before
+        By user: when the user was last heard of before the micro-batch, and whether there was a history.
+    choices
+        What users chose, to be found in what they were shown.
     """
 
     ads: AdStep
@@ -50,6 +55,8 @@ class Gathered:
     causes: dict[str, tuple[Event, Origin]] = field(default_factory=dict)
     changed: dict[str, None] = field(default_factory=dict)
     without_campaign: int = 0
+    before: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    choices: list[Choice] = field(default_factory=list)
 
 
 class Folding:
@@ -85,6 +92,7 @@ class Folding:
         bool
             Whether it was new; a repeated one changes nothing.
         """
+        gathered.before.setdefault(message.user_id, (profile.last_seen, bool(profile.item_ids)))
         if isinstance(message, AdRequest):
             return self._ad_request(message, origin, profile, gathered)
         if isinstance(message, SlateRequest):
@@ -131,9 +139,13 @@ class Folding:
         return True
 
     def _event(self, event: Event, profile: Profile, gathered: Gathered, step: UsersStep) -> bool:
+        touched = event.item_id in profile.item_ids
         learned = self._keeper.learn(profile, event)
         if learned.duplicate:
             return False
+        if event.chooses and learned.influence.machine is None and self._may(event, "measure"):
+            before = gathered.before[event.user_id]
+            gathered.choices.append(Choice(event.user_id, event.item_id, *before, touched))
         if self._may(event, "learn"):
             self._signal(event, learned, gathered, step)
         if self._may(event, "measure"):

@@ -27,10 +27,10 @@ from processors.planes.chain import LINK_BYTES
 from processors.planes.users_step import UsersStep
 from processors.ranking.messages import CausedBy, WrittenRecommendation
 from processors.ranking.read_models import ReadModels
+from processors.ranking.reason_texts import ReasonTexts
 from processors.ranking.settings import Placement
 from processors.ranking.slate import Slates
 from processors.ranking.slate_writer import SlateWriter
-from processors.ranking.sources.base import Locale
 
 
 class Outgoing:
@@ -40,14 +40,14 @@ class Outgoing:
     ----------
     placements
         The placements, in the order of the settings.
-    locale
-        Language of the reasons' texts.
+    texts
+        What reasons say to people.
     max_message_bytes
         Greatest size of one message on the topic of item signals.
     """
 
-    def __init__(self, placements: Sequence[Placement], locale: Locale, max_message_bytes: int) -> None:
-        self._writer = SlateWriter(locale)
+    def __init__(self, placements: Sequence[Placement], texts: ReasonTexts, max_message_bytes: int) -> None:
+        self._writer = SlateWriter(texts)
         self._placements, self._max_bytes = placements, max_message_bytes
         self._json = msgspec.json.Encoder().encode
         self._pack = msgspec.msgpack.Encoder().encode

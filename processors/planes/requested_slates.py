@@ -41,7 +41,7 @@ class RequestedSlates:
 
     def __init__(self, pipeline: RankingPipeline, keeper: ProfileKeeper, consent: ConsentSettings) -> None:
         self._pipeline, self._keeper, self._consent = pipeline, keeper, consent
-        self._writer = SlateWriter(pipeline.settings.locale)
+        self._writer = SlateWriter(pipeline.texts)
         self._json = msgspec.json.Encoder().encode
         settings = pipeline.settings
         every = (*settings.placements, *settings.anchored)
@@ -84,6 +84,10 @@ class RequestedSlates:
             slates = self._made([(requests[at][0], requests[at][2]) for at in numbers], name, size, read, at_ms)
             step.quality.shown.append(slates.sample(name, read.items))
             step.removed += slates.removed
+            if name not in self._anchored:
+                own = [requests[at] for at in numbers]
+                users, moments = [one.user_id for one, _, _ in own], [profile.last_seen for _, _, profile in own]
+                step.published.append(slates.published(self._placements[name][0], users, moments, read.items))
             for at, items in zip(numbers, self._writer.write(slates, read), strict=True):
                 raw = msgspec.Raw(items)
                 why = "nothing is left that may be shown" if bytes(items) == b"[]" else None

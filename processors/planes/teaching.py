@@ -14,7 +14,7 @@ from processors.ads.tracking import AdStep
 from processors.common.hashing import partition_of
 from processors.common.topics import TRAINING_TOPIC
 from processors.events.consent import ConsentSettings
-from processors.events.event import TAKES_BACK, Event
+from processors.events.event import Event
 from processors.models.click_model import MAX_EXAMPLES
 from processors.models.completed_profiles import all_completed
 from processors.models.context_popularity import chosen_in
@@ -96,7 +96,7 @@ class Teaching:
         chosen, asked = list(first.values()), [profiles[user] for user in first]
         moments, items = [event.time_ms for event in chosen], [event.item_id for event in chosen]
         answers, examples = self._training.lessons(asked, moments, items, read, at_ms)
-        step.quality.choices.extend(choices_of(answers, asked))
+        step.quality.choices.extend(choices_of(answers))
         known = [at for at, profile in enumerate(asked) if self._keeper.has_past(profile)]
         asked, chosen = [asked[at] for at in known], [chosen[at] for at in known]
         examples.interests = interests_of(all_completed(asked, read.items), chosen, read.items)
@@ -111,9 +111,8 @@ class Teaching:
             if len(first) == self._most:
                 break
             profile = profiles[event.user_id]
-            no_choice = event.action in TAKES_BACK or event.disliked or not event.item_id
-            no_choice = no_choice or not self._consent.allows(event.purposes, "store", "learn")
-            if no_choice or event.user_id in first or self._keeper.is_machine(profile):
+            no_lesson = not event.chooses or not self._consent.allows(event.purposes, "store", "learn")
+            if no_lesson or event.user_id in first or self._keeper.is_machine(profile):
                 continue
             if not self._keeper.knows(profile, event):
                 first[event.user_id] = event

@@ -22,6 +22,7 @@ from processors.common.errors import ConfigurationError
 from processors.common.money import MoneySettings
 from processors.common.time import DAY_MS
 from processors.common.topics import FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
+from processors.evaluation.published import PublishedSlates
 from processors.events.consent import ConsentSettings
 from processors.events.event import EVENT_TOPICS, Event
 from processors.events.record import Origin, SourceRecord
@@ -40,6 +41,7 @@ from processors.planes.users_step import UsersStep
 from processors.ranking.feature_names import baseline_weights
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
+from processors.ranking.reason_texts import ReasonTexts
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import Slates
 from processors.ranking.why_not import WhyNot, why_not
@@ -81,7 +83,7 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ------
         ConfigurationError
             If profiles, and with them ad decisions, would be deleted before the last refund that is to undo them; or if
-            nobody could ever have the past that counts in full.
+            nobody could ever have the past that counts in full; or if reasons have no text in the language of the shop.
 
         Examples
         --------
@@ -96,6 +98,7 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"{self.profile.recent_items} items (users.profile.recent_items), so that nobody would ever count in "
                 "full; expected fewer"
             )
+        ReasonTexts(self.ranking.locale, self.ranking.texts)
         days, needed = self.profile.expire_after_days, self.ads.remembered_ms / DAY_MS
         if 0 < days < needed:
             raise ConfigurationError(
@@ -156,8 +159,11 @@ class UsersPlane:
         self._folding = Folding(self._keeper, self.ads, settings.consent)
         self._teaching = Teaching(self._ranking, self._keeper, partitions, max_message_bytes, settings.consent)
         self._requested = RequestedSlates(self._ranking, self._keeper, settings.consent)
-        self._outgoing = Outgoing(settings.ranking.placements, settings.ranking.locale, max_message_bytes)
+        self._outgoing = Outgoing(settings.ranking.placements, self._ranking.texts, max_message_bytes)
         self._partitions = partitions
+        self._published = PublishedSlates(
+            [(placement.name, placement.only_new) for placement in settings.ranking.placements], index.mark_of
+        )
         self.publishes = True
 
     def last_active_ms(self, state: Profile) -> int:
@@ -195,6 +201,7 @@ class UsersPlane:
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
         step.states = {user: profiles[user] for user in gathered.changed}
+        step.quality.judged.extend(self._published.judge(gathered.choices))
         step.done("fold")
         if self.publishes and gathered.causes:
             self._recommend(step, gathered.causes, at_ms, partition)
@@ -208,9 +215,15 @@ class UsersPlane:
         return step
 
     def committed(self, step: Step[Profile]) -> None:
-        """Hold what a committed step's ad decisions cost, until the campaigns' ledgers publish what is left."""
-        for cid, cost in (step.costs if isinstance(step, UsersStep) else {}).items():
-            self.ads.campaigns.hold(cid, cost)
+        """Remember what a committed step published, and hold what its ad decisions cost.
+
+        The cost is held until the campaigns' ledgers publish what is left.
+        """
+        if isinstance(step, UsersStep):
+            for slates in step.published:
+                self._published.note(slates)
+            for cid, cost in step.costs.items():
+                self.ads.campaigns.hold(cid, cost)
 
     def recommend(self, profiles: Sequence[Profile], moments: Sequence[int], at_ms: int) -> list[Slates]:
         """Make slates without folding anything in, for evaluation.
@@ -241,8 +254,12 @@ class UsersPlane:
     def _recommend(self, step: UsersStep, causes: dict[str, tuple[Event, Origin]], at_ms: int, partition: int) -> None:
         """Make and publish slates for every user with a new event; ``causes`` has the latest one of each."""
         profiles = [step.states[user] for user in causes]
-        slates = self._ranking.rank(profiles, [profile.last_seen for profile in profiles], self.read, at_ms)
+        moments = [profile.last_seen for profile in profiles]
+        slates = self._ranking.rank(profiles, moments, self.read, at_ms)
         step.done("rank")
+        step.published += [
+            part.published(number, list(causes), moments, self.read.items) for number, part in enumerate(slates)
+        ]
         self._outgoing.recommendations(step, causes, slates, self.read, at_ms, partition)
         step.done("write")
 

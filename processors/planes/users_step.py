@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from processors.evaluation.live_quality import Observations
+from processors.evaluation.published import Published
 from processors.planes.base import Step
 from processors.users.profile import Profile
 
@@ -27,6 +28,8 @@ class UsersStep(Step[Profile]):
         impression, or for a purchase since its click if there was one.
     unlearned
         By behaviour of a machine (:mod:`processors.users.influence`): from how many events nothing was learned.
+    published
+        Slates that the step publishes, to judge by what users choose next; remembered once the step is committed.
     costs
         By campaign id: what ad decisions are going to cost; held against the budget once the step is committed.
     """
@@ -36,4 +39,5 @@ class UsersStep(Step[Profile]):
     decisions: Counter[str] = field(default_factory=Counter)
     delays: list[tuple[str, int]] = field(default_factory=list)
     unlearned: Counter[str] = field(default_factory=Counter)
+    published: list[Published] = field(default_factory=list)
     costs: dict[str, float] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from processors.ranking.frame import EVERYTHING, Frame, Purpose, Stage
 from processors.ranking.gathering import Gather
 from processors.ranking.objectives import WeighObjectives
 from processors.ranking.read_models import ReadModels
+from processors.ranking.reason_texts import ReasonTexts
 from processors.ranking.reasons import Explain, TrueReasons
 from processors.ranking.scoring import AddRuleOffsets, BreakTies, Score
 from processors.ranking.selection import Pins, Top
@@ -80,6 +81,8 @@ class RankingPipeline:
     ----------
     settings : RankingSettings
         The settings given.
+    texts : ReasonTexts
+        What reasons say to people.
     stages : tuple of Stage
         All stages, in the order in which they run.
     features : tuple of str
@@ -87,7 +90,7 @@ class RankingPipeline:
     """
 
     def __init__(self, settings: RankingSettings, stages: Sequence[Stage] | None = None) -> None:
-        self.settings = settings
+        self.settings, self.texts = settings, ReasonTexts(settings.locale, settings.texts)
         self.stages = stages_of(settings) if stages is None else tuple(stages)
         self._stages_for = {
             (purpose, shared): tuple(
@@ -145,7 +148,7 @@ class RankingPipeline:
         for number in range(len(self.settings.placements)):
             part = self.for_placement(frame, number)
             self.run(self.stages_for("slate", shared=False), part)
-            slates.append(slates_of(part, self.settings.locale))
+            slates.append(slates_of(part, self.texts))
         return slates
 
     def requested(
@@ -177,7 +180,7 @@ class RankingPipeline:
             frame.kept = without(frame.candidates, frame.kept, excluded[begin:end], read.items)
             part = self._placed(frame, placement, number)
             self.run(self.stages_for("slate", shared=False), part)
-            parts.append(slates_of(part, self.settings.locale))
+            parts.append(slates_of(part, self.texts))
         return joined(parts)
 
     def for_placement(self, frame: Frame, number: int) -> Frame:

@@ -7,7 +7,6 @@ is among the trending ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
@@ -15,42 +14,12 @@ import numpy as np
 
 from processors.common.arrays import Ints
 from processors.common.compiled import kernel
-from processors.ranking.candidates import OLDER, RECENT, RULES, Candidates, Marks
+from processors.ranking.candidates import OLDER, RECENT, Candidates, Marks
 from processors.ranking.frame import SLATES, Frame, Stage
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources import ALL, ReasonKind
-from processors.ranking.sources.base import VIEWED_BEFORE, Locale
-
-
-@dataclass(frozen=True)
-class SourcedKind:
-    """A kind of reason, and the source that must have proposed an item for it to be true.
-
-    Attributes
-    ----------
-    source
-        Name of the source, or :data:`processors.ranking.candidates.RULES`.
-    kind
-        The kind of reason.
-    """
-
-    source: str
-    kind: ReasonKind
-
-
-FEATURED = ReasonKind("featured", (), {"en": "Chosen by the shop", "zh": "店家精选"}, order=130)
-"""The kind of reason for items that only a rule makes candidates."""
-
-KINDS = tuple(
-    sorted(
-        (*(SourcedKind(source.name, kind) for source in ALL for kind in source.reasons), SourcedKind(RULES, FEATURED)),
-        key=lambda entry: entry.kind.order,
-    )
-)
-"""All kinds of reason; a kind's number is its index here. Of two that contribute equally, the earlier one is given."""
-
-CATEGORY = tuple(number for number, entry in enumerate(KINDS) if entry.kind.links == "category")
-"""Numbers of the kinds that name a category."""
+from processors.ranking.reason_kinds import KINDS, SourcedKind
+from processors.ranking.reason_texts import ReasonTexts
+from processors.ranking.sources.base import VIEWED_BEFORE
 
 
 class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,9 +30,9 @@ class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
     kind
         Name of one of :data:`KINDS`.
     item_id
-        Id of the user's own item that led to it, if the kind names one.
+        Id of the user's own item that led to it, if the kind names one; the text has its title.
     text
-        The text for people, in the locale of the settings.
+        The text for people, in the user's language.
     category
         Name of the category that the item is popular in, if the kind names one.
     context
@@ -146,6 +115,8 @@ class Explainer:
     def explain(self, frame: Frame) -> Explained:
         """Find the true kind of reason that contributed most to the score of each item of the slates.
 
+        A kind that half of a slate has already is passed over where another is true.
+
         Parameters
         ----------
         frame
@@ -168,23 +139,29 @@ def _strongest_kinds(  # type: ignore[no-untyped-def]  # numba finds the types
 ):
     """Return, per position, the true kind whose features add most to the score, no links, and a bit per kind there is.
 
-    Of equal ones the first is given. The features that speak for kind k are ``columns[begins[k] : begins[k + 1]]``.
+    Of equal ones the first is given; a kind that half of the slate has only where no other is true. The features that
+    speak for kind k are ``columns[begins[k] : begins[k + 1]]``.
     """
     kinds, links, there = np.full(numbers.shape, -1, np.int64), np.full(numbers.shape, -1, np.int64), 0
+    given, half = np.zeros(len(begins) - 1, np.int64), max((numbers.shape[1] + 1) // 2, 1)
     for user in range(len(numbers)):
+        given[:] = 0
         for position in range(numbers.shape[1]):
             if not filled[user, position]:
                 continue
-            candidate, most = numbers[user, position], -np.inf
+            candidate, best, most, worn = numbers[user, position], -1, -np.inf, True
             for kind in range(len(begins) - 1):
                 if not true[candidate] >> np.uint32(kind) & np.uint32(1):
                     continue
                 added = 0.0
                 for at in range(begins[kind], begins[kind + 1]):
                     added += weights[buckets[user], columns[at]] * features[columns[at], candidate]
-                if kinds[user, position] < 0 or added > most:
-                    kinds[user, position], most = kind, added
-            there |= 1 << kinds[user, position]
+                often = given[kind] >= half
+                if best < 0 or (worn and not often) or (worn == often and added > most):
+                    best, most, worn = kind, added, often
+            kinds[user, position] = best
+            given[best] += 1
+            there |= 1 << best
     return kinds, links, there
 
 
@@ -243,7 +220,7 @@ def _strongest_links(  # type: ignore[no-untyped-def]  # noqa: C901  # numba fin
                 links[user, position] = link_of_pair[best[numbers[user, position]]]
 
 
-def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModels) -> Reason:
+def reason_of(number: int, link: int, slot: int, language: int, texts: ReasonTexts, read: ReadModels) -> Reason:
     """Return a reason as it is published.
 
     Parameters
@@ -252,8 +229,8 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModel
         Number of the kind and the item or context that it names, as in :class:`Explained`.
     slot
         The item that the reason is for.
-    locale
-        Language of the text.
+    language, texts
+        Number of the language, and the texts.
     read
         The read models, for the names of items, categories and contexts.
     """
@@ -262,7 +239,8 @@ def reason_of(number: int, link: int, slot: int, locale: Locale, read: ReadModel
     context = read.contexts.names[link] if kind.links == "context" else None
     category = read.items.category_name(slot) if kind.links == "category" else None
     field, _, value = (context or "").partition(":")
-    text = kind.field_texts.get(field, kind.texts)[locale].format(item=item, category=category, context=value)
+    title = read.items.title(link) if item is not None else None
+    text = texts.template(language, number, field).format(item=title, category=category, context=value)
     return Reason(kind.name, item, text, category, context)
 
 

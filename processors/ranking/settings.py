@@ -12,7 +12,6 @@ from processors.common.time import DAY_MS
 from processors.ranking.eligibility import Unknown
 from processors.ranking.objectives import Objectives
 from processors.ranking.sources import SourceSettings
-from processors.ranking.sources.base import Locale
 
 
 class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +44,10 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sources
         Which sources are off, and how many items the others propose.
     locale
-        Language of the reasons' texts.
+        Language of the reasons' texts for users whose own (``context.locale``) is not known or has none.
+    texts
+        Texts in further languages, or other words than the built-in English and Chinese: by language and kind of reason
+        (:class:`processors.ranking.reason_texts.ReasonTexts`).
     training_examples
         Most users per micro-batch whose choice the ranker learns from: bounds the cost under load, where there are
         examples enough. 0 learns nothing.
@@ -82,7 +84,8 @@ class RankingSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     )
     anchored: tuple[Placement, ...] = (Placement("related"), Placement("together"))
     sources: SourceSettings = SourceSettings()
-    locale: Locale = "en"
+    locale: str = "en"
+    texts: dict[str, dict[str, str]] = {}
     training_examples: ExampleCount = 16
     diversity: Share = 0.0
     exploration: Share = 0.05

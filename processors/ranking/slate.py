@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,11 +12,13 @@ import numpy as np
 from processors.common.arrays import Floats, Ints
 from processors.common.compiled import kernel
 from processors.evaluation.live_quality import ShownSlates
+from processors.evaluation.published import Published
 from processors.items.index import ItemIndex
 from processors.ranking.frame import Frame
 from processors.ranking.read_models import ReadModels
-from processors.ranking.reasons import KINDS, Reason, reason_of
-from processors.ranking.sources.base import Locale
+from processors.ranking.reason_kinds import KINDS
+from processors.ranking.reason_texts import ReasonTexts
+from processors.ranking.reasons import Reason, reason_of
 
 
 class SlateItem(msgspec.Struct, frozen=True):
@@ -58,8 +61,10 @@ class Slates:
     kinds, links
         The reason for each item: an index into :data:`processors.ranking.reasons.KINDS`, and the user's item (slot) or
         context that it names, -1 if it names none; shape (users, size).
-    locale
-        Language of the reasons' texts.
+    languages
+        Number of each user's language, shape (users,).
+    texts
+        What reasons say in each language.
     ignored
         By rule id: how many slates were made without the rule because they would have been empty.
     removed
@@ -71,7 +76,8 @@ class Slates:
     kinds: Ints
     links: Ints
     propensities: Floats
-    locale: Locale
+    languages: Ints
+    texts: ReasonTexts
     ignored: Counter[str]
     removed: Counter[str] = field(default_factory=Counter)
 
@@ -89,6 +95,21 @@ class Slates:
         there = np.maximum(slots, 0)
         popularity = index.popularity.visits[there] / max(index.popularity.total, 1.0)
         return ShownSlates.of(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
+
+    def published(self, placement: int, users: Sequence[str], moments: Sequence[int], index: ItemIndex) -> Published:
+        """Return what is remembered of the slates once they are published.
+
+        Parameters
+        ----------
+        placement
+            Number of the placement in the settings.
+        users, moments
+            The user of each row, and when each was last heard of, milliseconds since the epoch.
+        index
+            The read model of items.
+        """
+        marks = np.where(self.slots >= 0, index.attributes.tie[np.maximum(self.slots, 0)], -1.0)
+        return Published(placement, users, moments, marks)
 
     def items(self, row: int, read: ReadModels) -> list[SlateItem]:
         """Return the slate of one user as objects; :class:`processors.ranking.slate_writer.SlateWriter` writes many.
@@ -108,7 +129,7 @@ class Slates:
         ):
             if slot < 0:
                 break
-            reason = reason_of(kind, link, slot, self.locale, read)
+            reason = reason_of(kind, link, slot, int(self.languages[row]), self.texts, read)
             found.append(SlateItem(read.items.ids[slot], rank, score, SOURCES[kind], (reason,), propensity))
         return found
 
@@ -117,13 +138,14 @@ class Slates:
         return [read.items.ids[slot] for slot in self.slots[row].tolist() if slot >= 0]
 
 
-def slates_of(frame: Frame, locale: Locale) -> Slates:
+def slates_of(frame: Frame, texts: ReasonTexts) -> Slates:
     """Return the slates of a frame that has been through all stages."""
     slots, scores, propensities = _published(
         frame.numbers, frame.filled, frame.candidates.slots, frame.kept_scores, frame.propensities
     )
     ignored, removed = frame.effects.ignored, +frame.removed
-    return Slates(slots, scores, frame.kinds, frame.links, propensities, locale, ignored, removed)
+    languages = frame.once("languages", lambda: texts.numbers_of(frame.profiles))
+    return Slates(slots, scores, frame.kinds, frame.links, propensities, languages, texts, ignored, removed)
 
 
 @kernel
@@ -151,7 +173,8 @@ def joined(parts: list[Slates]) -> Slates:
         kinds=np.concatenate([part.kinds for part in parts]),
         links=np.concatenate([part.links for part in parts]),
         propensities=np.concatenate([part.propensities for part in parts]),
-        locale=parts[0].locale,
+        languages=np.concatenate([part.languages for part in parts]),
+        texts=parts[0].texts,
         ignored=sum((part.ignored for part in parts), Counter()),
         removed=sum((part.removed for part in parts), Counter()),
     )

@@ -11,9 +11,10 @@ from processors.common.arrays import Ints
 from processors.common.compiled import kernel
 from processors.common.text_column import Bytes, TextColumn
 from processors.ranking.read_models import ReadModels
-from processors.ranking.reasons import KINDS, reason_of
+from processors.ranking.reason_kinds import KINDS
+from processors.ranking.reason_texts import ReasonTexts
+from processors.ranking.reasons import reason_of
 from processors.ranking.slate import SOURCES, Slates
-from processors.ranking.sources.base import Locale
 
 _MARK = "\ufffc"
 """Stands for what a reason names while its text is cut into parts."""
@@ -32,15 +33,16 @@ class SlateWriter:
 
     Parameters
     ----------
-    locale
-        Language of the reasons' texts.
+    texts
+        What reasons say to people: in the language of each row's user.
     """
 
-    def __init__(self, locale: Locale) -> None:
-        self._locale = locale
+    def __init__(self, texts: ReasonTexts) -> None:
+        self._texts = texts
         self._parts, self._named = TextColumn(), np.zeros(len(KINDS), np.int64)
-        for number in range(len(KINDS)):
-            self._cut(number)
+        for language in range(len(texts.languages)):
+            for number in range(len(KINDS)):
+                self._cut(language, number)
         self._categories, self._contexts = TextColumn(), TextColumn()
         self._names: object = None
 
@@ -56,14 +58,15 @@ class SlateWriter:
         """
         self._know(slates, read)
         buffer, begins = _written(
-            slates.slots, slates.scores, slates.propensities, slates.kinds, slates.links,
-            read.items.attributes.category, self._named, *_columns(self._parts), *_columns(read.items.texts),
-            *_columns(self._categories), *_columns(self._contexts),
+            slates.slots, slates.scores, slates.propensities, slates.kinds, slates.links, slates.languages,
+            len(self._texts.languages), read.items.attributes.category, self._named, *_columns(self._parts),
+            *_columns(read.items.texts),
+            *_columns(read.items.titles), *_columns(self._categories), *_columns(self._contexts),
         )  # fmt: skip
         whole, ends = memoryview(buffer), begins.tolist()
         return [whole[begin:end] for begin, end in pairwise(ends)]
 
-    def _cut(self, number: int) -> None:
+    def _cut(self, language: int, number: int) -> None:
         """Keep what stands around the names in the JSON of a kind of reason, from the source to the propensity."""
         kind = KINDS[number].kind
         source = msgspec.json.encode(SOURCES[number]).decode()
@@ -71,7 +74,7 @@ class SlateWriter:
         if named == _CONTEXT:
             parts = [f',"source":{source},"reasons":[', '],"propensity":']
         else:
-            text = kind.texts[self._locale].format(item=_MARK, category=_MARK, context=_MARK)
+            text = self._texts.template(language, number).format(item=_MARK, category=_MARK, context=_MARK)
             fields = {"kind": kind.name, "item_id": _MARK, "text": text, "category": _MARK}
             if named != _ITEM:
                 del fields["item_id"]
@@ -81,7 +84,7 @@ class SlateWriter:
             parts = f',"source":{source},"reasons":[{reason}],"propensity":'.split(_MARK)
         self._named[number] = named
         for at, part in enumerate([*parts, "", ""][:_PARTS]):
-            self._parts.put_raw(_PARTS * number + at, part.encode())
+            self._parts.put_raw(_PARTS * (language * len(KINDS) + number) + at, part.encode())
 
     def _know(self, slates: Slates, read: ReadModels) -> None:
         """Keep the texts of the categories and contexts that the slates name."""
@@ -95,10 +98,13 @@ class SlateWriter:
             if read.contexts.names is not self._names:
                 self._names, self._contexts = read.contexts.names, TextColumn()
             there = (named == _CONTEXT) & (slates.slots >= 0)
-            for link, kind in sorted(set(zip(slates.links[there].tolist(), slates.kinds[there].tolist(), strict=True))):
-                number = link * len(KINDS) + kind
+            languages = np.broadcast_to(slates.languages[:, None], there.shape)[there].tolist()
+            for link, kind, language in sorted(
+                set(zip(slates.links[there].tolist(), slates.kinds[there].tolist(), languages, strict=True))
+            ):
+                number = (link * len(self._texts.languages) + language) * len(KINDS) + kind
                 if number >= len(self._contexts.lengths) or not self._contexts.lengths[number]:
-                    reason = reason_of(kind, link, 0, self._locale, read)
+                    reason = reason_of(kind, link, 0, language, self._texts, read)
                     self._contexts.put_raw(number, msgspec.json.encode(reason))
 
 
@@ -108,8 +114,9 @@ def _columns(texts: TextColumn) -> tuple[Bytes, Ints, Ints]:
 
 @kernel
 def _written(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
-    slots, scores, propensities, kinds, links, category, named, parts, part_begins, part_lengths, ids, id_begins,
-    id_lengths, categories, category_begins, category_lengths, contexts, context_begins, context_lengths,
+    slots, scores, propensities, kinds, links, languages, n_languages, category, named, parts, part_begins,
+    part_lengths, ids, id_begins, id_lengths, titles, title_begins, title_lengths, categories, category_begins,
+    category_lengths, contexts, context_begins, context_lengths,
 ):  # fmt: skip
     """Return the JSON of all rows in one buffer, and where each row begins."""
     users, size = slots.shape
@@ -120,14 +127,15 @@ def _written(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the t
             if slot < 0:
                 break
             room += _FIELD_BYTES + id_lengths[slot]
+            spoken = languages[user] * len(named) + kind
             for part in range(3):
-                room += part_lengths[3 * kind + part]
+                room += part_lengths[3 * spoken + part]
             if named[kind] == 1:
-                room += 2 * id_lengths[link]
+                room += id_lengths[link] + title_lengths[link]
             elif named[kind] == 2:
                 room += 2 * category_lengths[category[slot]]
             elif named[kind] == 3:
-                room += context_lengths[link * len(named) + kind]
+                room += context_lengths[(link * n_languages + languages[user]) * len(named) + kind]
     buffer, begins, at = np.empty(room, np.uint8), np.zeros(users + 1, np.int64), 0
     for user in range(users):
         begins[user] = at
@@ -146,15 +154,18 @@ def _written(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the t
             at = _whole(buffer, at, position + 1)
             at = _text(buffer, at, _SCORE, 0, len(_SCORE))
             at = _decimal(buffer, at, scores[user, position])
+            spoken = languages[user] * len(named) + kind
             for part in range(3):
-                at = _text(buffer, at, parts, part_begins[3 * kind + part], part_lengths[3 * kind + part])
-                if named[kind] == 1 and part < 2:
+                at = _text(buffer, at, parts, part_begins[3 * spoken + part], part_lengths[3 * spoken + part])
+                if named[kind] == 1 and part == 0:
                     at = _text(buffer, at, ids, id_begins[link], id_lengths[link])
+                elif named[kind] == 1 and part == 1:
+                    at = _text(buffer, at, titles, title_begins[link], title_lengths[link])
                 elif named[kind] == 2 and part < 2:
                     number = category[slot]
                     at = _text(buffer, at, categories, category_begins[number], category_lengths[number])
                 elif named[kind] == 3 and part < 1:
-                    number = link * len(named) + kind
+                    number = (link * n_languages + languages[user]) * len(named) + kind
                     at = _text(buffer, at, contexts, context_begins[number], context_lengths[number])
             at = _decimal(buffer, at, propensities[user, position])
             buffer[at] = 125  # }

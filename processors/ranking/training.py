@@ -31,6 +31,9 @@ from processors.ranking.scoring import Score, scores_of
 from processors.ranking.slate import Slates
 from processors.users.profile import Profile
 
+DEPTH = 20
+"""Positions within which the item that a user chose counts as found."""
+
 NO_QUESTION = -2
 """Stands for the chosen item of a user from whose choice a head does not learn."""
 
@@ -119,7 +122,8 @@ class Training:
         pipeline.run(pipeline.stages_for("lesson", shared=True), frame)
         slots = np.array(read.items.slots_of(list(chosen)), np.int64)
         answers = [self._ask(frame, slots, head) for head in range(len(HEADS))]
-        examples = examples_of(pipeline.features, buckets_of(profiles, now_ms), answers)
+        known = np.array([bool(profile.item_ids) for profile in profiles], np.bool_)
+        examples = examples_of(pipeline.features, buckets_of(profiles, now_ms), answers, known)
         examples.trials = self._trials(frame, slots)
         if read.rules.exposures(at_ms):
             slates = pipeline.slates(pipeline.begin(profiles, now_ms, read, at_ms))
@@ -243,7 +247,7 @@ def _losses(begins, slots, scores, plain, features, listed, chosen):  # type: ig
     return rows[:n], gradients[:n], losses[:n], positions, plain_positions, confidences[:n]
 
 
-def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers]) -> Examples:
+def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answers], known: Flags) -> Examples:
     """Make the message for the models plane from the answers of all heads.
 
     Parameters
@@ -254,7 +258,11 @@ def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answ
         Bucket of each user, shape (users,).
     answers
         One per head, in the order of :data:`processors.models.ranker_weights.HEADS`.
+    known
+        Whether each user has a history, shape (users,).
     """
+    first = answers[0]
+    asked = first.asked[known[first.asked]]
     heads = np.repeat(np.arange(len(answers)), [len(part.users) for part in answers])
     return Examples(
         model=RANKER,
@@ -265,6 +273,8 @@ def examples_of(features: tuple[str, ...], buckets: Ints, answers: Sequence[Answ
         plain_ranks=_joined((part.plain_ranks[part.users] for part in answers), "<i4"),
         losses=_joined((part.losses for part in answers), "<f4"),
         gradients=_joined((part.gradients for part in answers), "<f4"),
+        asked=len(asked),
+        found=int(((first.ranks[asked] > 0) & (first.ranks[asked] <= DEPTH)).sum()),
     )
 
 
@@ -273,18 +283,14 @@ def _joined(columns: Iterable[np.ndarray], dtype: str) -> bytes:
     return np.concatenate([column.astype(dtype) for column in columns]).tobytes()
 
 
-def choices_of(answers: Sequence[Answers], profiles: Sequence[Profile]) -> list[Choices]:
-    """Return the positions of what users chose, per head, for the figures of quality.
+def choices_of(answers: Sequence[Answers]) -> list[Choices]:
+    """Return what was expected of the first candidates and whether they were chosen, per head.
 
     Parameters
     ----------
     answers
         From :meth:`Training.lessons`.
-    profiles
-        The users' profiles as they were given to it.
     """
-    known = np.array([bool(profile.item_ids) for profile in profiles], np.bool_)
     return [
-        Choices(head, part.ranks[part.asked], known[part.asked], part.confidences, part.ranks[part.users] == 1)
-        for head, part in zip(HEADS, answers, strict=True)
+        Choices(head, part.confidences, part.ranks[part.users] == 1) for head, part in zip(HEADS, answers, strict=True)
     ]

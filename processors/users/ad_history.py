@@ -122,6 +122,27 @@ class CampaignImpressions(msgspec.Struct, array_like=True):
     cool_down_until_ms: int = 0
 
 
+class Trial(msgspec.Struct, array_like=True):
+    """A user's part in finding the lift of a campaign.
+
+    Parameters
+    ----------
+    since_ms
+        When the campaign won an auction for the user for the first time, milliseconds since the epoch.
+    held
+        Whether the user is held out, and was shown nothing.
+    spent
+        What the user has spent since, in the currency of the ads.
+    bought
+        Whether the user has bought anything since.
+    """
+
+    since_ms: int
+    held: bool
+    spent: float = 0.0
+    bought: bool = False
+
+
 class AdHistory(msgspec.Struct, array_like=True):
     """A user's ads.
 
@@ -133,11 +154,14 @@ class AdHistory(msgspec.Struct, array_like=True):
         Impressions by campaign id, the campaign shown last at the end.
     next_ms
         First moment at which :meth:`expire` may find a decision to drop, milliseconds since the epoch.
+    trials
+        By campaign with a holdout that has won an auction for the user, the earliest first.
     """
 
     decisions: list[Decision] = msgspec.field(default_factory=list)
     impressions: dict[str, CampaignImpressions] = msgspec.field(default_factory=dict)
     next_ms: int = 0
+    trials: dict[str, Trial] = msgspec.field(default_factory=dict)
 
     def note(self, decision: Decision, decisions: int, campaigns: int) -> None:
         """Add a decision and count it against its campaign's caps, in place.
@@ -165,6 +189,18 @@ class AdHistory(msgspec.Struct, array_like=True):
         self.impressions[decision.cid] = counted
         if len(self.impressions) > campaigns:
             del self.impressions[next(iter(self.impressions))]
+
+    def enter(self, cid: str, at_ms: int, *, held: bool, campaigns: int) -> bool:
+        """Note that a campaign with a holdout has won, and return whether that is the first time.
+
+        Of more than ``campaigns`` the earliest is forgotten.
+        """
+        if cid in self.trials:
+            return False
+        self.trials[cid] = Trial(at_ms, held)
+        if len(self.trials) > campaigns:
+            del self.trials[next(iter(self.trials))]
+        return True
 
     def find(self, number: int) -> Decision | None:
         """Find the decision with that number; :obj:`None` if it is not kept (any more)."""

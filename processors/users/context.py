@@ -1,4 +1,4 @@
-"""A user's circumstances as last known: country, region, city, device, channel, page, time zone."""
+"""A user's circumstances as last known: country, region, city, device, channel, page, time zone, language."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ FIELDS = ("country", "region", "device", "channel", "page")
 
 
 _VALUE_CHARACTERS = 64
+_LANGUAGE_CHARACTERS = 8
+"""The longest subtag of a language (BCP 47)."""
 
 
 MAX_NAME_CHARACTERS = _VALUE_CHARACTERS + len("country:")
@@ -31,6 +33,18 @@ def context_names(circumstances: Mapping[str, str]) -> list[str]:
     ['country:DE', 'device:phone']
     """
     return [f"{field}:{circumstances[field]}" for field in FIELDS if field in circumstances]
+
+
+def language_of(locale: str | None) -> str:
+    """Return the language of a locale such as ``de-CH``, in lower case; empty if it names none.
+
+    Examples
+    --------
+    >>> language_of("de_CH"), language_of("EN"), language_of("-"), language_of(None)
+    ('de', 'en', '', '')
+    """
+    language = (locale or "").replace("_", "-").partition("-")[0].strip().lower()
+    return language if language.isalpha() and len(language) <= _LANGUAGE_CHARACTERS else ""
 
 
 def update_circumstances(known: dict[str, str], context: Context | None, channel: str | None = None) -> None:
@@ -54,6 +68,9 @@ def update_circumstances(known: dict[str, str], context: Context | None, channel
     >>> update_circumstances(known, Context(country="FR"))
     >>> known
     {'device': 'phone', 'country': 'FR'}
+    >>> update_circumstances(known, Context(locale="zh_Hant-TW"))
+    >>> known["language"]
+    'zh'
     """
     if context is not None:
         for at, name in enumerate(REGION_FIELDS):
@@ -67,5 +84,8 @@ def update_circumstances(known: dict[str, str], context: Context | None, channel
             value = getattr(context, name)
             if value:
                 known[name] = value[:_VALUE_CHARACTERS]
+        language = language_of(context.locale)
+        if language:
+            known["language"] = language
     if channel:
         known["channel"] = channel[:_VALUE_CHARACTERS]

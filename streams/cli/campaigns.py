@@ -1,4 +1,4 @@
-"""``nearstream campaigns``: load, list, report, pause and withdraw campaigns."""
+"""``nearstream campaigns``: load, list, report, lift, pause and withdraw campaigns."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns load spring.jsonl           a line per campaign
   nearstream campaigns list                        what is spent, and left
   nearstream campaigns report --by day             what they brought
+  nearstream campaigns lift                        what they bring beyond what is bought without them
   nearstream campaigns pause spring-tents
   nearstream campaigns pause spring-tents --off    let it run again
   nearstream campaigns withdraw spring-tents
@@ -36,7 +37,7 @@ A table of a TOML file:
 """
 
 app = typer.Typer(
-    help="Campaigns: load, list, report, pause, withdraw.",
+    help="Campaigns: load, list, report, lift, pause, withdraw.",
     epilog=_EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -129,6 +130,39 @@ def _print_report(rows: list[ReportRow]) -> None:
             f"{_figure(row.ctr, '.2%'):>7} {row.conversions:>6} {row.spend:>10.2f} {row.revenue:>10.2f} "
             f"{_figure(row.roas, '.2f'):>6} {row.beyond:>8.2f} {row.filtered:>8}"
         )
+
+
+@app.command()
+def lift(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Show what campaigns with a holdout bring beyond what is bought without them, with 95 % intervals."""
+    from streams.cli.connections import consuming
+    from streams.operations import reports
+
+    settings = settings_of(context)
+    with consuming(settings) as consumer:
+        rows = reports.read_lift(settings, consumer)
+    if as_json:
+        for row in rows:
+            print_json(row)
+        return
+    if not rows:
+        typer.echo("no campaign with a holdout has won an auction yet; holdout = 0.1 in its table holds out a tenth")
+        return
+    typer.echo(
+        f"{'campaign':<24} {'users':>8} {'held out':>8} {'buy':>7} {'held buy':>8} {'lift (95 %)':>26} "
+        f"{'money per user (95 %)':>30}"
+    )
+    for row in rows:
+        shares = _interval(row.conversion_lift, row.conversion_low, row.conversion_high, "+.2%")
+        money = _interval(row.revenue_lift, row.revenue_low, row.revenue_high, "+.2f")
+        typer.echo(
+            f"{row.cid[:24]:<24} {row.users:>8} {row.users_held:>8} {_figure(row.buying, '.2%'):>7} "
+            f"{_figure(row.buying_held, '.2%'):>8} {shares:>26} {money:>30}"
+        )
+
+
+def _interval(estimate: float | None, low: float | None, high: float | None, form: str) -> str:
+    return "-" if estimate is None else f"{estimate:{form}} ({_figure(low, form)} to {_figure(high, form)})"
 
 
 def _figure(figure: float | None, form: str) -> str:

@@ -109,6 +109,8 @@ class Gauges:
             gauges.gain.labels("covisitation").set(view.plain_gain)
             gauges.alarms.set(view.alarms)
             gauges.rollbacks.set(view.rollbacks)
+            gauges.missed.set(view.missed)
+            gauges.miss_alarms.set(view.miss_alarms)
 
     def _refresh_rules(self) -> None:
         # Before the read models are complete, rules would look as if they matched no item.

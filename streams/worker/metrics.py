@@ -20,8 +20,14 @@ from streams.worker.metric_factory import MetricFactory
 from streams.worker.step_metrics import StepMetrics, StepSeconds
 
 _QUALITY_TEXTS = {
-    "hit_rate": ("Share of choices whose item was among the first so many, lately.", ("head", "user", "depth")),
-    "reciprocal_rank": ("Mean reciprocal rank of the item chosen, lately.", ("head", "user")),
+    "hit_rate": (
+        "Share of choices whose item was among the first so many of the slate last published, lately.",
+        ("placement", "user", "depth"),
+    ),
+    "reciprocal_rank": (
+        "Mean reciprocal rank of the item chosen in the slate last published, lately.",
+        ("placement", "user"),
+    ),
     "calibration": ("What the ranker expected of its first candidate over what came true.", ("head",)),
     "coverage": ("Distinct items per position of the slates, lately.", ("placement",)),
     "inequality": (
@@ -150,6 +156,10 @@ class RankerMetrics:
             "ranker_fallback", "1 if slates are ranked by co-visitation, not by what is learned."
         )
         self.alarms = factory.gauge("ranker_drift_alarms", "Drift alarms of the ranker so far.")
+        self.missed = factory.gauge(
+            "ranker_missed_share", "Share of choices of users with a history that were not in the first 20, lately."
+        )
+        self.miss_alarms = factory.gauge("ranker_miss_alarms", "Times that the share of misses has risen so far.")
         self.rollbacks = factory.gauge("ranker_rollbacks", "Times the ranker's weights went back to good ones so far.")
         self.exploration = factory.gauge(
             "exploration_part", "Part of the share allowed for exploration that is in use."

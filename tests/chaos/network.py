@@ -148,6 +148,8 @@ def kafka_behind(networks: int, seed: int) -> tuple[ApacheKafka, list[Network]]:
     hidden = [f"W{number}://127.0.0.1:{network._target}" for number, network in enumerate(made)]
     told = [f"W{number}://127.0.0.1:{network.port}" for number, network in enumerate(made)]
     broker._properties |= {
+        # The verifier follows every micro-batch of the changelogs: in a long run compaction would take some away.
+        "log.cleaner.enable": "false",
         "listeners": ",".join([plain, *hidden, controller]),
         "advertised.listeners": ",".join([plain, *told]),
         "listener.security.protocol.map": ",".join(

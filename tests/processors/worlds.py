@@ -201,6 +201,7 @@ def random_world(seed: int) -> World:
         )
     for user in users[::2]:
         user.context = {"country": str(random.choice(["DE", "FR", "IT"])), "device": "phone"}
+        user.context["language"] = str(random.choice(["en", "zh", "fr"]))
     placements = (
         Placement("home", size=int(random.integers(1, 30))),
         Placement("discover", only_new=True, size=int(random.integers(1, 30))),

@@ -20,8 +20,8 @@ from processors.users.profile import Profile
 VIEWED_BEFORE = "viewed_before"
 """Name of the kind of reason that is also true of items touched too long ago for a source to propose them."""
 
-Locale = Literal["en", "zh"]
-"""Languages of the reasons' texts."""
+LANGUAGES = ("en", "zh")
+"""Languages that every kind of reason has a text in."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ReasonKind:
     features
         Prefixes of the names of the features whose contributions to the score count for this kind.
     texts
-        Text per locale; ``{item}`` stands for the user's own item, ``{category}`` for the category, ``{context}`` for
+        Text per language; ``{item}`` stands for the user's own item, ``{category}`` for the category, ``{context}`` for
         the context.
     order
         Decides between kinds that contribute equally: the lowest is given. No two kinds have the same.
@@ -50,11 +50,11 @@ class ReasonKind:
 
     name: str
     features: tuple[str, ...]
-    texts: Mapping[Locale, str]
+    texts: Mapping[str, str]
     order: int
     column: str | None = None
     links: Literal["item", "category", "context"] | None = None
-    field_texts: Mapping[str, Mapping[Locale, str]] = field(default_factory=dict)
+    field_texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class Visitors(msgspec.Struct, frozen=True):

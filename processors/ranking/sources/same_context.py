@@ -10,10 +10,10 @@ import numpy as np
 
 from processors.common.bounds import Listed, Reach
 from processors.ranking.read_models import ReadModels
-from processors.ranking.sources.base import Locale, ProposedPairs, ReasonKind, Visitors
+from processors.ranking.sources.base import ProposedPairs, ReasonKind, Visitors
 from processors.users.context import context_names
 
-_FIELD_TEXTS: dict[str, dict[Locale, str]] = {
+_FIELD_TEXTS: dict[str, dict[str, str]] = {
     "country": {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"},
     "region": {"en": "Popular with visitors from {context}", "zh": "来自 {context} 的访客喜欢"},
     "device": {"en": "Popular with visitors on {context}", "zh": "使用 {context} 的访客喜欢"},

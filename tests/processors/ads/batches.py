@@ -122,6 +122,7 @@ def _campaign(chance: Chance) -> Campaign:
         dayparts=maybe(0.2, lambda: _dayparts(chance), Dayparts()),
         frequency=maybe(0.6, lambda: _frequency(chance), Frequency()),
         paused=maybe(0.05, lambda: True, False),
+        holdout=maybe(0.3, lambda: 0.5, 0.0),
     )
 
 

@@ -8,15 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.evaluation.live_quality import Choices, LiveQuality, Observations, ShownSlates
+from processors.evaluation.published import Judged
 from streams.engine.driver import TopologyDriver
 
 AT = 1_700_000_000_000
 
 
-def choices(ranks: Sequence[int], known: bool = True, head: str = "any") -> Choices:
-    n = len(ranks)
-    listed = np.array([rank for rank in ranks if rank], np.int64)
-    return Choices(head, np.array(ranks), np.full(n, known), np.full(len(listed), 0.5), listed == 1)
+def judged(ranks: Sequence[int], known: bool = True, placement: str = "home") -> Judged:
+    return Judged(placement, np.array(ranks), np.full(len(ranks), known))
 
 
 def slates(*rows: Sequence[tuple[int, int, float]]) -> ShownSlates:
@@ -31,34 +30,34 @@ def slates(*rows: Sequence[tuple[int, int, float]]) -> ShownSlates:
 def test_ranks_make_hit_rates_over_the_last_so_many(ranks: list[int]) -> None:
     quality = LiveQuality(window=25)
     for rank in ranks:
-        quality.take(Observations([choices([rank])]))
+        quality.take(Observations([judged([rank])]))
     last = ranks[-25:]
     figures = quality.figures()
     for depth in (10, 20):
         expected = sum(0 < rank <= depth for rank in last) / len(last)
-        assert figures["hit_rate", "any", "known", str(depth)] == pytest.approx(expected)
+        assert figures["hit_rate", "home", "known", str(depth)] == pytest.approx(expected)
     mean = sum(1 / rank for rank in last if rank) / len(last)
-    assert figures["reciprocal_rank", "any", "known"] == pytest.approx(mean)
+    assert figures["reciprocal_rank", "home", "known"] == pytest.approx(mean)
 
 
-def test_users_with_and_without_history_and_heads_are_kept_apart() -> None:
+def test_users_with_and_without_history_and_placements_are_kept_apart() -> None:
     quality = LiveQuality()
-    quality.take(Observations([choices([1], known=True), choices([0], known=False), choices([2], head="new")]))
+    quality.take(Observations([judged([1]), judged([0], known=False), judged([2], placement="discover")]))
     figures = quality.figures()
-    assert figures["reciprocal_rank", "any", "known"] == 1.0
-    assert figures["reciprocal_rank", "any", "new"] == 0.0
-    assert figures["reciprocal_rank", "new", "known"] == 0.5
+    assert figures["reciprocal_rank", "home", "known"] == 1.0
+    assert figures["reciprocal_rank", "home", "new"] == 0.0
+    assert figures["reciprocal_rank", "discover", "known"] == 0.5
 
 
 def test_calibration_is_what_was_expected_over_what_came_true() -> None:
     quality = LiveQuality()
-    quality.take(Observations([choices([1, 2, 3, 4])]))
+    quality.take(Observations(choices=[Choices("any", np.full(4, 0.5), np.array([True, False, False, False]))]))
     assert quality.figures()["calibration", "any"] == pytest.approx(0.5 / 0.25)
 
 
 def test_variety_of_slates() -> None:
     quality = LiveQuality()
-    quality.take(Observations([], [slates([(1, 7, 0.5), (2, 7, 0.25), (3, 8, 0.25)], [(1, 0, 0.5), (4, 0, 0.5)])]))
+    quality.take(Observations(shown=[slates([(1, 7, 0.5), (2, 7, 0.25), (3, 8, 0.25)], [(1, 0, 0.5), (4, 0, 0.5)])]))
     figures = quality.figures()
     assert figures["coverage", "home"] == pytest.approx(4 / 5)
     assert figures["novelty", "home"] == pytest.approx(((1 + 2 + 2) / 3 + 1) / 2)
@@ -83,9 +82,9 @@ def test_inequality_is_that_of_gini() -> None:
 def test_coverage_looks_back_a_bounded_way() -> None:
     quality = LiveQuality(window=1)
     for item in range(30):
-        quality.take(Observations([], [slates([(item, 1, 0.1)])]))
+        quality.take(Observations(shown=[slates([(item, 1, 0.1)])]))
     for _ in range(20):
-        quality.take(Observations([], [slates([(99, 1, 0.1)])]))
+        quality.take(Observations(shown=[slates([(99, 1, 0.1)])]))
     assert quality.figures()["coverage", "home"] == pytest.approx(1 / 20)
 
 
@@ -108,5 +107,5 @@ def test_what_the_planes_see_is_judged() -> None:
         )
         driver.pipe("events.click.v1", b"u", event, AT + 1000 * n)
     figures = quality.figures()
-    assert figures["hit_rate", "any", "known", "10"] > 0.5
+    assert figures["hit_rate", "home", "known", "10"] > 0.5
     assert figures["coverage", "home"] > 0.0

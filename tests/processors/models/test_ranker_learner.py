@@ -244,3 +244,32 @@ def test_what_was_learned_serves_a_length_of_history_once_it_is_ahead_there(rank
     assert served[0] == (rank < 3)
     assert served[4]
     assert not served[7], "nobody has taught anything of the next length of history"
+
+
+def _missing(asked: int, found: int) -> Examples:
+    return msgspec.structs.replace(examples(np.zeros((0, 2))), asked=asked, found=found)
+
+
+def test_choices_that_nobody_could_propose_raise_an_alarm_though_they_carry_no_loss() -> None:
+    settings = ModelsSettings()
+    learner, state = RankerLearner(settings, baseline_weights()), ModelState()
+    random = np.random.default_rng(5)
+
+    def choose(blocks: int, share_found: float) -> int:
+        before = state.misses.alarms
+        for _ in range(blocks):
+            learner.learn(state, _missing(4, int(random.binomial(4, share_found))))
+        return state.misses.alarms - before
+
+    assert choose(500, 0.6) == 0
+    assert learner.view(state).missed == pytest.approx(0.4, abs=0.15)
+    assert choose(50, 0.2) >= 1, "200 choices"
+    assert learner.view(state).miss_alarms == state.misses.alarms
+    assert choose(500, 0.2) <= 5, "the same change, until what was before it is forgotten"
+    assert choose(500, 0.7) == 0, "that more is found is no alarm"
+    assert len(state.misses.shares) <= settings.window_blocks
+
+
+def test_a_message_that_found_more_than_was_asked_is_refused() -> None:
+    with pytest.raises(ValueError, match="found: 3 of 2 choices asked about"):
+        RankerLearner(ModelsSettings(), baseline_weights()).learn(ModelState(), _missing(2, 3))

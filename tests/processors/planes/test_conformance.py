@@ -170,7 +170,7 @@ def lesson(random: np.random.Generator, offset: int) -> Record:
     part = Answers(
         users, users, random.uniform(-1, 1, (3, 2)), random.uniform(0, 5, 3), users + 1, users + 2, np.ones(3)
     )
-    examples = examples_of(("together", "visits"), users, [part, part])
+    examples = examples_of(("together", "visits"), users, [part, part], np.ones(3, np.bool_))
     return Record(TRAINING_TOPIC, 0, offset, NOW, None, msgspec.msgpack.encode(examples))
 
 

@@ -1,17 +1,25 @@
 """Reasons are true: what they say is recomputed here from the views and the profile, without the ranker."""
 
-from typing import get_args
+import re
+from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.errors import ConfigurationError
+from processors.items.view import Listing
 from processors.models.context_popularity import ContextView
-from processors.ranking.reasons import KINDS, Reason, reason_of
+from processors.planes.users import UsersSettings
+from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.reason_kinds import KINDS
+from processors.ranking.reason_texts import ReasonTexts
+from processors.ranking.reasons import Reason, reason_of
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import SlateItem
-from processors.ranking.sources.base import Locale
+from processors.ranking.sources.base import LANGUAGES
 from processors.users.context import FIELDS
 from processors.users.profile import Profile
 from tests.processors.catalogues import likeness, random_views, visitor
@@ -155,9 +163,77 @@ SHOP = {
     ],
 )
 def test_reasons_come_in_the_locale_of_the_settings(locale: str, texts: dict[str, str]) -> None:
-    home, _ = World(SHOP, [profile("tent")], RankingSettings(locale=locale)).slates()  # type: ignore[arg-type]
+    home, _ = World(SHOP, [profile("tent")], RankingSettings(locale=locale)).slates()
     found = {item.item_id: item.reasons[0].text for item in home[0]}
     assert {item: found[item] for item in texts} == texts
+
+
+def test_each_user_reads_reasons_in_their_own_language() -> None:
+    texts = {"de": {"viewed_together": "Oft mit {item} angesehen"}}
+    users = [profile("tent") for _ in range(4)]
+    for user, language in zip(users, ("zh", "de", "fr", ""), strict=True):
+        user.context = {"language": language} if language else {}
+    home, _ = World(SHOP, users, RankingSettings(texts=texts)).slates()
+    told = [{item.item_id: item.reasons[0].text for item in slate} for slate in home]
+    assert [found["lamp"] for found in told] == [
+        "常与 tent 一起浏览",
+        "Oft mit tent angesehen",
+        "Often viewed together with tent",
+        "Often viewed together with tent",
+    ]
+    assert told[1]["tent"] == "You looked at this before", "what a language has no text for is told in the default one"
+
+
+def test_reasons_name_items_by_their_titles_and_ids_by_their_fields() -> None:
+    titled = msgspec.structs.replace(SHOP["tent"], listing=Listing(title='"Alp" two'))
+    home, _ = World({**SHOP, "tent": titled}, [profile("tent")]).slates()
+    (lamp,) = (item for item in home[0] if item.item_id == "lamp")
+    assert lamp.reasons[0] == Reason("viewed_together", "tent", 'Often viewed together with "Alp" two')
+
+
+@given(seeds)
+def test_no_kind_of_reason_fills_more_than_half_of_a_slate_where_others_are_true(seed: int) -> None:
+    world = random_world(seed)
+    pipeline = RankingPipeline(world.settings)
+    read = world.read(pipeline.features)
+    frame = pipeline.begin(world.users, [NOW] * len(world.users), read, NOW)
+    pipeline.run(pipeline.stages_for("slate", shared=True), frame)
+    for number, placement in enumerate(world.settings.placements):
+        part = pipeline.for_placement(frame, number)
+        pipeline.run(pipeline.stages_for("slate", shared=False), part)
+        half = (placement.size + 1) // 2
+        for row, filled in enumerate(part.filled):
+            given: Counter[int] = Counter()
+            for kind, candidate in zip(part.kinds[row][filled], part.numbers[row][filled], strict=True):
+                true = {n for n in range(len(KINDS)) if part.true_kinds[candidate] >> n & 1}
+                fresh = {n for n in true if given[n] < half}
+                assert kind in (fresh or true)
+                given[int(kind)] += 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"locale": "de"}, "users.ranking.locale: there are no texts in 'de'"),
+        ({"texts": {"de": {"trendy": "Beliebt"}}}, "users.ranking.texts.de: 'trendy' is no kind of reason"),
+        ({"texts": {"de": {"similar": "Wie {category}"}}}, "users.ranking.texts.de.similar: 'Wie {category}'"),
+        ({"texts": {"de": {"similar": "Passt dazu"}}}, "{item} once and no other name"),
+        ({"texts": {"de": {"trending": "Neu {"}}}, "no name in braces"),
+        ({"texts": {"de": {"trending": " "}}}, "users.ranking.texts.de.trending: ' '"),
+        ({"texts": {"de": {"contextual.planet": "Von {context}"}}}, "is no kind of reason"),
+    ],
+)
+def test_texts_that_cannot_be_told_are_refused_at_start(settings: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(expected)):
+        UsersSettings(ranking=msgspec.convert(settings, RankingSettings)).check()
+
+
+def test_a_language_may_be_the_shops_own_if_it_has_texts() -> None:
+    settings = RankingSettings(locale="de", texts={"de": {"viewed_before": "Schon angesehen"}})
+    home, _ = World(SHOP, [profile("tent")], settings).slates()
+    found = {item.item_id: item.reasons[0].text for item in home[0]}
+    assert found["tent"] == "Schon angesehen"
+    assert found["lamp"] == "Often viewed together with tent", "a kind without a German text is told in English"
 
 
 def test_a_reason_names_the_item_or_the_category_behind_it() -> None:
@@ -171,7 +247,7 @@ def test_a_reason_names_the_item_or_the_category_behind_it() -> None:
 def test_every_kind_has_a_text_in_every_locale() -> None:
     for kind in (entry.kind for entry in KINDS):
         for texts in (kind.texts, *kind.field_texts.values()):
-            assert set(texts) == set(get_args(Locale))
+            assert set(texts) == set(LANGUAGES)
             assert all(text.format(item="tent", category="camping", context="DE") for text in texts.values())
 
 
@@ -182,11 +258,11 @@ def test_kinds_come_in_their_order_each_under_a_name_and_a_number_of_its_own() -
 
 
 @pytest.mark.parametrize("locale", ["en", "zh"])
-def test_every_kind_of_context_has_words_of_its_own(locale: Locale) -> None:
+def test_every_kind_of_context_has_words_of_its_own(locale: str) -> None:
     read = World({}, []).read()
     (context,) = (number for number, entry in enumerate(KINDS) if entry.kind.links == "context")
     read.contexts.apply({f"{field}:here": ContextView(("tent",), (1.0,)) for field in FIELDS})
-    reasons = [reason_of(context, number, 0, locale, read) for number in range(len(FIELDS))]
+    reasons = [reason_of(context, number, 0, 0, ReasonTexts(locale), read) for number in range(len(FIELDS))]
     assert {reason.context for reason in reasons} == {f"{field}:here" for field in FIELDS}
     assert all("here" in (reason.text or "") for reason in reasons)
     assert len({reason.text for reason in reasons}) == len(FIELDS) - 1, "a region reads like a country"

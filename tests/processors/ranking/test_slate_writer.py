@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.items.view import Listing
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import SlateItem
 from processors.ranking.slate_writer import SlateWriter, _decimal
-from processors.ranking.sources.base import Locale
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
 seeds = st.integers(0, 2**32)
 
 
-def check(world: World, locale: Locale = "en") -> list[list[SlateItem]]:
+def check(world: World, locale: str = "en") -> list[list[SlateItem]]:
     settings = msgspec.structs.replace(world.settings, locale=locale)
     pipeline = RankingPipeline(settings)
-    read, writer = world.read(pipeline.features), SlateWriter(locale)
+    read, writer = world.read(pipeline.features), SlateWriter(pipeline.texts)
     slates = pipeline.rank(world.users, [NOW] * len(world.users), read, NOW)
     found = []
     for part in slates:
@@ -37,14 +37,19 @@ def check(world: World, locale: Locale = "en") -> list[list[SlateItem]]:
 
 
 @given(seeds, st.sampled_from(["en", "zh"]))
-def test_written_is_what_the_slates_say(seed: int, locale: Locale) -> None:
+def test_written_is_what_the_slates_say(seed: int, locale: str) -> None:
     check(random_world(seed), locale)
 
 
 def test_names_are_escaped_wherever_they_stand() -> None:
     strange = ['a "tent"', "back\\slash", "new\nline", "日本", "{item}", "\ufffc", "e\u0301", "\x7f", "<&>"]
     views = {name: view(5.0 - n / 10, {strange[0]: (0.5, 0.5)}, category=name) for n, name in enumerate(strange)}
-    (slate, *_) = check(World(views, [profile(strange[1], strange[2])], RankingSettings()))
+    titles = [*strange[1:], strange[0]]
+    for name, title in zip(strange, titles, strict=True):
+        views[name] = msgspec.structs.replace(views[name], listing=Listing(title=title))
+    users = [profile(strange[1], strange[2]), profile(strange[1])]
+    users[1].context = {"language": "zh"}
+    (slate, *_) = check(World(views, users, RankingSettings()))
     assert {item.item_id for item in slate} == set(strange)
     kinds = {item.reasons[0].kind for item in slate}
     assert {"viewed_together", "viewed_before"} <= kinds

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]  # the stubs leave it out
     __cpu_dispatch__,
@@ -224,7 +225,7 @@ def _assert_ads(name: str, played: Played) -> None:
     winners = {decision.get("cid") for decision in decisions}
     assert {"open", "even", "clicks", "buyers", "germany", None} - winners == set()
     assert {decision.get("crid") for decision in decisions} >= {"a", "b", "c"}
-    assert {decision["nbr"] for decision in decisions if "nbr" in decision} >= {2, 500, 509, 512}
+    assert {decision["nbr"] for decision in decisions if "nbr" in decision} >= {2, 500, 509, 512, 519}
     logs = messages(played, "decision-log.v1")
     codes = {candidate.get("nbr", 0) for log in logs for candidate in log["candidates"]}
     assert {0, 501, 502, 503, 504, 505, 508, 510, 511} - codes == set()
@@ -252,13 +253,17 @@ def _assert_credits(name: str, played: Played) -> None:
             "returned_revenue",
         ),
     )
-    sums = dict.fromkeys(fields, 0.0)
+    sums, arms = dict.fromkeys(fields, 0.0), np.zeros((2, 4))
     for record in played.records["internal.campaign-signals"]:
         for signal in msgspec.msgpack.decode(record.value):
-            for field, figure in zip(fields, signal[2:], strict=True):
+            *figures, shown, held = signal[2:]
+            for field, figure in zip(fields, figures, strict=True):
                 sums[field] += figure
+            arms += np.array([shown, held])
     optional = {"filtered", "returned_revenue", *({"refunded", "returned_bought"} if name == "everything" else ())}
     assert [field for field in fields if not sums[field] and field not in optional] == []
+    assert arms[0].all(), "users who were shown a campaign with a holdout came and bought"
+    assert arms[1, 0], "and some were held out"
 
 
 def main(argument: str) -> None:

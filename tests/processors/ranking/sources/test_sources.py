@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,7 +19,7 @@ from processors.models.serving_weights import ServingWeights
 from processors.ranking.candidates import RULES
 from processors.ranking.feature_names import HISTORY_FEATURES, ITEM_FEATURES, TASTE_FEATURES
 from processors.ranking.read_models import ReadModels
-from processors.ranking.reasons import FEATURED
+from processors.ranking.reason_kinds import FEATURED
 from processors.ranking.sources import (
     ALL,
     ProposedPairs,
@@ -30,7 +30,7 @@ from processors.ranking.sources import (
     _settings_of,
     with_settings,
 )
-from processors.ranking.sources.base import Locale
+from processors.ranking.sources.base import LANGUAGES
 from processors.ranking.sources.fresh import Fresh
 from processors.ranking.sources.popularity import Trending
 from processors.ranking.sources.similar import Similar
@@ -83,7 +83,7 @@ def check_parts(source: type[Source], others: Sequence[type[Source]]) -> None:
         assert kind.name not in names, "another source gives the same kind of reason"
         assert kind.order not in orders, "another kind of reason has the same order"
         assert kind.column is None or kind.column in source.columns, "a reason by a column that is not the source's"
-        assert set(kind.texts) == set(get_args(Locale)), "a reason without a text in some language"
+        assert set(kind.texts) == set(LANGUAGES), "a reason without a text in some language"
         assert kind.links is None or any("{" + kind.links + "}" in text for text in texts_of(kind)), (
             "a reason that names something, and no text that does"
         )
