@@ -17,6 +17,7 @@ import prometheus_client
 import pytest
 import yaml
 
+from processors.ads.alerts import TEXTS
 from processors.ads.no_bid import NoBid
 from processors.evaluation.live_quality import Choices, Observations, ShownSlates
 from processors.evaluation.published import Judged
@@ -214,7 +215,7 @@ def test_dashboards_and_alerts_name_only_metrics_that_exist() -> None:
 
 def test_outcomes_and_states_of_ads_are_named_as_workers_name_them() -> None:
     outcomes = {"filled", *(code.name.lower() for code in NoBid)}
-    states = {"running", "paused", "spent", "left_out"}
+    states = {"running", "paused", "ended", "spent", "left_out"}
 
     def named(family: str, label: str) -> set[str]:
         selectors = re.findall(rf'\b{family}{{[^}}]*\b{label}[!=]~?"([^"]+)"', "\n".join(expressions()))
@@ -449,7 +450,9 @@ def _advertise(metrics: Metrics) -> None:
     """The same of ads."""
     for outcome in ("filled", "paced"):
         metrics.ads.decisions.labels(outcome).inc(20)
-    for state in ("running", "paused", "spent", "left_out"):
+    for alert in TEXTS:
+        metrics.ads.alerts.labels(alert).set(0)
+    for state in ("running", "paused", "ended", "spent", "left_out"):
         metrics.ads.campaigns.labels(state).set(0 if state == "left_out" else 1)
     for gauge, figure in (
         (metrics.ads.spent, 30.0),

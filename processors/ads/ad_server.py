@@ -74,6 +74,8 @@ class AdServer:
     ----------
     campaigns, clicks, purchases
         The read models of campaigns, of clicks and of purchases after clicks, to be updated between steps.
+    items
+        The read model of items.
     tracking
         Finds the decision behind impressions, clicks and purchases.
     decider
@@ -90,7 +92,7 @@ class AdServer:
         shop: Shop | None = None,
     ) -> None:
         self.settings, self._currency = settings, currency
-        self._items = ItemIndex() if items is None else items
+        self.items = ItemIndex() if items is None else items
         self.campaigns = CampaignIndex(settings.max_campaigns)
         self.clicks, self.purchases = ClickModel(), ClickModel(first_logit=PURCHASE_LOGIT)
         self._groups, self._partitions = groups, partitions
@@ -184,7 +186,7 @@ class AdServer:
 
     def _completed(self, found: Opportunity) -> Opportunity:
         """Return the opportunity with all that is known of its user; the ad history is the profile's own."""
-        profile = completed(found.profile, self._items)
+        profile = completed(found.profile, self.items)
         return found if profile is found.profile else msgspec.structs.replace(found, profile=profile)
 
     def _add_segments(self, opportunities: Sequence[Opportunity]) -> None:

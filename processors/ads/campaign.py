@@ -151,6 +151,10 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         """The most that it pays for a single impression, click or purchase, whichever it pays for."""
         return self.bid / 1000.0 if self.model == "cpm" else self.bid
 
+    def has_ended(self, now_ms: float) -> bool:
+        """Tell whether it is over at a moment, milliseconds since the epoch."""
+        return self.ends_at is not None and 1000.0 * self.ends_at.timestamp() <= now_ms
+
     @property
     def needs_user(self) -> bool:
         """Whether the user must be known: to match the audience, count impressions, or recognise what is paid for.

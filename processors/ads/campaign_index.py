@@ -38,7 +38,8 @@ class CampaignIndex:
     Parameters
     ----------
     max_campaigns
-        Campaigns held; beyond that the ones whose ids sort last are left out, whatever the order they come in.
+        Campaigns that take part. Beyond that, whatever the order they come in, those are left out that are paused or
+        have ended, then those that bid least for an impression; as many are remembered, to take a place that is free.
 
     Examples
     --------
@@ -51,8 +52,9 @@ class CampaignIndex:
     """
 
     def __init__(self, max_campaigns: int = MAX_CAMPAIGNS) -> None:
-        self._max_campaigns, self._left_out = max_campaigns, set[str]()
+        self._max_campaigns, self._clock_ms = max_campaigns, 0.0
         self._views: dict[str, CampaignView] = {}
+        self._left_out: dict[str, CampaignView] = {}
         self._columns: Columns | None = None
         self._by_value: dict[tuple[str, str], Flags] = {}
         self._by_values: dict[tuple[str | None, ...], Flags] = {}
@@ -64,13 +66,18 @@ class CampaignIndex:
 
     @property
     def views(self) -> Mapping[str, CampaignView]:
-        """What was published, by campaign id."""
+        """What was published, by campaign id, of the campaigns that take part."""
         return self._views
 
     @property
+    def known(self) -> Mapping[str, CampaignView]:
+        """What was published, by campaign id, of all campaigns that are remembered, whether they take part or not."""
+        return {**self._views, **self._left_out}
+
+    @property
     def left_out(self) -> int:
-        """Campaigns that were left out, as far as they are counted."""
-        return len(self._left_out)
+        """Campaigns that would run and were left out, as far as they are remembered."""
+        return sum(not self._rank(cid, view)[0] for cid, view in self._left_out.items())
 
     @property
     def columns(self) -> Columns:
@@ -83,7 +90,7 @@ class CampaignIndex:
         """Take over what was published of a campaign; :obj:`None` withdraws it."""
         self._take_held()
         before = self._views.get(cid)
-        self._left_out.discard(cid)
+        self._left_out.pop(cid, None)
         if view is None:
             self._views.pop(cid, None)
             self._held.pop(cid, None)
@@ -91,14 +98,11 @@ class CampaignIndex:
             self._views[cid] = view
             if cid in self._held:
                 self._held[cid] *= _STILL_HELD
-            if len(self._views) > self._max_campaigns:
-                self._leave_out(max(self._views))
-        if before is None and cid not in self._views:
-            return
-        if before is not None and view is not None and before.campaign == view.campaign:
+        moved = self._fill_places(cid)
+        if not moved and before is not None and view is not None and before.campaign == view.campaign:
             if self._columns is not None:
                 self._columns.update(self._columns.rows[cid], view)
-        else:
+        elif moved or before is not None or cid in self._views:
             self._columns = None
             self._by_value.clear()
             self._by_values.clear()
@@ -128,6 +132,7 @@ class CampaignIndex:
             Moments, milliseconds since the epoch, shape (moments,).
         """
         self._take_held()
+        self._clock_ms = max(self._clock_ms, now_ms.max(initial=0.0))
         columns = self.columns
         held = np.zeros(len(columns.cids))
         for cid, cost in self._held.items():
@@ -178,11 +183,48 @@ class CampaignIndex:
             if cid in self._views:
                 self._held[cid] = self._held.get(cid, 0.0) + cost
 
-    def _leave_out(self, cid: str) -> None:
-        del self._views[cid]
-        self._held.pop(cid, None)
-        if len(self._left_out) < self._max_campaigns:
-            self._left_out.add(cid)
+    def _fill_places(self, cid: str) -> bool:
+        """Let those take part that come first (:meth:`_rank`), after one campaign has changed, come or gone.
+
+        Returns
+        -------
+        bool
+            Whether another campaign than this one has got or lost a place, or this one has lost its own.
+        """
+        views, out, moved = self._views, self._left_out, False
+
+        def by_rank(entry: tuple[str, CampaignView]) -> tuple[bool, float, str]:
+            return self._rank(*entry)
+
+        while out and len(views) < self._max_campaigns:
+            first, view = min(out.items(), key=by_rank)
+            views[first] = view
+            del out[first]
+            moved = True
+        if len(views) <= self._max_campaigns and not out:
+            return moved
+        last, worst = max(views.items(), key=by_rank)
+        if len(views) > self._max_campaigns:
+            moved = last != cid
+        else:
+            first, best = min(out.items(), key=by_rank)
+            if by_rank((first, best)) > by_rank((last, worst)):
+                return moved
+            views[first] = best
+            del out[first]
+            moved = True
+        del views[last]
+        self._held.pop(last, None)
+        out[last] = worst
+        if len(out) > self._max_campaigns:
+            del out[max(out.items(), key=by_rank)[0]]
+        return moved
+
+    def _rank(self, cid: str, view: CampaignView) -> tuple[bool, float, str]:
+        """Return by what campaigns are ordered for places: the first takes part first."""
+        campaign = view.campaign
+        rests = campaign.paused or campaign.has_ended(self._clock_ms)
+        return rests, -campaign.bid_each * _USUAL_ODDS[campaign.model], cid
 
 
 @kernel
@@ -197,6 +239,10 @@ def _left(now_ms, day_ends, left_today, left_next_day, held):  # type: ignore[no
 
 
 _MAX_TABLES = 4096
+
+_USUAL_ODDS = {"cpm": 1.0, "cpc": 0.01, "cpa": 0.0005}
+"""How often what a campaign pays for follows an impression, about, so that bids of several models can be compared."""
+
 _STILL_HELD = 0.8
 
 

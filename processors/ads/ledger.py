@@ -46,7 +46,8 @@ class Ledger(msgspec.Struct, array_like=True):
     ``day`` is the ordinal of the running day in the campaign's time zone, with ``spent_today`` and, opportunities by
     hour, ``traffic_today``; ``traffic`` is what each hour of a day has usually had. The calibration of clicks compares
     ``expected`` and ``clicked``, that of purchases ``expected_bought`` and ``bought``, all decayed. ``lift_shown`` and
-    ``lift_held`` count users who are shown the campaign, and users who are held out.
+    ``lift_held`` count users who are shown the campaign, and users who are held out. ``able_ms`` is when it could last
+    have taken part, ``shown_ms`` when it was last shown, or first heard of.
     """
 
     campaign: Campaign | None = None
@@ -73,6 +74,8 @@ class Ledger(msgspec.Struct, array_like=True):
     days: dict[str, DayFigures] = msgspec.field(default_factory=dict)
     lift_shown: Arm = msgspec.field(default_factory=Arm)
     lift_held: Arm = msgspec.field(default_factory=Arm)
+    able_ms: int = 0
+    shown_ms: int = 0
 
     def left_of_all(self) -> float:
         """Return what may still be spent of the budget."""
@@ -139,6 +142,10 @@ class LedgerKeeper:
             state.over -= unbilled
             state.spent = max(0.0, state.spent - signal.refunded + unbilled)
         state.traffic_today[self._hour(state, signal.at_ms)] += signal.opportunities
+        if signal.opportunities:
+            state.able_ms = max(state.able_ms, signal.at_ms)
+        if signal.shown or not state.shown_ms:
+            state.shown_ms = max(state.shown_ms, signal.at_ms)
         state.shown += signal.shown
         state.expected += signal.expected
         state.clicked += signal.clicks
@@ -176,6 +183,8 @@ class LedgerKeeper:
             over=round(state.over, 6),
             day_budget=round(self._day_budget(state, state.published_ms), 6),
             evidence=round(state.clicked, 3),
+            able_ms=state.able_ms,
+            shown_ms=state.shown_ms,
         )
 
     def planned(self, state: Ledger, at_ms: int) -> float:

@@ -66,11 +66,17 @@ def load(
 
 @app.command("list")
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
-    """Show the campaigns that workers know, with what they have spent."""
-    from streams.operations.campaigns import status_of
+    """Show the campaigns that workers know, with what they have spent, and what is the matter with them.
+
+    over: delivered beyond the budget, and not charged. rate: share of the auctions that pacing lets them take part in.
+    """
+    from processors.ads.alerts import TEXTS
+    from streams.cli.connections import consuming
+    from streams.operations.campaigns import statuses
 
     settings = settings_of(context)
-    found = [status_of(cid, view) for cid, view in _known(settings).items()]
+    with consuming(settings) as consumer:
+        found = statuses(consumer, settings)
     if as_json:
         for status in found:
             print_json(status)
@@ -88,6 +94,8 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
             f"{one.cid[:28]:<28} {one.model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
             f"{one.over:>9.2f} {one.left_today:>11.2f} {state:>6}"
         )
+        for alert in one.alerts:
+            typer.echo(f"  {alert}: {TEXTS[alert]}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from processors.ads.alerts import Alert, alerts_of, in_stock_of
 from processors.ads.campaign import read_campaign
 from processors.ads.campaign_view import CampaignView, decode_campaign_view
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
+from processors.items.index import ItemIndex
 from streams.kafka.consumer import read_all
+from streams.operations.present import read_topology
 from streams.settings.sections import Settings
 
 _MAX_FILE_BYTES = 64 * 2**20
@@ -36,6 +40,8 @@ class CampaignStatus(msgspec.Struct, frozen=True):
         What may still be spent today.
     rate
         Share of the auctions that pacing lets the campaign take part in, from 0 to 1.
+    alerts
+        What is the matter with it (:mod:`processors.ads.alerts`).
     """
 
     cid: str
@@ -50,6 +56,7 @@ class CampaignStatus(msgspec.Struct, frozen=True):
     rate: float
     pacing: str
     paused: bool
+    alerts: tuple[Alert, ...] = ()
 
 
 def read_file(path: Path, currency: str) -> dict[str, bytes]:
@@ -147,8 +154,20 @@ def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, Ca
     return dict(sorted(found.items()))
 
 
-def status_of(cid: str, view: CampaignView) -> CampaignStatus:
-    """Return the figures of a campaign that an operator looks at."""
+def statuses(consumer: KafkaConsumer, settings: Settings) -> list[CampaignStatus]:
+    """Return the figures of all campaigns, and what is the matter with each, now.
+
+    Where campaigns promote items, the items are read, too: one that is out of stock rests.
+    """
+    views, now_ms = known_campaigns(consumer, settings), int(time.time() * 1000)
+    promoting = any(one.item_id is not None for view in views.values() for one in view.campaign.creatives)
+    items = read_topology(settings, consumer).index if promoting else ItemIndex()
+    in_stock = in_stock_of(items)
+    return [status_of(cid, view, alerts_of(view, now_ms, in_stock)) for cid, view in views.items()]
+
+
+def status_of(cid: str, view: CampaignView, alerts: tuple[Alert, ...] = ()) -> CampaignStatus:
+    """Return the figures of a campaign that an operator looks at, and what is the matter with it."""
     campaign = view.campaign
     return CampaignStatus(
         cid,
@@ -163,6 +182,7 @@ def status_of(cid: str, view: CampaignView) -> CampaignStatus:
         view.rate,
         campaign.pacing,
         campaign.paused,
+        alerts,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from statistics import mean
 
 from processors.ads.ad_server import AdServer
+from processors.ads.alerts import TEXTS, alerts_of, in_stock_of
 from processors.ads.campaign_view import CampaignView, pacing_error
 from streams.worker.metric_factory import MetricFactory
 
@@ -30,9 +31,10 @@ class AdMetrics:
     def _make_campaign_gauges(self, factory: MetricFactory) -> None:
         self.campaigns = factory.gauge(
             "campaigns",
-            "Campaigns known: running, paused, without budget; and left out beyond users.ads.max_campaigns.",
+            "Campaigns known: running, paused, ended, without budget; left out beyond users.ads.max_campaigns.",
             "state",
         )
+        self.alerts = factory.gauge("campaign_alerts", "Campaigns that somebody should look at, by what for.", "alert")
         self.spent = factory.gauge("campaign_spent", "Spent by campaigns, in the currency of the ads.", "model")
         self.unbilled = factory.gauge(
             "campaign_unbilled", "Delivered beyond budgets and not billed, in the currency of the ads.", "model"
@@ -80,7 +82,7 @@ class AdMetrics:
         for event, delay_ms in delays:
             self.attribution_delay.labels(event).observe(max(0, delay_ms) / 1000.0)
 
-    def refresh(self, ads: AdServer, named: int) -> None:
+    def refresh(self, ads: AdServer, named: int, now_ms: int) -> None:
         """Set the gauges to what the ad server knows now.
 
         Parameters
@@ -90,12 +92,19 @@ class AdMetrics:
         named
             How many campaigns get a series with their id as label: those that have spent most. The number of series
             grows with it.
+        now_ms
+            The present, milliseconds since the epoch.
         """
-        views = ads.campaigns.views
-        states: Counter[str] = Counter(running=0, paused=0, spent=0, left_out=ads.campaigns.left_out)
-        states.update(_state_of(view) for view in views.values())
+        views = ads.campaigns.known
+        states: Counter[str] = Counter(running=0, paused=0, ended=0, spent=0, left_out=ads.campaigns.left_out)
+        states.update(_state_of(view, now_ms) for view in views.values())
+        states["running"] = max(states["running"] - states["left_out"], 0)
         for state, count in states.items():
             self.campaigns.labels(state).set(count)
+        in_stock, alerts = in_stock_of(ads.items), Counter[str](dict.fromkeys(TEXTS, 0))
+        alerts.update(alert for view in views.values() for alert in alerts_of(view, now_ms, in_stock))
+        for alert, count in alerts.items():
+            self.alerts.labels(alert).set(count)
         self._refresh_models(views.values())
         self.pacing_error.set(pacing_error(views.values()))
         self.spent_ratio.clear()
@@ -122,6 +131,8 @@ class AdMetrics:
             self.purchase_calibration.labels(model).set(mean(view.conversion for view in group))
 
 
-def _state_of(view: CampaignView) -> str:
+def _state_of(view: CampaignView, now_ms: int) -> str:
     """Return the state that a campaign is counted under."""
-    return "paused" if view.campaign.paused else "spent" if view.left <= 0.0 else "running"
+    if view.campaign.paused or view.campaign.has_ended(now_ms):
+        return "paused" if view.campaign.paused else "ended"
+    return "spent" if view.left <= 0.0 else "running"

@@ -63,7 +63,7 @@ class Gauges:
         self._refresh_rules()
         self._refresh_exposure()
         self._metrics.quality.refresh()
-        self._metrics.ads.refresh(self._topology.users.ads, self._named_campaigns)
+        self._metrics.ads.refresh(self._topology.users.ads, self._named_campaigns, int(time() * 1000))
         self._metrics.broker_silence.set(self._probe.silent_s)
         self._metrics.ready.set(0 if self._health.unready() else 1)
 

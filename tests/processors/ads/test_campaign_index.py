@@ -1,13 +1,18 @@
 """The index of campaigns: how many it holds, and who allows which value."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from processors.ads.audience import Audience
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_columns import columns_of
 from processors.ads.campaign_index import DIMENSIONS, CampaignIndex
 from processors.ads.campaign_view import CampaignView
+from processors.users.ad_history import Model
 
 CREATIVES = (Creative("a", "A", "https://shop.example/"),)
 
@@ -23,6 +28,39 @@ def test_an_index_holds_so_many_campaigns_whatever_their_order() -> None:
         assert (index.left(np.array([0.0])) <= 0.0).tolist() == [[True, True, True]]
         index.apply("c4", None)
         assert index.left_out == 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 4), st.integers(1, 3)), max_size=40))
+def test_places_go_to_those_that_run_and_bid_most_and_are_taken_as_soon_as_they_are_free(
+    changes: list[tuple[int, int, int]],
+) -> None:
+    index, known = CampaignIndex(max_campaigns=4), dict[str, tuple[bool, float, str]]()
+    index.left(np.array([5000.0]))
+    for number, kind, bid in changes:
+        cid = f"c{number}"
+        if kind == 0:
+            index.apply(cid, None)
+            known.pop(cid, None)
+            continue
+        ended = datetime.fromtimestamp(5, UTC) if kind == 1 else None
+        campaign = Campaign("shop", CREATIVES, 1000.0 * bid, 1e6, ends_at=ended, paused=kind == 2)
+        index.apply(cid, CampaignView(campaign))
+        known[cid] = kind in (1, 2), -bid, cid
+        taking_part = sorted(known, key=known.__getitem__)[:4]
+        assert list(index.columns.cids) == sorted(taking_part)
+        assert index.left_out == sum(not known[one][0] for one in known.keys() - set(taking_part))
+
+
+def test_bids_of_different_models_are_compared_by_what_they_come_to() -> None:
+    index = CampaignIndex(max_campaigns=1)
+    models: tuple[tuple[str, Model, float], ...] = (
+        ("shown", "cpm", 2.0),
+        ("clicked", "cpc", 0.5),
+        ("bought", "cpa", 8.0),
+    )
+    for cid, model, bid in models:
+        index.apply(cid, CampaignView(Campaign("shop", CREATIVES, bid, 100.0, model=model)))
+    assert list(index.views) == ["clicked"], "0.005 an impression, against 0.002 and 0.004"
 
 
 def test_what_is_published_of_a_campaign_changes_its_row_and_nothing_else() -> None:
@@ -41,6 +79,7 @@ def test_what_is_published_of_a_campaign_changes_its_row_and_nothing_else() -> N
     for name in ("left_today", "left_next_day", "day_ends", "rates", "calibration", "conversions"):
         assert getattr(columns, name).tolist() == getattr(anew, name).tolist()
     assert (columns.views, columns.left_today[1], columns.left_next_day[1]) == (anew.views, 4.0, 7.0)
+    index.apply("c9", None)
     index.apply("c1", msgspec.structs.replace(views["c1"], campaign=msgspec.structs.replace(budgeted, paused=True)))
     assert index.columns.paused.tolist() == [False, True, False]
 

@@ -18,32 +18,36 @@ def ads() -> AdServer:
     ads.campaigns.apply("big", CampaignView(Campaign("shop", (TENT,), 2.0, 100.0), left=60.0, spent=40.0))
     ads.campaigns.apply("done", CampaignView(Campaign("shop", (TENT,), 2.0, 10.0, model="cpc"), spent=10.0))
     ads.campaigns.apply("rest", CampaignView(Campaign("shop", (TENT,), 2.0, 100.0, paused=True), left=100.0))
-    ads.campaigns.apply("zero", CampaignView(Campaign("shop", (TENT,), 2.0, 100.0), left=100.0))
+    ads.campaigns.apply("tiny", CampaignView(Campaign("shop", (TENT,), 1.0, 100.0), left=100.0))
+    ads.campaigns.apply("some", CampaignView(Campaign("shop", (TENT,), 1.5, 100.0), left=15.0, spent=85.0))
     return ads
 
 
 def test_campaigns_are_counted_by_state_and_money_by_model(ads: AdServer) -> None:
     metrics = Metrics()
-    metrics.ads.refresh(ads, named=1)
+    metrics.ads.refresh(ads, named=1, now_ms=0)
     value = metrics.registry.get_sample_value
     states = {state: value("nearstream_campaigns", {"state": state}) for state in ("running", "paused", "spent")}
-    assert states == {"running": 1.0, "paused": 1.0, "spent": 1.0}
+    assert states == {"running": 2.0, "paused": 1.0, "spent": 1.0}
     assert value("nearstream_campaigns", {"state": "left_out"}) == 1.0
-    assert value("nearstream_campaign_spent", {"model": "cpm"}) == 40.0
+    assert value("nearstream_campaign_spent", {"model": "cpm"}) == 125.0
+    assert value("nearstream_campaign_alerts", {"alert": "spent_80"}) == 1.0
+    assert value("nearstream_campaign_alerts", {"alert": "paused"}) == 1.0
+    assert value("nearstream_campaign_alerts", {"alert": "out_of_stock"}) == 0.0
     assert value("nearstream_campaign_budget", {"model": "cpc"}) == 10.0
 
 
 def test_ids_are_in_metrics_of_those_that_spent_most_and_no_longer_than_that(ads: AdServer) -> None:
     metrics = Metrics()
-    metrics.ads.refresh(ads, named=1)
-    assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "big"}) == 0.4
-    metrics.ads.refresh(ads, named=0)
-    assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "big"}) is None
+    metrics.ads.refresh(ads, named=1, now_ms=0)
+    assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "some"}) == 0.85
+    metrics.ads.refresh(ads, named=0, now_ms=0)
+    assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "some"}) is None
 
 
 def test_a_model_without_campaigns_leaves_no_series(ads: AdServer) -> None:
     metrics = Metrics()
-    metrics.ads.refresh(ads, named=0)
+    metrics.ads.refresh(ads, named=0, now_ms=0)
     ads.campaigns.apply("done", None)
-    metrics.ads.refresh(ads, named=0)
+    metrics.ads.refresh(ads, named=0, now_ms=0)
     assert metrics.registry.get_sample_value("nearstream_campaign_spent", {"model": "cpc"}) is None
