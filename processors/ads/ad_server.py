@@ -222,6 +222,7 @@ class AdServer:
             signal.shown += 1
             signal.charged += decided.price
             return
+        signal.expected_cost += decided.cost
         decision = self._decision(found, decided, campaign, creative)
         self.tracking.expire(found.profile, found.at_ms)
         found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)

@@ -197,11 +197,11 @@ def _milliseconds(seconds: Iterable[float]) -> Floats:
 
 def _left_next_day(view: CampaignView) -> float:
     daily = view.campaign.budget_daily
-    return view.left if daily is None else min(view.left, daily)
+    return (view.left if daily is None else min(view.left, daily)) - view.held
 
 
 _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
-    "left_today": lambda view: view.left_today,
+    "left_today": lambda view: view.left_today - view.held,
     "left_next_day": _left_next_day,
     "day_ends": lambda view: view.day_ends_ms,
     "rates": lambda view: view.rate,

@@ -30,6 +30,8 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
         Factors for the predicted probabilities of a click, and of a purchase after it.
     evidence
         Clicks that the first factor rests on, decayed.
+    held
+        What decisions made so far are still expected to be charged: it is kept back of what is left.
     able_ms, shown_ms
         When it could last have taken part, and when it was last shown or first could have taken part, milliseconds
         since the epoch.
@@ -48,6 +50,7 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     day_budget: float = 0.0
     over: float = 0.0
     evidence: float = 0.0
+    held: float = 0.0
     able_ms: int = 0
     shown_ms: int = 0
 

@@ -15,6 +15,7 @@ D. Agarwal, S. Ghosh, K. Wei, S. You, "Budget pacing for targeted online adverti
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, time, tzinfo
 
 import msgspec
@@ -22,6 +23,7 @@ import msgspec
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_view import CampaignView
 from processors.ads.day_figures import DAYS_REPORTED, DayFigures
+from processors.ads.expected_charges import ExpectedCharges
 from processors.ads.lift import Arm
 from processors.ads.signals import CampaignSignal
 from processors.common.time import DAY_MS, HOUR_MS, zone_of
@@ -76,6 +78,7 @@ class Ledger(msgspec.Struct, array_like=True):
     lift_held: Arm = msgspec.field(default_factory=Arm)
     able_ms: int = 0
     shown_ms: int = 0
+    expected_charges: ExpectedCharges = msgspec.field(default_factory=ExpectedCharges)
 
     def left_of_all(self) -> float:
         """Return what may still be spent of the budget."""
@@ -141,6 +144,8 @@ class LedgerKeeper:
             # What was not billed comes off first. spent_today stays: money of another day must not be spent today.
             state.over -= unbilled
             state.spent = max(0.0, state.spent - signal.refunded + unbilled)
+        if signal.expected_cost or signal.delays:
+            state.expected_charges.add(signal.expected_cost, signal.delays, signal.at_ms)
         state.traffic_today[self._hour(state, signal.at_ms)] += signal.opportunities
         if signal.opportunities:
             state.able_ms = max(state.able_ms, signal.at_ms)
@@ -183,6 +188,7 @@ class LedgerKeeper:
             over=round(state.over, 6),
             day_budget=round(self._day_budget(state, state.published_ms), 6),
             evidence=round(state.clicked, 3),
+            held=round(self._held(state, state.published_ms), 6),
             able_ms=state.able_ms,
             shown_ms=state.shown_ms,
         )
@@ -199,6 +205,17 @@ class LedgerKeeper:
         begin, now, end = (_traffic_until(traffic, moment - midnight) for moment in (first, at_ms, last))
         part = (now - begin) / (end - begin) if end > begin else 1.0
         return self._day_budget(state, at_ms) * min(max(part, 0.0), 1.0)
+
+    @staticmethod
+    def _held(state: Ledger, at_ms: int) -> float:
+        """Return what is kept back for decisions made so far: what they are still expected to be charged, and a margin.
+
+        The margin is a standard deviation of what is charged, as charges come by chance and each is a whole bid.
+        """
+        if state.campaign is None:
+            return 0.0
+        expected = state.expected_charges.held(state.campaign.model, at_ms)
+        return expected + math.sqrt(expected * state.campaign.bid_each)
 
     def _running_time(self, state: Ledger, at_ms: int) -> tuple[int, int]:
         """Find from when to when the campaign runs on the day of a moment."""
@@ -237,7 +254,7 @@ class LedgerKeeper:
         if campaign is None or campaign.pacing == "asap" or at_ms < state.adjusted_ms + _ADJUST_MS:
             return
         state.adjusted_ms = at_ms
-        ahead = state.spent_today > self.planned(state, at_ms)
+        ahead = state.spent_today + self._held(state, at_ms) > self.planned(state, at_ms)
         rate = state.rate * (1.0 - _STEP if ahead else 1.0 + _STEP)
         state.rate = min(max(rate, _LEAST_RATE), 1.0)
 

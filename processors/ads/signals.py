@@ -10,6 +10,7 @@ import math
 
 import msgspec
 
+from processors.ads.expected_charges import TIMES_MS, bin_of
 from processors.ads.lift import Arm
 from processors.common.bounds import Id
 from processors.common.hashing import partition_of
@@ -38,6 +39,10 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Number of clicks that are invalid traffic: neither billed nor learned from.
     lift_shown, lift_held
         What users who are shown it have newly done, and what those who are held out have (:mod:`processors.ads.lift`).
+    expected_cost
+        What the decisions are expected to be charged, in the currency of the ads.
+    delays
+        Number of charges by how long after the decision they came (:mod:`processors.ads.expected_charges`).
     expected_purchases, bought
         Sum of the purchase probabilities predicted for the clicks, and number of purchases after a click.
     """
@@ -62,6 +67,14 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     returned_revenue: float = 0.0
     lift_shown: Arm = msgspec.field(default_factory=Arm)
     lift_held: Arm = msgspec.field(default_factory=Arm)
+    expected_cost: float = 0.0
+    delays: tuple[int, ...] = ()
+
+    def charge_after(self, delay_ms: int) -> None:
+        """Note that a charge came so long after its decision, in milliseconds."""
+        counts = list(self.delays or (0,) * len(TIMES_MS))
+        counts[bin_of(delay_ms)] += 1
+        self.delays = tuple(counts)
 
     def check(self) -> None:
         """Make sure that the figures can be true.
@@ -79,8 +92,11 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         ValueError: signal of c: charged is -1.0, expected a finite figure that is not negative
         """
         arms = (("lift_shown", self.lift_shown), ("lift_held", self.lift_held))
-        figures = [(field, getattr(self, field)) for field in self.__struct_fields__[1:-2]]
+        figures = [(field, getattr(self, field)) for field in self.__struct_fields__[1:-4]]
+        figures += [("expected_cost", self.expected_cost), *(("delays", count) for count in self.delays)]
         figures += [(f"{name}.{field}", getattr(arm, field)) for name, arm in arms for field in arm.__struct_fields__]
+        if len(self.delays) not in (0, len(TIMES_MS)):
+            raise ValueError(f"signal of {self.cid}: delays has {len(self.delays)} counts, expected {len(TIMES_MS)}")
         for field, figure in figures:
             if not 0 <= figure < math.inf:
                 raise ValueError(

@@ -160,7 +160,9 @@ class AdTracking:
     def _charge(self, decision: Decision, event: str, at_ms: int, step: AdStep) -> None:
         if decision.model == event and not decision.billed:
             decision.billed = True
-            step.signals.of(decision.cid, at_ms).charged += decision.price
+            signal = step.signals.of(decision.cid, at_ms)
+            signal.charged += decision.price
+            signal.charge_after(max(at_ms - decision.at_ms, 0))
 
     def _dismiss(self, profile: Profile, decision: Decision, at_ms: int) -> None:
         """Let the campaign rest, and by setting what else the user was shown of its advertiser."""

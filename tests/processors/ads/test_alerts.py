@@ -29,7 +29,7 @@ def test_money_that_runs_out_is_told_in_time_and_once_it_has() -> None:
     shop = running(bid=1000.0, bidfloor=1.0, budget=10.0)
     seen = set[Alert]()
     for user in range(20):
-        decision = shop.ask(f"user {user}")
+        decision = shop.ask(f"user {user}", after_ms=60_000)
         if "cid" in decision:
             shop.see(decision)
         share = shop.ledger().spent / 10.0

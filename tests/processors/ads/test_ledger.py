@@ -147,8 +147,9 @@ def test_a_refund_undoes_what_was_charged_for_a_purchase() -> None:
 
 def test_nothing_is_billed_beyond_the_budget_and_what_was_shown_too_much_is_counted() -> None:
     shop = Shop(floor=1.0)
-    shop.put("c", campaign(budget=2.5))
+    shop.put("c", campaign(budget=100.0))
     decisions = [shop.ask(f"u{n}") for n in range(4)]
+    shop.put("c", campaign(budget=2.5))  # cut while they are on screens
     for decision in decisions:
         shop.see(decision)
     state = shop.ledger()

@@ -253,10 +253,12 @@ def _assert_credits(name: str, played: Played) -> None:
             "returned_revenue",
         ),
     )
-    sums, arms = dict.fromkeys(fields, 0.0), np.zeros((2, 4))
+    sums, arms, promised, late = dict.fromkeys(fields, 0.0), np.zeros((2, 4)), 0.0, 0
     for record in played.records["internal.campaign-signals"]:
         for signal in msgspec.msgpack.decode(record.value):
-            *figures, shown, held = signal[2:]
+            *figures, shown, held, cost, delays = signal[2:]
+            promised += cost
+            late += sum(delays)
             for field, figure in zip(fields, figures, strict=True):
                 sums[field] += figure
             arms += np.array([shown, held])
@@ -264,6 +266,8 @@ def _assert_credits(name: str, played: Played) -> None:
     assert [field for field in fields if not sums[field] and field not in optional] == []
     assert arms[0].all(), "users who were shown a campaign with a holdout came and bought"
     assert arms[1, 0], "and some were held out"
+    assert promised > 0.0
+    assert late > 0, "charges came a while after their decisions"
 
 
 def main(argument: str) -> None:
