@@ -60,7 +60,7 @@ def _capped_by_advertiser(history: AdHistory, advertiser: str, caps: Frequency, 
 
 
 def _since(times: list[int], begin_ms: int) -> int:
-    return sum(1 for time in times if time > begin_ms)
+    return len([time for time in times if time > begin_ms])
 
 
 def remove_capped(frame: Frame) -> Frame:

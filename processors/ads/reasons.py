@@ -32,15 +32,21 @@ class AdReason(msgspec.Struct, frozen=True, omit_defaults=True):
     value: str | None = None
 
 
+_EVERYBODY = Audience()
+_BEST_VALUE = (AdReason("best_value", "The ad that fits best here and now"),)
+
+
 def reasons_of(target: Audience, found: Opportunity) -> tuple[AdReason, ...]:
     """Say what of the user or the moment a campaign is for; that it was worth most, if it is for everybody."""
+    if target == _EVERYBODY:
+        return _BEST_VALUE
     reasons = _user_reasons(target, found.profile)
     for field, dimension in _DIMENSIONS.items():
         if getattr(target, field):
             value = found.dimensions.get(dimension, "")
             kind = "segment" if dimension == "segment" else "place"
             reasons.append(AdReason(kind, f"Shown to visitors with {dimension} {value}", value))
-    return tuple(reasons) or (AdReason("best_value", "The ad that fits best here and now"),)
+    return tuple(reasons) or _BEST_VALUE
 
 
 def _user_reasons(target: Audience, profile: Profile) -> list[AdReason]:
@@ -52,8 +58,9 @@ def _user_reasons(target: Audience, profile: Profile) -> list[AdReason]:
     categories = [name for name in target.viewed_categories if name in profile.categories]
     if categories:
         reasons.append(AdReason("viewed_category", f"You looked at {categories[0]}", categories[0]))
-    shares = shares_of(profile, {interest.name for interest in target.interests})
-    liked = [one.name for one in target.interests if shares.get(one.name, 0.0) >= one.at_least]
-    if liked:
-        reasons.append(AdReason("interest", f"You are interested in {liked[0]}", liked[0]))
+    if target.interests:
+        shares = shares_of(profile, {interest.name for interest in target.interests})
+        liked = [one.name for one in target.interests if shares.get(one.name, 0.0) >= one.at_least]
+        if liked:
+            reasons.append(AdReason("interest", f"You are interested in {liked[0]}", liked[0]))
     return reasons

@@ -13,7 +13,7 @@ from processors.ads.chances import chances_of
 from processors.ads.decision import AuctionResult, Candidate, CreativeShare, features_hash
 from processors.ads.frame import Frame
 from processors.ads.no_bid import NoBid
-from processors.common.arrays import Ints
+from processors.common.arrays import Flags, Hashes, Ints
 from processors.common.hashing import hashed
 from processors.common.random import uniform
 
@@ -103,9 +103,18 @@ def _shares(frame: Frame, won: Ints) -> Iterator[tuple[float, tuple[CreativeShar
         yield chance, tuple(map(CreativeShare, *each)) if several else ()
 
 
+def is_logged_in_full(decision_id: str, share: float) -> bool:
+    """Tell whether a decision is among the share of those that are logged with what became of every campaign."""
+    return bool(_in_full(np.array([hashed(decision_id)], np.uint64), share)[0])
+
+
+def _in_full(seeds: Hashes, share: float) -> Flags:
+    return uniform(seeds ^ _IN_FULL) < share
+
+
 def _logged_in_full(frame: Frame) -> dict[int, tuple[Candidate, ...]]:
     """Tell what became of every campaign, for a share of the opportunities that is drawn by chance."""
-    in_full = uniform(frame.seeds ^ _IN_FULL) < frame.settings.log_losers
+    in_full = _in_full(frame.seeds, frame.settings.log_losers)
     rows = np.flatnonzero(in_full).tolist()
     if not rows:
         return {}

@@ -19,6 +19,7 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns load spring.jsonl           a line per campaign
   nearstream campaigns list                        what is spent, and left
   nearstream campaigns report --by day             what they brought
+  nearstream campaigns why-not spring-tents        why it is not shown more often
   nearstream campaigns lift                        what they bring beyond what is bought without them
   nearstream campaigns pause spring-tents
   nearstream campaigns pause spring-tents --off    let it run again
@@ -138,6 +139,34 @@ def _print_report(rows: list[ReportRow]) -> None:
             f"{_figure(row.ctr, '.2%'):>7} {row.conversions:>6} {row.spend:>10.2f} {row.revenue:>10.2f} "
             f"{_figure(row.roas, '.2f'):>6} {row.beyond:>8.2f} {row.filtered:>8}"
         )
+
+
+@app.command("why-not")
+def why_not(
+    context: typer.Context,
+    cid: Annotated[str, typer.Argument(help="Campaign id.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show why a campaign is not shown more often: at which stage it leaves the decisions that are logged in full."""
+    from processors.common.errors import NearstreamError
+    from streams.cli.connections import consuming
+    from streams.operations import reports
+
+    settings = settings_of(context)
+    with consuming(settings) as consumer:
+        found = reports.read_funnel(settings, consumer, cid)
+    if as_json:
+        print_json(found)
+        return
+    if not found.decisions:
+        raise NearstreamError(
+            f"no decision that is logged in full knows campaign {cid!r}: users.ads.log_losers is the share that is"
+        )
+    typer.echo(f"{found.decisions:>8}         decisions that are logged in full")
+    for step in found.steps:
+        share = step.removed / found.decisions
+        typer.echo(f"{-step.removed:>8} {share:>7.1%} {step.stage}: {step.why}")
+    typer.echo(f"{found.won:>8} {found.won / found.decisions:>7.1%} shown")
 
 
 @app.command()

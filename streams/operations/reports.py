@@ -11,9 +11,11 @@ import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
 from processors.ads.day_figures import DayFigures
+from processors.ads.funnel import Funnel, funnel_of
 from processors.ads.ledger import Ledger
 from processors.ads.lift import Arm, Interval, conversion_lift, revenue_lift
-from processors.common.topics import changelog_topic
+from processors.ads.messages import LoggedDecision
+from processors.common.topics import DECISION_LOG_TOPIC, changelog_topic
 from state.store import ChangelogRecord, MemoryStore
 from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
@@ -138,6 +140,14 @@ def _bounds(name: str, found: Interval | None) -> dict[str, float | None]:
     """Return the fields of a line for an interval; all are empty if there is none."""
     names = {"lift": "estimate", "low": "low", "high": "high"}
     return {f"{name}_{end}": None if found is None else round(getattr(found, field), 6) for end, field in names.items()}
+
+
+def read_funnel(settings: Settings, consumer: KafkaConsumer, cid: str) -> Funnel:
+    """Count at which stages a campaign leaves the decisions that the log still has; errors as above."""
+    partitions = [TopicPartition(DECISION_LOG_TOPIC, number) for number in range(settings.topics.partitions)]
+    decode = msgspec.json.Decoder(LoggedDecision).decode
+    values = (record.value for record in read_all(consumer, partitions) if record.value)
+    return funnel_of(cid, map(decode, values), settings.users.ads.log_losers)
 
 
 def _ledgers(settings: Settings, consumer: KafkaConsumer) -> dict[str, Ledger]:
