@@ -36,6 +36,8 @@ _ADJUST_MS = 1_000
 _MEMORY = 0.7
 """Weight of the days before, of 1, when a day is over and its traffic is learned."""
 
+_REPORTED_EVERY_MS = 60_000
+
 _PRIOR_CLICKS = 4.0
 _PRIOR_BOUGHT = 1.0
 _FORGET_SHOWN = 20_000.0
@@ -49,7 +51,8 @@ class Ledger(msgspec.Struct, array_like=True):
     hour, ``traffic_today``; ``traffic`` is what each hour of a day has usually had. The calibration of clicks compares
     ``expected`` and ``clicked``, that of purchases ``expected_bought`` and ``bought``, all decayed. ``lift_shown`` and
     ``lift_held`` count users who are shown the campaign, and users who are held out. ``able_ms`` is when it could last
-    have taken part, ``shown_ms`` when it was last shown, or first heard of.
+    have taken part, ``shown_ms`` when it was last shown, or first heard of. Days in ``unreported`` have changed since
+    ``reported_ms``.
     """
 
     campaign: Campaign | None = None
@@ -79,6 +82,8 @@ class Ledger(msgspec.Struct, array_like=True):
     able_ms: int = 0
     shown_ms: int = 0
     expected_charges: ExpectedCharges = msgspec.field(default_factory=ExpectedCharges)
+    unreported: list[str] = msgspec.field(default_factory=list)
+    reported_ms: int = 0
 
     def left_of_all(self) -> float:
         """Return what may still be spent of the budget."""
@@ -167,6 +172,19 @@ class LedgerKeeper:
         if state.shown > _FORGET_SHOWN:
             state.shown, state.expected, state.clicked = state.shown / 2, state.expected / 2, state.clicked / 2
         self._pace(state, signal.at_ms)
+
+    def report(self, state: Ledger, at_ms: int) -> dict[str, DayFigures | None]:
+        """Return the days that something has happened on since the last report, at most once a minute, in place.
+
+        Returns
+        -------
+        dict
+            By day: what happened on it in all; :obj:`None` for a day that is no longer kept.
+        """
+        if not state.unreported or at_ms < state.reported_ms + _REPORTED_EVERY_MS:
+            return {}
+        days, state.unreported, state.reported_ms = state.unreported, [], at_ms
+        return {day: state.days.get(day) for day in days}
 
     def view(self, state: Ledger) -> CampaignView | None:
         """Return what is published of a state; :obj:`None` for a campaign that was withdrawn."""
@@ -304,8 +322,13 @@ class LedgerKeeper:
         """
         day = self._local(state, signal.at_ms).date().isoformat()
         state.days.setdefault(day, DayFigures()).add(signal, charged, unbilled)
+        if day not in state.unreported:
+            state.unreported.append(day)
         if len(state.days) > DAYS_REPORTED:
-            del state.days[min(state.days)]
+            earliest = min(state.days)
+            del state.days[earliest]
+            if earliest not in state.unreported:
+                state.unreported.append(earliest)
 
     def _midnight_after(self, state: Ledger, day: int) -> int:
         """Return when a day, by its ordinal, is over in the campaign's time zone."""

@@ -41,6 +41,9 @@ AD_DECISIONS_TOPIC = "ad-decisions.v1"
 DECISION_LOG_TOPIC = "decision-log.v1"
 """Logged ad decisions with their propensities, for off-policy evaluation; keyed by user."""
 
+REPORTS_TOPIC = "reports.ads.v1"
+"""What each campaign did on each of its last days; keyed by ``campaign/day``, a tombstone forgets a day."""
+
 DEAD_LETTERS_TOPIC = "dead-letters.v1"
 """Dead letters: refused records with their original bytes, and the reason in their headers."""
 

@@ -11,8 +11,9 @@ import msgspec
 
 from processors.ads.campaign import Campaign, read_campaign
 from processors.ads.ledger import Ledger, LedgerKeeper
+from processors.ads.report import row_of
 from processors.ads.signals import CampaignSignal
-from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC
+from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC, REPORTS_TOPIC
 from processors.events.json_object import Refused
 from processors.events.keyed_row import KeyWords, read_row
 from processors.events.record import Origin, SourceRecord
@@ -46,7 +47,7 @@ class CampaignsPlane(KeptForever):
         self._currency, self._partitions, self._max_bytes = currency, partitions, max_message_bytes
         self._keeper = LedgerKeeper()
         self._decode = msgspec.msgpack.Decoder(list[CampaignSignal]).decode
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._encode, self._json = msgspec.msgpack.Encoder().encode, msgspec.json.Encoder().encode
 
     def committed(self, step: Step[Ledger]) -> None:
         """Do nothing: nothing follows from a step but what it says."""
@@ -67,8 +68,12 @@ class CampaignsPlane(KeptForever):
                     due[signal.cid] = self._learn(states[signal.cid], signal) or due.get(signal.cid, False)
             step.outcomes[record.topic, "applied"] += 1
         step.done("fold")
+        at_ms = max((signal.at_ms for _, found in understood if isinstance(found, list) for signal in found), default=0)
         for cid in cids:
             step.states[cid] = states[cid]
+            for day, figures in self._keeper.report(states[cid], at_ms).items():
+                row = None if figures is None else self._json(row_of(cid, day, figures))
+                step.outputs.append(Output(REPORTS_TOPIC, partition, f"{cid}/{day}".encode(), row))
             if due[cid]:
                 view = self._keeper.view(states[cid])
                 packed = None if view is None else self._encode(view)

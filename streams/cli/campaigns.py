@@ -11,7 +11,7 @@ from streams.cli.common import JsonOption, print_json, settings_of
 
 if TYPE_CHECKING:
     from processors.ads.campaign_view import CampaignView
-    from streams.operations.reports import ReportRow
+    from processors.ads.report import ReportRow
     from streams.settings.sections import Settings
 
 _EXAMPLES = """[bold]Examples[/bold]

@@ -4,58 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from processors.ads.day_figures import DayFigures
 from processors.ads.funnel import Funnel, funnel_of
 from processors.ads.ledger import Ledger
 from processors.ads.lift import Arm, Interval, conversion_lift, revenue_lift
 from processors.ads.messages import LoggedDecision
+from processors.ads.report import By, ReportRow, ratio, report_of
 from processors.common.topics import DECISION_LOG_TOPIC, changelog_topic
 from state.store import ChangelogRecord, MemoryStore
 from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
-
-By = Literal["campaign", "day"]
-
-
-class ReportRow(msgspec.Struct, frozen=True):
-    """A line of a report. What cannot be divided is :obj:`None`.
-
-    Parameters
-    ----------
-    cid, day
-        The campaign, and the day in its time zone; ``all`` for the sum of its days.
-    eligible, won, impressions, clicks, conversions, spend, beyond, revenue, filtered, dismissed
-        As in :class:`processors.ads.day_figures.DayFigures`.
-    ctr
-        Clicks per impression.
-    ecpc, ecpa
-        Money spent per click, and per conversion.
-    roas
-        Revenue per money spent.
-    """
-
-    cid: str
-    day: str
-    eligible: int
-    won: int
-    impressions: int
-    clicks: int
-    conversions: int
-    spend: float
-    beyond: float
-    revenue: float
-    filtered: int
-    dismissed: int
-    ctr: float | None
-    ecpc: float | None
-    ecpa: float | None
-    roas: float | None
 
 
 class LiftRow(msgspec.Struct, frozen=True):
@@ -130,7 +92,7 @@ def lift_of(cid: str, shown: Arm, held: Arm) -> LiftRow:
     """
     conversions, revenue = conversion_lift(shown, held), revenue_lift(shown, held)
     found = {"cid": cid, "users": shown.users, "users_held": held.users}
-    shares = {"buying": _ratio(shown.buyers, shown.users), "buying_held": _ratio(held.buyers, held.users)}
+    shares = {"buying": ratio(shown.buyers, shown.users), "buying_held": ratio(held.buyers, held.users)}
     lifts = _bounds("conversion", conversions) | _bounds("revenue", revenue)
     proven = conversions is not None and conversions.low > 0.0
     return msgspec.convert({**found, **shares, **lifts, "is_proven": proven}, LiftRow)
@@ -161,28 +123,6 @@ def _ledgers(settings: Settings, consumer: KafkaConsumer) -> dict[str, Ledger]:
     return ledgers
 
 
-def report_of(days: Mapping[str, Mapping[str, DayFigures]], by: By) -> list[ReportRow]:
-    """Make the lines of a report.
-
-    Parameters
-    ----------
-    days
-        By campaign and day.
-    by
-        As for :func:`read_report`.
-
-    Examples
-    --------
-    >>> days = {"c": {"2025-06-01": DayFigures(impressions=100, clicks=4, spend=2.0)}}
-    >>> [row] = report_of(days, "campaign")
-    >>> row.day, row.ctr, row.ecpc, row.ecpa
-    ('all', 0.04, 0.5, None)
-    """
-    if by == "day":
-        return [_row(cid, day, figures) for cid, found in days.items() for day, figures in sorted(found.items())]
-    return [_row(cid, "all", _sum(found.values())) for cid, found in days.items()]
-
-
 def as_csv(rows: Iterable[ReportRow]) -> str:
     """Return the lines as CSV, with a first line of names."""
     out = io.StringIO()
@@ -191,23 +131,3 @@ def as_csv(rows: Iterable[ReportRow]) -> str:
     for row in rows:
         writer.writerow("" if figure is None else figure for figure in msgspec.structs.astuple(row))
     return out.getvalue()
-
-
-def _row(cid: str, day: str, figures: DayFigures) -> ReportRow:
-    counted = {name: round(getattr(figures, name), 6) for name in DayFigures.__struct_fields__}
-    ratios = {
-        "ctr": _ratio(figures.clicks, figures.impressions),
-        "ecpc": _ratio(figures.spend, figures.clicks),
-        "ecpa": _ratio(figures.spend, figures.conversions),
-        "roas": _ratio(figures.revenue, figures.spend),
-    }
-    return msgspec.convert({"cid": cid, "day": day, **counted, **ratios}, ReportRow)
-
-
-def _sum(days: Iterable[DayFigures]) -> DayFigures:
-    columns = zip(*(msgspec.structs.astuple(day) for day in days), strict=True)
-    return DayFigures(*(sum(column) for column in columns))
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return round(part / whole, 6) if whole > 0 else None

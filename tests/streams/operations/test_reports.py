@@ -1,7 +1,13 @@
 """Reports say what happened: every figure is counted here from what was sent and decided, without the ledger."""
 
+import json
+
+import msgspec
+
+from processors.ads.report import ReportRow, report_of
 from processors.common.time import DAY_MS
-from streams.operations.reports import ReportRow, as_csv, report_of
+from streams.engine.driver import TopologyDriver
+from streams.operations.reports import as_csv
 from tests.processors.ads.shop import Shop, campaign, creative
 
 
@@ -67,3 +73,27 @@ def test_csv_has_names_and_leaves_out_what_cannot_be_divided() -> None:
     names, row = as_csv(report(shop)).splitlines()
     figures = dict(zip(names.split(","), row.split(","), strict=True))
     assert (figures["cid"], figures["won"], figures["impressions"], figures["ctr"]) == ("c", "1", "0", "")
+
+
+def test_the_topic_of_reports_ends_with_what_the_report_says_by_day() -> None:
+    shop = Shop(bought_rest_ms=0)
+    driver = TopologyDriver(shop.driver.settings, keep=[*shop.topics, "reports.ads.v1"])
+    shop.driver = driver
+    shop.put("c", campaign(model="cpc", bid=2.0, budget=1000.0, bidfloor=0.01, creatives=[creative(item_id="tent")]))
+    last: dict[str, dict[str, object] | None] = {}
+    messages = 0
+    for n in range(90):
+        bought(shop, 10.0 + n)
+        shop.now += DAY_MS // 2 if n % 2 else DAY_MS
+        for record in driver.read("reports.ads.v1"):
+            messages += 1
+            last[(record.key or b"").decode()] = None if record.value is None else json.loads(record.value)
+    shop.now += 2 * 60_000
+    shop.request("somebody else")
+    for record in driver.read("reports.ads.v1"):
+        last[(record.key or b"").decode()] = None if record.value is None else json.loads(record.value)
+    kept = {row.day: msgspec.to_builtins(row) for row in report(shop, "day")}
+    assert len(kept) == 60
+    assert {key.removeprefix("c/"): row for key, row in last.items() if row is not None} == kept
+    assert sum(row is None for row in last.values()) > 0, "days that are no longer kept are tombstones"
+    assert messages < 90 * 5, "a report a minute at most, and one for each day"
