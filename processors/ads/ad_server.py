@@ -175,6 +175,7 @@ class AdServer:
             page=(asked.context.page or "") if asked.context is not None else "",
             late=origin.time_ms - asked.time_ms > self.settings.late_ms,
             zoneless=ZONELESS in asked.repairs,
+            measured=known is profile and ConsentSettings(self.settings.consent).allows(asked.purposes, "measure"),
         )
 
     def _moment(self, time_ms: int, arrived_ms: int) -> int:
@@ -212,7 +213,7 @@ class AdServer:
             self.tracking.enter_trial(found.profile, decided.held_out, found.at_ms, step, held=True)
         if creative is None or campaign is None:
             return
-        if campaign.holdout > 0.0 and not found.contextual:
+        if campaign.holdout > 0.0 and found.measured:
             self.tracking.enter_trial(found.profile, decided.cid, found.at_ms, step, held=False)
         step.costs[decided.cid] = step.costs.get(decided.cid, 0.0) + decided.cost
         signal = step.signals.of(decided.cid, found.at_ms)

@@ -54,7 +54,7 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
     >>> campaign = Campaign("shop", (tent,), bid=2.0, budget=100.0)
     >>> alerts_of(CampaignView(campaign, left=15.0, spent=85.0), 0)
     ('spent_80',)
-    >>> alerts_of(CampaignView(campaign, left=50.0, able_ms=9_000_000, shown_ms=1_000_000), 9_000_000)
+    >>> alerts_of(CampaignView(campaign, left=50.0, able_ms=9_000_000, waiting_ms=1_000_000), 9_000_000)
     ('not_shown',)
     """
     campaign = view.campaign
@@ -69,7 +69,7 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
     found = list[Alert]()
     if not in_stock(campaign):
         found.append("out_of_stock")
-    elif view.able_ms - view.shown_ms > _QUIET_MS and now_ms - view.able_ms < _QUIET_MS:
+    elif view.waiting_ms and view.able_ms - view.waiting_ms > _QUIET_MS and now_ms - view.able_ms < _QUIET_MS:
         found.append("not_shown")
     if view.spent >= _MOSTLY_SPENT * campaign.budget:
         found.append("spent_80")

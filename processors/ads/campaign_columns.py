@@ -33,6 +33,9 @@ class Columns:
         Whether it is paused, and whether it can only be shown to users who agreed to be known.
     left_today, left_next_day, day_ends
         What may still be spent today, what on the day after, and when today is over, milliseconds since the epoch.
+    left_in_all, held, held_ms, held_fades
+        What may still be spent in all; what is kept back of it for decisions made so far, as of which moment, and how
+        fast that fades.
     rates, floors, calibration, conversions
         As published.
     doubts
@@ -63,6 +66,10 @@ class Columns:
     needs_user: Flags
     left_today: Floats
     left_next_day: Floats
+    left_in_all: Floats
+    held: Floats
+    held_ms: Floats
+    held_fades: Floats
     day_ends: Floats
     rates: Floats
     bids: Floats
@@ -197,11 +204,15 @@ def _milliseconds(seconds: Iterable[float]) -> Floats:
 
 def _left_next_day(view: CampaignView) -> float:
     daily = view.campaign.budget_daily
-    return (view.left if daily is None else min(view.left, daily)) - view.held
+    return view.left if daily is None else min(view.left, daily)
 
 
 _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
-    "left_today": lambda view: view.left_today - view.held,
+    "left_today": lambda view: view.left_today,
+    "left_in_all": lambda view: view.left,
+    "held": lambda view: view.held,
+    "held_ms": lambda view: view.held_ms,
+    "held_fades": lambda view: max(view.held_fades_ms, 1.0),
     "left_next_day": _left_next_day,
     "day_ends": lambda view: view.day_ends_ms,
     "rates": lambda view: view.rate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 
@@ -103,9 +104,23 @@ class CampaignIndex:
             if self._columns is not None:
                 self._columns.update(self._columns.rows[cid], view)
         elif moved or before is not None or cid in self._views:
-            self._columns = None
-            self._by_value.clear()
-            self._by_values.clear()
+            self._forget_columns()
+
+    def advance(self, now_ms: float) -> None:
+        """Note that time has come so far, milliseconds since the epoch: what has ended gives its place to others.
+
+        Constant time unless campaigns were left out; then linear in their number, once a second.
+        """
+        if not self._left_out:
+            self._clock_ms = max(self._clock_ms, now_ms)
+        if now_ms < self._clock_ms + _SECOND_MS:
+            return
+        self._clock_ms = now_ms
+        moved = False
+        while self._fill_places(""):
+            moved = True
+        if moved:
+            self._forget_columns()
 
     def hold(self, cid: str, cost: float) -> None:
         """Hold what decisions of this process are going to cost against what the campaign has left.
@@ -132,12 +147,14 @@ class CampaignIndex:
             Moments, milliseconds since the epoch, shape (moments,).
         """
         self._take_held()
-        self._clock_ms = max(self._clock_ms, now_ms.max(initial=0.0))
         columns = self.columns
         held = np.zeros(len(columns.cids))
         for cid, cost in self._held.items():
             held[columns.rows[cid]] = cost
-        left: Floats = _left(now_ms, columns.day_ends, columns.left_today, columns.left_next_day, held)
+        left: Floats = _left(
+            now_ms, columns.day_ends, columns.left_today, columns.left_next_day, columns.left_in_all, columns.held,
+            columns.held_ms, columns.held_fades, columns.pays_purchase, held,
+        )  # fmt: skip
         return left
 
     def allowing_all(self, values: tuple[str | None, ...]) -> Flags:
@@ -176,6 +193,11 @@ class CampaignIndex:
                 [_allows(campaign.target, campaign.exclude, field, known) for campaign in campaigns], np.bool_
             )
         return found
+
+    def _forget_columns(self) -> None:
+        self._columns = None
+        self._by_value.clear()
+        self._by_values.clear()
 
     def _take_held(self) -> None:
         while self._to_hold:
@@ -228,17 +250,29 @@ class CampaignIndex:
 
 
 @kernel
-def _left(now_ms, day_ends, left_today, left_next_day, held):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Return what :meth:`CampaignIndex.left` does."""
+def _left(  # type: ignore[no-untyped-def]  # numba finds the types
+    now_ms, day_ends, left_today, left_next_day, left_in_all, promised, promised_ms, fades, pays_purchase, held
+):
+    """Return what :meth:`CampaignIndex.left` does.
+
+    What is promised for decisions made so far counts against the whole budget. Against the day's it counts where
+    charges come on the day of the decision, as they do for impressions and clicks.
+    """
     found = np.empty((len(now_ms), len(held)))
     for row in range(len(now_ms)):
         for campaign in range(len(held)):
-            left = left_today[campaign] if now_ms[row] < day_ends[campaign] else left_next_day[campaign]
-            found[row, campaign] = left - held[campaign]
+            day = left_today[campaign] if now_ms[row] < day_ends[campaign] else left_next_day[campaign]
+            kept = 0.0
+            if promised[campaign] > 0.0:
+                kept = promised[campaign] * math.exp(-max(now_ms[row] - promised_ms[campaign], 0.0) / fades[campaign])
+            if not pays_purchase[campaign]:
+                day -= kept
+            found[row, campaign] = min(day, left_in_all[campaign] - kept) - held[campaign]
     return found
 
 
 _MAX_TABLES = 4096
+_SECOND_MS = 1000.0
 
 _USUAL_ODDS = {"cpm": 1.0, "cpc": 0.01, "cpa": 0.0005}
 """How often what a campaign pays for follows an impression, about, so that bids of several models can be compared."""

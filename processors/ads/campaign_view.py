@@ -32,9 +32,12 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
         Clicks that the first factor rests on, decayed.
     held
         What decisions made so far are still expected to be charged: it is kept back of what is left.
-    able_ms, shown_ms
-        When it could last have taken part, and when it was last shown or first could have taken part, milliseconds
-        since the epoch.
+    held_ms, held_fades_ms
+        The moment that ``held`` is for, milliseconds since the epoch, and within how many milliseconds, about, it falls
+        to a third by itself.
+    able_ms, waiting_ms
+        When it could last have taken part, and since when it could have, again and again, without being shown; 0 if it
+        was shown. Milliseconds since the epoch.
     """
 
     campaign: Campaign
@@ -51,8 +54,10 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     over: float = 0.0
     evidence: float = 0.0
     held: float = 0.0
+    held_ms: int = 0
+    held_fades_ms: float = 0.0
     able_ms: int = 0
-    shown_ms: int = 0
+    waiting_ms: int = 0
 
 
 def pacing_error(views: Iterable[CampaignView]) -> float:

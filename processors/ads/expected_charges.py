@@ -72,14 +72,19 @@ class ExpectedCharges(msgspec.Struct, array_like=True):
         """
         self.since_ms = self.since_ms or at_ms
         moment = max(at_ms, self.at_ms)
-        self.sums, self.at_ms = self._at(moment), moment
-        # What is heard of late has been waiting since it happened.
-        waited = [math.exp((at_ms - moment) / time) for time in TIMES_MS]
-        self.sums = [held + cost * part for held, part in zip(self.sums, waited, strict=True)]
+        # A clock that was ahead once must not make what is decided now look old: it counts as decided at the latest
+        # moment known.
+        self.sums, self.at_ms = [held + cost for held in self._at(moment)], moment
         if delays:
             self.delays = [known + more for known, more in zip(self.delays, delays, strict=True)]
             if sum(self.delays) > _FORGET:
                 self.delays = [known / 2.0 for known in self.delays]
+
+    def fades_ms(self, model: Model, at_ms: int) -> float:
+        """Return within how many milliseconds, about, what is held at a moment falls to a third by itself."""
+        parts = [weight * held for weight, held in zip(self._weights(model, at_ms), self._at(at_ms), strict=True)]
+        whole = sum(parts)
+        return sum(part * time for part, time in zip(parts, TIMES_MS, strict=True)) / whole if whole > 0.0 else 0.0
 
     def held(self, model: Model, at_ms: int) -> float:
         """Return what is still expected to be charged at a moment, milliseconds since the epoch.
@@ -93,12 +98,15 @@ class ExpectedCharges(msgspec.Struct, array_like=True):
         >>> round(expected.held("cpa", 60_000), 2), round(expected.held("cpa", 7 * DAY_MS), 2)
         (1.99, 0.05)
         """
+        return sum(weight * held for weight, held in zip(self._weights(model, at_ms), self._at(at_ms), strict=True))
+
+    def _weights(self, model: Model, at_ms: int) -> list[float]:
+        """Return the weight of each time: as learned where the campaign has run long enough, else as is usual."""
         prior, known = _PRIOR[model], sum(_SEEN_AFTER * time <= at_ms - self.since_ms for time in TIMES_MS)
         learned = [usual + seen for usual, seen in zip(prior[:known], self.delays[:known], strict=True)]
         late = sum(prior[known:]) / sum(prior)
         scale = (1.0 - late) / sum(learned) if sum(learned) else 0.0
-        weights = [*(scale * part for part in learned), *(usual / sum(prior) for usual in prior[known:])]
-        return sum(weight * held for weight, held in zip(weights, self._at(at_ms), strict=True))
+        return [*(scale * part for part in learned), *(usual / sum(prior) for usual in prior[known:])]
 
     def _at(self, at_ms: int) -> list[float]:
         """Return the sums as they are at a moment."""

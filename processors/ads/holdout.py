@@ -24,7 +24,7 @@ def is_held_out(cid: str, user_id: str, share: float) -> bool:
 def hold_out(frame: Frame) -> Frame:
     """Let those who are held out see nothing, where the campaign that holds them out has won.
 
-    Users who must not be known take no part: nobody could tell what they buy.
+    Users who must not be known, or whose purchases must not be measured, take no part.
 
     Complexity: a hash for each opportunity that a campaign with a holdout has won.
     """
@@ -34,7 +34,7 @@ def hold_out(frame: Frame) -> Frame:
     for row in np.flatnonzero(winners >= 0).tolist():
         campaign = int(frame.bids.campaigns[winners[row]])
         share, found = float(columns.holdouts[campaign]), frame.opportunities[row]
-        if share > 0.0 and not found.contextual and is_held_out(columns.cids[campaign], found.user_id, share):
+        if share > 0.0 and found.measured and is_held_out(columns.cids[campaign], found.user_id, share):
             winners[row] = -1
             frame.removed[row, campaign] = int(NoBid.HELD_OUT)
             frame.held_out[row] = columns.cids[campaign]

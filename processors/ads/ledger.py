@@ -51,8 +51,8 @@ class Ledger(msgspec.Struct, array_like=True):
     hour, ``traffic_today``; ``traffic`` is what each hour of a day has usually had. The calibration of clicks compares
     ``expected`` and ``clicked``, that of purchases ``expected_bought`` and ``bought``, all decayed. ``lift_shown`` and
     ``lift_held`` count users who are shown the campaign, and users who are held out. ``able_ms`` is when it could last
-    have taken part, ``shown_ms`` when it was last shown, or first heard of. Days in ``unreported`` have changed since
-    ``reported_ms``.
+    have taken part, ``waiting_ms`` since when it could have, again and again within an hour, and was not shown. Days in
+    ``unreported`` have changed since ``reported_ms``.
     """
 
     campaign: Campaign | None = None
@@ -80,7 +80,7 @@ class Ledger(msgspec.Struct, array_like=True):
     lift_shown: Arm = msgspec.field(default_factory=Arm)
     lift_held: Arm = msgspec.field(default_factory=Arm)
     able_ms: int = 0
-    shown_ms: int = 0
+    waiting_ms: int = 0
     expected_charges: ExpectedCharges = msgspec.field(default_factory=ExpectedCharges)
     unreported: list[str] = msgspec.field(default_factory=list)
     reported_ms: int = 0
@@ -153,9 +153,11 @@ class LedgerKeeper:
             state.expected_charges.add(signal.expected_cost, signal.delays, signal.at_ms)
         state.traffic_today[self._hour(state, signal.at_ms)] += signal.opportunities
         if signal.opportunities:
+            if not state.waiting_ms or signal.at_ms - state.able_ms > HOUR_MS:
+                state.waiting_ms = signal.at_ms
             state.able_ms = max(state.able_ms, signal.at_ms)
-        if signal.shown or not state.shown_ms:
-            state.shown_ms = max(state.shown_ms, signal.at_ms)
+        if signal.shown:
+            state.waiting_ms = 0
         state.shown += signal.shown
         state.expected += signal.expected
         state.clicked += signal.clicks
@@ -207,8 +209,10 @@ class LedgerKeeper:
             day_budget=round(self._day_budget(state, state.published_ms), 6),
             evidence=round(state.clicked, 3),
             held=round(self._held(state, state.published_ms), 6),
+            held_ms=state.published_ms,
+            held_fades_ms=round(state.expected_charges.fades_ms(state.campaign.model, state.published_ms), 1),
             able_ms=state.able_ms,
-            shown_ms=state.shown_ms,
+            waiting_ms=state.waiting_ms,
         )
 
     def planned(self, state: Ledger, at_ms: int) -> float:
@@ -253,7 +257,7 @@ class LedgerKeeper:
         campaign = state.campaign
         if campaign is None:
             return 0.0
-        left = campaign.budget - state.spent + state.spent_today
+        left = max(campaign.budget - state.spent + state.spent_today, 0.0)
         if campaign.ends_at is not None:
             begin, end = self._running_time(state, at_ms)
             left *= (end - begin) / max(campaign.ends_at.timestamp() * 1000 - begin, end - begin)
@@ -272,7 +276,9 @@ class LedgerKeeper:
         if campaign is None or campaign.pacing == "asap" or at_ms < state.adjusted_ms + _ADJUST_MS:
             return
         state.adjusted_ms = at_ms
-        ahead = state.spent_today + self._held(state, at_ms) > self.planned(state, at_ms)
+        # What pays for purchases is mostly charged on another day than the one on which it was decided.
+        held = 0.0 if campaign.model == "cpa" else self._held(state, at_ms)
+        ahead = state.spent_today + held > self.planned(state, at_ms)
         rate = state.rate * (1.0 - _STEP if ahead else 1.0 + _STEP)
         state.rate = min(max(rate, _LEAST_RATE), 1.0)
 

@@ -37,6 +37,8 @@ class Opportunity(msgspec.Struct, frozen=True):
         Whether it was over when it was asked for.
     zoneless
         Whether its time came without a time zone, and was taken to be UTC.
+    measured
+        Whether the user is known and has agreed that it is measured what comes of ads.
     """
 
     decision_id: str
@@ -52,6 +54,7 @@ class Opportunity(msgspec.Struct, frozen=True):
     contextual: bool = False
     late: bool = False
     zoneless: bool = False
+    measured: bool = False
 
 
 def decision_id_of(origin: Origin) -> str:

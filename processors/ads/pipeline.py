@@ -104,6 +104,7 @@ class AdPipeline:
         costs
             What decisions before these are going to cost, by campaign: the read model does not know of it yet.
         """
+        self.campaigns.advance(max((found.at_ms for found in opportunities), default=0))
         if not opportunities or not len(self.campaigns):
             return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
         frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings, costs, self._shop)

@@ -91,6 +91,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         ...
         ValueError: signal of c: charged is -1.0, expected a finite figure that is not negative
         """
+        if not 0 <= self.at_ms < _LATEST_MS:
+            raise ValueError(f"signal of {self.cid}: at_ms is {self.at_ms}, expected a time before the year 9999")
         arms = (("lift_shown", self.lift_shown), ("lift_held", self.lift_held))
         figures = [(field, getattr(self, field)) for field in self.__struct_fields__[1:-4]]
         figures += [("expected_cost", self.expected_cost), *(("delays", count) for count in self.delays)]
@@ -143,3 +145,4 @@ class CampaignSignals:
 
 
 _QUARTER_MS = 15 * 60_000
+_LATEST_MS = 253_370_764_800_000

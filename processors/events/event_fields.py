@@ -166,10 +166,13 @@ def optional_age(value: object, name: str, repairs: list[str]) -> int | None:
     return int(years)
 
 
+_LARGEST_RATING = 1e9
+
+
 def optional_rating(value: object, name: str, repairs: list[str]) -> float | None:
-    """Read a rating; what is no finite number is dropped."""
+    """Read a rating; what is no number, or none that anybody rates by, is dropped."""
     rating = None if value is None else as_number(value)
-    if rating is None:
+    if rating is None or abs(rating) > _LARGEST_RATING:
         if value is not None:
             repairs.append(f"{name}:dropped")
         return None

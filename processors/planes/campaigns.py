@@ -86,7 +86,8 @@ class CampaignsPlane(KeptForever):
         had = state.left() > 0.0
         self._keeper.learn(state, signal)
         ran_out = had != (state.left() > 0.0)
-        if ran_out or signal.at_ms >= state.published_ms + _PUBLISHED_EVERY_MS:
+        # Either way: after a clock that was ahead, what follows must not wait until time has caught up with it.
+        if ran_out or abs(signal.at_ms - state.published_ms) >= _PUBLISHED_EVERY_MS:
             state.published_ms = signal.at_ms
             return state.campaign is not None
         return False

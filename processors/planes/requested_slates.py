@@ -85,15 +85,23 @@ class RequestedSlates:
             step.quality.shown.append(slates.sample(name, read.items))
             step.removed += slates.removed
             if name not in self._anchored:
-                own = [requests[at] for at in numbers]
+                # A small widget, or what was made without the profile, is not what the placement shows.
+                rows = [row for row, at in enumerate(numbers) if self._is_usual(requests[at][0], size)]
+                own = [requests[numbers[row]] for row in rows]
                 users, moments = [one.user_id for one, _, _ in own], [profile.last_seen for _, _, profile in own]
-                step.published.append(slates.published(self._placements[name][0], users, moments, read.items))
+                number = self._placements[name][0]
+                step.published.append(slates.published(number, users, moments, read.items, rows))
             for at, items in zip(numbers, self._writer.write(slates, read), strict=True):
                 raw = msgspec.Raw(items)
                 why = "nothing is left that may be shown" if bytes(items) == b"[]" else None
                 written[at] = raw, why
         for number, (request, origin, _) in enumerate(requests):
             step.outputs.append(self._message(request, origin, *written[number], read, at_ms, partition))
+
+    def _is_usual(self, request: SlateRequest, size: int) -> bool:
+        """Tell whether a request is answered by what its placement shows the user anyway."""
+        usual = size == self._placements[request.placement][1].size and not request.exclude and not request.items
+        return usual and self._consent.allows(request.purposes, "store", "recommend", "measure")
 
     def _made(
         self, asked: Sequence[tuple[SlateRequest, Profile]], name: str, size: int, read: ReadModels, at_ms: int

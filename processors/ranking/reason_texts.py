@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import Formatter
 
 import numpy as np
 
@@ -10,9 +11,8 @@ from processors.common.arrays import Ints
 from processors.common.errors import ConfigurationError
 from processors.ranking.reason_kinds import KINDS
 from processors.ranking.sources.base import LANGUAGES
+from processors.users.context import language_of
 from processors.users.profile import Profile
-
-_MARK = "\ufffc"
 
 Texts = Mapping[str, Mapping[str, str]]
 """By language, and by kind of reason or ``kind.field`` for one field of the context: the text."""
@@ -60,6 +60,11 @@ class ReasonTexts:
                 f"{', '.join(sorted({*LANGUAGES, *own}))}, or texts of it in users.ranking.texts.{default}"
             )
         for language, its in own.items():
+            if language_of(language) != language or not language:
+                raise ConfigurationError(
+                    f"users.ranking.texts.{language[:60]}: {language[:60]!r} is no language, expected its short form "
+                    "in lower case, such as de"
+                )
             for name, text in its.items():
                 _check(language, name, text)
         self.languages = (default, *sorted({*LANGUAGES, *own} - {default}))
@@ -105,11 +110,10 @@ def _check(language: str, name: str, text: str) -> None:
     kind = kinds.get(name.partition(".")[0])
     if kind is None or (name != kind.name and name.partition(".")[2] not in kind.field_texts):
         raise ConfigurationError(f"{where}: {name!r} is no kind of reason, expected one of {', '.join(kinds)}")
-    names = {} if kind.links is None else {kind.links: _MARK}
     try:
-        named = len(text.format(**names).split(_MARK)) - 1
-    except (LookupError, ValueError):
-        named = -1
-    if named != len(names) or not text.strip():
+        named = [(name, form, conversion) for _, name, form, conversion in Formatter().parse(text) if name is not None]
+    except ValueError:
+        named = [("{", "", None)]
+    if named != ([] if kind.links is None else [(kind.links, "", None)]) or not text.strip():
         once = f"{{{kind.links}}} once and no other name" if kind.links else "no name in braces"
         raise ConfigurationError(f"{where}.{name}: {text!r}, expected words for people with {once}")

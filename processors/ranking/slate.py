@@ -96,7 +96,14 @@ class Slates:
         popularity = index.popularity.visits[there] / max(index.popularity.total, 1.0)
         return ShownSlates.of(placement, slots, index.attributes.category[there].astype(np.int64), popularity)
 
-    def published(self, placement: int, users: Sequence[str], moments: Sequence[int], index: ItemIndex) -> Published:
+    def published(
+        self,
+        placement: int,
+        users: Sequence[str],
+        moments: Sequence[int],
+        index: ItemIndex,
+        rows: Sequence[int] | None = None,
+    ) -> Published:
         """Return what is remembered of the slates once they are published.
 
         Parameters
@@ -107,8 +114,11 @@ class Slates:
             The user of each row, and when each was last heard of, milliseconds since the epoch.
         index
             The read model of items.
+        rows
+            The rows that count; by default all.
         """
-        marks = np.where(self.slots >= 0, index.attributes.tie[np.maximum(self.slots, 0)], -1.0)
+        slots = self.slots if rows is None else self.slots[list(rows)]
+        marks = np.where(slots >= 0, index.attributes.tie[np.maximum(slots, 0)], -1.0)
         return Published(placement, users, moments, marks)
 
     def items(self, row: int, read: ReadModels) -> list[SlateItem]:

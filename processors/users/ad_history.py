@@ -193,13 +193,11 @@ class AdHistory(msgspec.Struct, array_like=True):
     def enter(self, cid: str, at_ms: int, *, held: bool, campaigns: int) -> bool:
         """Note that a campaign with a holdout has won, and return whether that is the first time.
 
-        Of more than ``campaigns`` the earliest is forgotten.
+        A user takes part in the trials of ``campaigns`` campaigns at most: whoever was forgotten would count twice.
         """
-        if cid in self.trials:
+        if cid in self.trials or len(self.trials) >= campaigns:
             return False
         self.trials[cid] = Trial(at_ms, held)
-        if len(self.trials) > campaigns:
-            del self.trials[next(iter(self.trials))]
         return True
 
     def find(self, number: int) -> Decision | None:

@@ -19,8 +19,8 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns load spring.jsonl           a line per campaign
   nearstream campaigns list                        what is spent, and left
   nearstream campaigns report --by day             what they brought
-  nearstream campaigns why-not spring-tents        why it is not shown more often
-  nearstream campaigns lift                        what they bring beyond what is bought without them
+  nearstream campaigns why-not spring-tents        why it is shown seldom
+  nearstream campaigns lift                        what they add to that
   nearstream campaigns pause spring-tents
   nearstream campaigns pause spring-tents --off    let it run again
   nearstream campaigns withdraw spring-tents
@@ -159,8 +159,11 @@ def why_not(
         print_json(found)
         return
     if not found.decisions:
+        _one(settings, cid)  # or it says which campaigns there are
+        share = settings.users.ads.log_losers
         raise NearstreamError(
-            f"no decision that is logged in full knows campaign {cid!r}: users.ads.log_losers is the share that is"
+            f"no decision logged in full has been made since {cid!r} is known: {share:.0%} of them are "
+            "(users.ads.log_losers). nearstream campaigns list says whether it runs; ask again after more requests"
         )
     typer.echo(f"{found.decisions:>8}         decisions that are logged in full")
     for step in found.steps:

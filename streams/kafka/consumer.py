@@ -51,12 +51,29 @@ def read_all(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[
     """
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
-    ends = consumer.end_offsets(partitions)
     found: list[ConsumerRecord] = []
     deadline = time.monotonic() + _READ_WITHIN_S
+    ends = _ends(consumer, partitions, deadline)
     while any(consumer.position(tp) < ends[tp] for tp in partitions):
         if time.monotonic() > deadline:
             raise NearstreamError(f"{partitions[0].topic} and others could not be read within {_READ_WITHIN_S:.0f} s")
         for records in consumer.poll(_POLL_MS).values():
             found.extend(records)
     return found
+
+
+def _ends(consumer: KafkaConsumer, partitions: list[TopicPartition], deadline: float) -> dict[TopicPartition, int]:
+    """Return where some partitions end.
+
+    The client stumbles (KeyError) over partitions that it has not heard of yet, as those of a topic that was assigned
+    just now, after others.
+    """
+    while True:
+        try:
+            ends: dict[TopicPartition, int] = consumer.end_offsets(partitions)
+        except KeyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_MS / 1000.0)
+        else:
+            return ends

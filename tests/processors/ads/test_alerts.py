@@ -43,13 +43,22 @@ def test_money_that_runs_out_is_told_in_time_and_once_it_has() -> None:
 def test_a_campaign_that_is_outbid_for_an_hour_is_not_shown_though_it_could_be() -> None:
     shop = running(bid=100.0, bidfloor=0.01)
     shop.put("rival", campaign(bid=90_000.0, budget=1e6))
+    first = 0
     for _ in range(14):
-        shop.see(shop.ask("somebody", after_ms=5 * 60_000))
-        expected = shop.ledger().able_ms - shop.ledger().shown_ms > HOUR_MS
+        decision = shop.ask("somebody", after_ms=5 * 60_000)
+        first = first or shop.now
+        expected = shop.now - first > HOUR_MS
+        shop.see(decision)
         assert ("not_shown" in alerts(shop)) == expected
     assert alerts(shop) == ("not_shown",)
     shop.now += DAY_MS
     assert alerts(shop) == (), "nobody has been there lately: that is not the campaign's fault"
+
+
+def test_the_first_ask_after_a_night_is_no_hour_without_an_ad() -> None:
+    shop = running()
+    shop.ask(after_ms=9 * HOUR_MS)
+    assert alerts(shop) == ()
 
 
 def test_dates_and_pauses_are_all_that_is_said_of_campaigns_that_rest() -> None:

@@ -35,7 +35,7 @@ def test_places_go_to_those_that_run_and_bid_most_and_are_taken_as_soon_as_they_
     changes: list[tuple[int, int, int]],
 ) -> None:
     index, known = CampaignIndex(max_campaigns=4), dict[str, tuple[bool, float, str]]()
-    index.left(np.array([5000.0]))
+    index.advance(5000.0)
     for number, kind, bid in changes:
         cid = f"c{number}"
         if kind == 0:
@@ -49,6 +49,18 @@ def test_places_go_to_those_that_run_and_bid_most_and_are_taken_as_soon_as_they_
         taking_part = sorted(known, key=known.__getitem__)[:4]
         assert list(index.columns.cids) == sorted(taking_part)
         assert index.left_out == sum(not known[one][0] for one in known.keys() - set(taking_part))
+
+
+def test_campaigns_that_end_give_their_places_to_others_though_nobody_publishes_anything() -> None:
+    index = CampaignIndex(max_campaigns=2)
+    ended = datetime.fromtimestamp(5, UTC)
+    for number in range(2):
+        index.apply(f"ends {number}", CampaignView(Campaign("shop", CREATIVES, 1000.0, 1e6, ends_at=ended)))
+        index.apply(f"runs {number}", CampaignView(Campaign("shop", CREATIVES, 10.0, 1e6)))
+    index.advance(4000.0)
+    assert list(index.columns.cids) == ["ends 0", "ends 1"]
+    index.advance(6000.0)
+    assert list(index.columns.cids) == ["runs 0", "runs 1"]
 
 
 def test_bids_of_different_models_are_compared_by_what_they_come_to() -> None:

@@ -29,12 +29,16 @@ class Market:
     delay_ms: float
     budget: float
     holding: bool = True
+    daily: float | None = None
     state: Ledger = field(default_factory=Ledger)
 
     def run(self, seed: int, hours: int = 72, per_minute: int = 4) -> float:
         """Return what was delivered beyond the budget, as a share of it."""
         random, keeper, due = np.random.default_rng(seed), LedgerKeeper(), list[tuple[int, int]]()
-        keeper.replace(self.state, Campaign("shop", (TENT,), 1.0, self.budget, model=self.model, pacing="asap"))
+        keeper.replace(
+            self.state,
+            Campaign("shop", (TENT,), 1.0, self.budget, model=self.model, budget_daily=self.daily, pacing="asap"),
+        )
         keeper.learn(self.state, CampaignSignal("c", NOW))
         for now in range(NOW, NOW + hours * HOUR_MS, 60_000 // per_minute):
             charged = [at for at, decided in due if at <= now]
@@ -46,7 +50,7 @@ class Market:
             self.state.published_ms = now
             view = keeper.view(self.state)
             assert view is not None
-            if view.left_today - (view.held if self.holding else 0.0) > 0.0:
+            if min(view.left_today, view.left - (view.held if self.holding else 0.0)) > 0.0:
                 signal.expected_cost = self.odds
                 if random.random() < self.odds:
                     due.append((now + int(random.exponential(self.delay_ms)), now))
@@ -108,3 +112,26 @@ def test_a_shop_notes_what_it_expects_and_how_long_charges_take() -> None:
     delays = shop.ledger().expected_charges.delays
     assert delays[bin_of(3 * HOUR_MS)] == 1.0
     assert sum(delays) == 1.0
+
+
+def test_a_day_of_purchases_that_come_on_other_days_is_spent_all_the_same() -> None:
+    """What is promised by the days before does not keep a campaign from the money of its day."""
+    market = Market("cpa", 0.02, 12.0 * HOUR_MS, 1e6)
+    market.daily = 40.0
+    market.run(3, hours=24 * 6)
+    assert market.state.spent > 0.85 * 40.0 * 5
+
+
+def test_what_is_held_fades_though_nothing_is_published() -> None:
+    shop = Shop()
+    shop.put("c", campaign(bid=1000.0, bidfloor=1.0, budget=3.0))
+    for n in range(6):
+        assert shop.ask(f"user {n}", after_ms=HOUR_MS)["cid"] == "c", "an hour after an ad that nobody saw"
+
+
+def test_a_clock_that_was_ahead_does_not_make_what_follows_look_old() -> None:
+    expected = ExpectedCharges()
+    expected.add(1.0, (), NOW + 300_000)
+    for n in range(20):
+        expected.add(1.0, (), NOW + n)
+    assert expected.held("cpm", NOW + 20) == pytest.approx(21.0)

@@ -75,10 +75,19 @@ def test_every_purchase_within_the_time_counts_once_for_its_arm() -> None:
         assert arm.squares == pytest.approx(sum(money**2 for money in spent))
 
 
-def test_a_user_beyond_the_bound_of_campaigns_is_forgotten_first_in_first_out() -> None:
+def test_a_user_takes_part_in_so_many_trials_and_is_counted_once_in_each() -> None:
     profile = Profile()
-    assert [profile.ads.enter(cid, NOW, held=False, campaigns=2) for cid in "abca"] == [True, True, True, True]
-    assert list(profile.ads.trials) == ["c", "a"]
+    entered = [profile.ads.enter(cid, NOW, held=False, campaigns=2) for cid in "abcabc"]
+    assert entered == [True, True, False, False, False, False]
+    assert list(profile.ads.trials) == ["a", "b"]
+
+
+def test_users_whose_purchases_must_not_be_measured_take_no_part() -> None:
+    shop = Shop()
+    shop.put("c", campaign(holdout=0.9, budget=10_000.0))
+    for user in USERS[:10]:
+        assert shop.request(user, purposes=["store", "target"])["cid"] == "c"
+    assert shop.ledger().lift_shown.users == shop.ledger().lift_held.users == 0
 
 
 def _simulated(seed: int, buying: float, lift: float) -> Ledger:
