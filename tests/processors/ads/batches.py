@@ -202,6 +202,7 @@ def _opportunity(chance: Chance, number: int, users: Sequence[Profile], settings
         dimensions,
         floor=settings.floor,
         contextual=contextual,
+        measured=not contextual,
         late=chance.maybe(0.05, lambda: True, False),
         item_id=chance.maybe(0.5, lambda: chance.one(*ITEMS), None),
         page=chance.maybe(0.5, lambda: "front", ""),
