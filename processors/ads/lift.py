@@ -75,7 +75,8 @@ def conversion_lift(shown: Arm, held: Arm) -> Interval | None:
         return None
     (p, n), (q, m) = (((arm.buyers + 1) / (arm.users + 2), arm.users + 2) for arm in (shown, held))
     margin = _Z * math.sqrt(p * (1.0 - p) / n + q * (1.0 - q) / m)
-    return Interval(shown.buyers / shown.users - held.buyers / held.users, p - q - margin, p - q + margin)
+    estimate = shown.buyers / shown.users - held.buyers / held.users
+    return Interval(estimate, max(p - q - margin, -1.0), min(p - q + margin, 1.0))
 
 
 def revenue_lift(shown: Arm, held: Arm) -> Interval | None:

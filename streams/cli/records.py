@@ -78,7 +78,8 @@ def rendered_recommendation(message: Recommendation) -> RenderableType:
         # Ids come from outside: as Text they are not read as markup.
         table.add_row(str(item.rank), Text(item.item_id), f"{item.score:.3f}", item.source, Text(reasons))
     whole: dict[str, Any] = {"no_wrap": True, "overflow": "ignore"}
-    return Group(Text(head, "italic", **whole), table, Text(foot, "dim italic", **whole))
+    shown = table if message.items or not message.why else Text(f"nothing: {message.why}")
+    return Group(Text(head, "italic", **whole), shown, Text(foot, "dim italic", **whole))
 
 
 def _key(key: bytes | None) -> dict[str, Any]:

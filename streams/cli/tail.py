@@ -81,5 +81,19 @@ def _records(consumer: KafkaConsumer, user: str | None, deadline: float | None) 
     while deadline is None or monotonic() < deadline:
         left_ms = _POLL_MS if deadline is None else int(max(deadline - monotonic(), 0) * 1000)
         found = consumer.poll(timeout_ms=min(_POLL_MS, left_ms))
-        records = [record for batch in found.values() for record in batch if key is None or record.key == key]
+        records = [record for batch in found.values() for record in batch if key is None or is_of_user(record, key)]
         yield from sorted(records, key=lambda record: record.timestamp)
+
+
+def is_of_user(record: Any, user: bytes) -> bool:
+    """Tell whether a record is a user's: keyed by the user, or by user and placement as answers beside an item are."""
+    import msgspec
+
+    key = record.key or b""
+    if key == user or not key.startswith(user + b"/"):
+        return bool(key == user)
+    try:
+        fields = msgspec.json.decode(record.value or b"")
+    except msgspec.MsgspecError:
+        return False
+    return isinstance(fields, dict) and fields.get("user_id") == user.decode()

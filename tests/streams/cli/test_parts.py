@@ -23,6 +23,7 @@ from streams.cli.doctor_checks import Check, check_state_directory, check_transa
 from streams.cli.event_preparation import Outgoing, Preparer, Refused
 from streams.cli.records import print_record, record_fields
 from streams.cli.replayer import pace_of
+from streams.cli.tail import is_of_user
 from streams.settings.sections import KafkaSettings, Settings, WorkerSettings
 
 # What is sent
@@ -143,6 +144,36 @@ def test_a_recommendation_is_shown_with_its_reasons() -> None:
     ]
     assert lines[-1] == "after event e9 at events.click.v1/2/17"
     assert (shown(record, 30)[0], shown(record, 30)[-1]) == (lines[0], lines[-1])
+
+
+def test_an_empty_answer_says_why() -> None:
+    message = Recommendation(
+        recommendation_id="r",
+        user_id="u1",
+        placement="nowhere",
+        generated_at="2023-11-14T22:13:20.123Z",
+        caused_by=CausedBy("r9", "recommendations.requests.v1", 2, 17),
+        model_version="m",
+        items=[],
+        why="placement: 'nowhere', expected one of home, discover",
+    )
+    record = Record("recommendations.v1", 0, 3, 1_700_000_000_123, b"u1/nowhere", msgspec.json.encode(message))
+    assert shown(record)[1] == "nothing: placement: 'nowhere', expected one of home, discover"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (b"ada", b"", True),
+        (b"ada/related", b'{"user_id":"ada"}', True),
+        (b"ada/related", b'{"user_id":"ada/related"}', False),
+        (b"ada/related", None, False),
+        (b"adam", b'{"user_id":"adam"}', False),
+        (None, b"{}", False),
+    ],
+)
+def test_a_user_is_followed_at_every_placement(key: bytes | None, value: bytes | None, expected: bool) -> None:
+    assert is_of_user(Record("recommendations.v1", 0, 3, 1, key, value), b"ada") is expected
 
 
 def test_a_recommendation_that_cannot_be_read_is_shown_as_json() -> None:
