@@ -71,6 +71,7 @@ class DecidedBefore:
             campaign=campaign,
             creative=creative,
             price=logged.price or 0.0,
+            cost=logged.cost,
             expected_click=logged.expected_click or 0.0,
             expected_purchase=logged.expected_purchase or 0.0,
             features=logged.features,
@@ -109,7 +110,9 @@ class Account:
         """Everything agrees: nothing lost, nothing doubled, no state off by a byte."""
         same_ids(self.expected_ids, self.found_ids, "recommendations")
         same_ids(self.expected_decisions, self.found_decisions, "ad decisions")
-        assert self.found_signals == self.expected_signals
+        assert self.found_signals == self.expected_signals, (
+            f"signals differ: {_first_difference(self.expected_signals, self.found_signals)}"
+        )
         for plane, expected in self.expected_states.items():
             same_bytes(expected, self.changelog_states[plane], f"{plane} changelog")
 
@@ -127,6 +130,12 @@ class Account:
             invented=len(found.keys() - expected.keys()),
             wrong_keys=wrong,
         )
+
+
+def _first_difference(expected: Mapping[Any, bytes], found: Mapping[Any, bytes]) -> str:
+    """Name the first message that is not as expected."""
+    wrong = sorted(key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key))
+    return f"{len(wrong)} of {len(expected)}, such as {wrong[0]}" if wrong else "none"
 
 
 def same_ids(expected: Sequence[str], found: Sequence[str], what: str) -> None:

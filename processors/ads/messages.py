@@ -67,6 +67,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         The campaign that won where its user is held out, so that nothing is shown.
     holdout
         Share of the users that the campaign shown holds out.
+    cost
+        What the decision is expected to be charged on average, in the currency of the ads.
     opportunities
         As in :class:`processors.ads.decision.AuctionResult`: what was added to the campaigns' opportunities with this
         decision.
@@ -97,6 +99,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     p_conversion: float | None = None
     held_out: str = ""
     holdout: float = 0.0
+    cost: float = 0.0
 
 
 def messages_of(
@@ -206,6 +209,7 @@ def _logged_decision(
         request_id=found.request_id,
         p_conversion=decided.p_conversion,
         holdout=campaign.holdout,
+        cost=decided.cost,
     )
 
 

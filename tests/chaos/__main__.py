@@ -250,7 +250,7 @@ def _verified(found: Account) -> dict[str, Any]:
         found.check()
         wrong = "" if found.commits > 100 else f"{_TOO_LITTLE} {found.commits} commits: the run says little"
     except AssertionError as error:
-        wrong = str(error)
+        wrong = str(error) or repr(error)
     return {
         "commits": found.commits,
         "lost": differences.lost,
