@@ -167,6 +167,7 @@ def optional_age(value: object, name: str, repairs: list[str]) -> int | None:
 
 
 _LARGEST_RATING = 1e9
+"""Beyond it, up or down, no scale of ratings goes."""
 
 
 def optional_rating(value: object, name: str, repairs: list[str]) -> float | None:

@@ -20,7 +20,7 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns list                        what is spent, and left
   nearstream campaigns report --by day             what they brought
   nearstream campaigns why-not spring-tents        why it is shown seldom
-  nearstream campaigns lift                        what they add to that
+  nearstream campaigns lift                        what they add
   nearstream campaigns pause spring-tents
   nearstream campaigns pause spring-tents --off    let it run again
   nearstream campaigns withdraw spring-tents
