@@ -91,7 +91,8 @@ class Session:
                 self.check()
                 self.show.update(self.measurements.snapshot(time.time()))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), min(left_s, every_s))
+                    async with asyncio.timeout(min(left_s, every_s)):
+                        await stop.wait()
         self.measurements.end(time.time())
 
 

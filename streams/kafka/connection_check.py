@@ -119,7 +119,8 @@ async def _try(host: str, port: int, arguments: dict[str, Any]) -> None:
         closed = connection.close()
         if closed is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(closed, _CLOSED_WITHIN_S)
+                async with asyncio.timeout(_CLOSED_WITHIN_S):
+                    await closed
 
 
 def _problem(error: Exception, kafka: KafkaSettings, host: str) -> Problem:

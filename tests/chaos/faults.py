@@ -90,6 +90,11 @@ def freeze(scene: Scene, worker: WorkerProcess) -> None:
     """Stop a worker for longer than its session: others take over, and then it wakes up."""
     os.kill(worker.pid, signal.SIGSTOP)
     time.sleep(worker.settings.kafka.session_timeout_s + 4)
+    # A machine that is busy takes longer, and a worker that wakes before would meet nobody.
+    others = [other for other in scene.workers if other is not worker]
+    deadline = time.monotonic() + 60
+    while others and sum(map(_committing, others)) < worker.settings.topics.partitions and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert worker.process_state() == "T", "it was not stopped"
     os.kill(worker.pid, signal.SIGCONT)
 
@@ -190,20 +195,25 @@ def fill_disk(scene: Scene, worker: WorkerProcess) -> None:
 def _wait_until_it_writes(worker: WorkerProcess) -> None:
     """Wait until a worker commits: what happened before may still keep it from that, and then no disk is full."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and _holds_partitions(worker):
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        ages = [
-            float(line.split()[1]) for line in lines if line.startswith('nearstream_commit_age_seconds{plane="users"')
-        ]
-        if min(ages, default=0.0) < 1.0:
-            return
+    while time.monotonic() < deadline and _holds_partitions(worker) and not _committing(worker):
         time.sleep(0.2)
 
 
+def _committing(worker: WorkerProcess) -> int:
+    """Count the partitions of users of which a worker has committed something within a second."""
+    ages = [
+        line.split()[1] for line in _metrics(worker) if line.startswith('nearstream_commit_age_seconds{plane="users"')
+    ]
+    return sum(float(age) < 1.0 for age in ages)
+
+
 def _holds_partitions(worker: WorkerProcess) -> bool:
+    return any(line.startswith("nearstream_store_bytes{") for line in _metrics(worker))
+
+
+def _metrics(worker: WorkerProcess) -> list[str]:
     with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=5) as answer:
-        return b"nearstream_store_bytes{" in answer.read()
+        return list(answer.read().decode().splitlines())
 
 
 def _wait_for_health(worker: WorkerProcess, status: int, seconds: float) -> None:

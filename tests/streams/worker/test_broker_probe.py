@@ -78,6 +78,21 @@ async def test_connecting_is_no_answer_and_each_silence_gets_a_new_client(monkey
     assert Client.stopped == Client.made
 
 
+async def test_a_cancellation_that_comes_together_with_an_answer_is_not_forgotten() -> None:
+    answer = asyncio.get_running_loop().create_future()
+
+    async def ask() -> None:
+        while True:
+            await BrokerProbe(Settings()).ask(lambda: answer)
+
+    task = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    answer.set_result(None)
+    task.cancel()
+    await asyncio.wait((task,), timeout=5)
+    assert task.cancelled()
+
+
 async def test_a_token_that_is_being_replaced_does_not_end_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def missing(_: Settings) -> Client:
         raise ConfigurationError("kafka.sasl_oauth_token_file: not there")
