@@ -82,7 +82,7 @@ async def test_a_cancellation_that_comes_together_with_an_answer_is_not_forgotte
     answer = asyncio.get_running_loop().create_future()
 
     async def ask() -> None:
-        while True:
+        for _ in range(100):
             await BrokerProbe(Settings()).ask(lambda: answer)
 
     task = asyncio.create_task(ask())
