@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from streams.broker import ApacheKafka, BrokerUnavailable, answers, missing_tools
@@ -71,6 +72,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("kafka")
         together = "kafka" if item.get_closest_marker("kafka") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(together))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where groups are not kept: tests that share a broker would run beside each other."""
+    grouped = getattr(session.config.option, "loadgroup", False)
+    if grouped and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("pytest-xdist does not keep groups together: use the pytest that pyproject.toml names")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave slow tests out of the coverage: measuring doubles what they take, and lines are what quick tests cover."""
+    measured = Coverage.current() if item.get_closest_marker("slow") else None
+    if measured is None:
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,8 @@ from processors.common.time import HOUR_MS
 from processors.users.ad_history import Model
 from tests.processors.ads.shop import NOW, Shop, campaign, creative
 
+pytestmark = pytest.mark.slow
+
 TENT = Creative("a", "A tent", "https://shop.example/tent")
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.processors.ads.shop import Shop, campaign, creative
 
+pytestmark = pytest.mark.slow
+
 MIDNIGHT, HOUR, DAY = 1_700_006_400_000, 3_600_000, 86_400_000
 CATEGORIES = ("tents", "lamps", "boats", "books")
 DAILY, PER_DAY, SHOPPERS = 60.0, 600, 20

@@ -19,6 +19,8 @@ from processors.planes.users_step import UsersStep
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings
 
+pytestmark = pytest.mark.slow
+
 _WINDOW = 100_000
 
 

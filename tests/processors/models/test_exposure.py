@@ -25,6 +25,8 @@ from processors.ranking.settings import Placement, RankingSettings
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_700_000_000_000
 
 

@@ -29,6 +29,8 @@ from streams.engine.expiry import EVERY_MS, idle_keys
 from streams.settings.sections import Settings, TopicSettings, WorkerSettings
 from tests.support import event
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_700_000_000_000
 REGULARS = {"ann", "bob", "cleo", "dan", "eve"}  # on both partitions
 CLICK = "events.click.v1"

@@ -9,6 +9,8 @@ import pytest
 from processors.simulator import Simulator
 from streams.engine import TopologyDriver
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_700_000_000_000
 Row = tuple[str, str, int]
 """User, item, and milliseconds since the epoch."""

@@ -16,6 +16,8 @@ from processors.simulator import SimulatedEvent, Simulator
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings, TopicSettings
 
+pytestmark = pytest.mark.slow
+
 START = 1_700_000_000_000
 SIZE = 20
 

@@ -18,6 +18,8 @@ from tests.load import EVENTS, Load, wait_drained, with_ads
 from tests.oracle import Account, account, same_bytes, states_of
 from tests.support import WorkerProcess, fresh_settings
 
+pytestmark = pytest.mark.slow
+
 decode_campaign = msgspec.msgpack.Decoder(Ledger).decode
 
 
