@@ -43,6 +43,7 @@ FEATURE_GROUPS: dict[str, tuple[str, ...]] = {
     "trend of days": ("trend_day", "trend_day_root"),
     "trend of weeks": ("trend_week", "trend_week_root"),
     "all-time visits": ("visits", "visits_root"),
+    "first visits of sessions": ("entries", "entries_root"),
     "trend in category": ("trend_in_category",),
     "item's age": ("item_fresh", "item_lately"),
     "own position": ("own_position", "own_last", "own_second", "own_third"),
@@ -51,6 +52,7 @@ FEATURE_GROUPS: dict[str, tuple[str, ...]] = {
     "own action": ("own_fav", "own_cart", "own_purchase"),
     "after a pause": ("own_resumed", "category_resumed"),
     "category": ("category_share", "category_recent", "category_last", "category_resumed"),
+    "next category": ("category_next", "category_next_root"),
     "price": ("price_near",),
 }
 """Features by group; ``_root`` stands for every feature whose name ends so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -21,7 +22,7 @@ TEXTS: dict[Alert, str] = {
     "not_begun": "it has not begun",
     "spent": "its budget is spent",
     "spent_80": "four fifths of its budget are spent",
-    "behind_plan": "it has spent less today than planned, by more than a fifth of the day's budget",
+    "behind_plan": "even with the charges to come it spends less today than planned, by over a fifth of its daily budget",
     "not_shown": "it was not shown for an hour, though it could have been",
     "out_of_stock": "nothing that it promotes can be bought",
     "learning": "what it is worth is still being learned: fewer than twenty clicks",
@@ -73,11 +74,17 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
         found.append("not_shown")
     if view.spent >= _MOSTLY_SPENT * campaign.budget:
         found.append("spent_80")
-    if campaign.pacing == "even" and view.planned - view.spent_today > _BEHIND * view.day_budget:
+    if campaign.pacing == "even" and _behind(view, now_ms) > _BEHIND * view.day_budget:
         found.append("behind_plan")
     if campaign.model != "cpm" and view.evidence < _LEARNED_CLICKS:
         found.append("learning")
     return tuple(found)
+
+
+def _behind(view: CampaignView, now_ms: int) -> float:
+    """Return by how much less was spent than planned, less what decisions made so far are expected to be charged."""
+    age_ms = max(now_ms - view.held_ms, 0)
+    return view.planned - view.spent_today - view.held * math.exp(-age_ms / max(view.held_fades_ms, 1.0))
 
 
 def in_stock_of(items: ItemIndex) -> InStock:

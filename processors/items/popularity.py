@@ -8,7 +8,7 @@ import numpy.typing as npt
 from processors.common.arrays import Floats
 from processors.items.attributes import AttributeColumns
 from processors.items.top_k import Slots, TopSlots
-from processors.items.view import ItemView
+from processors.items.view import NO_ENTRIES, ItemView
 
 POPULAR_DEPTH = 100
 """Most popular items kept."""
@@ -40,6 +40,8 @@ class Popularity:
         The row of the middle half-life, by which items are evicted.
     visits : float64 array of shape (capacity,)
         Number of visits, all time.
+    entries : float64 array of shape (capacity,)
+        As the trend, of visits that were the first of a session; :data:`processors.items.view.NO_ENTRIES` if none was.
     category_trend : float64 array of shape (max_categories + 1,)
         Highest trend of any item so far in each category; it never falls.
     visited : dict of int to int
@@ -52,11 +54,13 @@ class Popularity:
         self._attributes = attributes
         self._trending = [TopSlots(POPULAR_DEPTH) for _ in range(_SCALES)]
         self._visited = TopSlots(POPULAR_DEPTH)
+        self._entered = TopSlots(POPULAR_DEPTH)
         self._in_category: dict[int, TopSlots] = {}
         self.category_trend = np.full(max_categories + 1, NO_TREND)
         self.trends: Floats = np.full((_SCALES, 0), NO_TREND)
         self.trend: Floats = self.trends[1]
         self.visits: Floats = np.zeros(0)
+        self.entries: Floats = np.zeros(0)
         self.total = 0.0
         self.visited: dict[int, int] = {}
 
@@ -64,8 +68,9 @@ class Popularity:
         """Lengthen the columns to ``capacity`` slots."""
         trends = np.full((_SCALES, capacity), NO_TREND)
         trends[:, : self.trends.shape[1]] = self.trends
-        visits = np.zeros(capacity)
-        visits[: len(self.visits)] = self.visits
+        visits, entries = np.zeros(capacity), np.full(capacity, NO_ENTRIES)
+        visits[: len(self.visits)], entries[: len(self.entries)] = self.visits, self.entries
+        self.entries = entries
         self.trends, self.trend, self.visits = trends, trends[1], visits
 
     def put(self, slot: int, view: ItemView, category_before: int) -> None:
@@ -83,10 +88,13 @@ class Popularity:
         self.total += view.visits - self.visits[slot]
         self._count(category_before, -1 if self.visits[slot] > 0.0 else 0)
         self.trends[:, slot], self.visits[slot] = view.trends, view.visits
+        self.entries[slot] = view.entries
         if view.visits:
             for top, trend in zip(self._trending, view.trends, strict=True):
                 top.offer(slot, trend)
             self._visited.offer(slot, view.visits)
+        if view.entries > NO_ENTRIES:
+            self._entered.offer(slot, view.entries)
         category = int(self._attributes.category[slot])
         self._count(category, 1 if view.visits else 0)
         if category_before != category:
@@ -100,10 +108,11 @@ class Popularity:
         for top in self._trending:
             top.discard(slot)
         self._visited.discard(slot)
+        self._entered.discard(slot)
         self._discard_from(int(self._attributes.category[slot]), slot)
         self.total -= self.visits[slot]
         self._count(int(self._attributes.category[slot]), -1 if self.visits[slot] > 0.0 else 0)
-        self.trends[:, slot], self.visits[slot] = NO_TREND, 0.0
+        self.trends[:, slot], self.visits[slot], self.entries[slot] = NO_TREND, 0.0, NO_ENTRIES
 
     def trending(self, k: int, scale: int = 1) -> Slots:
         """Find the ``k`` items with the highest trend, highest first; at most :data:`POPULAR_DEPTH`.
@@ -116,9 +125,16 @@ class Popularity:
         """Find the ``k`` items with the most visits ever; at most :data:`POPULAR_DEPTH`."""
         return self._visited.best(self.visits, self._attributes.tie, self._visited_ones)[:k]
 
+    def entering(self, k: int) -> Slots:
+        """Find the ``k`` items that most sessions begin with lately, highest first; at most :data:`POPULAR_DEPTH`."""
+        return self._entered.best(self.entries, self._attributes.tie, self._entered_ones)[:k]
+
     def tops(self) -> Floats:
-        """Return the greatest trend at each time scale, then the greatest number of visits; 0 and 1 without items."""
-        tops = np.array([0.0, 0.0, 0.0, 1.0])
+        """Return the greatest figure of each kind; 0, but 1 for visits, without items.
+
+        The trend at each time scale, then the number of visits, then the trend of first visits of sessions.
+        """
+        tops = np.array([0.0, 0.0, 0.0, 1.0, 0.0])
         for scale, trends in enumerate(self.trends):
             top = self.trending(1, scale)
             if len(top):
@@ -126,6 +142,9 @@ class Popularity:
         most = self.most_visited(1)
         if len(most):
             tops[3] = self.visits[most[0]]
+        first = self.entering(1)
+        if len(first):
+            tops[4] = self.entries[first[0]]
         return tops
 
     def in_category(self, category: int, k: int) -> Slots:
@@ -142,6 +161,9 @@ class Popularity:
     def _count(self, category: int, change: int) -> None:
         if change:
             self.visited[category] = self.visited.get(category, 0) + change
+
+    def _entered_ones(self) -> Slots:
+        return np.flatnonzero(self.entries > NO_ENTRIES)
 
     def _visited_ones(self, of: npt.NDArray[np.bool_] | bool = True) -> Slots:
         return np.flatnonzero((self.visits > 0.0) & of)

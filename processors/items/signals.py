@@ -32,6 +32,8 @@ class Touch(msgspec.Struct, array_like=True):
         Whether the event is a purchase.
     nth
         How often its user has touched the item, this time included; negative if the user has no past.
+    entered
+        Whether it is the first item of its user's session.
     """
 
     item: int
@@ -42,6 +44,7 @@ class Touch(msgspec.Struct, array_like=True):
     price: float | None = None
     purchased: bool = False
     nth: int = 1
+    entered: bool = False
 
 
 class ItemSignals(msgspec.Struct, array_like=True):
@@ -203,7 +206,9 @@ class SignalGatherer:
         self._partitions = partitions
         self._columns: dict[int, _Columns] = {}
 
-    def add(self, event: Event, preceding: Iterable[str], nth: int = 1, *, touched: bool = True) -> None:
+    def add(
+        self, event: Event, preceding: Iterable[str], nth: int = 1, *, touched: bool = True, entered: bool = False
+    ) -> None:
         """Add the touch of an event, and a pair of its item with each item touched before it in the session.
 
         Parameters
@@ -216,6 +221,8 @@ class SignalGatherer:
             How often the user has touched the item, this time included; negative if the user has no past.
         touched
             Whether the event speaks for the item. One that does not, a low rating, still says what is seen together.
+        entered
+            Whether the item is the first one of its user's session.
         """
         nth = max(-127, min(nth, 127))
         item, time_ms = event.item_id, event.time_ms
@@ -223,7 +230,7 @@ class SignalGatherer:
         at, bought = home.table.setdefault(item, len(home.table)), event.action == "purchase"
         if touched:
             facts = (event.category, event.brand, event.price)
-            home.touches.append(Touch(at, time_ms, event.strength, *facts, bought, nth))
+            home.touches.append(Touch(at, time_ms, event.strength, *facts, bought, nth, entered))
         for distance, before in enumerate(preceding, 1):
             self._columns_of(before).add_pair(before, item, distance, time_ms, nth)
             home.add_pair(item, before, -distance, time_ms, nth)

@@ -22,7 +22,7 @@ from processors.common.bounds import (
 from processors.common.decay import growth, landmark_at, rebase
 from processors.common.time import DAY_MS
 from processors.items.signals import Touch
-from processors.items.view import Attributes, ItemView, Listing
+from processors.items.view import NO_ENTRIES, Attributes, ItemView, Listing
 from processors.items.voices import Voices, VoiceSettings, Votes, newcomers_share, voice_of_fact, voted
 
 
@@ -134,6 +134,8 @@ class ItemState(msgspec.Struct, array_like=True):
         What all visits count, by users with and accounts without a past (:mod:`processors.items.voices`).
     votes
         How much speaks for category, brand and price.
+    entries, newcomers_entries
+        As the trend of the middle half-life, of visits that were the first of a session.
     """
 
     landmark: int = 0
@@ -157,6 +159,8 @@ class ItemState(msgspec.Struct, array_like=True):
     counted: float = 0.0
     newcomers_counted: float = 0.0
     votes: Votes = msgspec.field(default_factory=Votes)
+    entries: float = 0.0
+    newcomers_entries: float = 0.0
 
     @property
     def facts(self) -> Attributes | None:
@@ -199,7 +203,16 @@ class ItemKeeper:
                 state.trends[scale] *= factor
                 state.newcomers_trends[scale] *= factor
                 state.trend_landmarks[scale] = before = landmark
-            trends[scale] += voice * growth(touch.time_ms, before, half_life)
+                if scale == ENTRY_SCALE:
+                    state.entries *= factor
+                    state.newcomers_entries *= factor
+            added = voice * growth(touch.time_ms, before, half_life)
+            trends[scale] += added
+            if touch.entered and scale == ENTRY_SCALE:
+                if has_past:
+                    state.entries += added
+                else:
+                    state.newcomers_entries += added
         self._count(state, voice, has_past=has_past)
         state.purchases += touch.purchased
         state.first_seen = min(state.first_seen or touch.time_ms, touch.time_ms)
@@ -324,7 +337,16 @@ class ItemKeeper:
             listing=None if state.attributes is None else _listing(state.attributes),
             since=_since(state, attributes),
             purchases=state.purchases,
+            entries=self._entries(state),
         )
+
+    def _entries(self, state: ItemState) -> float:
+        """Return the trend of first visits: what those without a past say is bounded by all visits of the others."""
+        half_life, landmark = self.settings.trend_half_lives_ms[ENTRY_SCALE], state.trend_landmarks[ENTRY_SCALE]
+        unit = growth(state.last_seen, landmark, half_life)
+        heard = self._voices.heard(state.newcomers_entries, state.trends[ENTRY_SCALE], unit)
+        entries = state.entries + heard
+        return _log2_at_epoch(entries, landmark, half_life) if entries > 0.0 else NO_ENTRIES
 
     def _trends(self, state: ItemState) -> tuple[float, float, float]:
         return self._trend(state, 0), self._trend(state, 1), self._trend(state, 2)
@@ -364,6 +386,9 @@ class ItemKeeper:
         state.after = {name: weight for name, weight in state.after.items() if name in kept}
         state.mass = sum(state.together.values())
 
+
+ENTRY_SCALE = 1
+"""Which of the half-lives of trends the visits that begin sessions decay by."""
 
 _NO_ATTRIBUTES = Attributes()
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+NO_ENTRIES = -1e9
+"""Trend of what was never the first item of a session."""
+
 
 class Attributes(msgspec.Struct, array_like=True, frozen=True):
     """The attributes in a row of the catalogue; what the row leaves out is :obj:`None` or empty.
@@ -88,6 +91,9 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
         When the item was published, or else first seen or listed, milliseconds since the epoch; 0 if unknown.
     withdrawn
         Whether the catalogue has withdrawn it: it must not be shown then, whatever else is known.
+    entries
+        As the trend of the middle half-life, of visits that were the first of a session; :data:`NO_ENTRIES` if none
+        was.
     """
 
     trends: tuple[float, float, float]
@@ -104,6 +110,7 @@ class ItemView(msgspec.Struct, array_like=True, frozen=True):
     since: int = 0
     withdrawn: bool = False
     purchases: int = 0
+    entries: float = NO_ENTRIES
 
 
 def decode_view(value: bytes | None) -> ItemView | None:

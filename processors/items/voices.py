@@ -89,8 +89,12 @@ class Voices:
         unit
             What a touch counts in these sums, if they decay.
         """
+        return settled + self.heard(newcomers, settled, unit)
+
+    def heard(self, newcomers: float, settled: float, unit: float = 1.0) -> float:
+        """Return what touches by accounts without a past count, given those of the item by users with one."""
         settings = self._settings
-        return settled + min(newcomers, max(settings.newcomers_few * unit, settings.newcomers_ratio * settled))
+        return min(newcomers, max(settings.newcomers_few * unit, settings.newcomers_ratio * settled))
 
 
 def newcomers_share(known: float) -> float:

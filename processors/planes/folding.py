@@ -183,7 +183,8 @@ class Folding:
             step.unlearned[influence.machine] += 1
         else:
             nth = influence.nth if influence.settled else -influence.nth
-            gathered.signals.add(event, learned.preceding, nth, touched=not event.disliked)
+            touched = not event.disliked
+            gathered.signals.add(event, learned.preceding, nth, touched=touched, entered=learned.entered)
 
     @staticmethod
     def _change(message: Message, profile: Profile, gathered: Gathered) -> None:

@@ -13,12 +13,15 @@ ITEM_FEATURES = (
     "trend_week_root",
     "visits",
     "visits_root",
+    "entries",
+    "entries_root",
     "trend_in_category",
     "item_fresh",
     "item_lately",
 )
-"""What is known of the item alone: decayed and all-time popularity relative to the top item's, popularity relative to
-its category's top item, how new it is, how lately any user touched it."""
+"""What is known of the item alone: decayed and all-time popularity relative to the top item's, how often sessions begin
+with it lately relative to the top item of these, popularity relative to its category's top item, how new it is, how
+lately any user touched it."""
 
 HISTORY_FEATURES = (
     "own",
@@ -53,10 +56,13 @@ TASTE_FEATURES = (
     "brand_in_category",
     "price_near",
     "touched",
+    "category_next",
+    "category_next_root",
 )
 """How the item fits the user: share of its category in the user's interests and in the last items, whether that is the
 last item's category, the same for users who come back after a pause; share of its brand, the same only for items of the
-last item's category; how near its price is to those of the user's items; whether the user has ever touched it."""
+last item's category; how near its price is to those of the user's items; whether the user has ever touched it; share of
+its category in what others visit soon after the user's last item."""
 
 _BASELINE = {
     "trend_day": 0.5,

@@ -15,6 +15,7 @@ from processors.common.arrays import Features, Floats, Ints
 from processors.common.compiled import kernel
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.items.index import ItemIndex
+from processors.items.view import NO_ENTRIES
 from processors.ranking.candidates import OLDER, RECENT, Candidates
 from processors.ranking.feature_names import HISTORY_FEATURES, ITEM_FEATURES, TASTE_FEATURES
 from processors.ranking.frame import Frame, Stage
@@ -61,12 +62,17 @@ def features_of(candidates: Candidates, index: ItemIndex) -> Features:
     _of_sources(candidates.begins, candidates.amounts, features)
     _of_items(
         features[of_sources:of_items], candidates.rows, candidates.slots, now, popularity.trends, popularity.visits,
-        attributes.category, popularity.category_trend, popularity.tops(), attributes.since, index.last_seen, _FRESH_MS,
+        popularity.entries, attributes.category, popularity.category_trend, popularity.tops(), attributes.since,
+        index.last_seen, _FRESH_MS, NO_ENTRIES,
     )  # fmt: skip
     _of_taste(
         taste, candidates.begins, candidates.slots, candidates.marks, visitors.begins, visitors.slots,
         visitors.weights, visitors.positions, attributes.category, attributes.brand, attributes.log_price, paused,
         _RECENT_DECAY, _TOUCHED,
+    )  # fmt: skip
+    _of_next_category(
+        taste[-2:], candidates.begins, candidates.slots, visitors.begins, visitors.slots, visitors.positions,
+        attributes.category, index.neighbours, index.after, np.zeros(index.max_categories + 1),
     )  # fmt: skip
     _of_history(
         history, taste, candidates.history, visitors.begins, visitors.positions, visitors.counts, visitors.weights,
@@ -114,7 +120,20 @@ def _of_sources(begins, amounts, features):  # type: ignore[no-untyped-def]  # n
 
 @kernel
 def _of_items(  # type: ignore[no-untyped-def]  # numba finds the types
-    features, rows, slots, now_ms, trends, visits, category, category_trend, tops, since, last_seen, scales_ms
+    features,
+    rows,
+    slots,
+    now_ms,
+    trends,
+    visits,
+    entries,
+    category,
+    category_trend,
+    tops,
+    since,
+    last_seen,
+    scales_ms,
+    none,
 ):
     """Write the rows of ITEM_FEATURES: popularity at each time scale, of all time and in the category, and ages.
 
@@ -132,7 +151,7 @@ def _of_items(  # type: ignore[no-untyped-def]  # numba finds the types
             entry = (entry + 1) & (size - 1)
         first = firsts[entry]
         if first >= 0:
-            for row in range(9):
+            for row in range(11):
                 features[row, at] = features[row, first]
         else:
             firsts[entry] = at
@@ -141,10 +160,13 @@ def _of_items(  # type: ignore[no-untyped-def]  # numba finds the types
                 features[2 * scale, at], features[2 * scale + 1, at] = trend, math.sqrt(trend)
             share = visits[slot] / tops[3]
             features[6, at], features[7, at] = share, math.sqrt(share)
+            if entries[slot] > none:
+                begun = math.exp2(min(entries[slot] - tops[4], 0.0))
+                features[8, at], features[9, at] = begun, math.sqrt(begun)
             if category[slot] > 0 and visits[slot] > 0.0:
-                features[8, at] = math.exp2(min(trends[1, slot] - category_trend[category[slot]], 0.0))
-        features[9, at] = math.exp(-max(now - since[slot], 0.0) / scales_ms[0])
-        features[10, at] = math.exp(-max(np.float64(now - last_seen[slot]), 0.0) / scales_ms[1])
+                features[10, at] = math.exp2(min(trends[1, slot] - category_trend[category[slot]], 0.0))
+        features[11, at] = math.exp(-max(now - since[slot], 0.0) / scales_ms[0])
+        features[12, at] = math.exp(-max(np.float64(now - last_seen[slot]), 0.0) / scales_ms[1])
 
 
 @kernel
@@ -208,6 +230,31 @@ def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the 
             if priced > 0.0 and log_price[slot] == log_price[slot]:
                 features[6, at] = math.exp(-abs(log_price[slot] - price / priced))
             features[7, at] = 1.0 if marks[at] & any_touch else 0.0
+
+
+@kernel
+def _of_next_category(  # type: ignore[no-untyped-def]  # numba finds the types
+    features, begins, slots, recent_begins, recent_slots, positions, category, neighbours, after, shares
+):
+    """Write the share of each candidate's category in what others visit soon after the user's last item, and its root.
+
+    ``shares`` is 0 for every category, and is so again at the end.
+    """
+    for user in range(len(begins) - 1):
+        last = np.int64(-1)
+        for at in range(recent_begins[user], recent_begins[user + 1]):
+            if positions[at] == 0:
+                last = recent_slots[at]
+        if last < 0:
+            continue
+        for at in range(neighbours.shape[1]):
+            shares[category[neighbours[last, at]]] += after[last, at]
+        shares[0] = 0.0
+        for at in range(np.uint64(begins[user]), np.uint64(begins[user + 1])):
+            share = min(shares[category[slots[at]]], 1.0)
+            features[0, at], features[1, at] = share, math.sqrt(share)
+        for at in range(neighbours.shape[1]):
+            shares[category[neighbours[last, at]]] = 0.0
 
 
 @kernel

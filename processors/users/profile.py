@@ -148,11 +148,14 @@ class Learned(msgspec.Struct, frozen=True):
         Distinct other items of the running session, the latest first: the event's item is co-visited with them.
     influence
         What the event counts for others.
+    entered
+        Whether the event's item is the first one of a session.
     """
 
     duplicate: bool = False
     preceding: tuple[str, ...] = ()
     influence: Influence = Influence()
+    entered: bool = False
 
 
 class ProfileKeeper:
@@ -179,8 +182,8 @@ class ProfileKeeper:
     ...         action="click",
     ...         category="tents",
     ...     )
-    >>> keeper.learn(profile, event(1, "tent")), keeper.learn(profile, event(2, "lamp")).preceding
-    (Learned(duplicate=False, preceding=(), influence=Influence(nth=1, settled=False, machine=None)), ('tent',))
+    >>> keeper.learn(profile, event(1, "tent")).entered, keeper.learn(profile, event(2, "lamp")).preceding
+    (True, ('tent',))
     >>> keeper.learn(profile, event(2, "lamp")).duplicate
     True
     >>> profile.item_ids, profile.events, profile.sessions
@@ -240,6 +243,7 @@ class ProfileKeeper:
             return Learned()
         in_order = event.time_ms >= profile.last_seen - settings.session_idle_ms
         preceding = self._enter_session(profile, event) if in_order else ()
+        entered = in_order and max(profile.item_times[-1:], default=-1) < profile.session_start
         weight = self._weight(profile, event)
         known = len(profile.item_ids)
         nth = self._touch_item(profile, event, weight, in_order)
@@ -259,7 +263,7 @@ class ProfileKeeper:
                 add_bounded(profile.unpriced, event.item_id, pieces_of(event), _BOUGHT, renew=True)
             mark = fingerprint(event.item_id)
             profile.bought = FingerprintRing.add(FingerprintRing.without(profile.bought, mark), mark, _BOUGHT)
-        return Learned(preceding=preceding, influence=influence)
+        return Learned(preceding=preceding, influence=influence, entered=entered)
 
     def note_impression(self, profile: Profile, impression: Impression) -> bool:
         """Count what the user was shown, in place. Nothing but ``unclicked`` changes: seeing is no event.

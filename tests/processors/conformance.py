@@ -184,6 +184,7 @@ def index_bytes(index: ItemIndex) -> bytes:
         index.after,
         index.popularity.trends,
         index.popularity.visits,
+        index.popularity.entries,
         index.attributes.category,
         index.attributes.tie,
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from processors.common.hashing import FINGERPRINT_BYTES, fingerprint
 from processors.items.index import ItemIndex
-from processors.items.view import ItemView
+from processors.items.view import NO_ENTRIES, ItemView
 from processors.models.context_popularity import ContextView
 from processors.models.interest_groups import DIMENSIONS, GroupView
 from processors.models.serving_weights import ServingWeights
@@ -34,6 +34,7 @@ def view(
     visits: int = 1,
     seen: tuple[int, int] = (NOW, NOW),
     price: float | None = None,
+    entries: float = NO_ENTRIES,
 ) -> ItemView:
     """A view with (together, after) per neighbour."""
     shares = np.array(list((neighbours or {}).values()), "<f4").reshape(-1, 2)
@@ -48,6 +49,7 @@ def view(
         None,
         price,
         since=seen[0],
+        entries=entries,
     )
 
 
@@ -175,13 +177,15 @@ def random_world(seed: int) -> World:
         shares = random.random((len(others), 2)) * (random.random((len(others), 2)) < 0.7)
         trends = random.normal(9000.0, 3.0, 3).tolist()
         first, last = moments(2)
+        visits = int(random.integers(1, 50))
         views[item] = view(
             0.0,
             dict(zip(others, map(tuple, shares), strict=True)),
             category=str(random.choice(["tents", "lamps"])) if random.random() < 0.8 else None,
             trends=(trends[0], trends[1], trends[2]),
-            visits=int(random.integers(1, 50)),
+            visits=visits,
             seen=(first, last),
+            entries=trends[1] - visits % 4 if visits % 3 else NO_ENTRIES,
             price=float(random.integers(1, 100)) if random.random() < 0.5 else None,
         )
     users = []

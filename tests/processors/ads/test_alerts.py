@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from processors.ads.alerts import TEXTS, Alert, alerts_of, in_stock_of
+from processors.ads.campaign import Campaign
+from processors.ads.campaign_view import CampaignView
 from processors.common.time import DAY_MS, HOUR_MS, stamp
 from tests.processors.ads.shop import NOW, Shop, campaign, creative
 
@@ -96,6 +100,14 @@ def test_a_campaign_far_behind_its_plan_says_so() -> None:
     view = shop.view()
     assert view.planned - view.spent_today > 0.2 * view.day_budget
     assert "behind_plan" in alerts(shop)
+
+
+def test_what_decisions_will_still_be_charged_is_no_shortfall() -> None:
+    even = msgspec.convert(campaign(pacing="even", budget=1e4), Campaign)
+    view = CampaignView(even, left=9e3, planned=60.0, spent_today=10.0, day_budget=100.0)
+    held = msgspec.structs.replace(view, held=40.0, held_ms=NOW, held_fades_ms=HOUR_MS)
+    assert ("behind_plan" in alerts_of(view, NOW), "behind_plan" in alerts_of(held, NOW)) == (True, False)
+    assert "behind_plan" in alerts_of(held, NOW + 3 * HOUR_MS), "they did not come"
 
 
 def test_every_alert_has_a_text() -> None:

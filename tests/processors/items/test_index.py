@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from processors.common.hashing import fingerprint
 from processors.items.index import ItemIndex
 from processors.items.popularity import NO_TREND, POPULAR_DEPTH
-from processors.items.view import ItemView, decode_view
+from processors.items.view import NO_ENTRIES, ItemView, decode_view
 from processors.models.serving_weights import ServingWeights
 from processors.ranking.feature_names import baseline_weights
 from processors.ranking.pipeline import RankingPipeline
@@ -192,6 +192,20 @@ def test_popularity_follows_every_change(change: ItemView | None) -> None:
     assert popular(index) == ["tent", "lamp"]
     index.apply("lamp", change)
     assert popular(index) == (["lamp", "tent"] if change else ["tent"])
+
+
+def entering(index: ItemIndex) -> list[str]:
+    return [index.ids[slot] for slot in index.popularity.entering(9)]
+
+
+def test_first_visits_of_sessions_have_an_order_of_their_own() -> None:
+    index = ItemIndex()
+    for n, item_id in enumerate(["lamp", "tent", "mat"]):
+        entries = [3.0, NO_ENTRIES, 5.0][n]
+        index.apply(item_id, msgspec.structs.replace(view(float(n)), entries=entries))
+    assert (entering(index), index.popularity.tops()[4]) == (["mat", "lamp"], 5.0)
+    index.apply("mat", None)
+    assert (entering(index), index.popularity.tops()[4]) == (["lamp"], 3.0)
 
 
 def test_an_item_known_as_a_neighbour_alone_is_not_popular() -> None:

@@ -66,6 +66,13 @@ def test_a_touch_carries_what_the_event_knows_of_the_item() -> None:
     assert gatherer.messages()[0].touches == [Touch(0, NOW, 1.0, "tents", "Alm", 9.5)]
 
 
+def test_a_touch_says_whether_a_session_began_with_it() -> None:
+    gatherer = SignalGatherer(1)
+    gatherer.add(event("tent"), (), entered=True)
+    gatherer.add(event("lamp"), ("tent",))
+    assert [touch.entered for touch in gatherer.messages()[0].touches] == [True, False]
+
+
 def test_a_touch_weighs_as_much_as_its_action() -> None:
     gatherer = SignalGatherer(1)
     for action in ("view", "cart", "purchase", "stare"):

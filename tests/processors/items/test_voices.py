@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.time import DAY_MS
 from processors.items.signals import Touch
 from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.view import NO_ENTRIES
 from processors.items.voices import Voices, VoiceSettings, newcomers_share, voted
 
 NOW = 1_700_000_000_000
@@ -39,6 +41,29 @@ def test_the_trend_of_fresh_accounts_is_that_of_a_few_visits_now() -> None:
     fresh = keeper.view(touched(*(Touch(0, NOW, 1.0, nth=-1) for _ in range(1000)))).trends
     few = keeper.view(touched(*(Touch(0, NOW, 1.0) for _ in range(3)))).trends
     assert fresh == pytest.approx(few)
+
+
+def entries(*touches: Touch) -> float:
+    return ItemKeeper(ItemSettings()).view(touched(*touches)).entries
+
+
+def test_first_visits_of_sessions_have_a_trend_of_their_own() -> None:
+    first, later = Touch(0, NOW, 1.0, entered=True), Touch(0, NOW, 1.0)
+    assert entries(later) == NO_ENTRIES
+    assert entries(later, first) == entries(first)
+    assert entries(first, first) - entries(first) == pytest.approx(1.0), "a logarithm to base 2"
+    old = Touch(0, NOW - DAY_MS, 1.0, entered=True)
+    assert entries(first) - entries(old) == pytest.approx(1.0), "a day counts half"
+    assert entries(*[old] * 2, first) - entries(first) == pytest.approx(1.0)
+    assert entries(Touch(0, NOW - 40 * DAY_MS, 1.0, entered=True), first) == pytest.approx(entries(first))
+
+
+def test_sessions_of_fresh_accounts_count_up_to_a_bound_that_follows_from_all_visits_of_others() -> None:
+    fresh = [Touch(0, NOW, 1.0, nth=-1, entered=True) for _ in range(1000)]
+    known = [Touch(0, NOW, 1.0) for _ in range(60)]
+    first = Touch(0, NOW, 1.0, entered=True)
+    assert entries(*fresh) == pytest.approx(entries(*[first] * 3))
+    assert entries(*known, *fresh) == pytest.approx(entries(*[first] * 240))
 
 
 def test_one_event_with_an_absurd_price_changes_nothing() -> None:

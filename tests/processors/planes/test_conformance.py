@@ -110,6 +110,7 @@ def users_case() -> Case[Profile]:
             index.after,
             index.popularity.trends,
             index.popularity.visits,
+            index.popularity.entries,
             index.attributes.category,
             index.attributes.tie,
         )

@@ -128,7 +128,7 @@ def test_a_duplicate_changes_nothing() -> None:
 
 def test_the_first_event_starts_the_first_session() -> None:
     someone = user()
-    assert someone.does("tent", session_id="s") == Learned(influence=Influence(settled=False))
+    assert someone.does("tent", session_id="s") == Learned(influence=Influence(settled=False), entered=True)
     profile = someone.profile
     assert (profile.sessions, profile.session_start, profile.session_id, profile.session_events) == (1, NOW, "s", 1)
 
@@ -139,6 +139,26 @@ def test_a_gap_longer_than_the_cut_off_ends_the_session(gap: int, sessions: int,
     someone.does("tent")
     learned = someone.does("lamp", NOW + gap)
     assert (someone.profile.sessions, learned.preceding) == (sessions, preceding)
+
+
+def test_a_session_is_entered_by_its_first_item_alone() -> None:
+    someone = user()
+    assert [someone.does(item, NOW + n).entered for n, item in enumerate(["tent", "tent", "lamp"])] == [
+        True,
+        False,
+        False,
+    ]
+    assert someone.does("tent", NOW + IDLE + 3).entered
+    assert not someone.does("stove", NOW - IDLE).entered, "it came too late to belong to any session"
+
+
+def test_who_opens_the_home_page_first_enters_by_the_first_item_all_the_same() -> None:
+    someone = user()
+    someone.does("tent")
+    later = NOW + IDLE + 1
+    assert someone.keeper.visit(someone.profile, event(99, "", later, kind="browse"))
+    assert someone.does("lamp", later + 1).entered
+    assert not someone.does("stove", later + 2).entered
 
 
 @pytest.mark.parametrize(
