@@ -22,7 +22,7 @@ TEXTS: dict[Alert, str] = {
     "not_begun": "it has not begun",
     "spent": "its budget is spent",
     "spent_80": "four fifths of its budget are spent",
-    "behind_plan": "even with the charges to come it spends less today than planned, by over a fifth of its daily budget",
+    "behind_plan": "today it spends less than planned, charges to come included, by over a fifth of the day's budget",
     "not_shown": "it was not shown for an hour, though it could have been",
     "out_of_stock": "nothing that it promotes can be bought",
     "learning": "what it is worth is still being learned: fewer than twenty clicks",
