@@ -34,6 +34,8 @@ class Touch(msgspec.Struct, array_like=True):
         How often its user has touched the item, this time included; negative if the user has no past.
     entered
         Whether it is the first item of its user's session.
+    returned
+        Whether it takes back a purchase, and is nothing else.
     """
 
     item: int
@@ -45,6 +47,7 @@ class Touch(msgspec.Struct, array_like=True):
     purchased: bool = False
     nth: int = 1
     entered: bool = False
+    returned: bool = False
 
 
 class ItemSignals(msgspec.Struct, array_like=True):
@@ -234,6 +237,11 @@ class SignalGatherer:
         for distance, before in enumerate(preceding, 1):
             self._columns_of(before).add_pair(before, item, distance, time_ms, nth)
             home.add_pair(item, before, -distance, time_ms, nth)
+
+    def give_back(self, event: Event) -> None:
+        """Add that a purchase of the event's item was taken back."""
+        home = self._columns_of(event.item_id)
+        home.touches.append(Touch(home.index(event.item_id), event.time_ms, 0.0, returned=True))
 
     def messages(self) -> dict[int, ItemSignals]:
         """Return the message for each receiving partition; there is none for a partition without signals."""

@@ -193,7 +193,15 @@ class ItemKeeper:
         self._of_distance = [max(1, steps) ** -settings.distance_power for steps in range(MAX_STEPS + 1)]
 
     def touch(self, state: ItemState, touch: Touch) -> None:
-        """Count a visit, and weigh what its event says of the item against what others said, in place."""
+        """Count a visit, and weigh what its event says of the item against what others said, in place.
+
+        A purchase that was taken back is one less. Its visit took place all the same.
+        """
+        if touch.returned:
+            state.purchases, state.published.outdated = max(0, state.purchases - 1), True
+            state.first_seen = state.first_seen or touch.time_ms
+            state.last_seen = state.last_seen or touch.time_ms
+            return
         voice, has_past = self._voices.of(touch.nth), touch.nth > 0
         trends = state.trends if has_past else state.newcomers_trends
         for scale, half_life in enumerate(self.settings.trend_half_lives_ms):

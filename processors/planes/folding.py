@@ -147,7 +147,7 @@ class Folding:
             before = gathered.before[event.user_id]
             gathered.choices.append(Choice(event.user_id, event.item_id, *before, touched))
         if self._may(event, "learn"):
-            self._signal(event, learned, gathered, step)
+            self._signal(event, learned, profile, gathered, step)
         if self._may(event, "measure"):
             self._ads.tracking.react(profile, event, gathered.ads)
         return True
@@ -174,16 +174,22 @@ class Folding:
         return True
 
     @staticmethod
-    def _signal(event: Event, learned: Learned, gathered: Gathered, step: UsersStep) -> None:
-        """Add to the signals what others may learn from an event: nothing from one of a machine."""
+    def _signal(event: Event, learned: Learned, profile: Profile, gathered: Gathered, step: UsersStep) -> None:
+        """Add to the signals what others may learn from an event: nothing from one of a machine.
+
+        A return takes back the purchase that taught them something, and no other.
+        """
         influence = learned.influence
         if event.action in TAKES_BACK:
-            return
-        if influence.machine is not None:
+            if learned.returned and profile.unteach(event.item_id):
+                gathered.signals.give_back(event)
+        elif influence.machine is not None:
             step.unlearned[influence.machine] += 1
         else:
             nth = influence.nth if influence.settled else -influence.nth
             touched = not event.disliked
+            if event.action == "purchase" and touched:
+                profile.teach(event.item_id)
             gathered.signals.add(event, learned.preceding, nth, touched=touched, entered=learned.entered)
 
     @staticmethod

@@ -82,6 +82,8 @@ class Profile(msgspec.Struct, array_like=True):
         Items dismissed or rated low.
     session_ids
         Ring of the session ids met since the user was last away for longer than a session may rest.
+    taught
+        Ring of the items bought last whose purchase others have learned from, and have not unlearned.
     """
 
     item_ids: list[str] = msgspec.field(default_factory=list)
@@ -116,6 +118,7 @@ class Profile(msgspec.Struct, array_like=True):
     unpriced: dict[str, float] = msgspec.field(default_factory=dict)
     dislikes: Dislikes = msgspec.field(default_factory=Dislikes)
     session_ids: bytes = b""
+    taught: bytes = b""
 
     @property
     def items(self) -> ItemHistory:
@@ -125,6 +128,19 @@ class Profile(msgspec.Struct, array_like=True):
     def has_bought(self, item: str) -> bool:
         """Tell whether an item is among those bought last and not returned."""
         return FingerprintRing.contains(self.bought, fingerprint(item))
+
+    def teach(self, item: str) -> None:
+        """Note that others have learned from a purchase of an item."""
+        mark = fingerprint(item)
+        self.taught = FingerprintRing.add(FingerprintRing.without(self.taught, mark), mark, _BOUGHT)
+
+    def unteach(self, item: str) -> bool:
+        """Note that others unlearn a purchase of an item; return False if there is none that they learned from."""
+        mark = fingerprint(item)
+        if not FingerprintRing.contains(self.taught, mark):
+            return False
+        self.taught = FingerprintRing.without(self.taught, mark)
+        return True
 
     def recency_ms(self, now_ms: int) -> int:
         """Return the milliseconds since the user's latest event: the R of recency, frequency, monetary value.
@@ -150,12 +166,15 @@ class Learned(msgspec.Struct, frozen=True):
         What the event counts for others.
     entered
         Whether the event's item is the first one of a session.
+    returned
+        Whether the event took back a purchase as a whole.
     """
 
     duplicate: bool = False
     preceding: tuple[str, ...] = ()
     influence: Influence = Influence()
     entered: bool = False
+    returned: bool = False
 
 
 class ProfileKeeper:
@@ -239,8 +258,7 @@ class ProfileKeeper:
             return Learned(duplicate=True)
         profile.event_ids = FingerprintRing.add(profile.event_ids, mark, settings.event_ids)
         if event.action in TAKES_BACK:
-            self._take_back(profile, event)
-            return Learned()
+            return Learned(returned=self._take_back(profile, event))
         in_order = event.time_ms >= profile.last_seen - settings.session_idle_ms
         preceding = self._enter_session(profile, event) if in_order else ()
         entered = in_order and max(profile.item_times[-1:], default=-1) < profile.session_start
@@ -333,10 +351,15 @@ class ProfileKeeper:
         return True
 
     @staticmethod
-    def _take_back(profile: Profile, event: Event) -> None:
+    def _take_back(profile: Profile, event: Event) -> bool:
         """Undo a purchase or part of it, or note that an item is dismissed, in place.
 
         A refund of what was never bought, or longer ago than payments and items bought are remembered, takes nothing.
+
+        Returns
+        -------
+        bool
+            Whether a purchase was undone as a whole.
         """
         _update_circumstances(profile, event)
         profile.first_seen = min(profile.first_seen or event.time_ms, event.time_ms)
@@ -346,7 +369,7 @@ class ProfileKeeper:
             if event.item_id in profile.item_ids:
                 profile.item_actions[profile.item_ids.index(event.item_id)] = DISMISSED
         if event.action != REFUNDED or not profile.has_bought(event.item_id):
-            return
+            return False
         # What a profile of an older release bought is in the ring alone.
         money, is_whole = profile.payments.take_back(event) or (_paid(event), True)
         profile.purchases = max(0, profile.purchases - is_whole)
@@ -356,6 +379,7 @@ class ProfileKeeper:
             profile.bought = FingerprintRing.without(profile.bought, fingerprint(event.item_id))
             if event.item_id in profile.item_ids:
                 profile.item_actions[profile.item_ids.index(event.item_id)] = REFUNDED
+        return bool(is_whole)
 
     def _enter_session(self, profile: Profile, event: Event) -> tuple[str, ...]:
         """Continue the running sessions or start one, in place; return the items touched in them before the event.
