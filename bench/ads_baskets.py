@@ -25,7 +25,8 @@ from processors.ads.settings import AdSettings
 from processors.common.errors import NearstreamError
 from processors.events.event import Event
 from processors.models.interest_groups import InterestGroups
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 
 _PLACEMENT = "basket"

@@ -25,7 +25,8 @@ from processors.common.topics import changelog_topic
 from processors.events.reader import RecordReader
 from processors.events.record import Refusal
 from processors.planes.base import Output
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 from state.position import Position
 from state.rocks import RocksStore

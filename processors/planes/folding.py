@@ -21,7 +21,8 @@ from processors.events.slate_request import SlateRequest
 from processors.items.signals import SignalGatherer
 from processors.planes.ingest import Message
 from processors.planes.users_step import UsersStep
-from processors.users.profile import Learned, Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import Learned, ProfileKeeper
 
 
 @dataclass

@@ -21,7 +21,8 @@ from processors.ranking.read_models import ReadModels
 from processors.ranking.slate import Slates
 from processors.ranking.slate_writer import SlateWriter
 from processors.users.context import update_circumstances
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 
 _NOTHING = msgspec.Raw(b"[]")
 

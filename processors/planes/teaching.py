@@ -27,7 +27,8 @@ from processors.planes.users_step import UsersStep
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.training import Training, choices_of
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 
 
 class Teaching:

@@ -46,7 +46,8 @@ from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import Slates
 from processors.ranking.why_not import WhyNot, why_not
 from processors.users.influence import InfluenceSettings
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 
 

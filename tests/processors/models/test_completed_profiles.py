@@ -6,7 +6,8 @@ from processors.events.event import Event
 from processors.items.index import ItemIndex
 from processors.items.view import ItemView
 from processors.models.completed_profiles import completed
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 
 NOW = 1_700_000_000_000

@@ -19,7 +19,8 @@ from processors.ranking.rule_index import RuleIndex
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import RankingSettings
 from processors.ranking.why_not import why_not
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 from tests.processors.worlds import NOW, World, profile, random_world, view
 

@@ -9,7 +9,8 @@ from processors.common.errors import ConfigurationError
 from processors.events.event import Event
 from processors.planes.users import UsersSettings
 from processors.users.influence import InfluenceSettings
-from processors.users.profile import Learned, Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import Learned, ProfileKeeper
 from processors.users.settings import ProfileSettings
 
 NOW = 1_700_000_000_000

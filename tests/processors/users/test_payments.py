@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from processors.events.event import Event
 from processors.events.reader import RecordReader
 from processors.users.payments import MOST, Payments
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 from state.codec import StateCodec
 

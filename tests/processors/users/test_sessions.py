@@ -3,7 +3,8 @@
 from typing import Any
 
 from processors.events.event import Event
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 
 NOW = 1_700_000_000_000

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from processors.events.event import Event
 from processors.events.impression import Impression
 from processors.users.influence import Pace
-from processors.users.profile import Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
 from processors.users.unclicked_impressions import UnclickedImpressions
 

@@ -16,7 +16,8 @@ from processors.common.time import DAY_MS
 from processors.events.event import ACTION_WEIGHTS, Event
 from processors.users.category_visits import CategoryVisits
 from processors.users.influence import Influence
-from processors.users.profile import Learned, Profile, ProfileKeeper
+from processors.users.profile import Profile
+from processors.users.profile_keeper import Learned, ProfileKeeper
 from processors.users.settings import ProfileSettings
 
 NOW = 1_700_000_000_000
