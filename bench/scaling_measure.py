@@ -37,8 +37,8 @@ from processors.common.topics import (
     changelog_topic,
 )
 from processors.events.record import Record
+from processors.items.keeper import ItemKeeper
 from processors.items.signals import ItemSignals
-from processors.items.state import ItemKeeper
 from processors.items.view import decode_view
 from streams.engine.topology import build_topology
 from streams.settings.sections import Settings

@@ -9,8 +9,9 @@ from processors.common.time import DAY_MS
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, CATALOG_TOPIC, SIGNALS_TOPIC
 from processors.events.record import Origin, Refusal, SourceRecord
 from processors.items.catalogue import CatalogReader, Row
+from processors.items.keeper import ItemKeeper
 from processors.items.signals import ItemSignals, Touch
-from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.state import ItemSettings, ItemState
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.dead_letters import dead_letter
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.common.time import DAY_MS
+from processors.items.keeper import ItemKeeper
 from processors.items.signals import Touch
-from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.state import ItemSettings, ItemState
 from processors.items.view import NO_ENTRIES
 from processors.items.voices import Voices, VoiceSettings, newcomers_share, voted
 

@@ -13,8 +13,9 @@ from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, SIGNALS_TOPIC
 from processors.events.event import Event
 from processors.events.record import Record
+from processors.items.keeper import ItemKeeper
 from processors.items.signals import ItemSignals, SignalGatherer
-from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.state import ItemSettings, ItemState
 from processors.items.view import decode_view
 from processors.planes.base import Step
 from processors.planes.items import ItemsPlane

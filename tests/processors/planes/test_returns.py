@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from processors.items.keeper import ItemKeeper
 from processors.items.signals import Touch
-from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.state import ItemSettings, ItemState
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings, TopicSettings, WorkerSettings
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from processors.common.time import DAY_MS
 from processors.items.index import ItemIndex
+from processors.items.keeper import ItemKeeper
 from processors.items.signals import Touch
-from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.state import ItemSettings, ItemState
 from processors.items.view import ItemView, Listing
 from processors.ranking.objectives import Objectives, purchase_values
 from processors.ranking.settings import RankingSettings

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from processors.common.decay import growth
 from processors.common.time import DAY_MS
+from processors.items.keeper import ItemKeeper
 from processors.items.signals import Touch
-from processors.items.state import ItemKeeper, ItemSettings, ItemState
+from processors.items.state import ItemSettings, ItemState
 from processors.items.view import ItemView
 
 NOW = 1_700_000_000_000
