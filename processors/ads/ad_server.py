@@ -23,7 +23,7 @@ from processors.ads.settings import AdSettings
 from processors.ads.shop import Shop
 from processors.ads.signals import CampaignSignals
 from processors.ads.tracking import AdStep, AdTracking
-from processors.common.money import Currency
+from processors.common.money import Currency, per_impression
 from processors.events.ad_request import AdRequest
 from processors.events.consent import ConsentSettings
 from processors.events.event import TAKES_BACK, Event
@@ -129,7 +129,7 @@ class AdServer:
         if self.agreed(request):
             self.tracking.expire(profile, request.time_ms)
         found = self._opportunity(request, origin, profile, request.placement)
-        floor = found.floor if request.bidfloor is None else max(request.bidfloor, found.floor)
+        floor = max(per_impression(request.bidfloor or 0.0), found.floor)
         return msgspec.structs.replace(found, request_id=request.request_id, floor=floor)
 
     def agreed(self, asked: Event | AdRequest) -> bool:
@@ -169,7 +169,7 @@ class AdServer:
             at_ms=self._moment(asked.time_ms, origin.time_ms),
             placement=placement,
             dimensions=_dimensions_of(asked, known, placement),
-            floor=self.settings.floors.get(placement, self.settings.floor),
+            floor=per_impression(self.settings.floors.get(placement, self.settings.floor)),
             contextual=known is not profile,
             item_id=(asked.item_id or None) if isinstance(asked, Event) else None,
             page=(asked.context.page or "") if asked.context is not None else "",

@@ -26,7 +26,7 @@ def bought(shop: Shop, price: float, quantity: float = 1.0) -> None:
 
 def test_a_report_has_what_came_of_the_ads() -> None:
     shop = Shop(bought_rest_ms=0)
-    shop.put("c", campaign(model="cpc", bid=2.0, budget=100.0, bidfloor=0.01, creatives=[creative(item_id="tent")]))
+    shop.put("c", campaign(model="cpc", bid=2.0, budget=100.0, bidfloor=10.0, creatives=[creative(item_id="tent")]))
     bought(shop, 40.0, 2.0)
     bought(shop, 20.0)
     shop.see(shop.request())
@@ -79,7 +79,7 @@ def test_the_topic_of_reports_ends_with_what_the_report_says_by_day() -> None:
     shop = Shop(bought_rest_ms=0)
     driver = TopologyDriver(shop.driver.settings, keep=[*shop.topics, "reports.ads.v1"])
     shop.driver = driver
-    shop.put("c", campaign(model="cpc", bid=2.0, budget=1000.0, bidfloor=0.01, creatives=[creative(item_id="tent")]))
+    shop.put("c", campaign(model="cpc", bid=2.0, budget=1000.0, bidfloor=10.0, creatives=[creative(item_id="tent")]))
     last: dict[str, dict[str, object] | None] = {}
     messages = 0
     for n in range(90):
