@@ -16,6 +16,7 @@ from processors.ads.audience import Audience
 from processors.common.bounds import Id, Milliseconds
 from processors.common.money import per_impression, per_thousand
 from processors.common.time import zone_of
+from processors.common.wire_errors import explained
 from processors.users.ad_history import MAX_TIMES, Model
 
 MAX_CREATIVES = 32
@@ -198,7 +199,7 @@ def read_campaign(raw: bytes) -> Campaign:
     try:
         campaign = _decode(raw)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"value: {error}") from error
+        raise ValueError(f"value: {explained(error, Campaign)}") from error
     for problem in _problems(campaign):
         raise ValueError(problem)
     return campaign

@@ -34,7 +34,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "targeting on an unknown field": ({"target": {"shoe_size": [42]}}, "unknown field `shoe_size`"),
     "an hour that there is not": ({"dayparts": {"hours": [24]}}, "`$.dayparts.hours[0]`"),
     "a time zone that there is not": ({"dayparts": {"timezone": "Mars/Base"}}, "dayparts.timezone: 'Mars/Base'"),
-    "an unknown model": ({"model": "cpx"}, "`$.model`"),
+    "an unknown model": ({"model": "cpx"}, "`$.model`, expected one of cpa, cpc, cpm"),
 }
 
 
