@@ -90,7 +90,7 @@ def loss_of(code: int) -> int:
     >>> loss_of(NoBid.BELOW_FLOOR), loss_of(NoBid.OUTBID), loss_of(NoBid.PACED), loss_of(0)
     (100, 102, 508, 0)
     """
-    return _LOSSES.get(NoBid(code), code) if code else BID_WON
+    return _LOSSES.get(NoBid(code), int(code)) if code else BID_WON
 
 
 def reason_of(loss: int) -> NoBid:

@@ -23,13 +23,12 @@ def explained(error: msgspec.MsgspecError, expected: type[msgspec.Struct]) -> st
     Examples
     --------
     >>> from typing import Literal
-    >>> class Dress(msgspec.Struct):
-    ...     sizes: tuple[Literal["s", "m"], ...]
+    >>> Dress = msgspec.defstruct("Dress", [("sizes", tuple[Literal["s", "m"], ...])])
     >>> try:
     ...     msgspec.json.decode('{"sizes": ["s", "x"]}', type=Dress)
     ... except msgspec.ValidationError as error:
     ...     explained(error, Dress)
-    "Invalid enum value 'x' - at `$.sizes[1]`, expected one of s, m"
+    "Invalid enum value 'x' - at `$.sizes[1]`, expected one of m, s"
     """
     found = _ENUM.match(str(error))
     if found is None:
