@@ -70,14 +70,15 @@ def test_interests_contradict_each_other_if_whoever_has_enough_of_one_is_exclude
     assert doubts(target, exclude) == (("interests: target and exclude both have Tents",) if doubtful else ())
 
 
-_VIEW: Any = ((0.0, 0.0, 0.0), 1, 0, 0, [], b"", b"")
+def _view(listing: Listing | None = None) -> ItemView:
+    return ItemView((0.0, 0.0, 0.0), 1, 0, 0, [], b"", b"", listing=listing)
 
 
 @pytest.mark.parametrize("catalogue", [True, False])
 def test_items_that_the_shop_does_not_have_are_named(catalogue: bool) -> None:
     items = ItemIndex()
-    items.apply("tent", ItemView(*_VIEW, listing=Listing() if catalogue else None))
-    items.apply("lamp", ItemView(*_VIEW))
+    items.apply("tent", _view(Listing() if catalogue else None))
+    items.apply("lamp", _view())
     raw = campaign(
         creatives=[creative("a", item_id="tent"), creative("b", item_id="lamp"), creative("c", item_id="boat")],
         target={"viewed_items": ["tent", "moon"]},

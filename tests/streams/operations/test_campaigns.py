@@ -65,7 +65,7 @@ def test_what_is_told_when_campaigns_are_loaded(tmp_path: Path) -> None:
     over = campaign(ends_at="2024-02-01T00:00:00Z", target={"countries": ["Narnia"]})
     lines = ({"cid": "over", **over}, {"cid": "fine", **campaign()})
     file.write_text("\n".join(map(json.dumps, lines)))
-    found = doubts_in(Settings(), None, read_file(file, "EUR"))  # type: ignore[arg-type]  # no item is named
+    found = doubts_in(Settings(), None, read_file(file, "EUR"))  # no item is named
     assert list(found) == ["over"]
     assert found["over"][0] == "ends_at: it is over already, and is shown to nobody"
     assert found["over"][1].startswith("target.countries: no country has the code Narnia")
