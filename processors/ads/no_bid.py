@@ -76,10 +76,10 @@ _TEXTS = {
 }
 
 BID_WON = 0
-_LOSSES = {NoBid.TOO_LATE: 2, NoBid.BELOW_FLOOR: 100, NoBid.OUTBID: 102, NoBid.DAILY_USER_CAP: 520}
+_LOSSES: dict[int, int] = {NoBid.TOO_LATE: 2, NoBid.BELOW_FLOOR: 100, NoBid.OUTBID: 102, NoBid.DAILY_USER_CAP: 520}
 """Loss reasons with another number than the no-bid reason: OpenRTB has its own, or means something else by that one."""
 
-_NO_BIDS = {loss: code for code, loss in _LOSSES.items()}
+_NO_BIDS = {loss: NoBid(code) for code, loss in _LOSSES.items()}
 
 
 def loss_of(code: int) -> int:
@@ -90,7 +90,7 @@ def loss_of(code: int) -> int:
     >>> loss_of(NoBid.BELOW_FLOOR), loss_of(NoBid.OUTBID), loss_of(NoBid.PACED), loss_of(0)
     (100, 102, 508, 0)
     """
-    return _LOSSES.get(NoBid(code), int(code)) if code else BID_WON
+    return int(_LOSSES.get(code, code))
 
 
 def reason_of(loss: int) -> NoBid:

@@ -80,7 +80,7 @@ def in_words(fields: dict[str, Any]) -> Iterator[str]:
     else:
         yield f"nothing shown: {NoBid(fields['nbr']).text}"
     for candidate in fields["candidates"]:
-        loss = candidate.get("loss", 0)
+        loss = candidate.get("loss", candidate.get("nbr", 0))  # older releases logged no-bid reasons
         worth = f"worth {candidate['value']:.4f} a thousand impressions, " if candidate.get("value") else ""
         yield f"  {candidate['cid']:<32} {worth}{reason_of(loss).text if loss else 'won'}"
     number = fields.get("able", 0)
@@ -89,6 +89,13 @@ def in_words(fields: dict[str, Any]) -> Iterator[str]:
 
 
 def _price_in_words(fields: dict[str, Any]) -> str:
-    """Say what an ad costs: a thousand impressions, and each click or purchase if that is what is paid for."""
-    price, model = f"at {fields['price']} a thousand impressions", fields["model"]
-    return price if model == "cpm" else f"{price}, {fields['charge']} a {PAID_FOR[model]}"
+    """Say what an ad costs: a thousand impressions, and each click or purchase if that is what is paid for.
+
+    Older releases logged only the latter, or the price of one impression.
+    """
+    model = fields["model"]
+    each = f"{fields.get('charge', fields['price'])} a {PAID_FOR[model]}"
+    if "charge" not in fields:
+        return f"at {each}"
+    price = f"at {fields['price']} a thousand impressions"
+    return price if model == "cpm" else f"{price}, {each}"

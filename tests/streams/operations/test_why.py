@@ -30,6 +30,15 @@ def test_what_a_click_costs() -> None:
     assert f", at 10.0 a thousand impressions, {charge} a click; " in shown
 
 
+def test_what_older_releases_logged_is_told_as_they_meant_it() -> None:
+    old = {"user_id": "ada", "placement": "top", "at": "then", "cid": "c", "crid": "a", "price": 0.31, "model": "cpc",
+           "p_click": 0.1, "propensity": 1.0, "candidates": [{"cid": "c"}, {"cid": "rival", "nbr": 510}]}  # fmt: skip
+    _, shown, won, lost = in_words(old)
+    assert shown.startswith("shown: c with a, at 0.31 a click; ")
+    assert won.endswith("won")
+    assert lost.endswith("another one is worth more")
+
+
 def test_why_a_campaign_had_no_part() -> None:
     assert words(paused=True)[-1].endswith("paused, not begun or over")
     assert words(bid=1.0)[-1].endswith("what it is worth is below the floor")
