@@ -31,7 +31,7 @@ class Account:
     shown
         When ads were shown, in event time, by user and campaign.
     moments
-        Event time and price of everything that is paid for, by campaign.
+        Event time and charge of everything that is paid for, by campaign.
     """
 
     asked: int = 0
@@ -58,8 +58,8 @@ class Account:
 
     def paid_for(self, decision: dict[str, Any], at_ms: int) -> None:
         """Take note that what the campaign pays for has happened."""
-        self.owed[decision["cid"]] += decision["price"]
-        self.moments[decision["cid"]].append((at_ms, decision["price"]))
+        self.owed[decision["cid"]] += decision["charge"]
+        self.moments[decision["cid"]].append((at_ms, decision["charge"]))
 
     def over_caps(self, campaigns: dict[str, dict[str, Any]]) -> int:
         """Count the impressions beyond the caps of their campaign, per user and any hour and day."""

@@ -111,7 +111,7 @@ def wait_drained(worker: WorkerProcess, seconds: float = 180) -> None:
 def with_ads(settings: Settings) -> Settings:
     """The same, where every decision counts as seen, and a click on the item of an ad as one on the ad."""
     ads = msgspec.structs.replace(
-        settings.users.ads, impressions="inferred", floor=0.001, clicks_only_by_id=False, clicks_per_minute=1000
+        settings.users.ads, impressions="inferred", floor=1.0, clicks_only_by_id=False, clicks_per_minute=1000
     )
     return msgspec.structs.replace(settings, users=msgspec.structs.replace(settings.users, ads=ads))
 

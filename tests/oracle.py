@@ -70,7 +70,7 @@ class DecidedBefore:
             cid=logged.cid,
             campaign=campaign,
             creative=creative,
-            price=logged.price or 0.0,
+            price=logged.charge or 0.0,
             cost=logged.cost,
             expected_click=logged.expected_click or 0.0,
             expected_purchase=logged.expected_purchase or 0.0,

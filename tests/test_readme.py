@@ -3,11 +3,14 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from processors.ads.messages import AdDecision
 from processors.common.topics import CATALOG_TOPIC
+from processors.events.ad_request import AdRequest
 from processors.events.event_types import EVENT_TYPES
 from processors.events.reader import RecordReader
 from processors.events.record import Record, Refusal
@@ -66,3 +69,19 @@ def test_every_type_and_column_of_event_files_is_named() -> None:
     files = README.partition("Bring your own file")[2]
     assert all(f"{name}" in files for name in (*REQUIRED, *LAYOUTS))
     assert [kind for kind in EVENT_TYPES if f"`{kind}`" not in files] == []
+
+
+def _example(field: str) -> dict[str, Any]:
+    """The example that has a field."""
+    (found,) = [block for block in map(msgspec.json.decode, blocks("json")) if field in block]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_ad_request_is_taken_as_it_is_and_the_decision_has_the_form_of_one() -> None:
+    request = RecordReader().read(msgspec.json.encode(_example("bidfloor")), "request", at_ms=1_748_859_300_250)
+    assert isinstance(request, AdRequest)
+    assert (request.bidfloor, request.bidfloorcur, request.repairs) == (2.5, None, ())
+    decision = _example("charge")
+    assert set(decision) <= set(AdDecision.__struct_fields__)
+    assert decision["price"] == pytest.approx(1000.0 * decision["charge"] * decision["p_click"])

@@ -23,7 +23,7 @@ from processors.ads.settings import AdSettings
 from processors.ads.shop import Shop
 from processors.ads.signals import CampaignSignals
 from processors.ads.tracking import AdStep, AdTracking
-from processors.common.money import Currency
+from processors.common.money import Currency, per_impression
 from processors.events.ad_request import AdRequest
 from processors.events.consent import ConsentSettings
 from processors.events.event import TAKES_BACK, Event
@@ -36,6 +36,7 @@ from processors.models.interest_groups import InterestGroups
 from processors.users.ad_history import Decision
 from processors.users.context import update_circumstances
 from processors.users.profile import Profile
+from processors.users.settings import ProfileSettings
 
 
 class Decider(Protocol):
@@ -69,6 +70,8 @@ class AdServer:
         ISO 4217 code of all campaigns' money: bids in several currencies could not be compared.
     shop
         Says what must not be promoted.
+    session_idle_ms
+        Milliseconds without an event after which a user who asks for an ad is in a further session.
 
     Attributes
     ----------
@@ -90,8 +93,9 @@ class AdServer:
         items: ItemIndex | None = None,
         currency: Currency = "EUR",
         shop: Shop | None = None,
+        session_idle_ms: int = ProfileSettings().session_idle_ms,
     ) -> None:
-        self.settings, self._currency = settings, currency
+        self.settings, self._currency, self._session_idle_ms = settings, currency, session_idle_ms
         self.items = ItemIndex() if items is None else items
         self.campaigns = CampaignIndex(settings.max_campaigns)
         self.clicks, self.purchases = ClickModel(), ClickModel(first_logit=PURCHASE_LOGIT)
@@ -129,8 +133,15 @@ class AdServer:
         if self.agreed(request):
             self.tracking.expire(profile, request.time_ms)
         found = self._opportunity(request, origin, profile, request.placement)
-        floor = found.floor if request.bidfloor is None else max(request.bidfloor, found.floor)
-        return msgspec.structs.replace(found, request_id=request.request_id, floor=floor)
+        floor = max(per_impression(request.bidfloor or 0.0), found.floor)
+        return msgspec.structs.replace(found, request_id=request.request_id, floor=floor, profile=self._back(found))
+
+    def _back(self, found: Opportunity) -> Profile:
+        """Return the profile of who asks: in a session of its own, which no event has begun yet, after a pause."""
+        profile = found.profile
+        if not profile.sessions or found.at_ms <= profile.last_seen + self._session_idle_ms:
+            return profile
+        return msgspec.structs.replace(profile, sessions=profile.sessions + 1)
 
     def agreed(self, asked: Event | AdRequest) -> bool:
         """Tell whether the user of an event or a request may be known when an ad is chosen."""
@@ -169,7 +180,7 @@ class AdServer:
             at_ms=self._moment(asked.time_ms, origin.time_ms),
             placement=placement,
             dimensions=_dimensions_of(asked, known, placement),
-            floor=self.settings.floors.get(placement, self.settings.floor),
+            floor=per_impression(self.settings.floors.get(placement, self.settings.floor)),
             contextual=known is not profile,
             item_id=(asked.item_id or None) if isinstance(asked, Event) else None,
             page=(asked.context.page or "") if asked.context is not None else "",
@@ -191,12 +202,14 @@ class AdServer:
         return found if profile is found.profile else msgspec.structs.replace(found, profile=profile)
 
     def _add_segments(self, opportunities: Sequence[Opportunity]) -> None:
-        """Note each user's interest group as the dimension ``segment``."""
+        """Note each user's interest group as the dimension ``segment``, and what it is called beside its number."""
         if opportunities and len(self.campaigns):
             groups = self._groups.of([found.profile for found in opportunities]).tolist()
             for found, group in zip(opportunities, groups, strict=True):
                 if group >= 0:
                     found.dimensions["segment"] = str(group)
+                    labels = self._groups.views[group].labels
+                    found.dimensions["segment_label"] = labels[0] if labels else ""
 
     @staticmethod
     def _count_opportunities(asked: Sequence[Opportunity], decisions: Sequence[AuctionResult], step: AdStep) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
 
 from processors.common.bounds import Id, Ids, Share
+from processors.common.text import folded
 
 Language = Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2,3}$")]
 """ISO 639, without a region: that is a country, and targeted by another field."""
@@ -25,17 +27,19 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     Parameters
     ----------
     segments
-        Interest groups, by their number.
+        Interest groups: ``3`` or ``group 3`` by number, or the category that a group chooses most.
     interests
         Categories or brands, each with the least share that it must have.
     countries, regions, cities, devices, channels, languages, placements
-        Values of the targeting dimensions, upper and lower case alike.
+        Values of the targeting dimensions.
     visitors
-        ``new`` in the first session, ``returning`` after it.
+        ``new`` in the first session, ``returning`` after it: also who asks for an ad after a pause that ends a session.
     seen_within_days, events_at_least, spent_at_least
         Recency, frequency and monetary value.
     viewed_categories, viewed_items
         Among the recent items: retargeting.
+
+    Names are the same in upper and lower case and in every Unicode form; ids of items are taken as they are.
     """
 
     segments: Ids = ()
@@ -75,3 +79,12 @@ _HISTORY_FIELDS = (
     "viewed_categories",
     "viewed_items",
 )
+_NUMBERED = re.compile(r"^(?:interest )?(?:group|segment)[ :#_-]*(\d+)$")
+
+
+def names_in(audience: Audience, field: str) -> dict[str, str]:
+    """Return the names that an audience lists in a field, by what they are compared by: ``group 3`` is ``3``."""
+    named: tuple[str, ...] = getattr(audience, field)
+    if field != "segments":
+        return {folded(name): name for name in named}
+    return {_NUMBERED.sub(r"\1", folded(name)): name for name in named}

@@ -14,7 +14,9 @@ import msgspec
 
 from processors.ads.audience import Audience
 from processors.common.bounds import Id, Milliseconds
+from processors.common.money import per_impression, per_thousand
 from processors.common.time import zone_of
+from processors.common.wire_errors import explained
 from processors.users.ad_history import MAX_TIMES, Model
 
 MAX_CREATIVES = 32
@@ -111,8 +113,8 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     bid, model
         What it pays at most for a thousand impressions, a click, or a purchase.
     bidfloor
-        The least price of one impression: if it is worth less the campaign is not shown, and it never pays less. A
-        higher floor of the request or the placement counts instead.
+        The least price of a thousand impressions (CPM), whatever it pays for: if an impression is worth less the
+        campaign is not shown, and it never pays less. A higher floor of the request or the placement counts instead.
     pacing
         ``even`` spreads the budget over the traffic to come, ``asap`` spends as it can.
     target, exclude
@@ -149,7 +151,12 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     @property
     def bid_each(self) -> float:
         """The most that it pays for a single impression, click or purchase, whichever it pays for."""
-        return self.bid / 1000.0 if self.model == "cpm" else self.bid
+        return per_impression(self.bid) if self.model == "cpm" else self.bid
+
+    @property
+    def floor_each(self) -> float:
+        """The least price of a single impression."""
+        return per_impression(self.bidfloor)
 
     def has_ended(self, now_ms: float) -> bool:
         """Tell whether it is over at a moment, milliseconds since the epoch."""
@@ -192,7 +199,7 @@ def read_campaign(raw: bytes) -> Campaign:
     try:
         campaign = _decode(raw)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"value: {error}") from error
+        raise ValueError(f"value: {explained(error, Campaign)}") from error
     for problem in _problems(campaign):
         raise ValueError(problem)
     return campaign
@@ -233,8 +240,9 @@ def _creative_problems(creatives: tuple[Creative, ...]) -> Iterator[str]:
 
 
 def _budget_problems(campaign: Campaign) -> Iterator[str]:
-    if campaign.bidfloor > campaign.bid_each:
-        yield f"bidfloor: {campaign.bidfloor} a showing, expected at most what it bids for one, {campaign.bid_each}"
+    if campaign.floor_each > campaign.bid_each:
+        most = campaign.bid if campaign.model == "cpm" else per_thousand(campaign.bid)
+        yield f"bidfloor: {campaign.bidfloor} for a thousand, expected at most what it bids for as many, {most}"
     if campaign.budget_daily is not None and campaign.budget_daily > campaign.budget:
         yield f"budget_daily: {campaign.budget_daily}, expected at most the budget, which is {campaign.budget}"
     if campaign.model != "cpm" and campaign.bid > campaign.budget:

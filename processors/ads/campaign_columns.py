@@ -152,7 +152,7 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         paused=_flags(campaign.paused for campaign in campaigns),
         needs_user=_flags(campaign.needs_user for campaign in campaigns),
         bids=_floats(campaign.bid_each for campaign in campaigns),
-        floors=_floats(campaign.bidfloor for campaign in campaigns),
+        floors=_floats(campaign.floor_each for campaign in campaigns),
         pays_click=_flags(campaign.model == "cpc" for campaign in campaigns),
         pays_purchase=_flags(campaign.model == "cpa" for campaign in campaigns),
         questions=questions,

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from processors.ads.audience import Audience
+from processors.ads.audience import Audience, names_in
 from processors.ads.campaign_columns import Columns, columns_of
 from processors.ads.campaign_view import CampaignView
 from processors.common.arrays import Flags, Floats
 from processors.common.compiled import kernel
+from processors.common.text import folded
 
 _FIELDS = {
     "country": "countries",
@@ -57,7 +58,7 @@ class CampaignIndex:
         self._views: dict[str, CampaignView] = {}
         self._left_out: dict[str, CampaignView] = {}
         self._columns: Columns | None = None
-        self._by_value: dict[tuple[str, str], Flags] = {}
+        self._by_value: dict[tuple[str, str, str], Flags] = {}
         self._by_values: dict[tuple[str | None, ...], Flags] = {}
         self._held: dict[str, float] = {}
         self._to_hold: deque[tuple[str, float]] = deque()
@@ -157,7 +158,7 @@ class CampaignIndex:
         )  # fmt: skip
         return left
 
-    def allowing_all(self, values: tuple[str | None, ...]) -> Flags:
+    def allowing_all(self, values: tuple[str | None, ...], label: str | None = None) -> Flags:
         """Tell which campaigns, in the order of the columns, allow a moment's values of all :data:`DIMENSIONS`.
 
         Complexity: as :meth:`allowing`, and bounded likewise.
@@ -166,31 +167,36 @@ class CampaignIndex:
         ----------
         values
             One per dimension, in their order; :obj:`None` for one that is not known.
+        label
+            Another name of the segment, if it has one.
         """
-        found = self._by_values.get(values)
+        found = self._by_values.get((*values, label))
         if found is None:
             if len(self._by_values) >= _MAX_TABLES:
                 self._by_values.clear()
-            flags = [self.allowing(dimension, value) for dimension, value in zip(DIMENSIONS, values, strict=True)]
-            found = self._by_values[values] = np.logical_and.reduce(flags)
+            labels = (label if dimension == "segment" else None for dimension in DIMENSIONS)
+            flags = [self.allowing(*entry) for entry in zip(DIMENSIONS, values, labels, strict=True)]
+            found = self._by_values[*values, label] = np.logical_and.reduce(flags)
         return found
 
-    def allowing(self, dimension: str, value: str | None) -> Flags:
+    def allowing(self, dimension: str, value: str | None, label: str | None = None) -> Flags:
         """Tell which campaigns, in the order of the columns, allow a value of one of :data:`DIMENSIONS`.
 
-        A campaign allows it if its target lists the value or lists nothing, and its exclusion does not list it.
+        A campaign allows it if its target lists the value, or its other name, or lists nothing, and its exclusion lists
+        neither.
 
         Complexity: one look at each campaign for a value that is new, none for those known; bounded, as values are
         forgotten when there are many.
         """
-        known = (value or "").casefold()
-        found = self._by_value.get((dimension, known))
+        known, label = folded(value or ""), folded(label or "")
+        found = self._by_value.get((dimension, known, label))
         if found is None:
             if len(self._by_value) >= _MAX_TABLES:
                 self._by_value.clear()
             field, campaigns = _FIELDS[dimension], [view.campaign for view in self.columns.views]
-            found = self._by_value[dimension, known] = np.array(
-                [_allows(campaign.target, campaign.exclude, field, known) for campaign in campaigns], np.bool_
+            names = {known, label} - {""}
+            found = self._by_value[dimension, known, label] = np.array(
+                [_allows(campaign.target, campaign.exclude, field, names) for campaign in campaigns], np.bool_
             )
         return found
 
@@ -280,8 +286,6 @@ _USUAL_ODDS = {"cpm": 1.0, "cpc": 0.01, "cpa": 0.0005}
 _STILL_HELD = 0.8
 
 
-def _allows(target: Audience, exclude: Audience, field: str, value: str) -> bool:
-    wanted: tuple[str, ...] = getattr(target, field)
-    unwanted: tuple[str, ...] = getattr(exclude, field)
-    names = {name.casefold() for name in wanted}
-    return (not names or value in names) and value not in {name.casefold() for name in unwanted}
+def _allows(target: Audience, exclude: Audience, field: str, names: set[str]) -> bool:
+    wanted = names_in(target, field)
+    return (not wanted or not names.isdisjoint(wanted)) and names.isdisjoint(names_in(exclude, field))

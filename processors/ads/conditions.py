@@ -18,6 +18,7 @@ from processors.ads.campaign import Campaign
 from processors.ads.user_facts import Fact, Question, Questions
 from processors.common.arrays import Floats, Ints
 from processors.common.compiled import kernel
+from processors.common.text import folded
 from processors.common.time import DAY_MS
 
 
@@ -110,7 +111,7 @@ def checks_of(audience: Audience) -> list[Clause]:
     """
     found: list[Clause] = []
     if audience.interests:
-        found.append([Check(("share", interest.name), low=interest.at_least) for interest in audience.interests])
+        found.append([Check(("share", folded(one.name)), low=one.at_least) for one in audience.interests])
     if audience.visitors is not None:
         returning = audience.visitors == "returning"
         found.append([Check(("sessions", ""), low=2.0) if returning else Check(("sessions", ""), high=1.0)])
@@ -121,7 +122,7 @@ def checks_of(audience: Audience) -> list[Clause]:
     if audience.spent_at_least is not None:
         found.append([Check(("spent", ""), low=audience.spent_at_least)])
     if audience.viewed_categories:
-        found.append(_yes("viewed_category", audience.viewed_categories))
+        found.append(_yes("viewed_category", map(folded, audience.viewed_categories)))
     if audience.viewed_items:
         found.append(_yes("viewed_item", audience.viewed_items))
     return found

@@ -17,20 +17,20 @@ class Candidate(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Parameters
     ----------
-    nbr
-        Why it did not win, a :class:`processors.ads.no_bid.NoBid`; 0 for the winner.
+    loss
+        Why it did not win, a loss reason (:func:`processors.ads.no_bid.loss_of`); 0 for the winner.
     crid, propensity
         The creative that was drawn, and with which probability.
     p_click, p_conversion
         Probabilities that an impression is clicked, and that a click is followed by a purchase.
     value
-        What an impression was worth to it, in the currency of the ads.
+        What a thousand impressions were worth to it (CPM), in the currency of the ads.
     features_hash
         Stands for the features that the probabilities were computed from; see :func:`features_hash`.
     """
 
     cid: str
-    nbr: int = 0
+    loss: int = 0
     crid: str | None = None
     p_click: float = 0.0
     value: float = 0.0
@@ -69,7 +69,7 @@ class AuctionResult(msgspec.Struct, frozen=True):
     cid, campaign, creative
         What won.
     price
-        What is charged if what the campaign pays for happens, in the currency of the ads.
+        What is charged each time that what the campaign pays for happens, in the currency of the ads.
     cost
         What that comes to for one impression on average: the price times the probability that it is charged.
     p_click, p_conversion

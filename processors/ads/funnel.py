@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from processors.ads.messages import LoggedDecision
-from processors.ads.no_bid import NoBid
+from processors.ads.no_bid import NoBid, loss_of, reason_of
 from processors.ads.pipeline import EVERY, REASONS, stage_of
 from processors.ads.results import is_logged_in_full
 
@@ -18,8 +18,8 @@ class FunnelStep(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    stage, nbr, why
-        The stage, its code (:class:`processors.ads.no_bid.NoBid`), and what it means.
+    stage, loss, why
+        The stage, the loss reason (:func:`processors.ads.no_bid.loss_of`), and what it means.
     removed
         Number of decisions that the campaign left there.
     left
@@ -27,7 +27,7 @@ class FunnelStep(msgspec.Struct, frozen=True):
     """
 
     stage: str
-    nbr: int
+    loss: int
     why: str
     removed: int
     left: int
@@ -58,7 +58,8 @@ def funnel_of(cid: str, logged: Iterable[LoggedDecision], share: float) -> Funne
     """Count where a campaign left the decisions.
 
     A share of the decisions, drawn by chance, is logged with what became of every campaign (``users.ads.log_losers``).
-    Only these count: of the others the log names the winner alone.
+    Only these count: of the others the log names the winner alone. Nor do entries count that do not say why the
+    campaign lost, as those of older releases.
 
     Parameters
     ----------
@@ -72,22 +73,23 @@ def funnel_of(cid: str, logged: Iterable[LoggedDecision], share: float) -> Funne
     Examples
     --------
     >>> from processors.ads.decision import Candidate
-    >>> log = [LoggedDecision(f"d{n}", "u", "top", "", (Candidate("a", 506 if n else 0),)) for n in range(3)]
+    >>> log = [LoggedDecision(f"d{n}", "u", "top", "", (Candidate("a", 506),)) for n in range(2)]
+    >>> log += [LoggedDecision("d2", "u", "top", "", (Candidate("a"),), cid="a")]
     >>> found = funnel_of("a", log, share=1.0)
     >>> found.decisions, found.won, [(step.stage, step.removed, step.left) for step in found.steps]
     (3, 1, [('frequency', 2, 1)])
     """
     codes = Counter(
-        candidate.nbr
+        reason_of(candidate.loss) if candidate.loss else 0
         for decision in logged
         if is_logged_in_full(decision.decision_id, share)
         for candidate in decision.candidates
-        if candidate.cid == cid
+        if candidate.cid == cid and (candidate.loss or decision.cid == cid)
     )
     left, steps = codes.total(), []
     for code in sorted(codes.keys() - {0}, key=_place_of):
         left -= codes[code]
-        steps.append(FunnelStep(stage_of(NoBid(code)), code, NoBid(code).text, codes[code], left))
+        steps.append(FunnelStep(stage_of(NoBid(code)), loss_of(code), NoBid(code).text, codes[code], left))
     return Funnel(cid, codes.total(), codes[0], tuple(steps))
 
 

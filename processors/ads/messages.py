@@ -9,6 +9,7 @@ from processors.ads.decision import AuctionResult, Candidate, CreativeShare
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.reasons import AdReason, reasons_of
+from processors.common.money import per_thousand
 from processors.common.time import stamp
 
 
@@ -18,7 +19,11 @@ class AdDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     Parameters
     ----------
     price
-        Charged if what the campaign pays for (``model``) happens, in ``currency``.
+        What a thousand impressions come to (CPM), in ``currency``: on average, for a campaign that pays for clicks or
+        purchases.
+    charge
+        What is charged, once, if what the campaign pays for (``model``) happens: for an impression a thousandth of the
+        price, for a click or a purchase what it costs.
     at, expires_at
         When it was decided, and until when it may be shown.
     propensity
@@ -37,6 +42,7 @@ class AdDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     landing_url: str | None = None
     item_id: str | None = None
     price: float | None = None
+    charge: float | None = None
     model: str | None = None
     currency: str | None = None
     p_click: float | None = None
@@ -67,8 +73,10 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         The campaign that won where its user is held out, so that nothing is shown.
     holdout
         Share of the users that the campaign shown holds out.
+    price, charge
+        As in :class:`AdDecision`.
     cost
-        What the decision is expected to be charged on average, in the currency of the ads.
+        What the decision is expected to be charged on average, in the currency of the ads: a thousandth of the price.
     opportunities
         As in :class:`processors.ads.decision.AuctionResult`: what was added to the campaigns' opportunities with this
         decision.
@@ -100,6 +108,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     held_out: str = ""
     holdout: float = 0.0
     cost: float = 0.0
+    charge: float | None = None
 
 
 def messages_of(
@@ -171,7 +180,8 @@ def _decision(
         image_url=creative.image_url,
         landing_url=creative.landing_url,
         item_id=creative.item_id,
-        price=decided.price,
+        price=_price_of(decided),
+        charge=decided.price,
         model=campaign.model,
         currency=currency,
         p_click=decided.p_click,
@@ -196,7 +206,8 @@ def _logged_decision(
         advertiser=campaign.advertiser,
         item_id=creative.item_id,
         model=campaign.model,
-        price=decided.price,
+        price=_price_of(decided),
+        charge=decided.price,
         p_click=decided.p_click,
         propensity=decided.propensity,
         cool_down_ms=campaign.frequency.cool_down_ms,
@@ -211,6 +222,11 @@ def _logged_decision(
         holdout=campaign.holdout,
         cost=decided.cost,
     )
+
+
+def _price_of(decided: AuctionResult) -> float:
+    """Return what a thousand impressions of an ad come to, to a millionth of the currency."""
+    return round(per_thousand(decided.cost), 6)
 
 
 def _logged_user(found: Opportunity) -> str:

@@ -1,4 +1,7 @@
-"""Why there is no ad: reason codes of OpenRTB 2.6 (``nbr``), and our own from 500 on, each with its text.
+"""Why there is no ad (``nbr``) or why a campaign lost (``loss``): codes of OpenRTB 2.6, and our own from 500 on.
+
+OpenRTB has two lists: no-bid reasons are of answers without any ad, loss reasons of campaigns. Inside there is one,
+:class:`NoBid`; :func:`loss_of` turns it into what is said of a campaign.
 
 Which stage of the pipeline gives which code is declared by the stage; :func:`processors.ads.pipeline.stage_of` finds
 it. Which of several codes a decision without an ad gets follows from the order of the stages, not from the order here.
@@ -71,3 +74,31 @@ _TEXTS = {
     NoBid.SAME_PAGE: "the page shows it, or a rival of it, already",
     NoBid.HELD_OUT: "the user is among those who are shown nothing, so that its lift can be measured",
 }
+
+BID_WON = 0
+_LOSSES: dict[int, int] = {NoBid.TOO_LATE: 2, NoBid.BELOW_FLOOR: 100, NoBid.OUTBID: 102, NoBid.DAILY_USER_CAP: 520}
+"""Loss reasons with another number than the no-bid reason: OpenRTB has its own, or means something else by that one."""
+
+_NO_BIDS = {loss: NoBid(code) for code, loss in _LOSSES.items()}
+
+
+def loss_of(code: int) -> int:
+    """Return the loss reason that stands for a code in what is said of a campaign; 0, for none, is a bid that won.
+
+    Examples
+    --------
+    >>> loss_of(NoBid.BELOW_FLOOR), loss_of(NoBid.OUTBID), loss_of(NoBid.PACED), loss_of(0)
+    (100, 102, 508, 0)
+    """
+    return int(_LOSSES.get(code, code))
+
+
+def reason_of(loss: int) -> NoBid:
+    """Return what a loss reason stands for.
+
+    Examples
+    --------
+    >>> reason_of(102).text, reason_of(508) is NoBid.PACED
+    ('another one is worth more', True)
+    """
+    return _NO_BIDS.get(loss) or NoBid(loss)

@@ -22,7 +22,8 @@ class Opportunity(msgspec.Struct, frozen=True):
     placement
         Where on the page.
     dimensions
-        The values of :data:`processors.ads.campaign_index.DIMENSIONS` that are known, and the ``time_zone`` if it is.
+        The values of :data:`processors.ads.campaign_index.DIMENSIONS` that are known, and ``time_zone`` and
+        ``segment_label``, the segment's other name, if they are.
     floor
         The least price of one impression, in the currency of the ads.
     item_id

@@ -7,6 +7,7 @@ import msgspec
 from processors.ads.audience import Audience
 from processors.ads.opportunity import Opportunity
 from processors.ads.user_facts import shares_of
+from processors.common.text import folded
 from processors.users.profile import Profile
 
 _DIMENSIONS = {"segments": "segment", "countries": "country", "cities": "city", "devices": "device"}
@@ -55,12 +56,13 @@ def _user_reasons(target: Audience, profile: Profile) -> list[AdReason]:
     if items:
         last = max(items, key=profile.item_ids.index)
         reasons.append(AdReason("viewed_item", f"You looked at {last}", last))
-    categories = [name for name in target.viewed_categories if name in profile.categories]
+    viewed = set(map(folded, profile.categories)) if target.viewed_categories else set()
+    categories = [name for name in target.viewed_categories if folded(name) in viewed]
     if categories:
         reasons.append(AdReason("viewed_category", f"You looked at {categories[0]}", categories[0]))
     if target.interests:
-        shares = shares_of(profile, {interest.name for interest in target.interests})
-        liked = [one.name for one in target.interests if shares.get(one.name, 0.0) >= one.at_least]
+        shares = shares_of(profile, {folded(interest.name) for interest in target.interests})
+        liked = [one.name for one in target.interests if shares.get(folded(one.name), 0.0) >= one.at_least]
         if liked:
             reasons.append(AdReason("interest", f"You are interested in {liked[0]}", liked[0]))
     return reasons

@@ -12,12 +12,15 @@ import numpy as np
 from processors.ads.chances import chances_of
 from processors.ads.decision import AuctionResult, Candidate, CreativeShare, features_hash
 from processors.ads.frame import Frame
-from processors.ads.no_bid import NoBid
+from processors.ads.no_bid import BID_WON, NoBid, loss_of
 from processors.common.arrays import Flags, Hashes, Ints
 from processors.common.hashing import hashed
+from processors.common.money import per_thousand
 from processors.common.random import uniform
 
 _IN_FULL = np.uint64(hashed("logged in full"))
+_DIGITS = 9
+"""Decimals of what is charged: of a thousand impressions, a millionth of the currency."""
 
 
 def results_of(frame: Frame, able: Ints, no_bids: Mapping[int, NoBid]) -> list[AuctionResult]:
@@ -58,7 +61,11 @@ def _won(
             AuctionResult(
                 able[row],
                 candidates.get(row)
-                or (Candidate(cid, 0, shown.crid, p_click, value, p_conversion, propensity, features_hash(features)),),
+                or (
+                    Candidate(
+                        cid, BID_WON, shown.crid, p_click, value, p_conversion, propensity, features_hash(features)
+                    ),
+                ),
                 cid=cid,
                 campaign=columns.views[campaign].campaign,
                 creative=shown,
@@ -82,9 +89,10 @@ def _figures(frame: Frame, rows: Ints, won: Ints) -> Iterator[list[float]]:
     prices = np.minimum(frame.auctions.beaten[rows] / odds, frame.columns.bids[campaigns])
     yield campaigns.tolist()
     yield bids.creatives[won].tolist()
-    yield np.round(prices, 6).tolist()
+    yield np.round(prices, _DIGITS).tolist()
     yield (prices * odds).tolist()
-    for column in (worth.p_click, worth.p_purchase, worth.values, bids.expected_click, bids.expected_purchase):
+    values = per_thousand(worth.values)
+    for column in (worth.p_click, worth.p_purchase, values, bids.expected_click, bids.expected_purchase):
         yield np.round(column[won], 8).tolist()
 
 
@@ -125,9 +133,9 @@ def _logged_in_full(frame: Frame) -> dict[int, tuple[Candidate, ...]]:
     cids = frame.columns.cids
     return {
         row: tuple(
-            Candidate(cids[campaign], code, *bidding[row, campaign])
+            Candidate(cids[campaign], loss_of(code), *bidding[row, campaign])
             if (row, campaign) in bidding
-            else Candidate(cids[campaign], code)
+            else Candidate(cids[campaign], loss_of(code))
             for campaign, code in enumerate(frame.removed[row].tolist())
         )
         for row in rows
@@ -139,7 +147,7 @@ def _bidding(frame: Frame, those: Ints) -> dict[tuple[int, int], tuple[str, floa
     bids, worth, crids = frame.bids, frame.worth, frame.columns.creatives.crids
     begins, _, shares = bids.draws.shares(those)
     propensities = shares[begins[:-1] + bids.draws.chosen[those] - bids.draws.begins[those]]
-    figures = (worth.p_click, worth.values, worth.p_purchase)
+    figures = (worth.p_click, per_thousand(worth.values), worth.p_purchase)
     return {
         (row, campaign): (crids[creative], *rest)
         for row, campaign, creative, *rest in zip(

@@ -21,7 +21,7 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     floor, floors
-        Least price of one impression, and the same by placement where it differs.
+        Least price of a thousand impressions (CPM), and the same by placement where it differs.
     consent
         Whether an event or request that says nothing of ``purposes`` comes from somebody who agreed to be known when an
         ad is chosen: ``assumed``, as the app asked before it sent anything, or not, ``required``.

@@ -18,7 +18,8 @@ def remove_not_targeted(frame: Frame) -> Frame:
     """
     code = int(NoBid.NOT_MEANT)
     for row, found in enumerate(frame.opportunities):
-        allowed = frame.index.allowing_all(tuple(map(found.dimensions.get, DIMENSIONS)))
+        known = found.dimensions.get
+        allowed = frame.index.allowing_all(tuple(map(known, DIMENSIONS)), known("segment_label"))
         _remove_where_not(frame.removed[row], allowed, code)
     frame.columns.targets.remove(frame.removed, frame.answers, False, code)
     return frame

@@ -9,11 +9,12 @@ import numpy as np
 
 from processors.ads.opportunity import Opportunity
 from processors.common.arrays import Floats
+from processors.common.text import folded
 from processors.users.profile import Profile
 
 Fact = Literal["share", "viewed_category", "viewed_item", "bought", "recency_ms", "sessions", "events", "spent"]
 Question = tuple[Fact, str]
-"""What is asked of a user: the fact, and the category, brand or item that it is about; empty where it is about none."""
+"""What is asked of a user: the fact, and what it is about: a category or brand, :func:`folded`, an item, or nothing."""
 
 
 class Questions:
@@ -60,8 +61,9 @@ class Questions:
         if self._shares:
             for name, share in shares_of(profile, self._shares.keys()).items():
                 answers[self._shares[name]] = share
-        for name in self._categories.keys() & profile.categories.keys():
-            answers[self._categories[name]] = 1.0
+        if self._categories:
+            for name in self._categories.keys() & set(map(folded, profile.categories)):
+                answers[self._categories[name]] = 1.0
         for name in self._items.keys() & profile.item_ids:
             answers[self._items[name]] = 1.0
         for name, column in self._bought.items():
@@ -79,16 +81,21 @@ class Questions:
 def shares_of(profile: Profile, names: Set[str]) -> dict[str, float]:
     """Return the share of a user's interests that each of some categories or brands takes, if it takes any.
 
-    A category counts as one even if a brand is called the same.
+    Names are :func:`processors.common.text.folded`: in whatever case and form events write them, they are the same. A
+    category counts as one even if a brand is called the same.
 
     Examples
     --------
-    >>> shares_of(Profile(categories={"tents": 3.0, "lamps": 1.0}), {"tents", "boats"})
+    >>> shares_of(Profile(categories={"tents": 2.0, "Tents": 1.0, "lamps": 1.0}), {"tents", "boats"})
     {'tents': 0.75}
     """
     found: dict[str, float] = {}
     for weights in (profile.brands, profile.categories):
-        if there := names & weights.keys():
+        there = dict[str, float]()
+        for name, weight in weights.items():
+            if (alike := folded(name)) in names:
+                there[alike] = there.get(alike, 0.0) + weight
+        if there:
             total = sum(weights.values()) or 1.0  # all of them may have faded to nothing
-            found.update({name: weights[name] / total for name in there})
+            found.update({name: weight / total for name, weight in there.items()})
     return found

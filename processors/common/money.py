@@ -1,15 +1,18 @@
-"""The one currency that everything counts in, and what others are worth in it."""
+"""The one currency that everything counts in, what others are worth in it, and prices per thousand impressions."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
+from processors.common.arrays import Floats
 from processors.common.bounds import PositiveRate
 
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 """Code of a currency by ISO 4217."""
+
+Price = TypeVar("Price", float, Floats)
 
 
 class MoneySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,3 +68,28 @@ class MoneySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             notes.append(f"{name}:no_rate")
             return None
         return amount * rate
+
+
+def per_impression(cpm: float) -> float:
+    """Return the price of one impression, by which everything inside counts, of a price per thousand.
+
+    Examples
+    --------
+    >>> per_impression(2.5)
+    0.0025
+    """
+    return cpm / _IMPRESSIONS
+
+
+def per_thousand(price: Price) -> Price:
+    """Return the price of a thousand impressions (CPM), as apps, advertisers and operators are told, of that of one.
+
+    Examples
+    --------
+    >>> per_thousand(0.0025)
+    2.5
+    """
+    return price * _IMPRESSIONS
+
+
+_IMPRESSIONS = 1000.0

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from processors.common.bounds import EpochMs, Id
+from processors.common.bounds import MAX_ID_CHARACTERS, EpochMs, Id
+from processors.common.money import MoneySettings
 from processors.events.consent import take_purposes
 from processors.events.event import Context
 from processors.events.event_fields import (
@@ -24,6 +25,7 @@ from processors.events.json_object import Moment, Purposes, Refused, as_number, 
 from processors.events.repair import Format, IntakeSettings, check_time
 
 _FLOOR = f"expected a number from 0 to {MAX_AMOUNT:.0e}"
+_CURRENCY = "expected a code such as EUR"
 
 
 class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -40,7 +42,9 @@ class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
     placement
         Name of the placement to fill.
     bidfloor
-        Lowest price of one impression, in the currency of the ads; :obj:`None` leaves it to the settings.
+        Lowest price of a thousand impressions (CPM); :obj:`None` leaves it to the settings.
+    bidfloorcur
+        The currency of the floor; :obj:`None` for the one that everything counts in.
     channel, context
         The user's circumstances, as in :class:`processors.events.event.Event`.
     purposes
@@ -54,6 +58,7 @@ class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
     time_ms: int
     placement: str
     bidfloor: float | None = None
+    bidfloorcur: str | None = None
     channel: str | None = None
     context: Context | None = None
     purposes: tuple[str, ...] | None = None
@@ -73,6 +78,7 @@ class _StrictRequest(msgspec.Struct, forbid_unknown_fields=True):
     timestamp: EpochMs | Moment
     placement: Id | None = None
     bidfloor: Annotated[float, msgspec.Meta(ge=0.0, le=MAX_AMOUNT)] | None = None
+    bidfloorcur: Id | None = None
     channel: Id | None = None
     context: Context | None = None
     purposes: Purposes | None = None
@@ -113,6 +119,7 @@ def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> A
         time_ms=time_ms,
         placement=placement,
         bidfloor=_bidfloor(fields.get("bidfloor")),
+        bidfloorcur=_bidfloorcur(fields.get("bidfloorcur")),
         channel=optional_text(fields.get("channel"), "channel", repairs),
         context=context,
         purposes=take_purposes(fields, repairs),
@@ -133,6 +140,39 @@ def _bidfloor(value: Any) -> float | None:
     if floor is None or not 0.0 <= floor <= MAX_AMOUNT:
         raise Refused("bad_floor", f"bidfloor: {quoted(value)}, {_FLOOR}")
     return float(floor)
+
+
+def _bidfloorcur(value: Any) -> str | None:
+    """Read the currency of the floor, or refuse the request: as another amount, the floor would be another."""
+    if value is not None and not (isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS):
+        raise Refused("bad_floor", f"bidfloorcur: {quoted(value)}, {_CURRENCY}")
+    return value
+
+
+def with_floor_in(request: AdRequest, money: MoneySettings) -> AdRequest:
+    """Turn the floor of a request, in place, into the currency that everything counts in, and return the request.
+
+    Raises
+    ------
+    Refused
+        If the floor is in a currency whose rate is not known: without its floor, ads would be sold below it.
+
+    Examples
+    --------
+    >>> request = AdRequest(request_id="r", user_id="u", time_ms=0, placement="top", bidfloor=2.0, bidfloorcur="usd")
+    >>> with_floor_in(request, MoneySettings(rates={"USD": 0.9})).bidfloor, request.bidfloorcur
+    (1.8, None)
+    """
+    if request.bidfloor is not None and request.bidfloorcur is not None:
+        rate = money.rate(request.bidfloorcur)
+        if rate is None:
+            known = ", ".join((money.currency, *sorted(money.rates)))
+            raise Refused(
+                "bad_floor", f"bidfloorcur: {quoted(request.bidfloorcur)}, expected one of {known} (money.rates)"
+            )
+        request.bidfloor *= rate
+    request.bidfloorcur = None
+    return request
 
 
 def ids_of(raw: bytes | None, settings: IntakeSettings) -> tuple[str, str] | None:
@@ -157,6 +197,7 @@ def _accept(wire: _StrictRequest, time_ms: int, repairs: tuple[str, ...]) -> AdR
         time_ms=time_ms,
         placement=_placement(wire.placement, wire.context) or "",
         bidfloor=wire.bidfloor,
+        bidfloorcur=wire.bidfloorcur,
         channel=wire.channel,
         context=wire.context,
         purposes=wire.purposes,

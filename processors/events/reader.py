@@ -6,7 +6,7 @@ import msgspec
 
 from processors.common.bounds import EpochMs, Id
 from processors.common.money import MoneySettings
-from processors.events.ad_request import AD_REQUEST, AdRequest
+from processors.events.ad_request import AD_REQUEST, AdRequest, with_floor_in
 from processors.events.event import DEFAULT_ACTIONS, Context, Event, EventKind, RecordKind
 from processors.events.event_fields import MAX_AGE, MAX_AMOUNT
 from processors.events.impression import IMPRESSION, Impression
@@ -51,7 +51,8 @@ class RecordReader:
     settings
         Limits on size and time.
     money
-        The currency that prices are turned into; one whose rate is not known is dropped, and noted.
+        The currency that prices and floors are turned into. A price whose rate is not known is dropped, and noted; a
+        request with such a floor is refused.
 
     Examples
     --------
@@ -94,6 +95,8 @@ class RecordReader:
         """
         try:
             found: Event | Impression | AdRequest | SlateRequest = _FORMATS[kind].read(raw, at_ms, self.settings)
+            if isinstance(found, AdRequest):
+                return with_floor_in(found, self._money)
         except Refused as refused:
             return Refusal(refused.reason, str(refused))
         if isinstance(found, Event):

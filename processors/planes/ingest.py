@@ -64,7 +64,7 @@ class Ingest:
     max_message_bytes
         Largest record batch that the topics of forwarded records and dead letters accept.
     money
-        The currency that prices are turned into.
+        The currency that prices and floors are turned into.
     """
 
     def __init__(

@@ -155,8 +155,9 @@ class UsersPlane:
         self.expire_after_ms = int(settings.profile.expire_after_days * DAY_MS)
         self._ranking = RankingPipeline(settings.ranking)
         self.read = ReadModels(index, ServingWeights(self._ranking.features, baseline_weights()))
+        idle_ms = settings.profile.session_idle_ms
         shop = ShopLimits(self.read, settings.ranking.unknown_limits)
-        self.ads = AdServer(settings.ads, self.read.groups, partitions, index, money.currency, shop)
+        self.ads = AdServer(settings.ads, self.read.groups, partitions, index, money.currency, shop, idle_ms)
         self._folding = Folding(self._keeper, self.ads, settings.consent)
         self._teaching = Teaching(self._ranking, self._keeper, partitions, max_message_bytes, settings.consent)
         self._requested = RequestedSlates(self._ranking, self._keeper, settings.consent)

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from processors.common.bounds import Ids, Positions, PositiveRate, Share
+from processors.common.wire_errors import explained
 
 RuleKind = Literal["expert_only", "exclude", "only", "pin", "include", "cap", "boost", "exposure"]
 
@@ -142,7 +143,7 @@ def read_rule(raw: bytes) -> Rule:
     try:
         rule = _decode(raw)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"value: {error}") from error
+        raise ValueError(f"value: {explained(error, Rule)}") from error
     for kind, fields in _FIELDS_OF.items():
         for field in fields:
             given = getattr(rule, field) is not None

@@ -19,6 +19,9 @@ from processors.common.time import DAY_MS
 Model = Literal["cpm", "cpc", "cpa"]
 """What a campaign pays for: an impression (priced per thousand), a click, a purchase."""
 
+PAID_FOR: dict[Model, str] = {"cpm": "impression", "cpc": "click", "cpa": "purchase"}
+"""The same in words."""
+
 MAX_TIMES = 100
 """Impressions of a campaign whose times are kept per user and day. A cap above this would never be reached."""
 

@@ -51,16 +51,24 @@ def load(
     file: Annotated[Path, typer.Argument(help="TOML or JSONL.", exists=True, dir_okay=False, readable=True)],
     as_json: JsonOption = False,
 ) -> None:
-    """Publish the campaigns of a file; all are checked before any is sent."""
-    from streams.cli.connections import producing
-    from streams.operations.campaigns import publish, read_file
+    """Publish the campaigns of a file; all are checked before any is sent.
+
+    What is allowed but cannot be meant is named, such as a country that is none.
+    """
+    from streams.cli.connections import consuming, producing
+    from streams.operations.campaigns import doubts_in, publish, read_file
 
     settings = settings_of(context)
     campaigns = read_file(file, settings.money.currency)
+    with consuming(settings) as consumer:
+        doubts = doubts_in(settings, consumer, campaigns)
     with producing(settings) as producer:
         publish(producer, settings, campaigns)
+    for cid, said in doubts.items():
+        for doubt in said:
+            typer.echo(f"warning: {cid}: {doubt}", err=True)
     if as_json:
-        print_json({"loaded": list(campaigns)})
+        print_json({"loaded": list(campaigns), "doubts": doubts})
     else:
         typer.echo(f"loaded {len(campaigns)}: {', '.join(campaigns)}")
 
@@ -97,6 +105,8 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         )
         for alert in one.alerts:
             typer.echo(f"  {alert}: {TEXTS[alert]}")
+        for doubt in one.doubts:
+            typer.echo(f"  doubtful: {doubt}")
 
 
 @app.command()

@@ -113,7 +113,7 @@ class AdMeasurements:
         self._by_creative[cid][decision.title or crid] = shown + 1, clicked + clicks
         self.clicked += clicks
         if clicks:
-            self._spent[cid] += decision.price or 0.0
+            self._spent[cid] += decision.charge or 0.0
             reason = decision.reasons[0].text if decision.reasons else ""
             self._last = f"{decision.user_id} clicked {decision.title}: {reason}"
         return clicks

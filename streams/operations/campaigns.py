@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,15 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from processors.ads.alerts import Alert, alerts_of, in_stock_of
-from processors.ads.campaign import read_campaign
+from processors.ads.campaign import Campaign, read_campaign
 from processors.ads.campaign_view import CampaignView, decode_campaign_view
+from processors.ads.doubts import doubts_of, lacking_of, names_items
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
 from processors.items.index import ItemIndex
 from streams.kafka.consumer import read_all
-from streams.operations.present import read_topology
+from streams.operations.present import read_items
 from streams.settings.sections import Settings
 
 _MAX_FILE_BYTES = 64 * 2**20
@@ -42,6 +43,8 @@ class CampaignStatus(msgspec.Struct, frozen=True):
         Share of the auctions that pacing lets the campaign take part in, from 0 to 1.
     alerts
         What is the matter with it (:mod:`processors.ads.alerts`).
+    doubts
+        What cannot be meant in it (:mod:`processors.ads.doubts`).
     """
 
     cid: str
@@ -57,6 +60,7 @@ class CampaignStatus(msgspec.Struct, frozen=True):
     pacing: str
     paused: bool
     alerts: tuple[Alert, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def read_file(path: Path, currency: str) -> dict[str, bytes]:
@@ -157,16 +161,49 @@ def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, Ca
 def statuses(consumer: KafkaConsumer, settings: Settings) -> list[CampaignStatus]:
     """Return the figures of all campaigns, and what is the matter with each, now.
 
-    Where campaigns promote items, the items are read, too: one that is out of stock rests.
+    Where campaigns name items, the items are read, too: one that is out of stock rests.
     """
     views, now_ms = known_campaigns(consumer, settings), int(time.time() * 1000)
-    promoting = any(one.item_id is not None for view in views.values() for one in view.campaign.creatives)
-    items = read_topology(settings, consumer).index if promoting else ItemIndex()
-    in_stock = in_stock_of(items)
-    return [status_of(cid, view, alerts_of(view, now_ms, in_stock)) for cid, view in views.items()]
+    items = _items_for(settings, consumer, [view.campaign for view in views.values()])
+    in_stock, lacks = in_stock_of(items), lacking_of(items)
+    return [
+        status_of(cid, view, alerts_of(view, now_ms, in_stock), doubts_of(view.campaign, lacks))
+        for cid, view in views.items()
+    ]
 
 
-def status_of(cid: str, view: CampaignView, alerts: tuple[Alert, ...] = ()) -> CampaignStatus:
+def doubts_in(settings: Settings, consumer: KafkaConsumer, campaigns: dict[str, bytes]) -> dict[str, tuple[str, ...]]:
+    """Say what cannot be meant in campaigns, by the id of those of which there is something to say.
+
+    Parameters
+    ----------
+    consumer
+        A consumer of committed records without subscription: where campaigns name items, the items are read.
+    campaigns
+        Messages by campaign id, from :func:`read_file`.
+    """
+    read, now_ms = {cid: read_campaign(raw) for cid, raw in campaigns.items()}, time.time() * 1000.0
+    lacks = lacking_of(_items_for(settings, consumer, list(read.values())))
+    found = {
+        cid: (*((_OVER,) if campaign.has_ended(now_ms) else ()), *doubts_of(campaign, lacks))
+        for cid, campaign in read.items()
+    }
+    return {cid: doubts for cid, doubts in found.items() if doubts}
+
+
+_OVER = "ends_at: it is over already, and is shown to nobody"
+
+
+def _items_for(settings: Settings, consumer: KafkaConsumer, campaigns: Iterable[Campaign]) -> ItemIndex:
+    """Read the items if any campaign names some; they are many."""
+    if any(names_items(campaign) for campaign in campaigns):
+        return read_items(settings, consumer)
+    return ItemIndex()
+
+
+def status_of(
+    cid: str, view: CampaignView, alerts: tuple[Alert, ...] = (), doubts: tuple[str, ...] = ()
+) -> CampaignStatus:
     """Return the figures of a campaign that an operator looks at, and what is the matter with it."""
     campaign = view.campaign
     return CampaignStatus(
@@ -183,6 +220,7 @@ def status_of(cid: str, view: CampaignView, alerts: tuple[Alert, ...] = ()) -> C
         campaign.pacing,
         campaign.paused,
         alerts,
+        doubts,
     )
 
 

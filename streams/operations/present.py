@@ -5,7 +5,8 @@ from __future__ import annotations
 from kafka import KafkaConsumer, TopicPartition
 
 from processors.common.hashing import partition_of
-from processors.common.topics import BROADCAST_TOPICS, changelog_topic
+from processors.common.topics import BROADCAST_ITEMS_TOPIC, BROADCAST_TOPICS, changelog_topic
+from processors.items.index import ItemIndex
 from processors.users.profile import Profile
 from state.store import ChangelogRecord, MemoryStore
 from streams.engine.topology import Topology, build_topology
@@ -32,6 +33,28 @@ def read_topology(settings: Settings, consumer: KafkaConsumer) -> Topology:
         if record.key is not None and not record.key.startswith(b"\x00"):
             topology.broadcast(record.topic, record.key, record.value)
     return topology
+
+
+def read_items(settings: Settings, consumer: KafkaConsumer) -> ItemIndex:
+    """Return the read model of items as it is published now; empty before any worker has made its topic.
+
+    Parameters
+    ----------
+    consumer
+        A consumer of committed records without subscription.
+
+    Raises
+    ------
+    NearstreamError
+        If the topic cannot be read in time.
+    """
+    topology = build_topology(settings)
+    if BROADCAST_ITEMS_TOPIC in consumer.topics():
+        partitions = [TopicPartition(BROADCAST_ITEMS_TOPIC, p) for p in range(settings.topics.partitions)]
+        for record in read_all(consumer, partitions):
+            if record.key is not None and not record.key.startswith(b"\x00"):
+                topology.broadcast(record.topic, record.key, record.value)
+    return topology.index
 
 
 def read_profile(settings: Settings, consumer: KafkaConsumer, user: str) -> Profile | None:

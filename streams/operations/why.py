@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
 
-from processors.ads.no_bid import NoBid
+from processors.ads.no_bid import NoBid, reason_of
 from processors.common.errors import NearstreamError
 from processors.common.topics import DECISION_LOG_TOPIC, RECOMMENDATIONS_TOPIC
+from processors.users.ad_history import PAID_FOR
 from streams.kafka.consumer import read_all
 from streams.settings.sections import Settings
 
@@ -73,15 +74,28 @@ def in_words(fields: dict[str, Any]) -> Iterator[str]:
     yield f"{who} at {fields['placement']}, {fields['at']}"
     if "cid" in fields:
         yield (
-            f"shown: {fields['cid']} with {fields['crid']}, for {fields['price']} ({fields['model']}); click "
+            f"shown: {fields['cid']} with {fields['crid']}, {_price_in_words(fields)}; click "
             f"probability {fields['p_click']}, chosen among its creatives with probability {fields['propensity']}"
         )
     else:
         yield f"nothing shown: {NoBid(fields['nbr']).text}"
     for candidate in fields["candidates"]:
-        nbr = candidate.get("nbr", 0)
-        worth = f"worth {candidate['value']:.6f} an impression, " if candidate.get("value") else ""
-        yield f"  {candidate['cid']:<32} {worth}{NoBid(nbr).text if nbr else 'won'}"
+        loss = candidate.get("loss", candidate.get("nbr", 0))  # older releases logged no-bid reasons
+        worth = f"worth {candidate['value']:.4f} a thousand impressions, " if candidate.get("value") else ""
+        yield f"  {candidate['cid']:<32} {worth}{reason_of(loss).text if loss else 'won'}"
     number = fields.get("able", 0)
     if len(fields["candidates"]) < number:
         yield f"  {number} campaigns could have taken part; this decision is not among those logged in full"
+
+
+def _price_in_words(fields: dict[str, Any]) -> str:
+    """Say what an ad costs: a thousand impressions, and each click or purchase if that is what is paid for.
+
+    Older releases logged only the latter, or the price of one impression.
+    """
+    model = fields["model"]
+    each = f"{fields.get('charge', fields['price'])} a {PAID_FOR[model]}"
+    if "charge" not in fields:
+        return f"at {each}"
+    price = f"at {fields['price']} a thousand impressions"
+    return price if model == "cpm" else f"{price}, {each}"

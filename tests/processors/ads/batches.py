@@ -19,6 +19,7 @@ from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.common.arrays import Ints
 from processors.common.hashing import fingerprint, hashed
+from processors.common.money import per_impression
 from processors.models.click_model import ClickModel
 from processors.users.ad_history import CampaignImpressions, Decision, Model
 from processors.users.category_visits import CategoryVisits
@@ -80,7 +81,7 @@ def batch(seed: int) -> Batch:
     """The batch of a seed: up to two dozen opportunities of six users, up to twelve campaigns."""
     chance = Chance(seed)
     settings = AdSettings(
-        log_losers=1.0, page_ms=HOUR, floor=chance.one(0.0, 0.01, 0.3, 1.5), exploration=chance.one(0.0, 1.0)
+        log_losers=1.0, page_ms=HOUR, floor=chance.one(0.0, 10.0, 300.0, 1500.0), exploration=chance.one(0.0, 1.0)
     )
     clicks, purchases = ClickModel(), ClickModel()
     for model in (clicks, purchases):
@@ -114,7 +115,7 @@ def _campaign(chance: Chance) -> Campaign:
         bid=chance.one(1000.0, 2000.0) if model == "cpm" else chance.one(5.0, 50.0),
         budget=100.0,
         model=model,
-        bidfloor=chance.one(0.0, 0.5),
+        bidfloor=chance.one(0.0, 500.0),
         ends_at=maybe(0.1, lambda: datetime.fromtimestamp(NOW / 1000 + 1800, UTC), None),
         target=maybe(0.6, lambda: _audience(chance, 0.25), Audience()),
         exclude=maybe(0.4, lambda: _audience(chance, 0.12), Audience()),
@@ -200,7 +201,7 @@ def _opportunity(chance: Chance, number: int, users: Sequence[Profile], settings
         NOW + int(chance.random.integers(HOUR)),
         dimensions["placement"],
         dimensions,
-        floor=settings.floor,
+        floor=per_impression(settings.floor),
         contextual=contextual,
         measured=not contextual,
         late=chance.maybe(0.05, lambda: True, False),

@@ -36,9 +36,11 @@ class Shop:
 
     topics: tuple[str, ...] = TOPICS
 
-    def __init__(self, partitions: int = 2, currency: str = "EUR", **ads: Any) -> None:
+    def __init__(
+        self, partitions: int = 2, currency: str = "EUR", rates: dict[str, float] | None = None, **ads: Any
+    ) -> None:
         settings = Settings(
-            money=MoneySettings(currency=currency),
+            money=MoneySettings(currency=currency, rates=rates or {}),
             users=UsersSettings(ads=msgspec.convert(ads, AdSettings)),
             topics=TopicSettings(partitions=partitions),
             worker=WorkerSettings(broadcast_interval_ms=0),

@@ -30,7 +30,7 @@ def test_nothing_is_the_matter_with_a_campaign_that_is_shown() -> None:
 
 
 def test_money_that_runs_out_is_told_in_time_and_once_it_has() -> None:
-    shop = running(bid=1000.0, bidfloor=1.0, budget=10.0)
+    shop = running(bid=1000.0, bidfloor=1000.0, budget=10.0)
     seen = set[Alert]()
     for user in range(20):
         decision = shop.ask(f"user {user}", after_ms=60_000)
@@ -45,7 +45,7 @@ def test_money_that_runs_out_is_told_in_time_and_once_it_has() -> None:
 
 
 def test_a_campaign_that_is_outbid_for_an_hour_is_not_shown_though_it_could_be() -> None:
-    shop = running(bid=100.0, bidfloor=0.01)
+    shop = running(bid=100.0, bidfloor=10.0)
     shop.put("rival", campaign(bid=90_000.0, budget=1e6))
     first = 0
     for _ in range(14):
@@ -86,7 +86,7 @@ def test_a_campaign_of_which_nothing_can_be_bought_says_so() -> None:
 
 
 def test_what_pays_for_clicks_is_learning_until_there_were_some() -> None:
-    shop = running(model="cpc", bid=1.0, bidfloor=0.01, budget=1e4)
+    shop = running(model="cpc", bid=1.0, bidfloor=10.0, budget=1e4)
     assert alerts(shop) == ("learning",)
     for user in range(25):
         shop.click(shop.ask(f"user {user}"))

@@ -14,7 +14,7 @@ def tent(**fields: object) -> dict[str, object]:
 
 
 def test_what_happened_before_the_ad_is_not_its_doing() -> None:
-    shop = Shop(floor=0.01)
+    shop = Shop(floor=10.0)
     shop.put("c", tent(model="cpa", bid=90.0))
     shop.see(shop.ask())
     shop.send("events.purchase.v1", "u", item_id="tent", timestamp=NOW - 10 * DAY)
@@ -22,7 +22,7 @@ def test_what_happened_before_the_ad_is_not_its_doing() -> None:
 
 
 def test_a_second_click_on_an_item_is_no_click_on_the_ad_before() -> None:
-    shop = Shop(floor=0.01, clicks_only_by_id=False)
+    shop = Shop(floor=10.0, clicks_only_by_id=False)
     for cid in ("c", "d"):
         shop.put(cid, tent(model="cpc", bid=5.0))
     for _ in range(2):
@@ -78,7 +78,7 @@ def test_a_dismissal_counts_whenever_it_comes(by_id: bool) -> None:
 
 
 def test_a_refund_may_come_after_the_windows() -> None:
-    shop = Shop(floor=0.01)
+    shop = Shop(floor=10.0)
     shop.put("c", tent(model="cpa", bid=90.0))
     decision = shop.ask()
     shop.click(decision)
@@ -89,7 +89,7 @@ def test_a_refund_may_come_after_the_windows() -> None:
 
 
 def test_a_refund_takes_off_first_what_was_not_billed() -> None:
-    shop = Shop(floor=0.2)
+    shop = Shop(floor=200.0)
     shop.put("c", tent(model="cpa", bid=100.0, budget=100.0))
     decisions = [shop.ask(f"u{n}") for n in range(2)]
     for decision in decisions:
@@ -99,12 +99,12 @@ def test_a_refund_takes_off_first_what_was_not_billed() -> None:
     delivered = before.spent + before.over
     shop.send("events.purchase.v1", "u1", item_id="tent", action="refund")
     after = shop.ledger()
-    assert after.spent + after.over == pytest.approx(delivered - decisions[1]["price"])
-    assert after.over == max(0.0, before.over - decisions[1]["price"])
+    assert after.spent + after.over == pytest.approx(delivered - decisions[1]["charge"])
+    assert after.over == max(0.0, before.over - decisions[1]["charge"])
 
 
 def test_one_id_may_name_a_request_and_an_impression() -> None:
-    shop = Shop(floor=0.5)
+    shop = Shop(floor=500.0)
     shop.put("c", tent())
     decision = shop.request(request_id="x1")
     shop.send("events.impression.v1", "u", event_id="x1", decision_id=decision["decision_id"])

@@ -23,8 +23,8 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no time zone": ({"starts_at": "2025-01-02T00:00:00"}, "starts_at: 2025-01-02T00:00:00, expected a time zone"),
     "no currency": ({"currency": "euro"}, "`$.currency`"),
     "a floor above its bid": (
-        {"bidfloor": 5.0, "bid": 4000.0},
-        "bidfloor: 5.0 a showing, expected at most what it bids",
+        {"bidfloor": 5000.0, "bid": 4000.0},
+        "bidfloor: 5000.0 for a thousand, expected at most what it bids for as many, 4000.0",
     ),
     "a language with a region": ({"target": {"languages": ["de-AT"]}}, "`$.target.languages[0]`"),
     "no creatives": ({"creatives": []}, "`$.creatives`"),
@@ -34,7 +34,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "targeting on an unknown field": ({"target": {"shoe_size": [42]}}, "unknown field `shoe_size`"),
     "an hour that there is not": ({"dayparts": {"hours": [24]}}, "`$.dayparts.hours[0]`"),
     "a time zone that there is not": ({"dayparts": {"timezone": "Mars/Base"}}, "dayparts.timezone: 'Mars/Base'"),
-    "an unknown model": ({"model": "cpx"}, "`$.model`"),
+    "an unknown model": ({"model": "cpx"}, "`$.model`, expected one of cpa, cpc, cpm"),
 }
 
 

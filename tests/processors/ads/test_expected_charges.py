@@ -106,7 +106,7 @@ def test_delays_fall_into_the_nearest_time() -> None:
 
 def test_a_shop_notes_what_it_expects_and_how_long_charges_take() -> None:
     shop = Shop()
-    shop.put("c", campaign(model="cpa", bid=5.0, bidfloor=0.01, budget=100.0, creatives=[creative(item_id="tent")]))
+    shop.put("c", campaign(model="cpa", bid=5.0, bidfloor=10.0, budget=100.0, creatives=[creative(item_id="tent")]))
     decision = shop.ask()
     held = shop.ledger().expected_charges
     assert sum(held.sums) > 0.0
@@ -127,7 +127,7 @@ def test_a_day_of_purchases_that_come_on_other_days_is_spent_all_the_same() -> N
 
 def test_what_is_held_fades_though_nothing_is_published() -> None:
     shop = Shop()
-    shop.put("c", campaign(bid=1000.0, bidfloor=1.0, budget=3.0))
+    shop.put("c", campaign(bid=1000.0, bidfloor=1000.0, budget=3.0))
     for n in range(6):
         assert shop.ask(f"user {n}", after_ms=HOUR_MS)["cid"] == "c", "an hour after an ad that nobody saw"
 

@@ -25,7 +25,7 @@ def test_a_single_campaign_leaves_decisions_for_the_reasons_that_apps_are_told()
         told[decision.get("nbr", 0)] += 1
     found = funnel_of("c", _log(shop), 1.0)
     assert (found.decisions, found.won) == (40, told[0])
-    assert {step.nbr: step.removed for step in found.steps} == {code: n for code, n in told.items() if code}
+    assert {step.loss: step.removed for step in found.steps} == {code: n for code, n in told.items() if code}
     assert [step.stage for step in found.steps] == ["targeting", "frequency"]
     assert found.steps[-1].left == found.won
 
@@ -46,3 +46,13 @@ def test_only_decisions_that_are_logged_in_full_count() -> None:
 
 def test_a_campaign_that_nobody_knows_has_no_funnel() -> None:
     assert funnel_of("nobody", [], 1.0).decisions == 0
+
+
+def test_an_entry_that_does_not_say_why_a_campaign_lost_does_not_count_as_won() -> None:
+    """Entries of older releases call that by another name."""
+    old = msgspec.convert(
+        {"decision_id": "d", "user_id": "u", "placement": "top", "at": "", "cid": "won",
+         "candidates": [{"cid": "won"}, {"cid": "lost", "nbr": 510}]},
+        LoggedDecision,
+    )  # fmt: skip
+    assert [funnel_of(cid, [old], 1.0).decisions for cid in ("won", "lost")] == [1, 0]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from processors.ads.frame import Frame, Stage
-from processors.ads.no_bid import NoBid
+from processors.ads.no_bid import NoBid, loss_of, reason_of
 from processors.ads.pipeline import BEFORE_STAGES, EVERY, REASONS, STAGES, AdPipeline, stage_of
 from processors.models.click_model import ClickModel
 from tests.processors.ads.batches import Batch, SomeShop, batch
@@ -209,7 +209,7 @@ def test_a_decision_without_an_ad_has_the_reason_of_what_came_furthest() -> None
     reasons = set()
     for one in BATCHES:
         for decided in pipeline_of(one).decide(one.opportunities):
-            codes = [NoBid(candidate.nbr) for candidate in decided.candidates if candidate.nbr]
+            codes = [reason_of(candidate.loss) for candidate in decided.candidates if candidate.loss]
             assert len(codes) == len(one.index) - (decided.nbr is None)
             if decided.nbr is not None:
                 assert decided.nbr == max(codes, key=REASONS.index)
@@ -218,12 +218,12 @@ def test_a_decision_without_an_ad_has_the_reason_of_what_came_furthest() -> None
 
 
 def test_who_could_have_taken_part_was_held_back_or_beaten_or_won() -> None:
-    late = {0, *(code for stage in EVERY if stage.name in _COULD_WIN for code in stage.gives)}
+    late = {0, *(loss_of(code) for stage in EVERY if stage.name in _COULD_WIN for code in stage.gives)}
     for one in BATCHES:
         decisions = pipeline_of(one).decide(one.opportunities)
-        able = Counter(c.cid for decided in decisions for c in decided.candidates if c.nbr in late)
+        able = Counter(c.cid for decided in decisions for c in decided.candidates if c.loss in late)
         assert [decided.able for decided in decisions] == [
-            sum(candidate.nbr in late for candidate in decided.candidates) for decided in decisions
+            sum(candidate.loss in late for candidate in decided.candidates) for decided in decisions
         ]
         assert decisions[0].opportunities == dict(able)
         assert all(decided.opportunities == {} for decided in decisions[1:])

@@ -46,11 +46,25 @@ def test_a_request_is_no_visit() -> None:
     assert shop.read("recommendations.v1") == []
 
 
-@pytest.mark.parametrize(("bidfloor", "price"), [(0.5, 0.5), (0.1, 0.25), (None, 0.25)])
+@pytest.mark.parametrize(("bidfloor", "price"), [(500.0, 500.0), (100.0, 250.0), (None, 250.0)])
 def test_the_higher_floor_counts(bidfloor: float | None, price: float) -> None:
-    shop = Shop(floor=0.25)
+    shop = Shop(floor=250.0)
     shop.put("c", campaign())
     assert shop.request(bidfloor=bidfloor)["price"] == price
+
+
+@pytest.mark.parametrize(("currency", "price"), [("USD", 400.0), ("usd", 400.0), ("EUR", 500.0), (None, 500.0)])
+def test_a_floor_counts_in_the_currency_that_the_request_names(currency: str | None, price: float) -> None:
+    shop = Shop(rates={"USD": 0.8})
+    shop.put("c", campaign())
+    answer = shop.request(bidfloor=500.0, bidfloorcur=currency)
+    assert (answer["price"], answer["currency"]) == (price, "EUR")
+
+
+def test_a_currency_without_a_floor_asks_for_nothing() -> None:
+    shop = Shop(floor=250.0)
+    shop.put("c", campaign())
+    assert shop.request(bidfloorcur="XAU")["price"] == 250.0
 
 
 def test_a_request_knows_where_its_user_was_and_says_where_the_user_is() -> None:
@@ -70,11 +84,18 @@ def test_a_request_knows_where_its_user_was_and_says_where_the_user_is() -> None
         ({"placement": 3.5}, "wrong_type", "placement: 3.5"),
         ({"bidfloor": -1}, "bad_floor", "bidfloor: -1"),
         ({"bidfloor": "3"}, "bad_floor", "bidfloor: '3'"),
+        (
+            {"bidfloor": 3, "bidfloorcur": "XAU"},
+            "bad_floor",
+            "bidfloorcur: 'XAU', expected one of EUR, USD (money.rates)",
+        ),
+        ({"bidfloor": 3, "bidfloorcur": ""}, "bad_floor", "bidfloorcur: ''"),
+        ({"bidfloor": 3, "bidfloorcur": 978}, "bad_floor", "bidfloorcur: 978, expected a code such as EUR"),
         ({"timestamp": "yesterday"}, "bad_timestamp", "timestamp: 'yesterday'"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_answered_so(fields: dict[str, Any], reason: str, message: str) -> None:
-    shop = Shop()
+    shop = Shop(rates={"USD": 0.8})
     shop.put("c", campaign())
     answer = shop.request(request_id="r7", **fields)
     assert (answer["request_id"], answer["nbr"]) == ("r7", 2)
@@ -130,7 +151,7 @@ def test_without_consent_the_moment_decides() -> None:
 
 
 def test_without_consent_nothing_of_the_user_is_stored() -> None:
-    shop = Shop(floor=0.5)
+    shop = Shop(floor=500.0)
     shop.put("c", campaign())
     answer = shop.request(**NOT_AGREED)
     assert answer["cid"] == "c"

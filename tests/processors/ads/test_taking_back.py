@@ -44,7 +44,7 @@ def test_who_returned_a_purchase_is_no_purchaser() -> None:
 
 
 def test_a_refund_finds_the_purchase_by_its_item() -> None:
-    shop = Shop(floor=0.01)
+    shop = Shop(floor=10.0)
     shop.put("c", campaign(model="cpa", bid=90.0, creatives=[creative(item_id="tent")]))
     shop.click(shop.ask())
     shop.send("events.purchase.v1", "u", item_id="tent")

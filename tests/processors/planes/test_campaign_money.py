@@ -17,7 +17,7 @@ SETTINGS = msgspec.convert({"topics": {"partitions": 1}, "worker": {"broadcast_i
 CAMPAIGN = {
     "advertiser": "shop",
     "bid": 1000.0,
-    "bidfloor": 0.1,
+    "bidfloor": 100.0,
     "budget": 1.0,
     "pacing": "asap",
     "creatives": [{"crid": "a", "title": "A tent", "landing_url": "https://shop.example/tent"}],

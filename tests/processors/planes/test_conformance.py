@@ -41,7 +41,7 @@ NOW = 1_700_000_000_000
 PARTITIONS = 2
 USERS = UsersSettings(
     profile=ProfileSettings(recent_items=5, older_items=10, interests=3, event_ids=20, shown_items=5),
-    ads=AdSettings(decisions=3, campaigns=2, floor=0.001),
+    ads=AdSettings(decisions=3, campaigns=2, floor=1.0),
 )
 CAMPAIGN = Campaign("shop", (Creative("a", "A", "https://shop.example"),), bid=900.0, budget=100.0)
 ITEMS = ItemSettings(neighbours=4, published_neighbours=3)

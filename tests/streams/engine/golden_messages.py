@@ -99,7 +99,7 @@ def _campaign(**fields: Any) -> dict[str, Any]:
 _PROMOTED = [_creative("a", item_id="item-1", weight=2.0), _creative("b", item_id="item-8"), _creative("c")]
 
 CAMPAIGNS_AT_FIRST: dict[str, Any] = {
-    "open": _campaign(bid=45.0, creatives=_PROMOTED, bidfloor=0.001, holdout=0.3),
+    "open": _campaign(bid=45.0, creatives=_PROMOTED, bidfloor=1.0, holdout=0.3),
     "even": _campaign(bid=60.0, budget=9.0, budget_daily=0.6, pacing="even", advertiser="other"),
     "clicks": _campaign(
         model="cpc",

@@ -233,7 +233,7 @@ class _Apps:
     def _request(self, user: _User) -> dict[str, Any]:
         request = {**self.head(user, "request_id"), "placement": "top", **self._around(user)}
         if self.chance.random() < 0.3:
-            request["bidfloor"] = self.chance.choice((0.01, 0.05, 0.2, 5.0))
+            request["bidfloor"] = self.chance.choice((10.0, 50.0, 200.0, 5000.0))
         return request
 
 
@@ -402,8 +402,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
                 "fatigue_after": 1,
             },
             "ads": {
-                "floor": 0.002,
-                "floors": {"side": 0.03},
+                "floor": 2.0,
+                "floors": {"side": 30.0},
                 "consent": "required",
                 "on": ["browse", "click"],
                 "log_losers": 1.0,

@@ -229,10 +229,10 @@ def _assert_ads(name: str, played: Played) -> None:
     assert {decision.get("crid") for decision in decisions} >= {"a", "b", "c"}
     assert {decision["nbr"] for decision in decisions if "nbr" in decision} >= {2, 500, 509, 512, 519}
     logs = messages(played, "decision-log.v1")
-    codes = {candidate.get("nbr", 0) for log in logs for candidate in log["candidates"]}
-    assert {0, 501, 502, 503, 504, 505, 508, 510, 511} - codes == set()
+    codes = {candidate.get("loss", 0) for log in logs for candidate in log["candidates"]}
+    assert {0, 102, 501, 502, 503, 504, 505, 508, 511} - codes == set()
     if name == "everything":
-        assert {0, 9, *range(501, 513)} - codes == set()
+        assert {0, 2, 100, 102, 520, 511, *range(501, 509)} - codes == set()
         assert codes & set(range(513, 519)), "the shop forbade some"
     assert any(log["user_id"] == "" for log in logs), "only the moment decided"
     assert any(len(log.get("creatives", ())) > 1 for log in logs)

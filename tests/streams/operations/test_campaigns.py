@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from streams.cli import app
-from streams.operations.campaigns import read_file
+from streams.operations.campaigns import doubts_in, read_file
+from streams.settings.sections import Settings
 from tests.processors.ads.shop import campaign
 from tests.support import WorkerProcess, event, fresh_settings, produce_batch, read_topic
 
@@ -44,6 +45,7 @@ def test_a_table_and_a_line_say_the_same(tmp_path: Path) -> None:
         ("a.toml", "x = ", "a.toml: "),
         ("a.toml", TABLE.replace("500.0", "-1"), "[spring/tents]: value: "),
         ("a.toml", 'currency = "USD"\n', "currency is no table"),
+        ("a.toml", TABLE.replace("bid = 4.0", 'model = "cpx"'), "`$.model`, expected one of cpa, cpc, cpm"),
         ("a.jsonl", "{", "line 1: "),
         ("a.jsonl", json.dumps(campaign()), "line 1: cid: None"),
         ("a.jsonl", json.dumps({"cid": "c", **campaign(currency="USD")}), "expected EUR (money.currency)"),
@@ -56,6 +58,17 @@ def test_a_file_that_makes_no_sense_says_where(tmp_path: Path, name: str, text: 
     with pytest.raises(NearstreamError) as caught:
         read_file(file, "EUR")
     assert said in str(caught.value)
+
+
+def test_what_is_told_when_campaigns_are_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    over = campaign(ends_at="2024-02-01T00:00:00Z", target={"countries": ["Narnia"]})
+    lines = ({"cid": "over", **over}, {"cid": "fine", **campaign()})
+    file.write_text("\n".join(map(json.dumps, lines)))
+    found = doubts_in(Settings(), None, read_file(file, "EUR"))  # no item is named
+    assert list(found) == ["over"]
+    assert found["over"][0] == "ends_at: it is over already, and is shown to nobody"
+    assert found["over"][1].startswith("target.countries: no country has the code Narnia")
 
 
 def wait_for(kafka: str, topic: str, seconds: float = 30) -> dict[str, Any]:
@@ -108,6 +121,13 @@ def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: 
     with WorkerProcess(settings, tmp_path / "worker.log") as worker:
         worker.wait_ready()
         assert "no campaign is known" in run("list")
+        assert "loaded 1: spring/tents" in run("load", str(file))
+        assert "doubtful" not in listed("spring/tents")
+        promoting = tmp_path / "promoting.toml"
+        promoting.write_text(TABLE + 'item_id = "no-such-tent"\n')
+        doubt = "creative a: the catalogue lacks no-such-tent, which it promotes"
+        assert f"warning: spring/tents: {doubt}" in run("load", str(promoting))
+        listed(f"doubtful: {doubt}")
         assert "loaded 1: spring/tents" in run("load", str(file))
         assert "500.00" in listed("spring/tents")
         assert json.loads(run("list", "--json"))["budget"] == 500.0

@@ -26,7 +26,7 @@ def bought(shop: Shop, price: float, quantity: float = 1.0) -> None:
 
 def test_a_report_has_what_came_of_the_ads() -> None:
     shop = Shop(bought_rest_ms=0)
-    shop.put("c", campaign(model="cpc", bid=2.0, budget=100.0, bidfloor=0.01, creatives=[creative(item_id="tent")]))
+    shop.put("c", campaign(model="cpc", bid=2.0, budget=100.0, bidfloor=10.0, creatives=[creative(item_id="tent")]))
     bought(shop, 40.0, 2.0)
     bought(shop, 20.0)
     shop.see(shop.request())
@@ -34,8 +34,9 @@ def test_a_report_has_what_came_of_the_ads() -> None:
     (row,) = report(shop)
     assert (row.cid, row.day, row.eligible, row.won, row.impressions) == ("c", "all", 4, 4, 3)
     assert (row.clicks, row.conversions, row.revenue) == (2, 2, 100.0)
-    assert row.spend == round(shop.ledger().spent, 6) > 0.0
-    assert (row.ctr, row.ecpc, row.roas) == (round(2 / 3, 6), round(row.spend / 2, 6), round(100.0 / row.spend, 6))
+    spent = shop.ledger().spent
+    assert row.spend == round(spent, 6) > 0.0
+    assert (row.ctr, row.ecpc, row.roas) == (round(2 / 3, 6), round(spent / 2, 6), round(100.0 / spent, 6))
     shop.send("events.purchase.v1", "u", item_id="tent", action="refund", price=20.0)
     (row,) = report(shop)
     assert (row.conversions, row.revenue) == (1, 80.0)
@@ -79,7 +80,7 @@ def test_the_topic_of_reports_ends_with_what_the_report_says_by_day() -> None:
     shop = Shop(bought_rest_ms=0)
     driver = TopologyDriver(shop.driver.settings, keep=[*shop.topics, "reports.ads.v1"])
     shop.driver = driver
-    shop.put("c", campaign(model="cpc", bid=2.0, budget=1000.0, bidfloor=0.01, creatives=[creative(item_id="tent")]))
+    shop.put("c", campaign(model="cpc", bid=2.0, budget=1000.0, bidfloor=10.0, creatives=[creative(item_id="tent")]))
     last: dict[str, dict[str, object] | None] = {}
     messages = 0
     for n in range(90):

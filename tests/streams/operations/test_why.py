@@ -5,7 +5,7 @@ from tests.processors.ads.shop import Shop, campaign
 
 
 def words(**rival: object) -> list[str]:
-    shop = Shop(log_losers=1.0, floor=0.1)
+    shop = Shop(log_losers=1.0, floor=100.0)
     shop.put("c", campaign())
     shop.put("rival", campaign(**rival))
     shop.ask("ada")
@@ -15,11 +15,28 @@ def words(**rival: object) -> list[str]:
 def test_who_won_and_why_the_others_did_not() -> None:
     head, shown, *others = words(bid=500.0)
     assert head == "ada at top, 2023-11-14T22:13:21.000Z"
-    assert shown.startswith("shown: c with a, for 0.5 (cpm)")
+    assert shown.startswith("shown: c with a, at 500.0 a thousand impressions; click ")
     assert [line.split() for line in others] == [
-        ["c", "worth", "1.000000", "an", "impression,", "won"],
-        ["rival", "worth", "0.500000", "an", "impression,", "another", "one", "is", "worth", "more"],
+        ["c", "worth", "1000.0000", "a", "thousand", "impressions,", "won"],
+        ["rival", "worth", "500.0000", "a", "thousand", "impressions,", "another", "one", "is", "worth", "more"],
     ]
+
+
+def test_what_a_click_costs() -> None:
+    shop = Shop(floor=10.0)
+    shop.put("c", campaign(model="cpc", bid=50.0))
+    charge = shop.ask("ada")["charge"]
+    shown = list(in_words(shop.read("decision-log.v1")[-1]))[1]
+    assert f", at 10.0 a thousand impressions, {charge} a click; " in shown
+
+
+def test_what_older_releases_logged_is_told_as_they_meant_it() -> None:
+    old = {"user_id": "ada", "placement": "top", "at": "then", "cid": "c", "crid": "a", "price": 0.31, "model": "cpc",
+           "p_click": 0.1, "propensity": 1.0, "candidates": [{"cid": "c"}, {"cid": "rival", "nbr": 510}]}  # fmt: skip
+    _, shown, won, lost = in_words(old)
+    assert shown.startswith("shown: c with a, at 0.31 a click; ")
+    assert won.endswith("won")
+    assert lost.endswith("another one is worth more")
 
 
 def test_why_a_campaign_had_no_part() -> None:

@@ -1,0 +1,132 @@
+"""What cannot be meant in a campaign that is valid: it is told when the campaign is loaded, and when it is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from processors.ads.audience import Audience, names_in
+from processors.ads.campaign import Campaign
+from processors.ads.countries import COUNTRIES
+from processors.common.text import folded
+from processors.items.index import ItemIndex
+
+_LISTS = (
+    "segments",
+    "countries",
+    "regions",
+    "cities",
+    "devices",
+    "channels",
+    "languages",
+    "placements",
+    "viewed_categories",
+    "viewed_items",
+)
+_LEAST = ("events_at_least", "spent_at_least")
+_SHOWN = 5
+"""Names that a doubt lists at most."""
+
+Lacks = Callable[[str], bool]
+
+
+def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, ...]:
+    """Say what cannot be meant in a campaign; nothing if it makes sense.
+
+    Parameters
+    ----------
+    campaign
+        A valid campaign.
+    lacks
+        Tells of an item whether the shop does not have it (:func:`lacking_of`).
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Creative
+    >>> tent = Creative("a", "A tent", "https://shop.example/tent")
+    >>> found = Audience(countries=("DE", "Narnia")), Audience(countries=("de",))
+    >>> for doubt in doubts_of(Campaign("shop", (tent,), 2.0, 100.0, target=found[0], exclude=found[1])):
+    ...     print(doubt)
+    countries: target and exclude both have DE
+    target.countries: no country has the code Narnia, expected one of ISO 3166-1 such as DE
+    """
+    return (*_contradictions(campaign), *_no_countries(campaign), *_lacking(campaign, lacks))
+
+
+def lacking_of(items: ItemIndex) -> Lacks:
+    """Return what tells of an item whether the shop does not have it.
+
+    Parameters
+    ----------
+    items
+        The read model of items. Where it has rows of a catalogue, an item has to be among them; in a shop without a
+        catalogue it is enough that events name it.
+    """
+    listed = any(view is not None and view.listing is not None for view in items.views)
+
+    def lacks(item_id: str) -> bool:
+        view = items.view(item_id)
+        return view is None or (listed and view.listing is None)
+
+    return lacks
+
+
+def names_items(campaign: Campaign) -> bool:
+    """Tell whether items must be known to say whether a campaign makes sense."""
+    promotes = any(creative.item_id is not None for creative in campaign.creatives)
+    return promotes or bool(campaign.target.viewed_items or campaign.exclude.viewed_items)
+
+
+def _contradictions(campaign: Campaign) -> Iterator[str]:
+    target, exclude = campaign.target, campaign.exclude
+    for field in _LISTS:
+        wanted, unwanted = _names(target, field), _names(exclude, field)
+        both = [name for key, name in wanted.items() if key in unwanted]
+        if both and len(both) == len(wanted):
+            yield f"{field}: exclude has all that target has, {_listed(both)}: it is shown to nobody"
+        elif both:
+            yield f"{field}: target and exclude both have {_listed(both)}"
+    least = {folded(interest.name): interest.at_least for interest in exclude.interests}
+    both = [one.name for one in target.interests if least.get(folded(one.name), 2.0) <= one.at_least]
+    if both:
+        yield f"interests: target and exclude both have {_listed(both)}"
+    if target.visitors is not None and target.visitors == exclude.visitors:
+        yield f"visitors: target and exclude are both {target.visitors}: it is shown to nobody"
+    yield from _contradicting_figures(target, exclude)
+
+
+def _contradicting_figures(target: Audience, exclude: Audience) -> Iterator[str]:
+    for field in _LEAST:
+        wanted, unwanted = getattr(target, field), getattr(exclude, field)
+        if wanted is not None and unwanted is not None and unwanted <= wanted:
+            yield f"{field}: exclude has {unwanted}, target {wanted}: it is shown to nobody"
+    within, beyond = target.seen_within_days, exclude.seen_within_days
+    if within is not None and beyond is not None and beyond >= within:
+        yield f"seen_within_days: exclude has {beyond}, target {within}: it is shown to nobody"
+
+
+def _no_countries(campaign: Campaign) -> Iterator[str]:
+    for side in ("target", "exclude"):
+        countries: tuple[str, ...] = getattr(campaign, side).countries
+        unknown = [country for country in countries if country.upper() not in COUNTRIES]
+        if unknown:
+            yield f"{side}.countries: no country has the code {_listed(unknown)}, expected one of ISO 3166-1 such as DE"
+
+
+def _lacking(campaign: Campaign, lacks: Lacks) -> Iterator[str]:
+    for creative in campaign.creatives:
+        if creative.item_id is not None and lacks(creative.item_id):
+            yield f"creative {creative.crid}: the catalogue lacks {creative.item_id}, which it promotes"
+    for side in ("target", "exclude"):
+        missing = [item for item in getattr(campaign, side).viewed_items if lacks(item)]
+        if missing:
+            yield f"{side}.viewed_items: the catalogue lacks {_listed(missing)}"
+
+
+def _names(audience: Audience, field: str) -> dict[str, str]:
+    """Return the names in a list by what they are compared by: of items, the ids themselves."""
+    return {item: item for item in audience.viewed_items} if field == "viewed_items" else names_in(audience, field)
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
