@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import msgspec
 
 from processors.ads.campaign import Campaign, read_campaign
-from processors.ads.ledger import Ledger, LedgerKeeper
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.report import row_of
 from processors.ads.signals import CampaignSignal
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC, REPORTS_TOPIC
