@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from processors.ads.breakdown import Breakdown
 from processors.ads.campaign import Campaign
 from processors.ads.day_figures import DayFigures
 from processors.ads.expected_charges import ExpectedCharges
@@ -11,6 +12,9 @@ from processors.ads.lift import Arm
 
 HOURS = 24
 """Hours of a day, as traffic is counted by."""
+
+EARLIER = "earlier"
+"""Stands in reports for the days before those that are kept one by one."""
 
 
 class Ledger(msgspec.Struct, array_like=True):
@@ -20,8 +24,9 @@ class Ledger(msgspec.Struct, array_like=True):
     hour, ``traffic_today``; ``traffic`` is what each hour of a day has usually had. The calibration of clicks compares
     ``expected`` and ``clicked``, that of purchases ``expected_bought`` and ``bought``, all decayed. ``lift_shown`` and
     ``lift_held`` count users who are shown the campaign, and users who are held out. ``able_ms`` is when it could last
-    have taken part, ``waiting_ms`` since when it could have, again and again within an hour, and was not shown. Days in
-    ``unreported`` have changed since ``reported_ms``.
+    have taken part, ``waiting_ms`` since when it could have, again and again within an hour, and was not shown.
+    ``days`` are what happened on the last days, ``breakdown`` the same by creative and placement, ``earlier`` the sum
+    of all days before. Those in ``unreported`` have changed since ``reported_ms``.
     """
 
     campaign: Campaign | None = None
@@ -53,6 +58,12 @@ class Ledger(msgspec.Struct, array_like=True):
     expected_charges: ExpectedCharges = msgspec.field(default_factory=ExpectedCharges)
     unreported: list[str] = msgspec.field(default_factory=list)
     reported_ms: int = 0
+    earlier: DayFigures = msgspec.field(default_factory=DayFigures)
+    breakdown: Breakdown = msgspec.field(default_factory=Breakdown)
+
+    def figures_on(self, day: str) -> DayFigures | None:
+        """Return what happened on a day, or on all :data:`EARLIER` ones; :obj:`None` if it is not kept."""
+        return self.earlier if day == EARLIER else self.days.get(day)
 
     def left_of_all(self) -> float:
         """Return what may still be spent of the budget."""

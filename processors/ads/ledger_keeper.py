@@ -6,11 +6,14 @@ the budget, because decisions were on their way when it ran out, is not billed a
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import date
+
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_days import begin_day, day_ends, hour_of, local_time
 from processors.ads.campaign_view import CampaignView
-from processors.ads.day_figures import DAYS_REPORTED, DayFigures
-from processors.ads.ledger import Ledger
+from processors.ads.day_figures import DAYS_REPORTED, DayFigures, figures_of
+from processors.ads.ledger import EARLIER, Ledger
 from processors.ads.signals import CampaignSignal
 from processors.ads.spending_plan import day_budget, held_back, pace, planned
 from processors.common.time import HOUR_MS
@@ -46,10 +49,17 @@ class LedgerKeeper:
         if campaign is not None and campaign.pacing == "asap":
             state.rate = 1.0
 
-    def learn(self, state: Ledger, signal: CampaignSignal) -> None:
+    def learn(self, state: Ledger, signal: CampaignSignal) -> Counter[str]:
         """Take over what happened to the campaign, in place.
 
         What is charged beyond what is left is counted as over-delivered and never billed.
+
+        Returns
+        -------
+        Counter
+            What was folded meanwhile, since there is too much of it for reports: ``part`` for figures that count as
+            other creatives or placements, ``breakdown`` for days whose breakdown is no longer kept, ``day`` for days
+            that are no longer kept one by one.
         """
         state.begun_ms = state.begun_ms or signal.at_ms
         begin_day(state, signal.at_ms)
@@ -58,7 +68,7 @@ class LedgerKeeper:
         state.spent += charged
         state.spent_today += charged
         unbilled = min(state.over, signal.refunded)
-        self._note_day(state, signal, charged, unbilled)
+        folded = self._note_day(state, signal, charged, unbilled)
         if signal.refunded:
             # What was not billed comes off first. spent_today stays: money of another day must not be spent today.
             state.over -= unbilled
@@ -74,6 +84,7 @@ class LedgerKeeper:
             state.waiting_ms = 0
         self._count(state, signal)
         pace(state, signal.at_ms)
+        return folded
 
     @staticmethod
     def _count(state: Ledger, signal: CampaignSignal) -> None:
@@ -94,18 +105,15 @@ class LedgerKeeper:
         if state.shown > _FORGET_SHOWN:
             state.shown, state.expected, state.clicked = state.shown / 2, state.expected / 2, state.clicked / 2
 
-    def report(self, state: Ledger, at_ms: int) -> dict[str, DayFigures | None]:
+    def report(self, state: Ledger, at_ms: int) -> list[str]:
         """Return the days that something has happened on since the last report, at most once a minute, in place.
 
-        Returns
-        -------
-        dict
-            By day: what happened on it in all; :obj:`None` for a day that is no longer kept.
+        Among them may be days that are no longer kept, and :data:`processors.ads.ledger.EARLIER` for their sum.
         """
         if not state.unreported or at_ms < state.reported_ms + _REPORTED_EVERY_MS:
-            return {}
+            return []
         days, state.unreported, state.reported_ms = state.unreported, [], at_ms
-        return {day: state.days.get(day) for day in days}
+        return days
 
     def view(self, state: Ledger) -> CampaignView | None:
         """Return what is published of a state; :obj:`None` for a campaign that was withdrawn."""
@@ -132,10 +140,13 @@ class LedgerKeeper:
             held_fades_ms=round(state.expected_charges.fades_ms(state.campaign.model, state.published_ms), 1),
             able_ms=state.able_ms,
             waiting_ms=state.waiting_ms,
+            today=state.days.get(date.fromordinal(state.day).isoformat(), DayFigures()) if state.day else DayFigures(),
         )
 
-    def _note_day(self, state: Ledger, signal: CampaignSignal, charged: float, unbilled: float) -> None:
-        """Add what happened to its day; the earliest day goes when there are more than are reported.
+    def _note_day(self, state: Ledger, signal: CampaignSignal, charged: float, unbilled: float) -> Counter[str]:
+        """Add what happened to its day, and return what was folded.
+
+        If there are more days than are reported one by one, the earliest is added to what was before.
 
         Parameters
         ----------
@@ -143,11 +154,14 @@ class LedgerKeeper:
             What of the charges is billed, and what of the refunds had not been.
         """
         day = local_time(state, signal.at_ms).date().isoformat()
-        state.days.setdefault(day, DayFigures()).add(signal, charged, unbilled)
-        if day not in state.unreported:
-            state.unreported.append(day)
+        figures = figures_of(signal, charged, unbilled, signal.opportunities)
+        state.days.setdefault(day, DayFigures()).add(figures)
+        folded, changed = state.breakdown.learn(day, signal, charged, unbilled), [day]
         if len(state.days) > DAYS_REPORTED:
             earliest = min(state.days)
-            del state.days[earliest]
-            if earliest not in state.unreported:
-                state.unreported.append(earliest)
+            state.earlier.add(state.days.pop(earliest))
+            state.breakdown.days.pop(earliest, None)
+            changed += [earliest, EARLIER]
+            folded["day"] += 1
+        state.unreported += [name for name in changed if name not in state.unreported]
+        return folded
