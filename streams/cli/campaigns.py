@@ -1,4 +1,4 @@
-"""``nearstream campaigns``: load, list, report, lift, pause and withdraw campaigns."""
+"""``nearstream campaigns``: load, list, report, forecast, lift, pause and withdraw campaigns."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.common import JsonOption, print_json, settings_of
+from streams.cli.forecast import forecast
 
 if TYPE_CHECKING:
     from processors.ads.campaign_view import CampaignView
@@ -20,6 +21,7 @@ _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns list                        what is spent, and left
   nearstream campaigns report --by creative,day    what they brought
   nearstream campaigns why-not spring-tents        why it is shown seldom
+  nearstream campaigns forecast spring.toml        what they could reach
   nearstream campaigns lift                        what they add
   nearstream campaigns pause spring-tents
   nearstream campaigns pause spring-tents --off    let it run again
@@ -41,7 +43,7 @@ _WIDTHS = {"day": 10, "creative": 20, "placement": 16}
 """Characters of the columns that say what a line of a report is of."""
 
 app = typer.Typer(
-    help="Campaigns: load, list, report, lift, pause, withdraw.",
+    help="Campaigns: load, list, report, forecast, pause, withdraw.",
     epilog=_EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -180,7 +182,7 @@ def why_not(
         print_json(found)
         return
     if not found.decisions:
-        _one(settings, cid)  # or it says which campaigns there are
+        one_campaign(settings, cid)  # or it says which campaigns there are
         share = settings.users.ads.log_losers
         raise NearstreamError(
             f"no decision logged in full has been made since {cid!r} is known: {share:.0%} of them are "
@@ -191,6 +193,9 @@ def why_not(
         share = step.removed / found.decisions
         typer.echo(f"{-step.removed:>8} {share:>7.1%} {step.stage}: {step.why}")
     typer.echo(f"{found.won:>8} {found.won / found.decisions:>7.1%} shown")
+
+
+app.command(epilog=_EXAMPLES)(forecast)
 
 
 @app.command()
@@ -241,7 +246,7 @@ def pause(
     from streams.operations.campaigns import publish, with_pause
 
     settings = settings_of(context)
-    view = _one(settings, cid)
+    view = one_campaign(settings, cid)
     with producing(settings) as producer:
         publish(producer, settings, {cid: with_pause(view, paused=not off)})
     typer.echo(f"{cid} {'runs again' if off else 'is paused'}")
@@ -255,7 +260,7 @@ def withdraw(context: typer.Context, cid: Annotated[str, typer.Argument(help="Ca
     from streams.cli.connections import producing
 
     settings = settings_of(context)
-    _one(settings, cid)
+    one_campaign(settings, cid)
     with producing(settings) as producer:
         partition = partition_of(cid, settings.topics.partitions)
         producer.send(CAMPAIGNS_TOPIC, key=cid.encode(), value=None, partition=partition).get()
@@ -270,7 +275,8 @@ def _known(settings: Settings) -> dict[str, CampaignView]:
         return known_campaigns(consumer, settings)
 
 
-def _one(settings: Settings, cid: str) -> CampaignView:
+def one_campaign(settings: Settings, cid: str) -> CampaignView:
+    """Return a campaign that workers know; say which there are if it is none of them."""
     from processors.common.errors import NearstreamError
 
     found = _known(settings)
