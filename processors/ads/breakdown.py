@@ -24,7 +24,7 @@ DAY_PLACEMENTS = 16
 DAY_CREATIVES = 64
 """Creatives kept of a day, over all its placements: those that come first."""
 
-ENTRIES_KEPT = 160
+ENTRIES_KEPT = 96
 """Placements and creatives kept of all days together; the earliest days go first."""
 
 
@@ -65,8 +65,8 @@ class Breakdown(msgspec.Struct, array_like=True):
 
     days: dict[str, Placements] = msgspec.field(default_factory=dict)
 
-    def learn(self, day: str, signal: CampaignSignal, billed: float, unbilled: float) -> Counter[str]:
-        """Add what happened on a day, in place, and return what was folded into the rest: ``part`` or ``breakdown``.
+    def learn(self, day: str, signal: CampaignSignal, billed: float, unbilled: float, folded: Counter[str]) -> None:
+        """Add what happened on a day, in place.
 
         Parameters
         ----------
@@ -74,17 +74,22 @@ class Breakdown(msgspec.Struct, array_like=True):
             The day, as in ISO 8601.
         billed, unbilled
             What of the charges is billed, and what of the refunds had not been.
+        folded
+            What is left to the rest is counted here: ``part`` or ``breakdown``.
         """
-        folded, before = Counter[str](), _entries_of(self.days.get(day, {}))
+        if not signal.parts and not signal.opportunities_at:
+            return
+        before = _entries_of(self.days.get(day, {}))
         for placement, count in signal.opportunities_at.items():
-            folded["part"] += not self.add(day, placement, "", DayFigures(eligible=count))
+            if not self.add(day, placement, "", DayFigures(eligible=count)):
+                folded["part"] += 1
         for placement, crid, figures in _parts_of(signal, billed, unbilled):
-            folded["part"] += not self.add(day, placement, crid, figures)
+            if not self.add(day, placement, crid, figures):
+                folded["part"] += 1
         if _entries_of(self.days.get(day, {})) > before:
             while sum(map(_entries_of, self.days.values())) > ENTRIES_KEPT:
                 del self.days[min(self.days)]
                 folded["breakdown"] += 1
-        return +folded
 
     def add(self, day: str, placement: str, crid: str, figures: DayFigures) -> bool:
         """Add figures, in place; without a creative, only how many opportunities there were.
@@ -108,7 +113,7 @@ class Breakdown(msgspec.Struct, array_like=True):
 
 
 def _entries_of(placements: Placements) -> int:
-    return sum(1 + len(found.creatives) for found in placements.values())
+    return len(placements) + sum([len(found.creatives) for found in placements.values()])
 
 
 def _parts_of(signal: CampaignSignal, billed: float, unbilled: float) -> Iterator[tuple[str, str, DayFigures]]:

@@ -156,7 +156,8 @@ class LedgerKeeper:
         day = local_time(state, signal.at_ms).date().isoformat()
         figures = figures_of(signal, charged, unbilled, signal.opportunities)
         state.days.setdefault(day, DayFigures()).add(figures)
-        folded, changed = state.breakdown.learn(day, signal, charged, unbilled), [day]
+        folded, changed = Counter[str](), [day]
+        state.breakdown.learn(day, signal, charged, unbilled, folded)
         if len(state.days) > DAYS_REPORTED:
             earliest = min(state.days)
             state.earlier.add(state.days.pop(earliest))

@@ -102,7 +102,8 @@ class CampaignsPlane(KeptForever):
     def _learn(self, state: Ledger, signal: CampaignSignal, step: CampaignsStep) -> bool:
         """Take over a signal, and tell whether it is time to publish."""
         had = state.left() > 0.0
-        step.folded.update(self._keeper.learn(state, signal))
+        if folded := self._keeper.learn(state, signal):
+            step.folded.update(folded)
         ran_out = had != (state.left() > 0.0)
         # Either way: after a clock that was ahead, what follows must not wait until time has caught up with it.
         if ran_out or abs(signal.at_ms - state.published_ms) >= _PUBLISHED_EVERY_MS:

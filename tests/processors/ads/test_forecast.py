@@ -143,7 +143,7 @@ def test_it_wins_where_it_is_worth_more_than_the_ad_that_was_shown_and_pays_that
 
 
 def test_it_is_forecast_as_if_it_ran_and_had_money() -> None:
-    dates = {"starts_at": "2031-01-01T00:00:00Z", "paused": True, "budget": 2.0, "budget_daily": 1.0}
+    dates: dict[str, Any] = {"starts_at": "2031-01-01T00:00:00Z", "paused": True, "budget": 2.0, "budget_daily": 1.0}
     found = plain(log(200), **dates)
     assert found.won is not None
     assert found.won.estimate > 150

@@ -1,6 +1,7 @@
 """Reports say what happened: every figure is counted here from what was sent and decided, without the ledger."""
 
 import json
+from typing import Any
 
 import msgspec
 
@@ -144,7 +145,7 @@ def test_the_topic_of_reports_ends_with_what_the_report_says_by_day() -> None:
     driver = TopologyDriver(shop.driver.settings, keep=[*shop.topics, "reports.ads.v1"])
     shop.driver = driver
     shop.put("c", campaign(model="cpc", bid=2.0, budget=1000.0, bidfloor=0.01, creatives=[creative(item_id="tent")]))
-    last: dict[str, dict[str, object] | None] = {}
+    last: dict[str, dict[str, Any] | None] = {}
     messages = 0
     for n in range(90):
         bought(shop, 10.0 + n)
@@ -159,10 +160,16 @@ def test_the_topic_of_reports_ends_with_what_the_report_says_by_day() -> None:
     kept = {row.day: msgspec.to_builtins(row) for row in report(shop, "day")}
     assert len(kept) == 61
     messages_kept = {key.removeprefix("c/"): row for key, row in last.items() if row is not None}
-    for by in ("creative", "placement"):
-        lines = report(shop, "day", "creative" if by == "creative" else "placement")
-        found = [line for day in sorted(kept, reverse=True) for line in messages_kept[day].pop(f"by_{by}")]  # type: ignore[attr-defined]
-        assert sorted(map(str, found)) == sorted(str(msgspec.to_builtins(line)) for line in lines)
+    detailed = shop.ledger().breakdown.days.keys()
+    for name, by in (("creative", "by_creative"), ("placement", "by_placement")):
+        found = {day: message.pop(by) for day, message in messages_kept.items()}
+        dimension: Dimension = "creative" if name == "creative" else "placement"
+        lines = [msgspec.to_builtins(line) for line in report(shop, "day", dimension)]
+        assert 40 < len(detailed) < 60, "the topic has the others as they were when they were over"
+        for day in kept:
+            assert found[day] == [line for line in lines if line["day"] == day] or day not in detailed
+            named = "(other)" if day == "earlier" else {"creative": "a", "placement": "top"}[name]
+            assert [line[name] for line in found[day]] == [named]
     assert messages_kept == kept
     assert sum(row is None for row in last.values()) > 0, "days that are no longer kept are tombstones"
     assert messages < 90 * 5, "a report a minute at most, and one for each day"
