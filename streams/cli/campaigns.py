@@ -115,8 +115,9 @@ def report(
 ) -> None:
     """Show what campaigns brought: impressions, clicks, conversions, spend, revenue.
 
-    The last 60 days are kept one by one, creatives and placements as far as they are not too many. "earlier" and
-    "(other)" are the rest: lines add up to what the campaign did in all.
+    The last 60 days are kept one by one, creatives and placements of days as
+    far as they are not too many. "earlier" and "(other)" are the rest: lines
+    add up to what the campaign did in all.
     """
     from streams.cli.connections import consuming
     from streams.operations import reports

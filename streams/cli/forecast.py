@@ -26,8 +26,9 @@ def forecast(
 ) -> None:
     """Show what campaigns could reach on a day, and win at their bids, by the decisions of the last days.
 
-    Nothing is published. Every decision that the log has is made again with the campaign, against the ad that was shown
-    and with the user as known now. Budget and pacing are left out.
+    Nothing is published. Every decision that the log has is made again with
+    the campaign, against the ad that was shown and with the user as known now.
+    Budget and pacing are left out.
     """
     from streams.cli.connections import consuming
     from streams.operations.forecast import read_forecasts
