@@ -37,6 +37,7 @@ class LedgerKeeper:
     >>> keeper, state = LedgerKeeper(), Ledger()
     >>> keeper.replace(state, Campaign("shop", (tent,), bid=2.0, budget=10.0))
     >>> keeper.learn(state, CampaignSignal("c", 5, charged=12.5))
+    Counter()
     >>> state.spent, state.over, keeper.view(state).left
     (10.0, 2.5, 0.0)
     """
