@@ -52,7 +52,6 @@ FEATURE_GROUPS: dict[str, tuple[str, ...]] = {
     "own action": ("own_fav", "own_cart", "own_purchase"),
     "after a pause": ("own_resumed", "category_resumed"),
     "category": ("category_share", "category_recent", "category_last", "category_resumed"),
-    "next category": ("category_next", "category_next_root"),
     "price": ("price_near",),
 }
 """Features by group; ``_root`` stands for every feature whose name ends so."""

@@ -463,6 +463,8 @@ def _advertise(metrics: Metrics) -> None:
     ):
         gauge.labels("cpc").set(figure)
     metrics.ads.spent_ratio.labels("spring").set(0.3)
+    metrics.ads.today.labels("spring", "clicks").set(4)
+    metrics.ads.count_folded({"part": 1})
     metrics.ads.pacing_error.set(0.02)
     for event in ("click", "purchase"):
         for by in ("model", "usual share"):

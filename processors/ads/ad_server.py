@@ -215,9 +215,9 @@ class AdServer:
     def _count_opportunities(asked: Sequence[Opportunity], decisions: Sequence[AuctionResult], step: AdStep) -> None:
         """Add to the campaigns' signals how many opportunities they could have taken part in."""
         at_ms = max(found.at_ms for found in asked)
-        for decided in decisions:
+        for found, decided in zip(asked, decisions, strict=True):
             for cid, count in decided.opportunities.items():
-                step.signals.of(cid, at_ms).opportunities += count
+                step.signals.of(cid, at_ms).add_opportunities(found.placement, count)
 
     def _note(self, found: Opportunity, decided: AuctionResult, step: AdStep) -> None:
         """Note a decision in the profile and in the step, if there is an ad."""
@@ -229,13 +229,12 @@ class AdServer:
         if campaign.holdout > 0.0 and found.measured:
             self.tracking.enter_trial(found.profile, decided.cid, found.at_ms, step, held=False)
         step.costs[decided.cid] = step.costs.get(decided.cid, 0.0) + decided.cost
-        signal = step.signals.of(decided.cid, found.at_ms)
-        signal.decided += 1
+        part = decided.cid, creative.crid, found.placement
         if found.contextual:
             # Nothing is kept by which an impression could be recognised: it counts, and is charged, as if it were seen.
-            signal.shown += 1
-            signal.charged += decided.price
+            step.signals.add(*part, found.at_ms, decided=1, shown=1, charged=decided.price)
             return
+        signal = step.signals.add(*part, found.at_ms, decided=1)
         signal.expected_cost += decided.cost
         decision = self._decision(found, decided, campaign, creative)
         self.tracking.expire(found.profile, found.at_ms)
@@ -259,6 +258,7 @@ class AdServer:
             item_id=creative.item_id,
             features=packed(decided.features),
             page=found.page,
+            placement=found.placement,
         )
 
 

@@ -8,6 +8,7 @@ from statistics import mean
 import msgspec
 
 from processors.ads.campaign import Campaign
+from processors.ads.day_figures import DayFigures
 
 
 class CampaignView(msgspec.Struct, array_like=True, frozen=True):
@@ -38,6 +39,8 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     able_ms, waiting_ms
         When it could last have taken part, and since when it could have, again and again, without being shown; 0 if it
         was shown. Milliseconds since the epoch.
+    today
+        What it did today, as reports have it.
     """
 
     campaign: Campaign
@@ -58,6 +61,7 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     held_fades_ms: float = 0.0
     able_ms: int = 0
     waiting_ms: int = 0
+    today: DayFigures = msgspec.field(default_factory=DayFigures)
 
 
 def pacing_error(views: Iterable[CampaignView]) -> float:

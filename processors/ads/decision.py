@@ -85,8 +85,9 @@ class AuctionResult(msgspec.Struct, frozen=True):
     held_out
         The campaign that won where its user is held out, so that nothing is shown.
     opportunities
-        By campaign id, how many opportunities of the micro-batch the campaign could have taken part in. Only the first
-        decision of a batch has it; it is empty in the others.
+        By campaign id, how many opportunities of the micro-batch at this placement the campaign could have taken part
+        in. Only the first decision of a batch at each placement has it; it is empty in the others. The first beyond
+        :data:`processors.ads.signals.MOST_PLACEMENTS` placements has it for all that are beyond.
     """
 
     able: int = 0

@@ -1,7 +1,8 @@
 """Holding campaigns back so that the budget lasts.
 
-The share of opportunities that a campaign takes part in follows from its ledger (:mod:`processors.ads.ledger`); which
-ones is left to chance, drawn from the ids of decision and campaign, so that a replay decides the same.
+The share of opportunities that a campaign takes part in follows from its ledger
+(:mod:`processors.ads.spending_plan`); which ones is left to chance, drawn from the ids of decision and campaign, so
+that a replay decides the same.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ from processors.ads.results import results_of
 from processors.ads.same_page import SAME_PAGE
 from processors.ads.settings import AdSettings
 from processors.ads.shop import SHOP, NoShop, Shop
+from processors.ads.signals import MOST_PLACEMENTS
 from processors.ads.targeting import EXCLUSION, TARGETING
 from processors.common.arrays import Flags, Ints
 from processors.models.click_model import ClickModel
@@ -94,8 +95,8 @@ class AdPipeline:
         """Decide for each opportunity, and return the decisions in their order.
 
         Deterministic in opportunities, costs and read models. What else is decided for makes no difference beyond the
-        last bit of a sum, save that what was decided before is taken from the budgets, and that the first decision
-        counts the opportunities of all (see :class:`processors.ads.decision.AuctionResult`).
+        last bit of a sum, save that what was decided before is taken from the budgets, and that the first decision at
+        each placement counts the opportunities of all there (see :class:`processors.ads.decision.AuctionResult`).
 
         Complexity: linear in opportunities times campaigns, and in the creatives of those that bid.
 
@@ -114,10 +115,31 @@ class AdPipeline:
         HOLDOUT.run(frame)
         could_win = _COULD_WIN[frame.removed]
         found = results_of(frame, could_win.sum(axis=1), no_bids_of(frame))
-        able, cids = could_win.sum(axis=0), frame.columns.cids
-        counts = {cids[campaign]: int(able[campaign]) for campaign in np.flatnonzero(able).tolist()}
-        found[0] = msgspec.structs.replace(found[0], opportunities=counts)
+        for row, counts in opportunities_of(frame, could_win).items():
+            found[row] = msgspec.structs.replace(found[row], opportunities=counts)
         return found
+
+
+def opportunities_of(frame: Frame, could_win: Flags) -> dict[int, dict[str, int]]:
+    """Count by campaign how many opportunities it could have taken part in, by row of the first at each placement.
+
+    The first beyond :data:`processors.ads.signals.MOST_PLACEMENTS` placements has the count of all that are beyond.
+
+    Parameters
+    ----------
+    could_win
+        Whether a campaign could have taken part; shape (opportunities, campaigns).
+    """
+    numbers: dict[str, int] = {}
+    rows: dict[int, list[int]] = {}
+    for row, found in enumerate(frame.opportunities):
+        number = numbers.setdefault(found.placement, min(len(numbers), MOST_PLACEMENTS))
+        rows.setdefault(number, []).append(row)
+    cids, counts = frame.columns.cids, dict[int, dict[str, int]]()
+    for those in rows.values():
+        able = could_win[those].sum(axis=0)
+        counts[those[0]] = {cids[campaign]: int(able[campaign]) for campaign in np.flatnonzero(able).tolist()}
+    return counts
 
 
 def no_bids_of(frame: Frame) -> dict[int, NoBid]:

@@ -15,6 +15,35 @@ from processors.ads.lift import Arm
 from processors.common.bounds import Id
 from processors.common.hashing import partition_of
 
+MOST_PARTS, MOST_PLACEMENTS = 64, 16
+"""Parts, and placements with opportunities, that a signal names. What is beyond them counts for the campaign alone."""
+
+
+class PartSignal(msgspec.Struct, array_like=True):
+    """The part of what happened to a campaign that is one creative's at one placement.
+
+    Parameters
+    ----------
+    crid, placement
+        The creative, and where it was decided on; without a placement if the decision is of an older release.
+    decided, shown, clicks, conversions, dismissed, filtered, returned, charged, refunded, revenue, returned_revenue
+        As in :class:`CampaignSignal`.
+    """
+
+    crid: str
+    placement: str
+    decided: int = 0
+    shown: int = 0
+    clicks: int = 0
+    conversions: int = 0
+    dismissed: int = 0
+    filtered: int = 0
+    returned: int = 0
+    charged: float = 0.0
+    refunded: float = 0.0
+    revenue: float = 0.0
+    returned_revenue: float = 0.0
+
 
 class CampaignSignal(msgspec.Struct, array_like=True):
     """What happened to a campaign within a quarter of an hour, as far as a micro-batch has it.
@@ -45,6 +74,10 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Number of charges by how long after the decision they came (:mod:`processors.ads.expected_charges`).
     expected_purchases, bought
         Sum of the purchase probabilities predicted for the clicks, and number of purchases after a click.
+    opportunities_at
+        Those of the opportunities that were at a placement, for the first :data:`MOST_PLACEMENTS`.
+    parts
+        What came of decisions by creative and placement, for the first :data:`MOST_PARTS`.
     """
 
     cid: Id
@@ -69,6 +102,24 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     lift_held: Arm = msgspec.field(default_factory=Arm)
     expected_cost: float = 0.0
     delays: tuple[int, ...] = ()
+    opportunities_at: dict[str, int] = msgspec.field(default_factory=dict)
+    parts: list[PartSignal] = msgspec.field(default_factory=list)
+
+    def add_opportunities(self, placement: str, count: int) -> None:
+        """Add opportunities at a placement, in place."""
+        self.opportunities += count
+        if placement in self.opportunities_at or len(self.opportunities_at) < MOST_PLACEMENTS:
+            self.opportunities_at[placement] = self.opportunities_at.get(placement, 0) + count
+
+    def part(self, crid: str, placement: str) -> PartSignal | None:
+        """Return the part of a creative at a placement, to be added to; :obj:`None` if there are too many parts."""
+        for part in self.parts:
+            if part.crid == crid and part.placement == placement:
+                return part
+        if len(self.parts) >= MOST_PARTS:
+            return None
+        self.parts.append(PartSignal(crid, placement))
+        return self.parts[-1]
 
     def charge_after(self, delay_ms: int) -> None:
         """Note that a charge came so long after its decision, in milliseconds."""
@@ -93,10 +144,13 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         """
         if not 0 <= self.at_ms < _LATEST_MS:
             raise ValueError(f"signal of {self.cid}: at_ms is {self.at_ms}, expected a time before the year 9999")
-        arms = (("lift_shown", self.lift_shown), ("lift_held", self.lift_held))
-        figures = [(field, getattr(self, field)) for field in self.__struct_fields__[1:-4]]
-        figures += [("expected_cost", self.expected_cost), *(("delays", count) for count in self.delays)]
-        figures += [(f"{name}.{field}", getattr(arm, field)) for name, arm in arms for field in arm.__struct_fields__]
+        figures = [(field, getattr(self, field)) for field in _FIGURES]
+        figures += [("delays", count) for count in self.delays]
+        figures += [("opportunities_at", count) for count in self.opportunities_at.values()]
+        for name, arm in (("lift_shown", self.lift_shown), ("lift_held", self.lift_held)):
+            figures += [(f"{name}.{field}", getattr(arm, field)) for field in arm.__struct_fields__]
+        for part in self.parts:
+            figures += [(f"parts.{field}", getattr(part, field)) for field in PartSignal.__struct_fields__[2:]]
         if len(self.delays) not in (0, len(TIMES_MS)):
             raise ValueError(f"signal of {self.cid}: delays has {len(self.delays)} counts, expected {len(TIMES_MS)}")
         for field, figure in figures:
@@ -104,6 +158,10 @@ class CampaignSignal(msgspec.Struct, array_like=True):
                 raise ValueError(
                     f"signal of {self.cid}: {field} is {figure}, expected a finite figure that is not negative"
                 )
+
+
+_BESIDE = ("cid", "lift_shown", "lift_held", "delays", "opportunities_at", "parts")
+_FIGURES = tuple(field for field in CampaignSignal.__struct_fields__ if field not in _BESIDE)
 
 
 class CampaignSignals:
@@ -135,6 +193,31 @@ class CampaignSignals:
             found = self._found[key] = CampaignSignal(cid, at_ms)
         found.at_ms = max(found.at_ms, at_ms)
         return found
+
+    def add(self, cid: str, crid: str, placement: str, at_ms: int, **figures: float) -> CampaignSignal:
+        """Add what came of a decision to the campaign's signal and to the part of its creative at its placement.
+
+        Parameters
+        ----------
+        cid, crid, placement
+            Campaign, creative and placement of the decision.
+        at_ms
+            When something happened, milliseconds since the epoch.
+        **figures
+            By field of :class:`PartSignal`.
+
+        Returns
+        -------
+        CampaignSignal
+            The signal, for what counts for the campaign alone.
+        """
+        signal = self.of(cid, at_ms)
+        part = signal.part(crid, placement)
+        for field, figure in figures.items():
+            setattr(signal, field, getattr(signal, field) + figure)
+            if part is not None:
+                setattr(part, field, getattr(part, field) + figure)
+        return signal
 
     def messages(self) -> dict[int, list[CampaignSignal]]:
         """Group the signals by receiving partition, sorted by campaign id and time."""

@@ -12,7 +12,7 @@ import msgspec
 from processors.ads.attribution import attributed, number_of
 from processors.ads.lift import Arm
 from processors.ads.settings import AdSettings
-from processors.ads.signals import CampaignSignals
+from processors.ads.signals import CampaignSignal, CampaignSignals
 from processors.common.time import MINUTE_MS
 from processors.events.event import DISMISSED, REFUNDED, TAKES_BACK, Event
 from processors.events.impression import Impression
@@ -82,7 +82,7 @@ class AdTracking:
             return
         self.see(decision, event.time_ms, step)
         if event.action == DISMISSED:
-            step.signals.of(decision.cid, event.time_ms).dismissed += 1
+            _add(step, decision, event.time_ms, dismissed=1)
             self._dismiss(profile, decision, event.time_ms)
         elif event.kind == "browse":
             return
@@ -92,15 +92,13 @@ class AdTracking:
                 self._cool_down(profile, decision, event.time_ms)
         elif not decision.clicked_ms and event.action == _CLICK:
             if profile.ads.clicked_since(event.time_ms - MINUTE_MS) >= self.settings.clicks_per_minute:
-                step.signals.of(decision.cid, event.time_ms).filtered += 1
+                _add(step, decision, event.time_ms, filtered=1)
             else:
                 self._click(decision, event.time_ms, step)
 
     def _click(self, decision: Decision, at_ms: int, step: AdStep) -> None:
         decision.clicked_ms = at_ms
-        signal = step.signals.of(decision.cid, at_ms)
-        signal.clicks += 1
-        signal.expected_purchases += decision.expected_purchase
+        _add(step, decision, at_ms, clicks=1).expected_purchases += decision.expected_purchase
         step.delays.append(("click", at_ms - decision.seen_ms))
         step.examples.append(ClickExample(unpacked(decision.features), clicked=True))
         step.purchases.append(ClickExample(unpacked(decision.features), clicked=False))
@@ -124,10 +122,8 @@ class AdTracking:
 
     def _convert(self, decision: Decision, event: Event, step: AdStep) -> None:
         at_ms = event.time_ms
-        decision.converted, decision.revenue = True, (event.price or 0.0) * pieces_of(event)
-        signal = step.signals.of(decision.cid, at_ms)
-        signal.conversions += 1
-        signal.revenue += decision.revenue
+        decision.converted, decision.revenue = True, round((event.price or 0.0) * pieces_of(event), 6)
+        signal = _add(step, decision, at_ms, conversions=1, revenue=decision.revenue)
         signal.bought += decision.clicked_ms > 0
         step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
         if decision.clicked_ms:
@@ -138,30 +134,25 @@ class AdTracking:
     def _refund(decision: Decision, at_ms: int, step: AdStep) -> None:
         if decision.converted:
             decision.converted = False
-            signal = step.signals.of(decision.cid, at_ms)
-            signal.returned += 1
+            signal = _add(step, decision, at_ms, returned=1, returned_revenue=decision.revenue)
             signal.returned_bought += decision.clicked_ms > 0
-            signal.returned_revenue += decision.revenue
             if decision.model == "cpa" and decision.billed:
                 decision.billed = False
-                signal.refunded += decision.price
+                _add(step, decision, at_ms, refunded=decision.price)
 
     def see(self, decision: Decision, at_ms: int, step: AdStep) -> None:
         """Take over that an ad was seen, once: it counts as shown, and is charged if its campaign pays for that."""
         if decision.seen_ms:
             return
         decision.seen_ms = max(at_ms, decision.at_ms)
-        signal = step.signals.of(decision.cid, at_ms)
-        signal.shown += 1
-        signal.expected += decision.expected_click
+        _add(step, decision, at_ms, shown=1).expected += decision.expected_click
         step.examples.append(ClickExample(unpacked(decision.features), clicked=False))
         self._charge(decision, "cpm", at_ms, step)
 
     def _charge(self, decision: Decision, event: str, at_ms: int, step: AdStep) -> None:
         if decision.model == event and not decision.billed:
             decision.billed = True
-            signal = step.signals.of(decision.cid, at_ms)
-            signal.charged += decision.price
+            signal = _add(step, decision, at_ms, charged=decision.price)
             signal.charge_after(max(at_ms - decision.at_ms, 0))
 
     def _dismiss(self, profile: Profile, decision: Decision, at_ms: int) -> None:
@@ -181,6 +172,11 @@ class AdTracking:
         """Forget the user's decisions that nothing can be attributed to any more, in place."""
         if profile.ads.decisions:
             profile.ads.expire(now_ms, self._attribution_ms, self._unseen_ms, self.settings.refund_ms)
+
+
+def _add(step: AdStep, decision: Decision, at_ms: int, **figures: float) -> CampaignSignal:
+    """Add what came of a decision to its campaign's signal, and return that."""
+    return step.signals.add(decision.cid, decision.crid, decision.placement, at_ms, **figures)
 
 
 def _arm(step: AdStep, cid: str, at_ms: int, *, held: bool) -> Arm:

@@ -5,13 +5,16 @@ Campaigns and signals of the users plane in; what every worker needs to know of 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
 from processors.ads.campaign import Campaign, read_campaign
-from processors.ads.ledger import Ledger, LedgerKeeper
-from processors.ads.report import row_of
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
+from processors.ads.report import message_of
 from processors.ads.signals import CampaignSignal
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGN_SIGNALS_TOPIC, CAMPAIGNS_TOPIC, REPORTS_TOPIC
 from processors.events.json_object import Refused
@@ -23,6 +26,20 @@ from processors.planes.dead_letters import dead_letter
 _MAX_CAMPAIGN_BYTES = 2**18
 _KEY_WORDS = KeyWords.of("campaign")
 _PUBLISHED_EVERY_MS = 1_000
+
+
+@dataclass
+class CampaignsStep(Step[Ledger]):
+    """Result of one step of the campaigns plane.
+
+    Parameters
+    ----------
+    folded
+        By :meth:`processors.ads.ledger_keeper.LedgerKeeper.learn`: how often something was folded that there is too
+        much of for reports.
+    """
+
+    folded: Counter[str] = field(default_factory=Counter)
 
 
 class CampaignsPlane(KeptForever):
@@ -52,9 +69,9 @@ class CampaignsPlane(KeptForever):
     def committed(self, step: Step[Ledger]) -> None:
         """Do nothing: nothing follows from a step but what it says."""
 
-    def step(self, read: ReadStates[Ledger], batch: Sequence[SourceRecord], partition: int) -> Step[Ledger]:
+    def step(self, read: ReadStates[Ledger], batch: Sequence[SourceRecord], partition: int) -> CampaignsStep:
         """Take over campaigns and signals (see :meth:`processors.planes.base.Plane.step`)."""
-        step: Step[Ledger] = Step()
+        step = CampaignsStep()
         understood = [(record, found) for record in batch if (found := self._read(record, partition, step)) is not None]
         cids = list(dict.fromkeys(cid for _, found in understood for cid in _campaigns_of(found)))
         states = {cid: known or Ledger() for cid, known in zip(cids, read(cids), strict=True)}
@@ -65,15 +82,16 @@ class CampaignsPlane(KeptForever):
                 due[found.cid] = True
             else:
                 for signal in found:
-                    due[signal.cid] = self._learn(states[signal.cid], signal) or due.get(signal.cid, False)
+                    due[signal.cid] = self._learn(states[signal.cid], signal, step) or due.get(signal.cid, False)
             step.outcomes[record.topic, "applied"] += 1
         step.done("fold")
         at_ms = max((signal.at_ms for _, found in understood if isinstance(found, list) for signal in found), default=0)
         for cid in cids:
             step.states[cid] = states[cid]
-            for day, figures in self._keeper.report(states[cid], at_ms).items():
-                row = None if figures is None else self._json(row_of(cid, day, figures))
-                step.outputs.append(Output(REPORTS_TOPIC, partition, f"{cid}/{day}".encode(), row))
+            for day in self._keeper.report(states[cid], at_ms):
+                message = message_of(cid, day, states[cid])
+                value = None if message is None else self._json(message)
+                step.outputs.append(Output(REPORTS_TOPIC, partition, f"{cid}/{day}".encode(), value))
             if due[cid]:
                 view = self._keeper.view(states[cid])
                 packed = None if view is None else self._encode(view)
@@ -81,10 +99,11 @@ class CampaignsPlane(KeptForever):
         step.done("broadcast")
         return step
 
-    def _learn(self, state: Ledger, signal: CampaignSignal) -> bool:
+    def _learn(self, state: Ledger, signal: CampaignSignal, step: CampaignsStep) -> bool:
         """Take over a signal, and tell whether it is time to publish."""
         had = state.left() > 0.0
-        self._keeper.learn(state, signal)
+        if folded := self._keeper.learn(state, signal):
+            step.folded.update(folded)
         ran_out = had != (state.left() > 0.0)
         # Either way: after a clock that was ahead, what follows must not wait until time has caught up with it.
         if ran_out or abs(signal.at_ms - state.published_ms) >= _PUBLISHED_EVERY_MS:

@@ -56,13 +56,10 @@ TASTE_FEATURES = (
     "brand_in_category",
     "price_near",
     "touched",
-    "category_next",
-    "category_next_root",
 )
 """How the item fits the user: share of its category in the user's interests and in the last items, whether that is the
 last item's category, the same for users who come back after a pause; share of its brand, the same only for items of the
-last item's category; how near its price is to those of the user's items; whether the user has ever touched it; share of
-its category in what others visit soon after the user's last item."""
+last item's category; how near its price is to those of the user's items; whether the user has ever touched it."""
 
 _BASELINE = {
     "trend_day": 0.5,

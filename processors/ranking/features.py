@@ -70,10 +70,6 @@ def features_of(candidates: Candidates, index: ItemIndex) -> Features:
         visitors.weights, visitors.positions, attributes.category, attributes.brand, attributes.log_price, paused,
         _RECENT_DECAY, _TOUCHED,
     )  # fmt: skip
-    _of_next_category(
-        taste[-2:], candidates.begins, candidates.slots, visitors.begins, visitors.slots, visitors.positions,
-        attributes.category, index.neighbours, index.after, np.zeros(index.max_categories + 1),
-    )  # fmt: skip
     _of_history(
         history, taste, candidates.history, visitors.begins, visitors.positions, visitors.counts, visitors.weights,
         visitors.times, visitors.actions, now, paused, _AGES_MS,
@@ -230,31 +226,6 @@ def _of_taste(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the 
             if priced > 0.0 and log_price[slot] == log_price[slot]:
                 features[6, at] = math.exp(-abs(log_price[slot] - price / priced))
             features[7, at] = 1.0 if marks[at] & any_touch else 0.0
-
-
-@kernel
-def _of_next_category(  # type: ignore[no-untyped-def]  # numba finds the types
-    features, begins, slots, recent_begins, recent_slots, positions, category, neighbours, after, shares
-):
-    """Write the share of each candidate's category in what others visit soon after the user's last item, and its root.
-
-    ``shares`` is 0 for every category, and is so again at the end.
-    """
-    for user in range(len(begins) - 1):
-        last = np.int64(-1)
-        for at in range(recent_begins[user], recent_begins[user + 1]):
-            if positions[at] == 0:
-                last = recent_slots[at]
-        if last < 0:
-            continue
-        for at in range(neighbours.shape[1]):
-            shares[category[neighbours[last, at]]] += after[last, at]
-        shares[0] = 0.0
-        for at in range(np.uint64(begins[user]), np.uint64(begins[user + 1])):
-            share = min(shares[category[slots[at]]], 1.0)
-            features[0, at], features[1, at] = share, math.sqrt(share)
-        for at in range(neighbours.shape[1]):
-            shares[category[neighbours[last, at]]] = 0.0
 
 
 @kernel

@@ -62,6 +62,8 @@ class Decision(msgspec.Struct, array_like=True):
         The page that it was made for, if the app names it.
     revenue
         Money of the purchase that was attributed to it.
+    placement
+        Where it was made for.
     """
 
     number: int
@@ -83,6 +85,7 @@ class Decision(msgspec.Struct, array_like=True):
     expected_purchase: float = 0.0
     page: str = ""
     revenue: float = 0.0
+    placement: str = ""
 
     def unseen_until(self, unseen_ms: int) -> int:
         """Return until when an impression of it is awaited, milliseconds since the epoch.

@@ -1,4 +1,4 @@
-"""``nearstream campaigns``: load, list, report, lift, pause and withdraw campaigns."""
+"""``nearstream campaigns``: load, list, report, forecast, lift, pause and withdraw campaigns."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli.common import JsonOption, print_json, settings_of
+from streams.cli.forecast import forecast
 
 if TYPE_CHECKING:
     from processors.ads.campaign_view import CampaignView
-    from processors.ads.report import ReportRow
+    from processors.ads.report import Dimension, ReportRow
     from streams.settings.sections import Settings
 
 _EXAMPLES = """[bold]Examples[/bold]
   nearstream campaigns load spring.toml            a table per campaign
   nearstream campaigns load spring.jsonl           a line per campaign
   nearstream campaigns list                        what is spent, and left
-  nearstream campaigns report --by day             what they brought
+  nearstream campaigns report --by creative,day    what they brought
   nearstream campaigns why-not spring-tents        why it is shown seldom
+  nearstream campaigns forecast spring.toml        what they could reach
   nearstream campaigns lift                        what they add
   nearstream campaigns pause spring-tents
   nearstream campaigns pause spring-tents --off    let it run again
@@ -37,8 +39,11 @@ A table of a TOML file:
   landing_url = "https://shop.example/tents"
 """
 
+_WIDTHS = {"day": 10, "creative": 20, "placement": 16}
+"""Characters of the columns that say what a line of a report is of."""
+
 app = typer.Typer(
-    help="Campaigns: load, list, report, lift, pause, withdraw.",
+    help="Campaigns: load, list, report, forecast, pause, withdraw.",
     epilog=_EXAMPLES,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -113,20 +118,24 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
 def report(
     context: typer.Context,
     by: Annotated[
-        str, typer.Option(help="campaign: a line each; day: a line for each of its last 60 days.")
+        str, typer.Option(help="What lines are apart by: day, creative, placement, or several: creative,day.")
     ] = "campaign",
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what campaigns brought: impressions, clicks, conversions, spend, revenue."""
+    """Show what campaigns brought: impressions, clicks, conversions, spend, revenue.
+
+    The last 60 days are kept one by one, creatives and placements of days as
+    far as they are not too many. "earlier" and "(other)" are the rest: lines
+    add up to what the campaign did in all.
+    """
     from streams.cli.connections import consuming
     from streams.operations import reports
 
-    if by not in ("campaign", "day"):
-        raise typer.BadParameter(f"{by!r}, expected campaign or day", param_hint="--by")
+    dimensions = _dimensions(by)
     settings = settings_of(context)
     with consuming(settings) as consumer:
-        rows = reports.read_report(settings, consumer, "day" if by == "day" else "campaign")
+        rows = reports.read_report(settings, consumer, dimensions)
     if as_csv:
         typer.echo(reports.as_csv(rows), nl=False)
     elif as_json:
@@ -135,19 +144,34 @@ def report(
     elif not rows:
         typer.echo("nothing has happened to any campaign yet")
     else:
-        _print_report(rows)
+        _print_report(rows, dimensions)
 
 
-def _print_report(rows: list[ReportRow]) -> None:
+def _dimensions(by: str) -> list[Dimension]:
+    """Read what the lines of a report are to be apart by; every line is a campaign's."""
+    from processors.ads.report import DIMENSIONS
+
+    names = {name.strip() for name in by.split(",")}
+    unknown = names - {"campaign", *DIMENSIONS}
+    if unknown:
+        expected = ", ".join(("campaign", *DIMENSIONS))
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))!r}, expected some of {expected}", param_hint="--by")
+    return [name for name in DIMENSIONS if name in names]
+
+
+def _print_report(rows: list[ReportRow], by: list[Dimension]) -> None:
+    titles = "".join(f"{name:<{_WIDTHS[name]}} " for name in by)
     typer.echo(
-        f"{'campaign':<24} {'day':<10} {'eligible':>9} {'won':>8} {'seen':>8} {'clicks':>7} {'ctr':>7} {'bought':>6} "
-        f"{'spend':>10} {'revenue':>10} {'roas':>6} {'beyond':>8} {'filtered':>8}"
+        f"{'campaign':<24} {titles}{'eligible':>9} {'won':>8} {'seen':>8} {'clicks':>7} {'ctr':>7} {'bought':>6} "
+        f"{'spend':>10} {'revenue':>10} {'ecpm':>8} {'ecpc':>8} {'ecpa':>8} {'roas':>6} {'beyond':>8} {'filtered':>8}"
     )
     for row in rows:
+        names = "".join(f"{getattr(row, name)[: _WIDTHS[name]]:<{_WIDTHS[name]}} " for name in by)
         typer.echo(
-            f"{row.cid[:24]:<24} {row.day:<10} {row.eligible:>9} {row.won:>8} {row.impressions:>8} {row.clicks:>7} "
-            f"{_figure(row.ctr, '.2%'):>7} {row.conversions:>6} {row.spend:>10.2f} {row.revenue:>10.2f} "
-            f"{_figure(row.roas, '.2f'):>6} {row.beyond:>8.2f} {row.filtered:>8}"
+            f"{row.cid[:24]:<24} {names}{_figure(row.eligible, ''):>9} {row.won:>8} {row.impressions:>8} "
+            f"{row.clicks:>7} {_figure(row.ctr, '.2%'):>7} {row.conversions:>6} {row.spend:>10.2f} "
+            f"{row.revenue:>10.2f} {_figure(row.ecpm, '.2f'):>8} {_figure(row.ecpc, '.2f'):>8} "
+            f"{_figure(row.ecpa, '.2f'):>8} {_figure(row.roas, '.2f'):>6} {row.beyond:>8.2f} {row.filtered:>8}"
         )
 
 
@@ -169,7 +193,7 @@ def why_not(
         print_json(found)
         return
     if not found.decisions:
-        _one(settings, cid)  # or it says which campaigns there are
+        one_campaign(settings, cid)  # or it says which campaigns there are
         share = settings.users.ads.log_losers
         raise NearstreamError(
             f"no decision logged in full has been made since {cid!r} is known: {share:.0%} of them are "
@@ -180,6 +204,9 @@ def why_not(
         share = step.removed / found.decisions
         typer.echo(f"{-step.removed:>8} {share:>7.1%} {step.stage}: {step.why}")
     typer.echo(f"{found.won:>8} {found.won / found.decisions:>7.1%} shown")
+
+
+app.command(epilog=_EXAMPLES)(forecast)
 
 
 @app.command()
@@ -230,7 +257,7 @@ def pause(
     from streams.operations.campaigns import publish, with_pause
 
     settings = settings_of(context)
-    view = _one(settings, cid)
+    view = one_campaign(settings, cid)
     with producing(settings) as producer:
         publish(producer, settings, {cid: with_pause(view, paused=not off)})
     typer.echo(f"{cid} {'runs again' if off else 'is paused'}")
@@ -244,7 +271,7 @@ def withdraw(context: typer.Context, cid: Annotated[str, typer.Argument(help="Ca
     from streams.cli.connections import producing
 
     settings = settings_of(context)
-    _one(settings, cid)
+    one_campaign(settings, cid)
     with producing(settings) as producer:
         partition = partition_of(cid, settings.topics.partitions)
         producer.send(CAMPAIGNS_TOPIC, key=cid.encode(), value=None, partition=partition).get()
@@ -259,7 +286,8 @@ def _known(settings: Settings) -> dict[str, CampaignView]:
         return known_campaigns(consumer, settings)
 
 
-def _one(settings: Settings, cid: str) -> CampaignView:
+def one_campaign(settings: Settings, cid: str) -> CampaignView:
+    """Return a campaign that workers know; say which there are if it is none of them."""
     from processors.common.errors import NearstreamError
 
     found = _known(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -13,7 +13,7 @@ from processors.ads.funnel import Funnel, funnel_of
 from processors.ads.ledger import Ledger
 from processors.ads.lift import Arm, Interval, conversion_lift, revenue_lift
 from processors.ads.messages import LoggedDecision
-from processors.ads.report import By, ReportRow, ratio, report_of
+from processors.ads.report import Dimension, ReportRow, ratio, report_of
 from processors.common.topics import DECISION_LOG_TOPIC, changelog_topic
 from state.store import ChangelogRecord, MemoryStore
 from streams.kafka.consumer import read_all
@@ -53,7 +53,7 @@ class LiftRow(msgspec.Struct, frozen=True):
     is_proven: bool
 
 
-def read_report(settings: Settings, consumer: KafkaConsumer, by: By = "campaign") -> list[ReportRow]:
+def read_report(settings: Settings, consumer: KafkaConsumer, by: Collection[Dimension] = ()) -> list[ReportRow]:
     """Read the report of all campaigns from the campaigns plane's changelog.
 
     Parameters
@@ -61,15 +61,14 @@ def read_report(settings: Settings, consumer: KafkaConsumer, by: By = "campaign"
     consumer
         A consumer of committed records without subscription.
     by
-        ``campaign`` for a line per campaign, ``day`` for one per campaign and day.
+        What the lines are apart by beside the campaign; nothing for a line per campaign.
 
     Raises
     ------
     NearstreamError
         If the topic cannot be read in time.
     """
-    ledgers = _ledgers(settings, consumer)
-    return report_of({cid: ledger.days for cid, ledger in sorted(ledgers.items()) if ledger.days}, by)
+    return report_of(dict(sorted(_ledgers(settings, consumer).items())), by)
 
 
 def read_lift(settings: Settings, consumer: KafkaConsumer) -> list[LiftRow]:

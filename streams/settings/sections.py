@@ -130,7 +130,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     web_host, web_port
         Where ``/metrics``, ``/healthz`` and ``/readyz`` are served; port 0 takes a free one.
     campaign_metrics
-        How many campaigns may appear in metrics by their ids: those that have spent most. 0 names none.
+        How many campaigns may appear in metrics by their ids, each with a dozen series: those that have spent most. 0
+        names none.
     stalled_after_s
         Seconds after which ``/healthz`` fails if a partition with lag has made no progress.
     standby

@@ -9,6 +9,7 @@ from statistics import mean
 from processors.ads.ad_server import AdServer
 from processors.ads.alerts import TEXTS, alerts_of, in_stock_of
 from processors.ads.campaign_view import CampaignView, pacing_error
+from processors.ads.day_figures import DayFigures
 from streams.worker.metric_factory import MetricFactory
 
 _DELAY_BUCKETS = (1, 5, 15, 60, 300, 900, 1800, 3600, 21_600, 86_400, 259_200, 604_800)
@@ -24,6 +25,11 @@ class AdMetrics:
             "From seeing an ad to its click, and from its click, or without one from seeing it, to its purchase.",
             _DELAY_BUCKETS,
             "event",
+        )
+        self.folded = factory.counter(
+            "report_folds",
+            "What reports do not name for being too much: a part (creative and placement), breakdowns, days.",
+            "what",
         )
         self._make_campaign_gauges(factory)
         self._make_model_gauges(factory)
@@ -42,6 +48,12 @@ class AdMetrics:
         self.budget = factory.gauge("campaign_budget", "Budget of campaigns, in the currency of the ads.", "model")
         self.spent_ratio = factory.gauge(
             "campaign_spent_ratio", "Spent of the budget, of the campaigns that worker.campaign_metrics allows.", "cid"
+        )
+        self.today = factory.gauge(
+            "campaign_today",
+            "What the campaigns that worker.campaign_metrics allows did today in their time zones, as in reports.",
+            "cid",
+            "figure",
         )
         self.pacing_error = factory.gauge(
             "pacing_error_ratio",
@@ -82,6 +94,11 @@ class AdMetrics:
         for event, delay_ms in delays:
             self.attribution_delay.labels(event).observe(max(0, delay_ms) / 1000.0)
 
+    def count_folded(self, folded: Mapping[str, int]) -> None:
+        """Count what a step of the campaigns plane folded in its reports, by what it was."""
+        for what, n in folded.items():
+            self.folded.labels(what).inc(n)
+
     def refresh(self, ads: AdServer, named: int, now_ms: int) -> None:
         """Set the gauges to what the ad server knows now.
 
@@ -107,14 +124,22 @@ class AdMetrics:
             self.alerts.labels(alert).set(count)
         self._refresh_models(views.values())
         self.pacing_error.set(pacing_error(views.values()))
-        self.spent_ratio.clear()
-        for cid, view in sorted(views.items(), key=lambda entry: (-entry[1].spent, entry[0]))[:named]:
-            self.spent_ratio.labels(cid).set(view.spent / view.campaign.budget)
+        self._refresh_named(sorted(views.items(), key=lambda entry: (-entry[1].spent, entry[0]))[:named], now_ms)
         for event, table in (("click", ads.clicks), ("purchase", ads.purchases)):
             if table.view is not None:
                 self.log_loss.labels(event, "model").set(table.view.log_loss)
                 self.log_loss.labels(event, "usual share").set(table.view.base_loss)
                 self.entropy.labels(event).set(table.view.log_loss / max(table.view.base_loss, 1e-9))
+
+    def _refresh_named(self, views: Iterable[tuple[str, CampaignView]], now_ms: int) -> None:
+        """Set what single campaigns have series for; a day that is over leaves none."""
+        self.spent_ratio.clear()
+        self.today.clear()
+        for cid, view in views:
+            self.spent_ratio.labels(cid).set(view.spent / view.campaign.budget)
+            if now_ms < view.day_ends_ms:
+                for figure in DayFigures.__struct_fields__:
+                    self.today.labels(cid, figure).set(getattr(view.today, figure))
 
     def _refresh_models(self, views: Iterable[CampaignView]) -> None:
         """Set what is summed or averaged over the campaigns of each billing model."""

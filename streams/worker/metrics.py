@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from processors.evaluation.live_quality import LiveQuality
+from processors.planes.campaigns import CampaignsStep
 from processors.planes.users_step import UsersStep
 from streams.engine.partition import Prepared
 from streams.kafka.publisher import Appended
@@ -90,6 +91,8 @@ class Metrics:
             for stage, n in step.removed.items():
                 self.ranker.removed.labels(stage).inc(n)
             self.ads.count(step.decisions, step.delays)
+        if isinstance(step, CampaignsStep):
+            self.ads.count_folded(step.folded)
 
 
 class PartitionMetrics:

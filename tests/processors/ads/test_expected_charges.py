@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.expected_charges import TIMES_MS, ExpectedCharges, bin_of
-from processors.ads.ledger import Ledger, LedgerKeeper
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.signals import CampaignSignal
 from processors.common.time import HOUR_MS
 from processors.users.ad_history import Model

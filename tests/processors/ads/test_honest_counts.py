@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from processors.ads.campaign import Campaign, Creative, Dayparts
-from processors.ads.ledger import Ledger, LedgerKeeper
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.no_bid import NoBid
 from processors.ads.signals import CampaignSignal
 from processors.common.time import DAY_MS, HOUR_MS

@@ -7,7 +7,8 @@ import pytest
 
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.holdout import is_held_out
-from processors.ads.ledger import Ledger, LedgerKeeper
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.lift import Arm, conversion_lift, revenue_lift
 from processors.ads.no_bid import NoBid
 from processors.ads.settings import AdSettings

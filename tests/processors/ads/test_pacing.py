@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from processors.ads.campaign import Campaign, Creative, Dayparts
-from processors.ads.ledger import Ledger, LedgerKeeper
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.signals import CampaignSignal
 
 MIDNIGHT, HOUR, DAY = 1_700_006_400_000, 3_600_000, 86_400_000

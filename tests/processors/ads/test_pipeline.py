@@ -14,6 +14,7 @@ import pytest
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid, loss_of, reason_of
 from processors.ads.pipeline import BEFORE_STAGES, EVERY, REASONS, STAGES, AdPipeline, stage_of
+from processors.ads.signals import MOST_PLACEMENTS
 from processors.models.click_model import ClickModel
 from tests.processors.ads.batches import Batch, SomeShop, batch
 
@@ -221,12 +222,26 @@ def test_who_could_have_taken_part_was_held_back_or_beaten_or_won() -> None:
     late = {0, *(loss_of(code) for stage in EVERY if stage.name in _COULD_WIN for code in stage.gives)}
     for one in BATCHES:
         decisions = pipeline_of(one).decide(one.opportunities)
-        able = Counter(c.cid for decided in decisions for c in decided.candidates if c.loss in late)
         assert [decided.able for decided in decisions] == [
             sum(candidate.loss in late for candidate in decided.candidates) for decided in decisions
         ]
-        assert decisions[0].opportunities == dict(able)
-        assert all(decided.opportunities == {} for decided in decisions[1:])
+        able: dict[str, Counter[str]] = {}
+        for asked, decided in zip(one.opportunities, decisions, strict=True):
+            able.setdefault(asked.placement, Counter()).update(c.cid for c in decided.candidates if c.loss in late)
+        for asked, decided in zip(one.opportunities, decisions, strict=True):
+            assert decided.opportunities == dict(able.pop(asked.placement, {})), "the first at a placement counts all"
+
+
+def test_what_is_counted_of_a_batch_is_bounded_whatever_placements_apps_name() -> None:
+    one = BATCHES[0]
+    many = [
+        msgspec.structs.replace(one.opportunities[n % len(one.opportunities)], placement=f"p{n}") for n in range(40)
+    ]
+    decisions = pipeline_of(one).decide(many)
+    counted = [n for n, decided in enumerate(decisions) if decided.opportunities]
+    assert set(counted) <= set(range(MOST_PLACEMENTS + 1))
+    total = sum(sum(decided.opportunities.values()) for decided in decisions)
+    assert total == sum(decided.able for decided in decisions) > 0
 
 
 def test_a_micro_batch_is_decided_as_if_its_opportunities_came_one_by_one() -> None:

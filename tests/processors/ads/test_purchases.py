@@ -4,7 +4,8 @@ import pytest
 
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_view import CampaignView
-from processors.ads.ledger import Ledger, LedgerKeeper
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.signals import CampaignSignal
 from tests.processors.ads.shop import Shop, campaign, creative
 

@@ -1,13 +1,24 @@
 """What campaigns spend and give away does not depend on how many events are computed at once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
+from processors.ads.breakdown import DAY_PLACEMENTS
+from processors.ads.campaign_view import decode_campaign_view
+from processors.ads.ledger import Ledger
+from processors.ads.signals import CampaignSignals
 from processors.common.time import DAY_MS
-from processors.common.topics import CAMPAIGNS_TOPIC, REQUESTS_TOPIC
+from processors.common.topics import (
+    BROADCAST_CAMPAIGNS_TOPIC,
+    CAMPAIGN_SIGNALS_TOPIC,
+    CAMPAIGNS_TOPIC,
+    REQUESTS_TOPIC,
+)
 from processors.events.record import Record
+from processors.planes.campaigns import CampaignsPlane
 from streams.engine.driver import TopologyDriver
 from streams.engine.source_batch import SourceBatch
 from streams.settings.sections import Settings
@@ -64,3 +75,23 @@ def test_nor_is_a_daily_budget_when_a_micro_batch_spans_midnight(batch: int) -> 
     assert 15 <= len(filled) - today <= 20, "what is held for decisions of late may keep some back"
     assert today >= 3
     assert (ledger.spent, ledger.spent_today, ledger.over) == pytest.approx((len(filled) / 10, today / 10, 0.0))
+
+
+def test_a_step_says_what_reports_left_out_and_the_view_what_was_done_today() -> None:
+    signals = CampaignSignals(1)
+    for number in range(DAY_PLACEMENTS + 2):
+        signals.add("c", "a", f"p{number}", MIDNIGHT, shown=1)
+    records = [
+        Record(CAMPAIGNS_TOPIC, 0, 0, MIDNIGHT, b"c", msgspec.json.encode(CAMPAIGN)),
+        Record(CAMPAIGN_SIGNALS_TOPIC, 0, 0, MIDNIGHT, None, msgspec.msgpack.encode(signals.messages()[0])),
+    ]
+    step = CampaignsPlane("EUR", 1).step(_nothing_known, records, 0)
+    assert step.folded == {"part": 2}
+    (published,) = (output.value for output in step.outputs if output.topic == BROADCAST_CAMPAIGNS_TOPIC)
+    view = decode_campaign_view(published)
+    assert view is not None
+    assert view.today.impressions == DAY_PLACEMENTS + 2
+
+
+def _nothing_known(keys: Sequence[str], /) -> list[Ledger | None]:
+    return [None for _ in keys]

@@ -9,7 +9,7 @@ from processors.items.view import NO_ENTRIES
 from processors.ranking.feature_names import feature_names
 from processors.ranking.gathering import Gatherer
 from tests.processors.ranking.scenes import scene
-from tests.processors.worlds import NOW, World, random_world, touched
+from tests.processors.worlds import NOW, random_world, touched
 
 seeds = st.integers(0, 2**32)
 
@@ -35,15 +35,6 @@ def test_a_history_longer_than_any_weight_has_features_too() -> None:
     _, features = scene(world)
     assert np.isfinite(features).all()
     assert features.max() <= 1.0 + 1e-6
-
-
-def next_share(world: World, last: str, category: str) -> float:
-    """The share of a category in what others visit soon after an item."""
-    if last not in world.views:
-        return 0.0
-    after: list[float] = np.frombuffer(world.views[last].after, "<f4").tolist()
-    named = zip(world.views[last].neighbours, after, strict=True)
-    return min(1.0, sum(w for name, w in named if name in world.views and world.views[name].category == category))
 
 
 @given(seeds)
@@ -88,6 +79,4 @@ def test_features_say_what_a_plain_reading_says(seed: int) -> None:
             same = sum(weight for own, weight in known.items() if categories.get(own) == published.category)
             if published.category is not None and known:
                 expected["category_share"] = same / (sum(known.values()) or 1.0)
-            if published.category is not None and user.item_ids:
-                expected["category_next"] = next_share(world, user.item_ids[-1], published.category)
         assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)

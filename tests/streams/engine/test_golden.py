@@ -256,9 +256,12 @@ def _assert_credits(name: str, played: Played) -> None:
         ),
     )
     sums, arms, promised, late = dict.fromkeys(fields, 0.0), np.zeros((2, 4)), 0.0, 0
+    placed = won = 0
     for record in played.records["internal.campaign-signals"]:
         for signal in msgspec.msgpack.decode(record.value):
-            *figures, shown, held, cost, delays = signal[2:]
+            *figures, shown, held, cost, delays, opportunities_at, parts = signal[2:]
+            placed += sum(opportunities_at.values())
+            won += sum(part[2] for part in parts)
             promised += cost
             late += sum(delays)
             for field, figure in zip(fields, figures, strict=True):
@@ -270,6 +273,7 @@ def _assert_credits(name: str, played: Played) -> None:
     assert arms[1, 0], "and some were held out"
     assert promised > 0.0
     assert late > 0, "charges came a while after their decisions"
+    assert (placed, won) == (sums["opportunities"], sums["decided"]), "placements and creatives are told apart"
 
 
 def main(argument: str) -> None:

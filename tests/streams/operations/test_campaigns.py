@@ -153,9 +153,9 @@ def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: 
         assert "spring/tents" in run("report")
         assert json.loads(run("report", "--json"))["eligible"] >= 1
         names, *rows = run("report", "--by", "day", "--csv").splitlines()
-        assert names.startswith("cid,day,eligible")
+        assert names.startswith("cid,day,creative,placement,eligible")
         assert rows[0].startswith("spring/tents,20")
-        assert "expected campaign or day" in run("report", "--by", "moon", code=2)
+        assert "expected some of campaign, day" in run("report", "--by", "moon", code=2)
         run("withdraw", "spring/tents")
         listed("no campaign is known")
         assert worker.stop() == 0

@@ -1,13 +1,21 @@
 """What Prometheus gets to know of campaigns."""
 
+from collections import Counter
+
+import msgspec
 import pytest
 
 from processors.ads.ad_server import AdServer
 from processors.ads.campaign import Campaign, Creative
 from processors.ads.campaign_view import CampaignView
+from processors.ads.day_figures import DayFigures
 from processors.ads.settings import AdSettings
 from processors.models.interest_groups import InterestGroups
+from processors.planes.campaigns import CampaignsStep
+from state.position import Position
+from streams.engine.partition import Prepared
 from streams.worker.metrics import Metrics
+from streams.worker.step_metrics import StepSeconds
 
 TENT = Creative("a", "A tent", "https://shop.example/")
 
@@ -43,6 +51,22 @@ def test_ids_are_in_metrics_of_those_that_spent_most_and_no_longer_than_that(ads
     assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "some"}) == 0.85
     metrics.ads.refresh(ads, named=0, now_ms=0)
     assert metrics.registry.get_sample_value("nearstream_campaign_spent_ratio", {"cid": "some"}) is None
+
+
+def test_single_campaigns_show_what_they_did_today_until_the_day_is_over(ads: AdServer) -> None:
+    metrics, labels = Metrics(), {"cid": "some", "figure": "clicks"}
+    view = msgspec.structs.replace(ads.campaigns.known["some"], today=DayFigures(clicks=7), day_ends_ms=1000)
+    ads.campaigns.apply("some", view)
+    for now_ms, clicks in ((999, 7.0), (1000, None)):
+        metrics.ads.refresh(ads, named=1, now_ms=now_ms)
+        assert metrics.registry.get_sample_value("nearstream_campaign_today", labels) == clicks
+
+
+def test_what_reports_leave_out_is_counted() -> None:
+    metrics = Metrics()
+    step = CampaignsStep(folded=Counter(part=2))
+    metrics.count_step("campaigns", Prepared(step, [], [], [], Position()), StepSeconds(0.0, 0.0, 0.0), None)
+    assert metrics.registry.get_sample_value("nearstream_report_folds_total", {"what": "part"}) == 2.0
 
 
 def test_a_model_without_campaigns_leaves_no_series(ads: AdServer) -> None:
