@@ -83,8 +83,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Leave slow tests out of the coverage: measuring doubles what they take, and lines are what quick tests cover."""
-    measured = Coverage.current() if item.get_closest_marker("slow") else None
+    """Leave long simulations out of the coverage: counting lines doubles what they take, and they run no others."""
+    measured = Coverage.current() if item.get_closest_marker("unmeasured") else None
     if measured is None:
         return (yield)
     measured.stop()

@@ -6,8 +6,6 @@ from bench.ads_day import run_ads_day
 from bench.ads_visitors import Account, planned
 from processors.common.time import DAY_MS
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.kafka
 def test_ledgers_are_what_the_visitors_say_though_a_worker_is_killed(kafka_tools: None) -> None:

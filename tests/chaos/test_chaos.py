@@ -36,6 +36,7 @@ def test_the_plan_follows_from_the_seed_and_has_every_fault_before_any_comes_twi
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.kafka
 @pytest.mark.parametrize("seed", [801])  # restart, full disk, killed broker
 def test_nothing_is_lost_doubled_or_wrong_whatever_happens(kafka_tools: None, seed: int) -> None:
@@ -46,6 +47,7 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens(kafka_tools: None, se
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 @pytest.mark.kafka
 @pytest.mark.parametrize("safeguard", ["fence", "gaps"])  # the others with make chaos ARGS=--safeguards
 def test_the_verifier_notices_what_comes_of_workers_without_a_safeguard(kafka_tools: None, safeguard: str) -> None:

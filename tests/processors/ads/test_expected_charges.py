@@ -18,7 +18,7 @@ from processors.common.time import HOUR_MS
 from processors.users.ad_history import Model
 from tests.processors.ads.shop import NOW, Shop, campaign, creative
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 TENT = Creative("a", "A tent", "https://shop.example/tent")
 

@@ -16,7 +16,7 @@ from processors.models.click_model import ClickModel
 from processors.users.profile import Profile
 from tests.processors.ads.shop import Shop, campaign
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 CLICKED, OF_RIVAL = 0.05, 0.03
 """Share of the showings that are clicked: of the campaign that pays for clicks, and of its rival."""

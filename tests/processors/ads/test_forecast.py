@@ -97,6 +97,7 @@ def covers(interval: Interval | None, true: float) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.unmeasured
 def test_a_forecast_covers_what_is_counted_on_the_day_after() -> None:
     covered, close = Counter[str](), Counter[str]()
     for seed in range(2):

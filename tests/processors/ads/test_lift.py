@@ -20,7 +20,7 @@ from processors.users.profile import Profile
 from streams.operations.reports import lift_of
 from tests.processors.ads.shop import NOW, Shop, campaign
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 USERS = [f"user {n}" for n in range(60)]
 HELD = {user for user in USERS if is_held_out("c", user, 0.3)}

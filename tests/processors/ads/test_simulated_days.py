@@ -8,7 +8,7 @@ import pytest
 
 from tests.processors.ads.shop import Shop, campaign, creative
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 MIDNIGHT, HOUR, DAY = 1_700_006_400_000, 3_600_000, 86_400_000
 CATEGORIES = ("tents", "lamps", "boats", "books")

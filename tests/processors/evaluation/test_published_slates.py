@@ -19,7 +19,7 @@ from processors.planes.users_step import UsersStep
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 _WINDOW = 100_000
 

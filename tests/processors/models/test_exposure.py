@@ -25,7 +25,7 @@ from processors.ranking.settings import Placement, RankingSettings
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 NOW = 1_700_000_000_000
 

@@ -18,7 +18,7 @@ from processors.users.profile import Profile
 from processors.users.unclicked_impressions import UnclickedImpressions
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 SHOP = {f"item {n}": view(float(n), category="tools") for n in range(9)}
 PLACEMENTS = (Placement("home", size=9), Placement("discover", only_new=True, size=9))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from processors.simulator import Product, SimulatedEvent, Simulator, build_catalogue
 from processors.simulator.sessions import begin
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 START = 1_700_000_000_000
 CATALOGUE = build_catalogue(seed=7)

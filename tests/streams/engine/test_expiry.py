@@ -29,7 +29,7 @@ from streams.engine.expiry import EVERY_MS, idle_keys
 from streams.settings.sections import Settings, TopicSettings, WorkerSettings
 from tests.support import event
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 NOW = 1_700_000_000_000
 REGULARS = {"ann", "bob", "cleo", "dan", "eve"}  # on both partitions

@@ -40,8 +40,6 @@ from tests.streams.engine.golden_messages import (
 )
 from tests.streams.engine.golden_stream import SETTINGS, Played, play
 
-pytestmark = pytest.mark.slow
-
 GOLDEN = Path(__file__).with_name("golden.json")
 ROOT = Path(__file__).parents[3]
 

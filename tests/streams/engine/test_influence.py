@@ -9,7 +9,7 @@ import pytest
 from processors.simulator import Simulator
 from streams.engine import TopologyDriver
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 NOW = 1_700_000_000_000
 Row = tuple[str, str, int]

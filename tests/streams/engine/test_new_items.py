@@ -12,7 +12,7 @@ from processors.simulator.catalogue import EMBEDDING_SIZE, catalogue_rows
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings, TopicSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 START = 1_700_000_000_000
 EVENTS, SHOPPERS, DEPTH = 3000, 200, 20

@@ -16,7 +16,7 @@ from processors.simulator import SimulatedEvent, Simulator
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings, TopicSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 START = 1_700_000_000_000
 SIZE = 20

@@ -18,7 +18,7 @@ from tests.load import EVENTS, Load, wait_drained, with_ads
 from tests.oracle import Account, account, same_bytes, states_of
 from tests.support import WorkerProcess, fresh_settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.unmeasured]
 
 decode_campaign = msgspec.msgpack.Decoder(Ledger).decode
 

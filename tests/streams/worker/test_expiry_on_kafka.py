@@ -16,8 +16,6 @@ from tests.load import send_clicks, wait_drained
 from tests.oracle import account
 from tests.support import WorkerProcess, fresh_settings, read_topic
 
-pytestmark = pytest.mark.slow
-
 
 def expiring(settings: Settings, seconds: float) -> Settings:
     days = seconds * 1000 / DAY_MS

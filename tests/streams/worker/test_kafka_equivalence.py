@@ -35,8 +35,6 @@ from streams.settings.sections import Settings
 from streams.worker.worker import Worker
 from tests.support import Headers, event, fresh_settings, produce_batch, read_topic
 
-pytestmark = pytest.mark.slow
-
 PARTITIONS = 3
 APPS = ("recommendations.v1", AD_DECISIONS_TOPIC, DECISION_LOG_TOPIC, "dead-letters.v1")
 CAMPAIGN_KEYS = [b"campaign-%d" % n for n in range(9)]
