@@ -59,12 +59,15 @@ def lacking_of(items: ItemIndex) -> Lacks:
     ----------
     items
         The read model of items. Where it has rows of a catalogue, an item has to be among them; in a shop without a
-        catalogue it is enough that events name it.
+        catalogue it is enough that events name it. Where no item is known at all, as before the first worker has run,
+        nothing can be said to be missing.
     """
     listed = any(view is not None and view.listing is not None for view in items.views)
 
     def lacks(item_id: str) -> bool:
         view = items.view(item_id)
+        if not len(items):
+            return False
         return view is None or (listed and view.listing is None)
 
     return lacks

@@ -28,7 +28,7 @@ from processors.ads.no_bid import NoBid, loss_of
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.common.hashing import hashed
-from processors.common.money import per_impression
+from processors.common.money import per_impression, per_thousand
 from processors.common.time import DAY_MS
 from processors.users.ad_history import AdHistory
 from processors.users.profile import Profile
@@ -208,6 +208,8 @@ def _opportunity(
     dimensions = {name: value for name, value in profile.context.items() if name != "page"}
     shown = (one.value for one in logged.candidates if one.cid == logged.cid != cid)
     beaten = math.inf if logged.held_out and logged.held_out != cid else next(shown, 0.0)
+    if logged.charge is None:  # of an older release, which logged what one impression was worth
+        beaten = per_thousand(beaten)
     return Opportunity(
         decision_id=logged.decision_id,
         user_id=logged.user_id or logged.decision_id,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kafka import KafkaConsumer, TopicPartition
 
 from processors.common.hashing import partition_of
@@ -27,12 +29,7 @@ def read_topology(settings: Settings, consumer: KafkaConsumer) -> Topology:
     NearstreamError
         If the topics cannot be read in time.
     """
-    topology = build_topology(settings)
-    partitions = range(settings.topics.partitions)
-    for record in read_all(consumer, [TopicPartition(topic, p) for topic in BROADCAST_TOPICS for p in partitions]):
-        if record.key is not None and not record.key.startswith(b"\x00"):
-            topology.broadcast(record.topic, record.key, record.value)
-    return topology
+    return _with_broadcasts(settings, consumer, BROADCAST_TOPICS)
 
 
 def read_items(settings: Settings, consumer: KafkaConsumer) -> ItemIndex:
@@ -48,13 +45,18 @@ def read_items(settings: Settings, consumer: KafkaConsumer) -> ItemIndex:
     NearstreamError
         If the topic cannot be read in time.
     """
-    topology = build_topology(settings)
-    if BROADCAST_ITEMS_TOPIC in consumer.topics():
-        partitions = [TopicPartition(BROADCAST_ITEMS_TOPIC, p) for p in range(settings.topics.partitions)]
-        for record in read_all(consumer, partitions):
-            if record.key is not None and not record.key.startswith(b"\x00"):
-                topology.broadcast(record.topic, record.key, record.value)
-    return topology.index
+    is_there = BROADCAST_ITEMS_TOPIC in consumer.topics()
+    return _with_broadcasts(settings, consumer, [BROADCAST_ITEMS_TOPIC] if is_there else []).index
+
+
+def _with_broadcasts(settings: Settings, consumer: KafkaConsumer, topics: Iterable[str]) -> Topology:
+    """Return the planes with what some topics of the read models have now."""
+    topology, partitions = build_topology(settings), range(settings.topics.partitions)
+    asked = [TopicPartition(topic, p) for topic in topics for p in partitions]
+    for record in read_all(consumer, asked) if asked else ():
+        if record.key is not None and not record.key.startswith(b"\x00"):
+            topology.broadcast(record.topic, record.key, record.value)
+    return topology
 
 
 def read_profile(settings: Settings, consumer: KafkaConsumer, user: str) -> Profile | None:

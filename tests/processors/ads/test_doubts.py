@@ -91,6 +91,11 @@ def test_items_that_the_shop_does_not_have_are_named(catalogue: bool) -> None:
     )
 
 
+def test_before_any_item_is_known_none_is_said_to_be_missing() -> None:
+    raw = json.dumps(campaign(creatives=[creative(item_id="tent")])).encode()
+    assert doubts_of(read_campaign(raw), lacking_of(ItemIndex())) == ()
+
+
 @pytest.mark.parametrize(
     ("fields", "needed"),
     [

@@ -119,7 +119,13 @@ def log(count: int, hours: float = 30.0, worth: float = 300.0, user: str = "u") 
     won = (Candidate("rival", value=worth),)
     return [
         LoggedDecision(
-            f"d{n}", f"{user}{n}", "top", stamp(NOW + round(n * hours * 3_600_000 / count)), won, cid="rival"
+            f"d{n}",
+            f"{user}{n}",
+            "top",
+            stamp(NOW + round(n * hours * 3_600_000 / count)),
+            won,
+            cid="rival",
+            charge=0.1,
         )
         for n in range(count)
     ]
@@ -141,6 +147,11 @@ def test_it_wins_where_it_is_worth_more_than_the_ad_that_was_shown_and_pays_that
     assert [(step.stage, step.loss) for step in high.steps] == [("auction", 102)]
     below = plain(log(200, worth=0.0), bid=100.0)
     assert [(step.stage, step.loss) for step in below.steps] == [("auction", 100)]
+
+
+def test_what_an_older_release_logged_was_worth_is_of_one_impression() -> None:
+    older = [msgspec.structs.replace(one, charge=None) for one in log(200, worth=0.3)]
+    assert plain(older) == plain(log(200, worth=300.0))
 
 
 def test_it_is_forecast_as_if_it_ran_and_had_money() -> None:
