@@ -195,13 +195,15 @@ class ItemIndex:
         if slot < 0:
             slot = self._new_slot(item_id)
         names = view.neighbours[: self.width]
-        for name in names:
-            if name not in self._slots and name not in self._withdrawn:
-                self._new_slot(name)
-        slot = self._slots.get(item_id, -1)
-        if slot < 0:
-            return  # making room for its neighbours evicted the item itself: its trend was the lowest
-        self._near.put(slot, self.slots_of(names), view.together, view.after)
+        near = self.slots_of(names)
+        if -1 in near:
+            for name in names:
+                if name not in self._slots and name not in self._withdrawn:
+                    self._new_slot(name)
+            slot, near = self._slots.get(item_id, -1), self.slots_of(names)
+            if slot < 0:
+                return  # making room for its neighbours evicted the item itself: its trend was the lowest
+        self._near.put(slot, near, view.together, view.after)
         self._describe(slot, view)
 
     def _remember_withdrawn(self, item_id: str) -> None:
@@ -212,9 +214,10 @@ class ItemIndex:
     def _describe(self, slot: int, view: ItemView) -> None:
         """Write everything about an item but its neighbours."""
         before, self.views[slot] = self.views[slot], _without_embedding(view)
-        title = _title_of(self.ids[slot], view)
-        if title != _title_of(self.ids[slot], before):
-            self.titles.put(slot, title)
+        if view.listing is not None or (before is not None and before.listing is not None):
+            title = _title_of(self.ids[slot], view)
+            if title != _title_of(self.ids[slot], before):
+                self.titles.put(slot, title)
         self.first_seen[slot], self.last_seen[slot] = view.first_seen, view.last_seen
         self.price[slot] = np.nan if view.price is None else view.price
         category = int(self.attributes.category[slot])

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from itertools import repeat
 
 import numpy as np
 
@@ -175,7 +174,7 @@ class ItemKeeper:
                 withdrawn=True,
             )
         attributes = state.attributes or _NO_ATTRIBUTES
-        after = state.after
+        together, after = state.together, state.after
         names = _strongest(state, self.settings.published_neighbours)
         return ItemView(
             trends=self._trends(state),
@@ -183,7 +182,7 @@ class ItemKeeper:
             first_seen=state.first_seen,
             last_seen=state.last_seen,
             neighbours=names,
-            together=_shares([state.together[name] for name in names]),
+            together=_shares([together[name] for name in names]),
             after=_shares([after.get(name, 0.0) for name in names]),
             category=state.category if attributes.category is None else attributes.category,
             brand=state.brand if attributes.brand is None else attributes.brand,
@@ -197,9 +196,10 @@ class ItemKeeper:
     def _entries(self, state: ItemState) -> float:
         """Return the trend of first visits: what those without a past say is bounded by all visits of the others."""
         half_life, landmark = self.settings.trend_half_lives_ms[ENTRY_SCALE], state.trend_landmarks[ENTRY_SCALE]
-        unit = growth(state.last_seen, landmark, half_life)
-        heard = self._voices.heard(state.newcomers_entries, state.trends[ENTRY_SCALE], unit)
-        entries = state.entries + heard
+        entries = state.entries
+        if state.newcomers_entries:
+            unit = growth(state.last_seen, landmark, half_life)
+            entries += self._voices.heard(state.newcomers_entries, state.trends[ENTRY_SCALE], unit)
         return _log2_at_epoch(entries, landmark, half_life) if entries > 0.0 else NO_ENTRIES
 
     def _trends(self, state: ItemState) -> tuple[float, float, float]:
@@ -207,8 +207,9 @@ class ItemKeeper:
 
     def _trend(self, state: ItemState, scale: int) -> float:
         half_life, landmark = self.settings.trend_half_lives_ms[scale], state.trend_landmarks[scale]
-        unit = growth(state.last_seen, landmark, half_life)
-        trend = self._voices.sum(state.trends[scale], state.newcomers_trends[scale], unit)
+        trend, newcomers = state.trends[scale], state.newcomers_trends[scale]
+        if newcomers:
+            trend = self._voices.sum(trend, newcomers, growth(state.last_seen, landmark, half_life))
         return _log2_at_epoch(trend, landmark, half_life)
 
     def _visits(self, state: ItemState) -> int:
@@ -271,19 +272,20 @@ def _since(state: ItemState, attributes: Attributes) -> int:
 
 def _strongest(state: ItemState, most: int) -> list[str]:
     """Return the neighbours that weigh most in both weights together, the heaviest first; of equals the last by id."""
-    names, n = list(state.together), len(state.together)
-    weights = np.fromiter(state.together.values(), np.float64, n)
-    weights += np.fromiter(map(state.after.get, names, repeat(0.0)), np.float64, n)
-    least = np.partition(weights, n - most)[n - most] if n > most > 0 else -np.inf
-    heavy = np.flatnonzero(weights >= least).tolist()
-    order = sorted(zip(weights[heavy].tolist(), (names[at] for at in heavy), strict=True), reverse=True)
-    return [name for _, name in order[:most]]
+    after = state.after.get
+    weighed = [(weight + after(name, 0.0), name) for name, weight in state.together.items()]
+    n = len(weighed)
+    if n > most > 0:
+        least = np.partition(np.fromiter((weight for weight, _ in weighed), np.float64, n), n - most)[n - most]
+        weighed = [pair for pair in weighed if pair[0] >= least]
+    weighed.sort(reverse=True)
+    return [name for _, name in weighed[:most]]
 
 
 def _shares(weights: list[float]) -> bytes:
-    column = np.array(weights, np.float64)
-    total = column.sum()
-    return (column / total if total > 0.0 else column).astype("<f4").tobytes()
+    # Added up exactly, so that every release of Python finds the same sum.
+    total = math.fsum(weights)
+    return np.array([weight / total for weight in weights] if total > 0.0 else weights, "<f4").tobytes()
 
 
 def _log2_at_epoch(weight: float, landmark_ms: int, half_life_ms: int) -> float:

@@ -61,12 +61,14 @@ class NeighbourColumns:
         together, after
             Weights as in :class:`processors.items.view.ItemView`, at least as many as ``others``.
         """
-        found = np.array(others, np.int32)
-        n, there = len(found), found >= 0
-        self.clear(slot)
-        self.neighbours[slot, :n] = np.where(there, found, slot)
-        self.together[slot, :n] = np.frombuffer(together, "<f4", n) * there
-        self.after[slot, :n] = np.frombuffer(after, "<f4", n) * there
+        n = len(others)
+        found, weights, weights_after = self.neighbours[slot], self.together[slot], self.after[slot]
+        found[:n], found[n:] = others, slot
+        weights[:n], weights[n:] = np.frombuffer(together, "<f4", n), 0.0
+        weights_after[:n], weights_after[n:] = np.frombuffer(after, "<f4", n), 0.0
+        if -1 in others:
+            unknown = found < 0
+            found[unknown], weights[unknown], weights_after[unknown] = slot, 0.0, 0.0
 
     def leave(self, slots: Sequence[int]) -> None:
         """Mark items as removed. Call :meth:`sweep` before the columns are read or the slots are used again."""

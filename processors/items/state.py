@@ -60,7 +60,7 @@ class ItemSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     next_distance: Steps = 3
     embedding_size: EmbeddingSize = 0
     max_row_bytes: RowBytes = 262_144
-    publish_share: Share = 0.05
+    publish_share: Share = 0.1
     publish_within_ms: Milliseconds = 60_000
     expire_after_days: IdleDays = 400.0
     voices: VoiceSettings = VoiceSettings()

@@ -9,23 +9,24 @@ want what nobody could propose: that is told (an alarm), and no weight is to bla
 
 References
 ----------
-J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and stochastic optimization", JMLR 12,
-2011 (AdaGrad). A. Bifet, R. Gavaldà, "Learning from time-changing data with adaptive windowing", SDM 2007 (ADWIN).
+AdaGrad: :mod:`processors.models.adagrad`. ADWIN: :mod:`processors.models.drift`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
 
-from processors.common.arrays import Flags, Floats, Ints
+from processors.common.arrays import Floats, Ints
 from processors.common.bounds import Confidence, Positive, PositiveRate, Share, WindowBlocks
+from processors.models.adagrad import descend
 from processors.models.base import ViewDecoder
+from processors.models.drift import since_last_change
 from processors.models.examples import RANKER, Examples
 from processors.models.exploration_rate import BOLDEST
+from processors.models.misses import Misses
 from processors.models.ranker_weights import (
     BUCKETS,
     HEADS,
@@ -75,18 +76,6 @@ class Good(msgspec.Struct, array_like=True):
     version: int = 0
     weights: bytes = b""
     squares: bytes = b""
-
-
-class Misses(msgspec.Struct, array_like=True):
-    """Of choices of users with a history, how many were not among the first twenty.
-
-    ``shares`` are those of the blocks in ADWIN's window, ``block`` the number of choices and of misses of the running
-    block, and ``alarms`` counts the rises.
-    """
-
-    block: tuple[int, int] = (0, 0)
-    shares: list[float] = msgspec.field(default_factory=list)
-    alarms: int = 0
 
 
 class RankerState(msgspec.Struct, array_like=True):
@@ -191,13 +180,14 @@ class RankerLearner:
         """
         heads, buckets, ranks, plain_ranks, losses, gradients = message.columns()
         if message.asked:
-            self._watch_misses(state.misses, message.asked, message.asked - message.found)
+            bounds = self._settings.window_blocks, self._settings.drift_confidence
+            state.misses.note(message.asked, message.asked - message.found, *bounds)
         if not len(heads):
             return
         weights, squares = self._arrays(state, message.features)
-        for head in range(len(HEADS)):
-            for row, those in _teaching(heads == head, buckets):
-                self._descend(weights[head, row], squares[head, row], gradients[those])
+        width, taught = len(message.features), heads[:, None] * WEIGHT_ROWS + _TAUGHT[buckets]
+        flat = weights.reshape(-1, width), squares.reshape(-1, width)
+        descend(*flat, taught, gradients, self._settings.learning_rate)
         if not np.abs(weights).max(initial=0.0) < _LARGEST:
             weights, squares = self._fallback(message.features), self._first(message.features)
             state.alarms += 1
@@ -236,12 +226,6 @@ class RankerLearner:
             miss_alarms=state.misses.alarms,
         )
 
-    def _descend(self, weights: Floats, squares: Floats, gradients: Floats) -> None:
-        if len(gradients):
-            sums = squares + np.cumsum(gradients * gradients, axis=0)
-            weights -= self._settings.learning_rate * (gradients / np.sqrt(sums)).sum(axis=0)
-            squares[:] = sums[-1]
-
     def _fallback(self, features: tuple[str, ...]) -> Floats:
         return fallback_weights(features, self._baseline)
 
@@ -271,19 +255,9 @@ class RankerLearner:
                 state.block = 0, 0.0, 0.0, 0.0
                 self._judge(state)
 
-    def _watch_misses(self, misses: Misses, asked: int, missed: int) -> None:
-        """Add choices to the running block; if it is complete, look whether misses have risen."""
-        misses.block = misses.block[0] + asked, misses.block[1] + missed
-        if misses.block[0] >= _MISS_BLOCK:
-            misses.shares.append(misses.block[1] / misses.block[0])
-            del misses.shares[: -self._settings.window_blocks]
-            misses.block = 0, 0
-            misses.shares, risen = self._without_the_past(misses.shares)
-            misses.alarms += risen
-
     def _judge(self, state: RankerState) -> None:
         ahead = _recent_mean(state.gains) >= _recent_mean(state.plain_gains)
-        state.losses, risen = self._without_the_past(state.losses)
+        state.losses, risen = since_last_change(state.losses, self._settings.drift_confidence)
         if risen:
             state.alarms += 1
             if ahead:
@@ -307,40 +281,11 @@ class RankerLearner:
         state.rollbacks += 1
         state.fallback = True
 
-    def _without_the_past(self, means: list[float]) -> tuple[list[float], bool]:
-        """Return the means of blocks since the last change that ADWIN finds, and whether they have risen by it.
 
-        It is fed the window anew each time: that costs half a microsecond per block, and the state stays plain data.
-        """
-        from river.drift import ADWIN  # here and not above: it loads scipy.stats, which only learning needs
-
-        alarm: Any = ADWIN(  # type: ignore[no-untyped-call]  # River's have no types
-            delta=self._settings.drift_confidence, clock=1, grace_period=8, min_window_length=4
-        )
-        changed = False
-        for mean in means:
-            alarm.update(mean)
-            changed |= alarm.drift_detected
-        if not changed:
-            return means, False
-        kept = means[-max(1, int(alarm.width)) :]
-        dropped = means[: -len(kept)]
-        return kept, bool(dropped) and sum(kept) / len(kept) > sum(dropped) / len(dropped)
-
-
-def _teaching(of_head: Flags, buckets: Ints) -> Iterator[tuple[int, Flags]]:
-    """Yield the rows of weights that examples of a head teach anything, and which examples each."""
-    rows = np.array([rows_of_bucket(bucket) for bucket in range(BUCKETS)])[buckets]
-    for row in range(WEIGHT_ROWS):
-        those = of_head & (rows == row).any(axis=1)
-        if those.any():
-            yield row, those
-
+_TAUGHT = np.array([rows_of_bucket(bucket) for bucket in range(BUCKETS)])
+"""Numbers of the rows of weights that an example teaches, by the bucket of its user."""
 
 _RECENT = 32
-
-_MISS_BLOCK = 4
-"""Choices whose share of misses is one observation: ADWIN asks for some fifty observations, whatever their spread."""
 
 _HISTORY_MEMORY = 255 / 256
 _FEWEST = 16.0

@@ -10,7 +10,8 @@ from processors.models.context_popularity import ContextsSettings, ContextsState
 from processors.models.exploration_rate import ShareState
 from processors.models.exposure import Exposure
 from processors.models.interest_group_learner import GroupsSettings, GroupsState
-from processors.models.ranker_learner import Misses, RankerSettings, RankerState
+from processors.models.misses import Misses
+from processors.models.ranker_learner import RankerSettings, RankerState
 from processors.models.ranker_weights import HISTORIES
 
 

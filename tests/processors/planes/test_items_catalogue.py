@@ -22,7 +22,7 @@ from processors.planes.items import ItemsPlane
 from tests.processors.conformance import Case, check_plane
 
 NOW = 1_700_000_000_000
-SETTINGS = ItemSettings(neighbours=4, published_neighbours=3, embedding_size=2)
+SETTINGS = ItemSettings(neighbours=4, published_neighbours=3, embedding_size=2, publish_share=0.0)
 
 
 class Shop:
