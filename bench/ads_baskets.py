@@ -19,11 +19,14 @@ import numpy as np
 
 from processors.ads.ad_server import AdServer
 from processors.ads.campaign import Campaign, Creative
-from processors.ads.campaign_view import CampaignView
+from processors.ads.ledger import Ledger
+from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.common.errors import NearstreamError
 from processors.events.event import Event
+from processors.models.click_learner import ClickLearner, ClickState
+from processors.models.click_model import ClickModelSettings
 from processors.models.interest_groups import InterestGroups
 from processors.users.profile import Profile
 from processors.users.profile_keeper import ProfileKeeper
@@ -95,10 +98,13 @@ class _Shop:
     def __init__(self, arms: list[str]) -> None:
         self._ads = AdServer(AdSettings(impressions="inferred", log_losers=0.0), InterestGroups(), 1)
         self._keeper, self._profiles = ProfileKeeper(_HOUSEHOLDS), dict[str, Profile]()
+        self._ledger_keeper, self._ledgers = LedgerKeeper(), {arm: Ledger() for arm in arms}
+        self._learner, self._learned = ClickLearner(ClickModelSettings()), ClickState()
         for arm in arms:
             creative = Creative("a", arm, "https://shop.example/", category=arm)
-            campaign = Campaign("shop", (creative,), 1.0, 1e6, model="cpc")
-            self._ads.campaigns.apply(arm, CampaignView(campaign, left=1e6, left_today=1e6))
+            campaign = Campaign("shop", (creative,), 1.0, 1e6, model="cpc", pacing="asap")
+            self._ledger_keeper.replace(self._ledgers[arm], campaign)
+            self._ads.campaigns.apply(arm, self._ledger_keeper.view(self._ledgers[arm]))
 
     def serve(self, request: _Request, events: list[Event]) -> bool:
         """Show an ad, learn from the answer and from the basket, and tell whether the ad was clicked."""
@@ -120,9 +126,12 @@ class _Shop:
                 decision_id=decision.decision_id,
             )
             self._ads.tracking.react(profile, click, step)
-        for example in step.examples:
-            expected = float(self._ads.clicks.probability(np.array([example.features]))[0])
-            self._ads.clicks.learn(example.features, -1.0 if example.clicked else expected)
+        self._learner.learn(self._learned, step.examples)
+        self._ads.clicks.apply(self._learner.view(self._learned))
+        for signal in step.signals.messages()[0]:
+            self._ledger_keeper.learn(self._ledgers[signal.cid], signal)
+            if signal.shown:
+                self._ads.campaigns.apply(signal.cid, self._ledger_keeper.view(self._ledgers[signal.cid]))
         for event in events:
             self._keeper.learn(profile, event)
         return clicked

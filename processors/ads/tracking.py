@@ -100,7 +100,7 @@ class AdTracking:
         decision.clicked_ms = at_ms
         _add(step, decision, at_ms, clicks=1).expected_purchases += decision.expected_purchase
         step.delays.append(("click", at_ms - decision.seen_ms))
-        step.examples.append(ClickExample(unpacked(decision.features), clicked=True))
+        step.examples.append(ClickExample(unpacked(decision.features), clicked=True, expected=decision.expected_click))
         step.purchases.append(ClickExample(unpacked(decision.features), clicked=False))
         self._charge(decision, "cpc", at_ms, step)
 
@@ -146,7 +146,7 @@ class AdTracking:
             return
         decision.seen_ms = max(at_ms, decision.at_ms)
         _add(step, decision, at_ms, shown=1).expected += decision.expected_click
-        step.examples.append(ClickExample(unpacked(decision.features), clicked=False))
+        step.examples.append(ClickExample(unpacked(decision.features), clicked=False, expected=decision.expected_click))
         self._charge(decision, "cpm", at_ms, step)
 
     def _charge(self, decision: Decision, event: str, at_ms: int, step: AdStep) -> None:

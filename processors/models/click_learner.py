@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from processors.models.base import ViewDecoder
+from processors.models.bend import Bend
 from processors.models.click_model import (
     CLICK_BYTES,
     FIRST_LOGIT,
@@ -38,6 +39,8 @@ class ClickState(msgspec.Struct, array_like=True):
     log_loss, base_loss
         Mean cost of an example lately, before it was learned, in nats: by the model, and by always guessing the share
         clicked so far.
+    bend
+        How predictions are bent.
     """
 
     numbers: bytes = b""
@@ -48,6 +51,7 @@ class ClickState(msgspec.Struct, array_like=True):
     clicked: int = 0
     log_loss: float = 0.0
     base_loss: float = 0.0
+    bend: Bend = msgspec.field(default_factory=Bend)
 
 
 class ClickLearner:
@@ -107,6 +111,9 @@ class ClickLearner:
             state.shown += not example.clicked
             state.clicked += example.clicked
             table.learn(example.features, -1.0 if example.clicked else expected)
+            if example.expected:
+                note = state.bend.clicked if example.clicked else state.bend.seen
+                note(example.expected, self._first_logit)
         state.numbers, state.weights, state.squares = table.packed()
         state.version += 1
 
@@ -129,6 +136,8 @@ class ClickLearner:
             state.clicked,
             round(state.log_loss, 6),
             round(state.base_loss, 6),
+            state.bend.intercept,
+            state.bend.slope,
         )
 
     @staticmethod

@@ -39,7 +39,7 @@ MAX_FEATURES = 64
 MAX_EXAMPLES = 256
 """Examples of clicks and purchases in a message, at most; further ones are counted by campaign, and not learned."""
 
-CLICK_BYTES = MAX_EXAMPLES * (MAX_FEATURES * 3 + 8)
+CLICK_BYTES = MAX_EXAMPLES * (MAX_FEATURES * 3 + 17)
 """Largest size of the examples in a message, in bytes."""
 
 FIRST_LOGIT = -2.0
@@ -77,10 +77,13 @@ class ClickExample(msgspec.Struct, array_like=True, frozen=True):
         Numbers of its features (:func:`paired`).
     clicked
         Whether it is the click; a seen ad comes with False first.
+    expected
+        Probability of a click that was predicted when the ad was decided on; 0 if it is not known.
     """
 
     features: tuple[int, ...]
     clicked: bool
+    expected: float = 0.0
 
     def check(self) -> None:
         """Make sure that the model has such features.
@@ -100,6 +103,8 @@ class ClickExample(msgspec.Struct, array_like=True, frozen=True):
         for feature in self.features:
             if not 0 <= feature < 1 << BITS:
                 raise ValueError(f"clicks: feature {feature}, expected 0 to {(1 << BITS) - 1}")
+        if not 0.0 <= self.expected <= 1.0:
+            raise ValueError(f"clicks: expected {self.expected}, expected a probability")
         if not 0 < len(self.features) <= MAX_FEATURES:
             raise ValueError(f"clicks: {len(self.features)} features, expected 1 to {MAX_FEATURES}")
 
@@ -122,6 +127,8 @@ class ClickView(msgspec.Struct, array_like=True, frozen=True):
     clicked: int
     log_loss: float
     base_loss: float
+    intercept: float = 0.0
+    slope: float = 1.0
 
 
 class ClickModel:
@@ -154,6 +161,7 @@ class ClickModel:
         self.squares = np.zeros(1 << BITS, np.float64)
         self.version = 0
         self.view: ClickView | None = None
+        self._intercept, self._slope = 0.0, 1.0
 
     def load(self, numbers: bytes, weights: bytes, squares: bytes, version: int) -> None:
         """Take over weights from a state or a view."""
@@ -168,11 +176,13 @@ class ClickModel:
         self.view = view
         if view is None:
             self.load(b"", b"", b"", 0)
+            self._intercept, self._slope = 0.0, 1.0
         else:
             self.load(view.numbers, view.weights, view.squares, view.version)
+            self._intercept, self._slope = view.intercept, view.slope
 
     def probability(self, features: Ints) -> Floats:
-        """Return the probability of a click, one per row of features."""
+        """Return the probability of a click, one per row of features, before it is bent."""
         return sigmoid(self._first_logit + _sums(features, self.weights))
 
     def pair_sums(self, moments: Hashes, rows: Ints, ads: Hashes, of_moment: Ints, of_ad: Ints) -> PairSums:
@@ -187,10 +197,10 @@ class ClickModel:
     def scored(self, sums: PairSums) -> tuple[Floats, Floats]:
         """Return the log odds of a click, and their standard deviation, from the sums of all features of each ad.
 
-        The deviation takes each weight to be as sure as its gradients.
+        The deviation takes each weight to be as sure as its gradients. Both are bent (:mod:`processors.models.bend`).
         """
-        spread: Floats = self._settings.learning_rate * np.sqrt(sums.variances) * _BOLDNESS
-        return self._first_logit + sums.weights, spread
+        spread: Floats = self._slope * self._settings.learning_rate * np.sqrt(sums.variances) * _BOLDNESS
+        return self._first_logit + self._intercept + self._slope * sums.weights, spread
 
     def first_spread(self, features: int) -> float:
         """Return the standard deviation of a logit of so many features of which nothing is known."""

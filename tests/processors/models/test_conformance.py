@@ -133,6 +133,7 @@ BAD: dict[str | None, dict[str, Any]] = {
     },
     "clicks": {
         "no features": (ClickExample((1,), clicked=True), ClickExample((), clicked=True)),
+        "no probability": (ClickExample((1,), clicked=True, expected=1.5),),
         "no such feature": (ClickExample((1 << BITS,), clicked=True),),
         "too many features": (ClickExample((1,) * (MAX_FEATURES + 1), clicked=True),),
     },

@@ -163,7 +163,7 @@ def models_case() -> Case[ModelState]:
     """Lessons of a ranker with a short window, so that it is full before the batches are."""
     settings = ModelsSettings(block_examples=4, window_blocks=8)
     random = np.random.default_rng(5)
-    return Case(lambda: ModelsPlane(settings), [[lesson(random, n)] for n in range(120)], largest_state=2440)
+    return Case(lambda: ModelsPlane(settings), [[lesson(random, n)] for n in range(120)], largest_state=2500)
 
 
 def lesson(random: np.random.Generator, offset: int) -> Record:
