@@ -8,13 +8,14 @@ Events, impressions and requests may say in ``purposes`` what their user agreed 
 * ``target``: ads may be chosen by the profile, and which were is noted in it;
 * ``measure``: it may be attributed to an ad, counted and charged.
 
-A consent management platform says the same by a TC string of the Transparency and Consent Framework (``tc_string``),
-and a browser by the Global Privacy Control signal (``gpc``), which takes back ``target``.
+A consent management platform says the same by a TC string of the Transparency and Consent Framework (``tc_string``) or
+by a string of the Global Privacy Platform (``gpp``, ``gpp_sid``), and a browser by the Global Privacy Control signal
+(``gpc``). The signal takes back ``target``, and so does who opted out of sale, sharing or targeted advertising.
 
 References
 ----------
 IAB Europe, "Transparency and Consent String with Global Vendor and CMP List Formats", version 2.2; W3C, "Global Privacy
-Control".
+Control"; GPP: :mod:`processors.events.gpp`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, Literal
 import msgspec
 
 from processors.events.event_fields import optional_purposes
+from processors.events.gpp import read_gpp
 
 Purpose = Literal["store", "learn", "recommend", "target", "measure"]
 
@@ -80,9 +82,9 @@ class ConsentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def take_purposes(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...] | None:
-    """Take what a record says of consent out of its fields: ``purposes``, else ``tc_string``; then ``gpc``.
+    """Take what a record says of consent out of its fields: ``purposes``, else ``tc_string``, else ``gpp``.
 
-    A string that cannot be read counts as consent to nothing.
+    A string that cannot be read counts as consent to nothing. What ``gpp`` opts out of and ``gpc`` hold in any case.
 
     Returns
     -------
@@ -98,15 +100,37 @@ def take_purposes(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...]
     ((), ['tc_string:none_taken'])
     """
     purposes = optional_purposes(fields.pop("purposes", None), "purposes", repairs)
-    text, opted_out = fields.pop("tc_string", None), fields.pop("gpc", None)
+    text, signal = fields.pop("tc_string", None), fields.pop("gpc", None)
     if purposes is None and text is not None:
-        found = purposes_of_tc_string(text) if isinstance(text, str) else None
-        if found is None:
-            repairs.append("tc_string:none_taken")
-        purposes = found or ()
-    if opted_out in (True, 1, "1"):
+        purposes = _purposes_said(text, "tc_string", repairs)
+    platform, applicable = fields.pop("gpp", None), fields.pop("gpp_sid", None)
+    opted_out = signal in (True, 1, "1")
+    if platform is not None:
+        said = read_gpp(platform, _numbers(applicable)) if isinstance(platform, str) else None
+        if said is None:
+            repairs.append("gpp:none_taken")
+            purposes = purposes or ()
+        opted_out |= said is None or said.opted_out
+        if purposes is None and said is not None and said.tc_string is not None:
+            purposes = _purposes_said(said.tc_string, "gpp", repairs)
+    if opted_out:
         purposes = tuple(one for one in (PURPOSES if purposes is None else purposes) if one != "target")
     return purposes
+
+
+def _numbers(applicable: Any) -> list[int] | None:
+    """Return the numbers of sections in ``gpp_sid``; :obj:`None`, for all sections, if it is no list of numbers."""
+    if isinstance(applicable, list) and all(isinstance(number, int) for number in applicable):
+        return applicable
+    return None
+
+
+def _purposes_said(text: Any, field: str, repairs: list[str]) -> tuple[str, ...]:
+    """Return the purposes of a TC string; none, noted as a repair of the field, if it cannot be read."""
+    found = purposes_of_tc_string(text) if isinstance(text, str) else None
+    if found is None:
+        repairs.append(f"{field}:none_taken")
+    return found or ()
 
 
 def purposes_of_tc_string(text: str) -> tuple[str, ...] | None:

@@ -80,6 +80,9 @@ def test_a_stranger_who_agrees_to_nothing_is_not_stored(shop: Watched) -> None:
     assert shop.stored("stranger") is None
 
 
+TC_STRING = "CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA"
+
+
 @pytest.mark.parametrize(
     ("fields", "purposes"),
     [
@@ -89,8 +92,17 @@ def test_a_stranger_who_agrees_to_nothing_is_not_stored(shop: Watched) -> None:
         ({"gpc": "1"}, ("store", "learn", "recommend", "measure")),
         ({"gpc": False}, None),
         ({"tc_string": 7}, ()),
-        ({"tc_string": "CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA"}, ()),
+        ({"tc_string": TC_STRING}, ()),
         ({"purposes": ["learn"], "tc_string": "nonsense"}, ("learn",)),
+        ({"gpp": f"DBABMA~{TC_STRING}"}, ()),
+        ({"gpp": f"DBACNYA~{TC_STRING}~1YNN", "gpp_sid": [6]}, None),
+        ({"gpp": "DBABTA~1YYN"}, ("store", "learn", "recommend", "measure")),
+        ({"gpp": "DBABTA~1YYN", "purposes": ["store", "target"]}, ("store",)),
+        ({"gpp": "DBABTA~1YYN", "gpp_sid": [2]}, None),
+        ({"gpp": "DBABTA~1YYN", "gpp_sid": "2"}, ("store", "learn", "recommend", "measure")),
+        ({"gpp": "nonsense"}, ()),
+        ({"gpp": 7}, ()),
+        ({"gpp": "nonsense", "purposes": ["learn", "target"]}, ("learn",)),
     ],
 )
 def test_what_a_record_says_of_consent(fields: dict[str, Any], purposes: tuple[str, ...] | None) -> None:
