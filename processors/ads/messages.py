@@ -146,7 +146,7 @@ def _no_bid(found: Opportunity, nbr: NoBid | None) -> AdDecision:
 def _text(found: Opportunity, nbr: NoBid) -> str:
     """Return the text of a no-bid; of one that came too late, what may be the cause."""
     if nbr is NoBid.TOO_LATE and found.zoneless:
-        return f"{nbr.text}: its time has no time zone, and was taken to be UTC"
+        return f"{nbr.text}: its time has no time zone, and was taken to be UTC (users.intake.timezone)"
     return nbr.text
 
 

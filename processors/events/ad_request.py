@@ -110,7 +110,7 @@ def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> A
     fields = decode_object(raw, settings.max_event_bytes)
     repairs: list[str] = []
     ids = {name: required_id(fields, name, repairs) for name in ("request_id", "user_id")}
-    time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
+    time_ms, notes = check_time(required_time(fields, repairs, settings.timezone), at_ms, settings)
     repairs.extend(notes)
     context = optional_context(fields.get("context"), "context", repairs)
     placement = as_id(_placement(fields.get("placement"), context), "placement", repairs)

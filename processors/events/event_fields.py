@@ -81,8 +81,10 @@ def as_id(value: object, name: str, repairs: list[str]) -> str:
     return value
 
 
-def required_time(fields: dict[str, Any], repairs: list[str]) -> int:
+def required_time(fields: dict[str, Any], repairs: list[str], timezone: str | None) -> int:
     """Take the field ``timestamp`` out of the fields, as milliseconds since the epoch.
+
+    A time without a time zone is in ``timezone``, if that is given.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def required_time(fields: dict[str, Any], repairs: list[str]) -> int:
     value = fields.pop("timestamp", None)
     if value is None:
         raise Refused("missing_field", "timestamp: missing, expected ISO-8601 or epoch milliseconds")
-    return as_time(value, "timestamp", repairs)
+    return as_time(value, "timestamp", repairs, timezone)
 
 
 def optional_text(value: object, name: str, repairs: list[str]) -> str | None:

@@ -105,7 +105,7 @@ def repair_impression(raw: bytes | None, at_ms: int, settings: IntakeSettings) -
     repairs: list[str] = []
     ids = {name: required_id(fields, name, repairs) for name in ("event_id", "user_id")}
     items = _items(fields, repairs)
-    time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
+    time_ms, notes = check_time(required_time(fields, repairs, settings.timezone), at_ms, settings)
     repairs.extend(notes)
     texts: dict[str, Any] = {name: optional_text(fields.get(name), name, repairs) for name in _TEXTS}
     context = optional_context(fields.get("context"), "context", repairs)

@@ -2,13 +2,14 @@
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
 from processors.common.bounds import MAX_MS, Id
 from processors.common.errors import NearstreamError
+from processors.common.time import zone_of
 
 MAX_DEPTH = 32
 """Levels that objects and lists may be nested."""
@@ -126,7 +127,7 @@ def as_number(value: object) -> float | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def as_time(value: object, name: str, repairs: list[str]) -> int:
+def as_time(value: object, name: str, repairs: list[str], timezone: str | None = None) -> int:
     """Read a time, ISO-8601 or epoch milliseconds, as milliseconds since the epoch.
 
     Parameters
@@ -136,7 +137,9 @@ def as_time(value: object, name: str, repairs: list[str]) -> int:
     name
         Name of the field, for notes and messages.
     repairs
-        Gets a note if the text has no time zone, which is taken to be UTC, or if it is a text of digits.
+        Gets a note if the text has no time zone, or if it is a text of digits.
+    timezone
+        IANA name of the time zone of a text without one; :obj:`None` for UTC, of which it is not certain then.
 
     Raises
     ------
@@ -147,6 +150,8 @@ def as_time(value: object, name: str, repairs: list[str]) -> int:
     --------
     >>> as_time("2024-05-01T10:00:00Z", "timestamp", []), as_time("1714557600000", "timestamp", [])
     (1714557600000, 1714557600000)
+    >>> as_time("2024-05-01T18:00:00", "timestamp", [], "Asia/Shanghai")
+    1714557600000
     """
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
@@ -156,8 +161,8 @@ def as_time(value: object, name: str, repairs: list[str]) -> int:
         if moment is None:
             raise Refused("bad_timestamp", f"{name}: {quoted(value)}, {_A_TIME}")
         if moment.tzinfo is None:
-            repairs.append(f"{name}:{_ZONELESS}")
-            moment = moment.replace(tzinfo=UTC)
+            repairs.append(f"{name}:{_ZONELESS if timezone is None else 'zone_of_settings'}")
+            moment = moment.replace(tzinfo=zone_of(timezone or "UTC"))
         return round(moment.timestamp() * 1000)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refused("wrong_type", f"{name}: {quoted(value)}, {_A_TIME}")

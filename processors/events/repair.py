@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from processors.common.bounds import EpochMs, Importance, Milliseconds, Positive
+from processors.common.bounds import EpochMs, Id, Importance, Milliseconds, Positive
 from processors.events.consent import take_purposes
 from processors.events.event import DEFAULT_ACTIONS, Event, EventKind
 from processors.events.event_fields import (
@@ -75,6 +75,8 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Timestamps before this are refused; the default is the year 1990.
     worst_rating, best_rating
         The scale of ratings; what is beyond it counts as its end.
+    timezone
+        IANA name of the time zone that times without one are in, such as ``Europe/Berlin``; by default UTC.
     """
 
     max_event_bytes: Positive = 262_144
@@ -84,6 +86,7 @@ class IntakeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     earliest_ms: EpochMs = 631_152_000_000
     worst_rating: Importance = 1.0
     best_rating: Importance = 5.0
+    timezone: Id | None = None
 
     def liking(self, rating: float) -> float:
         """Return what a rating says: 1 for the best, 0 in the middle, -1 for the worst.
@@ -244,7 +247,7 @@ def _event_of(fields: dict[str, Any], kind: EventKind, at_ms: int, settings: Int
     required: dict[str, Any] = {name: required_id(fields, name, repairs) for name in ("event_id", "user_id", "item_id")}
     if required["item_id"] is _NO_ITEM:
         required["item_id"] = ""
-    time_ms, notes = check_time(required_time(fields, repairs), at_ms, settings)
+    time_ms, notes = check_time(required_time(fields, repairs, settings.timezone), at_ms, settings)
     repairs.extend(notes)
     purposes = take_purposes(fields, repairs)
     unknown = unknown_context_fields(fields.get("context"))

@@ -113,7 +113,7 @@ def repair_slate_request(raw: bytes | None, at_ms: int, settings: IntakeSettings
     fields = decode_object(raw, settings.max_event_bytes)
     repairs: list[str] = []
     ids = {name: required_id(fields, name, repairs) for name in ("request_id", "user_id")}
-    time_ms, notes = check_time(take_time(fields, repairs), at_ms, settings)
+    time_ms, notes = check_time(take_time(fields, repairs, settings.timezone), at_ms, settings)
     repairs.extend(notes)
     placement = as_id(fields.get("placement"), "placement", repairs)
     named = _ids(fields.get("items"), "items", repairs)

@@ -20,7 +20,7 @@ from processors.ads.no_bid import NoBid
 from processors.ads.settings import AdSettings
 from processors.common.errors import ConfigurationError
 from processors.common.money import MoneySettings
-from processors.common.time import DAY_MS
+from processors.common.time import DAY_MS, zone_of
 from processors.common.topics import FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.evaluation.published import PublishedSlates
 from processors.events.consent import ConsentSettings
@@ -84,7 +84,8 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ------
         ConfigurationError
             If profiles, and with them ad decisions, would be deleted before the last refund that is to undo them; or if
-            nobody could ever have the past that counts in full; or if reasons have no text in the language of the shop.
+            nobody could ever have the past that counts in full; or if reasons have no text in the language of the shop,
+            or a time zone is none.
 
         Examples
         --------
@@ -100,6 +101,10 @@ class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "full; expected fewer"
             )
         ReasonTexts(self.ranking.locale, self.ranking.texts)
+        if self.intake.timezone is not None and zone_of(self.intake.timezone) is None:
+            raise ConfigurationError(
+                f"users.intake.timezone: {self.intake.timezone!r}, expected a name such as Europe/Berlin"
+            )
         days, needed = self.profile.expire_after_days, self.ads.remembered_ms / DAY_MS
         if 0 < days < needed:
             raise ConfigurationError(

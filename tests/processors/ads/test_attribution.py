@@ -126,7 +126,9 @@ def test_a_local_time_without_a_zone_is_named_as_the_cause() -> None:
     local = datetime.fromtimestamp((shop.now - 5 * HOUR) / 1000, UTC).replace(tzinfo=None).isoformat()
     answer = shop.request(timestamp=local)
     assert answer["nbr"] == 512
-    assert answer["nbr_text"] == "the request came too late: its time has no time zone, and was taken to be UTC"
+    assert answer["nbr_text"] == (
+        "the request came too late: its time has no time zone, and was taken to be UTC (users.intake.timezone)"
+    )
 
 
 def test_who_only_asks_is_forgiven_what_was_never_seen() -> None:

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from processors.common.errors import ConfigurationError
 from processors.events.event import Context, Event, EventKind
 from processors.events.json_object import MAX_DEPTH, Refused
 from processors.events.reader import RecordReader
 from processors.events.record import Refusal
 from processors.events.repair import MAX_EXTRA_FIELDS, REASONS, IntakeSettings, repair_event
+from processors.planes.users import UsersSettings
 
 NOW = 1_700_000_000_000
 VALID: dict[str, Any] = {"event_id": "e", "user_id": "u", "item_id": "i", "timestamp": NOW}
@@ -290,6 +292,30 @@ def test_a_late_event_keeps_its_time_and_is_marked(stamp: int) -> None:
 def test_reads_every_way_to_write_a_time(stamp: object, expected: int, repairs: tuple[str, ...]) -> None:
     event = accepted(message(timestamp=stamp))
     assert (event.time_ms, event.repairs) == (expected, repairs)
+
+
+@pytest.mark.parametrize(
+    ("zone", "stamp"),
+    [
+        ("Asia/Shanghai", "2023-11-15T06:13:20"),
+        ("America/New_York", "2023-11-14T17:13:20"),
+        ("UTC", "2023-11-14T22:13:20"),
+        ("Asia/Shanghai", "2023-11-14T22:13:20Z"),
+    ],
+)
+def test_a_time_without_a_zone_is_in_that_of_the_settings_east_and_west_alike(zone: str, stamp: str) -> None:
+    event = RecordReader(IntakeSettings(timezone=zone)).read(message(timestamp=stamp), "click", NOW)
+    assert isinstance(event, Event)
+    assert event.time_ms == NOW
+    assert event.repairs == (() if stamp.endswith("Z") else ("timestamp:zone_of_settings",))
+
+
+def test_a_time_zone_that_is_none_is_named_at_the_start() -> None:
+    UsersSettings(intake=IntakeSettings(timezone="Europe/Berlin")).check()
+    with pytest.raises(
+        ConfigurationError, match=r"users\.intake\.timezone: 'Moon/Base', expected a name"
+    ):
+        UsersSettings(intake=IntakeSettings(timezone="Moon/Base")).check()
 
 
 def test_unknown_fields_are_kept_as_they_came() -> None:
