@@ -14,7 +14,7 @@ from processors.models.completed_profiles import completed
 from processors.ranking.slate import SlateItem
 from processors.users.profile import Profile
 from streams.engine.topology import Topology
-from streams.operations.present import read_profile, read_topology
+from streams.operations.present import known_profile, read_profile, read_topology
 from streams.settings.sections import Settings
 
 _MOST = 10
@@ -82,9 +82,7 @@ def known_user(settings: Settings, consumer: KafkaConsumer, user: str) -> KnownU
     NearstreamError
         If no event of the user has been applied, or the topics cannot be read in time.
     """
-    profile = read_profile(settings, consumer, user)
-    if profile is None:
-        raise NearstreamError(f"user {user!r} is not known: no event of theirs has been applied")
+    profile = known_profile(settings, consumer, user)
     return describe(user, profile, read_topology(settings, consumer), settings)
 
 

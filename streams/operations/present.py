@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from kafka import KafkaConsumer, TopicPartition
 
+from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_ITEMS_TOPIC, BROADCAST_TOPICS, changelog_topic
 from processors.items.index import ItemIndex
@@ -79,4 +80,21 @@ def read_profile(settings: Settings, consumer: KafkaConsumer, user: str) -> Prof
     records = read_all(consumer, [home])
     store.restore([ChangelogRecord(record.key, record.value) for record in records], len(records))
     (profile,) = store.read([user])
+    return profile
+
+
+def known_profile(settings: Settings, consumer: KafkaConsumer, user: str) -> Profile:
+    """Return a user's profile; parameters and cost as of :func:`read_profile`.
+
+    Raises
+    ------
+    NearstreamError
+        If no event of the user has been applied, or the topic cannot be read in time.
+    """
+    profile = read_profile(settings, consumer, user)
+    if profile is None:
+        raise NearstreamError(
+            f"user {user!r} is not known: no event of theirs has been applied; `nearstream doctor` tells whether a "
+            "worker runs, `nearstream tail dead-letters.v1 --from-beginning` what was refused"
+        )
     return profile

@@ -53,7 +53,10 @@ def find_logged(settings: Settings, consumer: KafkaConsumer, id_: str) -> dict[s
                 fields: dict[str, Any] = msgspec.json.decode(record.value)
                 if fields.get(field) == id_:
                     return fields
-    raise NearstreamError(f"nothing with the id {id_!r} is kept on {topic}: it is too old, or never was")
+    raise NearstreamError(
+        f"nothing with the id {id_!r} is kept on {topic}: it is too old, or never was; "
+        f"`nearstream tail {topic} --from-beginning` shows what is"
+    )
 
 
 def in_words(fields: dict[str, Any]) -> Iterator[str]:

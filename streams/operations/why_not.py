@@ -6,9 +6,8 @@ import time
 
 from kafka import KafkaConsumer
 
-from processors.common.errors import NearstreamError
 from processors.ranking.why_not import WhyNot
-from streams.operations.present import read_profile, read_topology
+from streams.operations.present import known_profile, read_topology
 from streams.settings.sections import Settings
 
 
@@ -31,7 +30,5 @@ def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -
         If no event of the user has been applied, or the topics cannot be read in time.
     """
     topology = read_topology(settings, consumer)
-    profile = read_profile(settings, consumer, user)
-    if profile is None:
-        raise NearstreamError(f"user {user!r} is not known: no event of theirs has been applied")
+    profile = known_profile(settings, consumer, user)
     return topology.users.why_not(profile, item, int(time.time() * 1000))

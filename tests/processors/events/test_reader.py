@@ -312,9 +312,7 @@ def test_a_time_without_a_zone_is_in_that_of_the_settings_east_and_west_alike(zo
 
 def test_a_time_zone_that_is_none_is_named_at_the_start() -> None:
     UsersSettings(intake=IntakeSettings(timezone="Europe/Berlin")).check()
-    with pytest.raises(
-        ConfigurationError, match=r"users\.intake\.timezone: 'Moon/Base', expected a name"
-    ):
+    with pytest.raises(ConfigurationError, match=r"users\.intake\.timezone: 'Moon/Base', expected a name"):
         UsersSettings(intake=IntakeSettings(timezone="Moon/Base")).check()
 
 
