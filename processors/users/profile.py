@@ -58,7 +58,7 @@ class Profile(msgspec.Struct, array_like=True):
     bought
         Ring of the items bought last and not returned.
     last_active
-        Time of the latest event, impression or ad request.
+        Time of the latest event, impression, ad request or change of the lists.
     payments
         What was paid in the purchases made last and not returned.
     pace
