@@ -2,7 +2,8 @@
 
 A record is keyed by the user and names all lists: it takes the place of what was uploaded before. A tombstone takes the
 user off all of them. An upload is no message of the user's: it says nothing of purposes, and whether the shop may
-upload it is between the two. What it is used for is the user's to say, at each moment (:mod:`processors.events.consent`).
+upload it is between the two. Whether ads may be chosen by it is the user's to say, at each moment
+(:mod:`processors.events.consent`).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class AudienceUpload(msgspec.Struct, frozen=True):
     user_id
         The user.
     lists
-        Names of the lists, each once whatever its case and Unicode form; none after a tombstone.
+        Names of the lists in their order, each once whatever its case and Unicode form; none after a tombstone.
     time_ms
         When the shop said so, milliseconds since the epoch: the record's timestamp, or else when it was appended.
     repairs
@@ -95,7 +96,7 @@ def read_upload(record: SourceRecord, on: tuple[int, int], settings: IntakeSetti
     >>> from processors.events.record import Record
     >>> record = Record("audiences.v1", 0, 7, 1_700_000_000_000, b"ada", b'{"audiences": ["vip", "VIP", "news"]}')
     >>> read_upload(record, (0, 1), IntakeSettings())
-    AudienceUpload(user_id='ada', lists=('vip', 'news'), time_ms=1700000000000, repairs=())
+    AudienceUpload(user_id='ada', lists=('news', 'vip'), time_ms=1700000000000, repairs=())
     >>> read_upload(msgspec.structs.replace(record, value=b'{"audience": "vip"}'), (0, 1), IntakeSettings())
     Traceback (most recent call last):
     ...
@@ -137,7 +138,7 @@ def _lists(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...]:
         raise Refused("too_many", f"audiences: {len(distinct)} names, {_EXPECTED}")
     if made:
         repairs.append("audiences:number_to_text")
-    return tuple(distinct.values())
+    return tuple(sorted(distinct.values()))
 
 
 _LATE = "timestamp:late"
