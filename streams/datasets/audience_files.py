@@ -53,7 +53,8 @@ def rows_of(path: Path) -> Iterator[Row | str]:
     """
     with opened(path) as file:
         if is_csv(path):
-            yield from _of_csv(path, io.TextIOWrapper(file, "utf-8-sig", newline=""))
+            with io.TextIOWrapper(file, "utf-8-sig", newline="") as text:
+                yield from _of_csv(path, text)
         else:
             for number, line in enumerate(file, 1):
                 if line.strip():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -214,7 +215,7 @@ def test_both_sides_may_name_the_same_if_the_target_looks_further_back(
 
 
 def test_purchasers_who_are_left_out_cannot_be_sought() -> None:
-    fields = {"creatives": [creative(item_id="tent")], "exclude_purchasers": True}
+    fields: dict[str, Any] = {"creatives": [creative(item_id="tent")], "exclude_purchasers": True}
     (said,) = doubts({"bought_items": ["tent"]}, **fields)
     assert said == f"exclude_purchasers: target.bought_items has only what it promotes, tent{NOBODY}"
     assert doubts({"bought_items": ["tent", "lamp"]}, **fields) == ()
@@ -273,11 +274,9 @@ def test_windows_hold_what_a_plain_account_says(did: list[tuple[str, str, int]],
         elif action == "refund" and bought.get(item):
             bought[item].pop()
     latest = {item: times[-1] for item, times in bought.items() if times}
-    window = {"viewed_within_days": days, "bought_within_days": days}
-    subjects = {"items": tuple(ITEMS), "categories": ("TENTS", "lamps")}
-    audience = Audience(
-        **{f"{kind}_{name}": names for kind in ("viewed", "bought") for name, names in subjects.items()}, **window
-    )
+    both = {"items": tuple(ITEMS), "categories": ("TENTS", "lamps")}
+    fields = {f"{kind}_{name}": names for kind in ("viewed", "bought") for name, names in both.items()}
+    audience = msgspec.convert({**fields, "viewed_within_days": days, "bought_within_days": days}, Audience)
     since_ms = at_ms - days * DAY_MS
     for kind, times in (("viewed", viewed), ("bought", latest)):
         recent = {item for item, time_ms in times.items() if time_ms >= since_ms}
@@ -288,11 +287,15 @@ def test_windows_hold_what_a_plain_account_says(did: list[tuple[str, str, int]],
 
 
 def act(number: int, item: str, action: str, at_ms: int) -> Event:
-    named = {"a": "tents", "b": "Tents"}.get(item)
-    kind = "browse" if action in ("view", "dismiss") else "purchase"
     return Event(
-        event_id=f"e{number}", user_id="u", item_id=item, time_ms=at_ms, kind=kind, action=action, category=named
-    )  # type: ignore[arg-type]  # one of the kinds
+        event_id=f"e{number}",
+        user_id="u",
+        item_id=item,
+        time_ms=at_ms,
+        kind="browse" if action in ("view", "dismiss") else "purchase",
+        action=action,
+        category={"a": "tents", "b": "Tents"}.get(item),
+    )
 
 
 def answered(audience: Audience, kind: str, about: str, profile: Profile, at_ms: int, items: ItemIndex) -> set[str]:
