@@ -77,12 +77,12 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     @property
     def uses_profile(self) -> bool:
-        """Whether a user's profile is needed to tell who matches: a segment or something that the user did."""
+        """Whether a user's profile is needed to tell who matches: a segment, a list or something that the user did."""
         return bool(self.segments) or self.uses_history
 
     @property
     def uses_history(self) -> bool:
-        """Whether something that a user did is needed to tell who matches."""
+        """Whether something that a user did, or a list that the user is on, is needed to tell who matches."""
         return any(getattr(self, field) != getattr(_ANYBODY, field) for field in _HISTORY_FIELDS)
 
 

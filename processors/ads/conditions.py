@@ -100,7 +100,7 @@ class Conditions:
 
 
 def checks_of(audience: Audience) -> list[Clause]:
-    """Return a clause for each field about what users did that an audience gives.
+    """Return a clause for each field about what users did, or which lists they are on, that an audience gives.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def _bought(audience: Audience) -> Iterator[Clause]:
 
 
 def excluded_by(campaign: Campaign) -> list[Clause]:
-    """Return what excludes a user from a campaign, as a single clause: what the user did or bought, or nothing."""
+    """Return what excludes a user from a campaign, as a single clause: what is known of the user, or nothing."""
     checks = [check for clause in checks_of(campaign.exclude) for check in clause]
     if campaign.exclude_purchasers:
         checks += _yes("bought", sorted({creative.item_id for creative in campaign.creatives if creative.item_id}))

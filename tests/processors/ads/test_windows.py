@@ -170,6 +170,17 @@ def test_the_reasons_say_what_it_was_and_nothing_that_is_too_long_ago() -> None:
     ]  # fmt: skip
 
 
+def test_an_opportunity_that_was_made_elsewhere_is_given_the_items() -> None:
+    """As forecasts make them."""
+    shop = with_rows(Shop(), lamp="lamps")
+    shop.send("events.purchase.v1", "u", item_id="lamp")
+    shop.put("c", campaign(target={"bought_categories": ["lamps"]}))
+    ads = shop.driver.topology.users.ads
+    found = Opportunity("d", "u", shop.profile("u"), shop.now, "top", {"placement": "top"})
+    ((decision, _),) = ads.decide([found], ads.begin())
+    assert decision.cid == "c"
+
+
 # What cannot be meant
 
 
