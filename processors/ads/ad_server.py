@@ -187,6 +187,7 @@ class AdServer:
             late=origin.time_ms - asked.time_ms > self.settings.late_ms,
             zoneless=ZONELESS in asked.repairs,
             measured=known is profile and ConsentSettings(self.settings.consent).allows(asked.purposes, "measure"),
+            items=self.items,
         )
 
     def _moment(self, time_ms: int, arrived_ms: int) -> int:
@@ -199,7 +200,9 @@ class AdServer:
     def _completed(self, found: Opportunity) -> Opportunity:
         """Return the opportunity with all that is known of its user; the ad history is the profile's own."""
         profile = completed(found.profile, self.items)
-        return found if profile is found.profile else msgspec.structs.replace(found, profile=profile)
+        if profile is found.profile and found.items is self.items:
+            return found
+        return msgspec.structs.replace(found, profile=profile, items=self.items)
 
     def _add_segments(self, opportunities: Sequence[Opportunity]) -> None:
         """Note each user's interest group as the dimension ``segment``, and what it is called beside its number."""

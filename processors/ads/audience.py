@@ -13,6 +13,9 @@ from processors.common.text import folded
 Language = Annotated[str, msgspec.Meta(pattern="^[A-Za-z]{2,3}$")]
 """ISO 639, without a region: that is a country, and targeted by another field."""
 
+Days = Annotated[float, msgspec.Meta(gt=0.0, le=3650.0)]
+"""A window that ends now, in days."""
+
 
 class Interest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A category or brand that takes at least such a share of a user's interests."""
@@ -36,10 +39,19 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         ``new`` in the first session, ``returning`` after it: also who asks for an ad after a pause that ends a session.
     seen_within_days, events_at_least, spent_at_least
         Recency, frequency and monetary value.
-    viewed_categories, viewed_items
-        Among the recent items: retargeting.
+    viewed_categories, viewed_items, viewed_within_days
+        Among the recent items: retargeting. With a window, only views within so many days count.
+    bought_categories, bought_items, bought_within_days
+        Among what the user bought last and did not return. With a window, only purchases within so many days count.
+    lists
+        Lists of the shop's own that the user is on (:mod:`processors.events.audience_upload`).
 
     Names are the same in upper and lower case and in every Unicode form; ids of items are taken as they are.
+
+    Examples
+    --------
+    >>> Audience(viewed_items=("tent",), viewed_within_days=7.0).uses_history, Audience(countries=("DE",)).uses_history
+    (True, False)
     """
 
     segments: Ids = ()
@@ -52,22 +64,33 @@ class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=1000)] = ()
     placements: Ids = ()
     visitors: Literal["new", "returning"] | None = None
-    seen_within_days: Annotated[float, msgspec.Meta(gt=0.0, le=3650.0)] | None = None
+    seen_within_days: Days | None = None
     events_at_least: Annotated[int, msgspec.Meta(ge=1, le=10**9)] | None = None
     spent_at_least: Annotated[float, msgspec.Meta(gt=0.0, le=1e12)] | None = None
     viewed_categories: Ids = ()
     viewed_items: Ids = ()
+    viewed_within_days: Days | None = None
+    bought_categories: Ids = ()
+    bought_items: Ids = ()
+    bought_within_days: Days | None = None
+    lists: Ids = ()
 
     @property
     def uses_profile(self) -> bool:
-        """Whether a user's profile is needed to tell who matches: a segment or something that the user did."""
+        """Whether a user's profile is needed to tell who matches: a segment, a list or something that the user did."""
         return bool(self.segments) or self.uses_history
 
     @property
     def uses_history(self) -> bool:
-        """Whether something that a user did is needed to tell who matches."""
+        """Whether something that a user did, or a list that the user is on, is needed to tell who matches."""
         return any(getattr(self, field) != getattr(_ANYBODY, field) for field in _HISTORY_FIELDS)
 
+
+WINDOWS = {
+    "viewed_within_days": ("viewed_categories", "viewed_items"),
+    "bought_within_days": ("bought_categories", "bought_items"),
+}
+"""The lists that each window bounds."""
 
 _ANYBODY = Audience()
 _HISTORY_FIELDS = (
@@ -78,6 +101,9 @@ _HISTORY_FIELDS = (
     "spent_at_least",
     "viewed_categories",
     "viewed_items",
+    "bought_categories",
+    "bought_items",
+    "lists",
 )
 _NUMBERED = re.compile(r"^(?:interest )?(?:group|segment)[ :#_-]*(\d+)$")
 

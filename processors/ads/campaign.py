@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from processors.ads.audience import Audience
+from processors.ads.audience import WINDOWS, Audience
 from processors.common.bounds import Id, Milliseconds
 from processors.common.money import per_impression, per_thousand
 from processors.common.time import zone_of
@@ -212,8 +212,18 @@ def _problems(campaign: Campaign) -> Iterator[str]:
     yield from _budget_problems(campaign)
     yield from _date_problems(campaign)
     yield from _creative_problems(campaign.creatives)
+    yield from _window_problems(campaign)
     if zone_of(campaign.dayparts.timezone) is None:
         yield f"dayparts.timezone: {campaign.dayparts.timezone[:60]!r}, expected a name such as Europe/Berlin"
+
+
+def _window_problems(campaign: Campaign) -> Iterator[str]:
+    for side in ("target", "exclude"):
+        audience = getattr(campaign, side)
+        for window, bounded in WINDOWS.items():
+            days = getattr(audience, window)
+            if days is not None and not any(getattr(audience, field) for field in bounded):
+                yield f"{side}.{window}: {days}, expected {' or '.join(bounded)} beside it, which it bounds"
 
 
 def _date_problems(campaign: Campaign) -> Iterator[str]:

@@ -7,7 +7,7 @@ of all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -100,7 +100,7 @@ class Conditions:
 
 
 def checks_of(audience: Audience) -> list[Clause]:
-    """Return a clause for each field about what users did that an audience gives.
+    """Return a clause for each field about what users did, or which lists they are on, that an audience gives.
 
     Examples
     --------
@@ -108,6 +108,8 @@ def checks_of(audience: Audience) -> list[Clause]:
     [Check(question=('sessions', ''), low=-inf, high=1.0)]
     >>> [check.question for check in checks_of(Audience(viewed_items=("tent", "lamp")))[0]]
     [('viewed_item', 'tent'), ('viewed_item', 'lamp')]
+    >>> checks_of(Audience(viewed_items=("tent",), viewed_within_days=7.0))
+    [[Check(question=('viewed_item_ms', 'tent'), low=-inf, high=604800000.0)]]
     """
     found: list[Clause] = []
     if audience.interests:
@@ -121,15 +123,35 @@ def checks_of(audience: Audience) -> list[Clause]:
         found.append([Check(("events", ""), low=audience.events_at_least)])
     if audience.spent_at_least is not None:
         found.append([Check(("spent", ""), low=audience.spent_at_least)])
-    if audience.viewed_categories:
-        found.append(_yes("viewed_category", map(folded, audience.viewed_categories)))
-    if audience.viewed_items:
-        found.append(_yes("viewed_item", audience.viewed_items))
+    found += _viewed(audience)
+    found += _bought(audience)
+    if audience.lists:
+        found.append(_yes("list", map(folded, audience.lists)))
     return found
 
 
+def _viewed(audience: Audience) -> Iterator[Clause]:
+    categories, items = [*map(folded, audience.viewed_categories)], audience.viewed_items
+    if audience.viewed_within_days is None:
+        asked = _yes("viewed_category", categories), _yes("viewed_item", items)
+    else:
+        most_ms = audience.viewed_within_days * DAY_MS
+        asked = _within("viewed_category_ms", categories, most_ms), _within("viewed_item_ms", items, most_ms)
+    return filter(None, asked)
+
+
+def _bought(audience: Audience) -> Iterator[Clause]:
+    categories, items = [*map(folded, audience.bought_categories)], audience.bought_items
+    if audience.bought_within_days is None:
+        asked = _within("bought_category_ms", categories, _EVER_MS), _yes("bought", items)
+    else:
+        most_ms = audience.bought_within_days * DAY_MS
+        asked = _within("bought_category_ms", categories, most_ms), _within("bought_item_ms", items, most_ms)
+    return filter(None, asked)
+
+
 def excluded_by(campaign: Campaign) -> list[Clause]:
-    """Return what excludes a user from a campaign, as a single clause: what the user did or bought, or nothing."""
+    """Return what excludes a user from a campaign, as a single clause: what is known of the user, or nothing."""
     checks = [check for clause in checks_of(campaign.exclude) for check in clause]
     if campaign.exclude_purchasers:
         checks += _yes("bought", sorted({creative.item_id for creative in campaign.creatives if creative.item_id}))
@@ -143,6 +165,14 @@ def questions_of(conditions: Iterable[Sequence[Clause]]) -> Questions:
 
 def _yes(fact: Fact, names: Iterable[str]) -> list[Check]:
     return [Check((fact, name), low=1.0) for name in names]
+
+
+def _within(fact: Fact, names: Iterable[str], most_ms: float) -> list[Check]:
+    return [Check((fact, name), high=most_ms) for name in names]
+
+
+_EVER_MS = np.finfo(np.float64).max
+"""A window that what is known lies in, whenever it was, and what is not known does not."""
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from processors.ads.audience import Audience, names_in
+from processors.ads.audience import WINDOWS, Audience, names_in
 from processors.ads.campaign import Campaign
 from processors.ads.countries import COUNTRIES
 from processors.common.text import folded
@@ -21,7 +21,12 @@ _LISTS = (
     "placements",
     "viewed_categories",
     "viewed_items",
+    "bought_categories",
+    "bought_items",
+    "lists",
 )
+_ITEMS = ("viewed_items", "bought_items")
+_WINDOW_OF = {field: window for window, fields in WINDOWS.items() for field in fields}
 _LEAST = ("events_at_least", "spent_at_least")
 _SHOWN = 5
 """Names that a doubt lists at most."""
@@ -76,7 +81,7 @@ def lacking_of(items: ItemIndex) -> Lacks:
 def names_items(campaign: Campaign) -> bool:
     """Tell whether items must be known to say whether a campaign makes sense."""
     promotes = any(creative.item_id is not None for creative in campaign.creatives)
-    return promotes or bool(campaign.target.viewed_items or campaign.exclude.viewed_items)
+    return promotes or any(getattr(side, field) for side in (campaign.target, campaign.exclude) for field in _ITEMS)
 
 
 def _contradictions(campaign: Campaign) -> Iterator[str]:
@@ -84,6 +89,8 @@ def _contradictions(campaign: Campaign) -> Iterator[str]:
     for field in _LISTS:
         wanted, unwanted = _names(target, field), _names(exclude, field)
         both = [name for key, name in wanted.items() if key in unwanted]
+        if both and _outlasts(target, exclude, field):
+            continue
         if both and len(both) == len(wanted):
             yield f"{field}: exclude has all that target has, {_listed(both)}: it is shown to nobody"
         elif both:
@@ -95,6 +102,18 @@ def _contradictions(campaign: Campaign) -> Iterator[str]:
     if target.visitors is not None and target.visitors == exclude.visitors:
         yield f"visitors: target and exclude are both {target.visitors}: it is shown to nobody"
     yield from _contradicting_figures(target, exclude)
+    promoted = {creative.item_id for creative in campaign.creatives}
+    if campaign.exclude_purchasers and target.bought_items and promoted.issuperset(target.bought_items):
+        items = _listed([*target.bought_items])
+        yield f"exclude_purchasers: target.bought_items has only what it promotes, {items}: it is shown to nobody"
+
+
+def _outlasts(target: Audience, exclude: Audience, field: str) -> bool:
+    """Tell whether a target looks further back than an exclusion, so that both may list the same."""
+    if (window := _WINDOW_OF.get(field)) is None:
+        return False
+    wanted, unwanted = getattr(target, window), getattr(exclude, window)
+    return unwanted is not None and (wanted is None or wanted > unwanted)
 
 
 def _contradicting_figures(target: Audience, exclude: Audience) -> Iterator[str]:
@@ -120,14 +139,15 @@ def _lacking(campaign: Campaign, lacks: Lacks) -> Iterator[str]:
         if creative.item_id is not None and lacks(creative.item_id):
             yield f"creative {creative.crid}: the catalogue lacks {creative.item_id}, which it promotes"
     for side in ("target", "exclude"):
-        missing = [item for item in getattr(campaign, side).viewed_items if lacks(item)]
-        if missing:
-            yield f"{side}.viewed_items: the catalogue lacks {_listed(missing)}"
+        for field in _ITEMS:
+            missing = [item for item in getattr(getattr(campaign, side), field) if lacks(item)]
+            if missing:
+                yield f"{side}.{field}: the catalogue lacks {_listed(missing)}"
 
 
 def _names(audience: Audience, field: str) -> dict[str, str]:
     """Return the names in a list by what they are compared by: of items, the ids themselves."""
-    return {item: item for item in audience.viewed_items} if field == "viewed_items" else names_in(audience, field)
+    return {item: item for item in getattr(audience, field)} if field in _ITEMS else names_in(audience, field)
 
 
 def _listed(names: list[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from processors.events.record import Origin
+from processors.items.index import ItemIndex
 from processors.users.profile import Profile
 
 
@@ -40,6 +41,9 @@ class Opportunity(msgspec.Struct, frozen=True):
         Whether its time came without a time zone, and was taken to be UTC.
     measured
         Whether the user is known and has agreed that it is measured what comes of ads.
+    items
+        The read model of items, which knows the categories of what the user viewed or bought by ids alone;
+        :obj:`None` if there is none.
     """
 
     decision_id: str
@@ -56,6 +60,7 @@ class Opportunity(msgspec.Struct, frozen=True):
     late: bool = False
     zoneless: bool = False
     measured: bool = False
+    items: ItemIndex | None = None
 
 
 def decision_id_of(origin: Origin) -> str:

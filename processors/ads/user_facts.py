@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Literal, get_args
 
 import numpy as np
 
+from processors.ads.category_times import categories_bought, categories_viewed
 from processors.ads.opportunity import Opportunity
 from processors.common.arrays import Floats
+from processors.common.hashing import fingerprint
 from processors.common.text import folded
 from processors.users.profile import Profile
 
-Fact = Literal["share", "viewed_category", "viewed_item", "bought", "recency_ms", "sessions", "events", "spent"]
+Age = Literal["viewed_category_ms", "viewed_item_ms", "bought_category_ms", "bought_item_ms"]
+Fact = (
+    Literal["share", "viewed_category", "viewed_item", "bought", "list", "recency_ms", "sessions", "events", "spent"]
+    | Age
+)
 Question = tuple[Fact, str]
-"""What is asked of a user: the fact, and what it is about: a category or brand, :func:`folded`, an item, or nothing."""
+"""What is asked of a user: the fact, and what it is about: a category, brand or list, :func:`folded`, an item, or
+nothing. An :data:`Age` is answered by the milliseconds since then; infinity if it was never, so that no window has it.
+"""
 
 
 class Questions:
@@ -44,6 +52,9 @@ class Questions:
         figures: tuple[Literal["sessions", "events", "spent"], ...] = ("sessions", "events", "spent")
         self._figures = [(name, self.columns[name, ""]) for name in figures if (name, "") in self.columns]
         self._recency = self.columns.get(("recency_ms", ""))
+        self._lists = self._about("list")
+        self._ages = {fact: columns for fact in get_args(Age) if (columns := self._about(fact))}
+        self._aged = [column for columns in self._ages.values() for column in columns.values()]
 
     def answered(self, opportunities: Sequence[Opportunity]) -> Floats:
         """Answer the questions for the user of each opportunity, shape (opportunities, questions); 1.0 stands for yes.
@@ -52,8 +63,11 @@ class Questions:
         """
         found = np.zeros((len(opportunities), len(self.columns)))
         if self.columns:
+            found[:, self._aged] = np.inf
             for opportunity, answers in zip(opportunities, found, strict=True):
                 self._answer(opportunity, answers)
+                if self._lists or self._ages:
+                    self._answer_lists_and_ages(opportunity, answers)
         return found
 
     def _answer(self, opportunity: Opportunity, answers: Floats) -> None:
@@ -73,9 +87,49 @@ class Questions:
         if self._recency is not None:
             answers[self._recency] = profile.recency_ms(opportunity.at_ms)
 
+    def _answer_lists_and_ages(self, opportunity: Opportunity, answers: Floats) -> None:
+        lists = opportunity.profile.lists
+        for name in self._lists.keys() & set(map(folded, lists)) if self._lists else ():
+            answers[self._lists[name]] = 1.0
+        for fact, columns in self._ages.items():
+            for name, at_ms in times_of(fact, opportunity, columns.keys()).items():
+                answers[columns[name]] = opportunity.at_ms - at_ms
+
     def _about(self, fact: Fact) -> dict[str, int]:
         """Return the columns of one fact by what they are about."""
         return {name: column for (asked, name), column in self.columns.items() if asked == fact}
+
+
+def times_of(fact: Age, found: Opportunity, names: Set[str]) -> Mapping[str, int]:
+    """Return when some items or categories were viewed or bought last, milliseconds since the epoch; 0 if unknown.
+
+    Those that the user never viewed or bought, or not among what is remembered, are left out.
+
+    Parameters
+    ----------
+    fact
+        What is asked.
+    found
+        The moment; its user, and the read model of items.
+    names
+        Ids of items, or categories, :func:`folded`.
+
+    Examples
+    --------
+    >>> who = Opportunity("d", "u", Profile(item_ids=["tent", "lamp"], item_times=[7, 9]), 10, "top", {})
+    >>> times_of("viewed_item_ms", who, {"lamp", "boat"})
+    {'lamp': 9}
+    """
+    profile = found.profile
+    if fact == "bought_item_ms":
+        bought = profile.last_bought()
+        return {item: bought[mark] for item in names if (mark := fingerprint(item)) in bought}
+    if fact == "viewed_item_ms":
+        times = dict(zip(profile.item_ids, profile.item_times, strict=True))
+    else:
+        categories = categories_viewed if fact == "viewed_category_ms" else categories_bought
+        times = categories(profile, found.items)
+    return {name: at_ms for name, at_ms in times.items() if name in names}
 
 
 def shares_of(profile: Profile, names: Set[str]) -> dict[str, float]:

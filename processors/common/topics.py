@@ -20,6 +20,9 @@ REQUESTS_TOPIC = "ads.requests.v1"
 SLATE_REQUESTS_TOPIC = "recommendations.requests.v1"
 """Requests for slates, from apps; keyed by user."""
 
+AUDIENCES_TOPIC = "audiences.v1"
+"""Uploaded audiences, from the shop: the lists that a user is on; keyed by user, a tombstone takes off all of them."""
+
 FORWARDED_TOPIC = "internal.events"
 """Forwarded records: any of the above that came to another partition than its user's; keyed by user."""
 

@@ -8,6 +8,9 @@ Events, impressions and requests may say in ``purposes`` what their user agreed 
 * ``target``: ads may be chosen by the profile, and which were is noted in it;
 * ``measure``: it may be attributed to an ad, counted and charged.
 
+What a shop uploads (:mod:`processors.events.audience_upload`) is the shop's own data and says nothing of purposes: it
+is stored whatever ``unnamed`` says, others learn nothing from it, and ads are chosen by it where ``target`` allows.
+
 A consent management platform says the same by a TC string of the Transparency and Consent Framework (``tc_string``) or
 by a string of the Global Privacy Platform (``gpp``, ``gpp_sid``), and a browser by the Global Privacy Control signal
 (``gpc``). The signal takes back ``target``, and so does who opted out of sale, sharing or targeted advertising.

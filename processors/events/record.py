@@ -89,8 +89,9 @@ class Refusal(msgspec.Struct, frozen=True):
     Parameters
     ----------
     reason
-        Reason code: one of :data:`processors.events.repair.REASONS`, or for the catalogue one of
-        :data:`processors.items.catalogue.CATALOG_REASONS`.
+        Reason code: one of :data:`processors.events.repair.REASONS`, for the catalogue one of
+        :data:`processors.items.catalogue.CATALOG_REASONS`, for uploaded audiences one of
+        :data:`processors.events.audience_upload.AUDIENCE_REASONS`.
     message
         Text that names field, value and expectation.
     """

@@ -26,7 +26,8 @@ def dead_letter(
     origin
         Where it was first appended.
     reason
-        Reason code of :data:`processors.events.repair.REASONS` or :data:`processors.items.catalogue.CATALOG_REASONS`.
+        Reason code of :data:`processors.events.repair.REASONS`, :data:`processors.items.catalogue.CATALOG_REASONS` or
+        :data:`processors.events.audience_upload.AUDIENCE_REASONS`.
     message
         Text that names field, value and expectation.
     partition

@@ -13,6 +13,7 @@ from processors.ads.opportunity import Opportunity
 from processors.ads.tracking import AdStep
 from processors.evaluation.published import Choice
 from processors.events.ad_request import AdRequest
+from processors.events.audience_upload import AudienceUpload
 from processors.events.consent import ConsentSettings, Purpose
 from processors.events.event import TAKES_BACK, Event
 from processors.events.impression import Impression
@@ -111,6 +112,24 @@ class Folding:
                 self._answer(message, origin, profile, gathered)
             self._change(message, profile, gathered)
         return is_new
+
+    @staticmethod
+    def upload(upload: AudienceUpload, profile: Profile, gathered: Gathered) -> bool:
+        """Put a user on the lists of an upload and on no others, in place.
+
+        Nothing else comes of it: an upload is no visit, teaches nothing and asks for nothing.
+
+        Returns
+        -------
+        bool
+            Whether that changed anything; one that does not is not stored, and is no sign of life.
+        """
+        if profile.lists == [*upload.lists]:
+            return False
+        profile.lists = [*upload.lists]
+        profile.last_active = max(profile.last_active, upload.time_ms)
+        gathered.changed[upload.user_id] = None
+        return True
 
     def _may(self, message: Message, *needed: Purpose) -> bool:
         """Tell whether the user of a message agreed to some purposes."""

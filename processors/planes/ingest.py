@@ -17,10 +17,12 @@ from processors.ads.opportunity import decision_id_of
 from processors.common.bounds import MAX_MS
 from processors.common.hashing import partition_of
 from processors.common.money import MoneySettings
-from processors.common.topics import AD_DECISIONS_TOPIC, FORWARDED_TOPIC
+from processors.common.topics import AD_DECISIONS_TOPIC, AUDIENCES_TOPIC, FORWARDED_TOPIC
 from processors.events.ad_request import AdRequest, ids_of
+from processors.events.audience_upload import AudienceUpload, read_upload
 from processors.events.event import EVENT_TOPICS, Event
 from processors.events.impression import Impression
+from processors.events.json_object import Refused
 from processors.events.reader import RecordReader
 from processors.events.record import Origin, Refusal, SourceRecord
 from processors.events.repair import IntakeSettings
@@ -46,10 +48,13 @@ class Ingested:
         Clean messages in order, each with the origin of its record.
     declined
         Number of ad requests that were refused, and answered with the refusal.
+    uploads
+        Clean uploads of audiences, in order.
     """
 
     accepted: list[tuple[Message, Origin]] = field(default_factory=list)
     declined: int = 0
+    uploads: list[AudienceUpload] = field(default_factory=list)
 
 
 class Ingest:
@@ -82,7 +87,7 @@ class Ingest:
         Parameters
         ----------
         batch
-            Records in order, from the event topics and the topic of forwarded records.
+            Records in order, from the event topics, the topic of forwarded records and that of uploaded audiences.
         partition
             The partition that they came to.
         step
@@ -96,8 +101,10 @@ class Ingest:
         found = Ingested()
         for record in batch:
             origin = self._origin(record)
-            message = self._read(record, origin)
-            if isinstance(message, Refusal):
+            message = self._upload(record, partition) if record.topic == AUDIENCES_TOPIC else self._read(record, origin)
+            if isinstance(message, AudienceUpload):
+                found.uploads.append(message)
+            elif isinstance(message, Refusal):
                 self._refuse(record, origin, message, partition, step)
                 if message.reason != _BAD_TIME:
                     found.declined += self._decline(record, origin, message, step)
@@ -131,6 +138,15 @@ class Ingest:
         if not 0 <= origin.time_ms <= MAX_MS:
             return Refusal(_BAD_TIME, f"timestamp: {origin.time_ms}, expected milliseconds up to {MAX_MS}")
         return self._reader.read(record.value, kind, origin.time_ms)
+
+    def _upload(self, record: SourceRecord, partition: int) -> AudienceUpload | Refusal:
+        """Read a record of the topic of uploaded audiences, or return why it is refused."""
+        if not 0 <= record.timestamp <= MAX_MS:
+            return Refusal(_BAD_TIME, f"timestamp: {record.timestamp}, expected milliseconds up to {MAX_MS}")
+        try:
+            return read_upload(record, (partition, self._partitions), self._settings)
+        except Refused as refused:
+            return Refusal(refused.reason, str(refused))
 
     def _forward(self, record: SourceRecord, origin: Origin, user_id: str, partition: int, step: Step[Any]) -> None:
         """Forward a record to its user's partition; refuse one that was forwarded before, or it might go in circles."""

@@ -21,7 +21,7 @@ from processors.ads.settings import AdSettings
 from processors.common.errors import ConfigurationError
 from processors.common.money import MoneySettings
 from processors.common.time import DAY_MS, zone_of
-from processors.common.topics import FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
+from processors.common.topics import AUDIENCES_TOPIC, FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.evaluation.published import PublishedSlates
 from processors.events.consent import ConsentSettings
 from processors.events.event import EVENT_TOPICS, Event
@@ -143,7 +143,7 @@ class UsersPlane:
 
     name = "users"
     state_type = Profile
-    source_topics: tuple[str, ...] = (*EVENT_TOPICS, FORWARDED_TOPIC)
+    source_topics: tuple[str, ...] = (*EVENT_TOPICS, FORWARDED_TOPIC, AUDIENCES_TOPIC)
     chained_topics: frozenset[str] = frozenset()
 
     def __init__(
@@ -194,7 +194,8 @@ class UsersPlane:
         accepted = ingested.accepted
         if ingested.declined:
             step.decisions[NoBid.INVALID_REQUEST.name.lower()] += ingested.declined
-        users = list(dict.fromkeys(event.user_id for event, _ in accepted))
+        heard_of = [*(event.user_id for event, _ in accepted), *(upload.user_id for upload in ingested.uploads)]
+        users = list(dict.fromkeys(heard_of))
         profiles = {user: known or Profile() for user, known in zip(users, read(users), strict=True)}
         at_ms = max((origin.time_ms for _, origin in accepted), default=0)
         step.clock_ms = min(max((event.time_ms for event, _ in accepted), default=0), at_ms)
@@ -207,6 +208,10 @@ class UsersPlane:
             is_new = self._folding.fold(event, origin, profiles[event.user_id], gathered, step)
             outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
             step.outcomes[origin.topic, outcome] += 1
+        for upload in ingested.uploads:
+            is_new = self._folding.upload(upload, profiles[upload.user_id], gathered)
+            outcome = "duplicate" if not is_new else "repaired" if upload.repairs else "accepted"
+            step.outcomes[AUDIENCES_TOPIC, outcome] += 1
         step.states = {user: profiles[user] for user in gathered.changed}
         step.quality.judged.extend(self._published.judge(gathered.choices))
         step.done("fold")

@@ -25,6 +25,9 @@ class Payments(msgspec.Struct, array_like=True):
         Fingerprint of the item of each.
     amounts, pieces
         Money paid and pieces bought, as far as they were not taken back.
+    times
+        When each was made, milliseconds since the epoch; 0 for those that an older release noted. Empty if it noted
+        all of them.
 
     Examples
     --------
@@ -43,17 +46,28 @@ class Payments(msgspec.Struct, array_like=True):
     marks: bytes = b""
     amounts: list[float] = msgspec.field(default_factory=list)
     pieces: list[float] = msgspec.field(default_factory=list)
+    times: list[int] = msgspec.field(default_factory=list)
 
     def pay(self, event: Event) -> float:
         """Note a purchase, and return what was paid; a price is that of one piece."""
         pieces = pieces_of(event)
         amount = (event.price or 0.0) * pieces
         self.marks += fingerprint(event.item_id)
+        self.times += [0] * (len(self.amounts) - len(self.times))
+        self.times.append(event.time_ms)
         self.amounts.append(amount)
         self.pieces.append(pieces)
         if len(self.amounts) > MOST:
             self._drop(0)
         return amount
+
+    def latest(self) -> dict[bytes, int]:
+        """Return when each item was bought last, by its fingerprint: milliseconds since the epoch, 0 if not known."""
+        found: dict[bytes, int] = {}
+        for at in range(len(self.amounts)):
+            mark = self.marks[at * FINGERPRINT_BYTES : (at + 1) * FINGERPRINT_BYTES]
+            found[mark] = max(found.get(mark, 0), self.times[at] if self.times else 0)
+        return found
 
     def holds(self, item: str) -> bool:
         """Tell whether a purchase of an item is among them."""
@@ -97,4 +111,4 @@ class Payments(msgspec.Struct, array_like=True):
 
     def _drop(self, at: int) -> None:
         self.marks = self.marks[: at * FINGERPRINT_BYTES] + self.marks[(at + 1) * FINGERPRINT_BYTES :]
-        del self.amounts[at], self.pieces[at]
+        del self.amounts[at], self.pieces[at], self.times[at : at + 1]

@@ -6,7 +6,7 @@ A profile is plain data: events, impressions and ad requests are folded into it 
 
 import msgspec
 
-from processors.common.hashing import FingerprintRing, fingerprint
+from processors.common.hashing import FINGERPRINT_BYTES, FingerprintRing, fingerprint
 from processors.users.ad_history import AdHistory
 from processors.users.category_visits import CategoryVisits
 from processors.users.dislikes import Dislikes
@@ -58,7 +58,7 @@ class Profile(msgspec.Struct, array_like=True):
     bought
         Ring of the items bought last and not returned.
     last_active
-        Time of the latest event, impression or ad request.
+        Time of the latest event, impression, ad request or change of the lists.
     payments
         What was paid in the purchases made last and not returned.
     pace
@@ -74,6 +74,9 @@ class Profile(msgspec.Struct, array_like=True):
         Ring of the session ids met since the user was last away for longer than a session may rest.
     taught
         Ring of the items bought last whose purchase others have learned from, and have not unlearned.
+    lists
+        The shop's lists that the user is on, as the shop uploaded them last
+        (:mod:`processors.events.audience_upload`); ads alone look at them.
     """
 
     item_ids: list[str] = msgspec.field(default_factory=list)
@@ -109,6 +112,7 @@ class Profile(msgspec.Struct, array_like=True):
     dislikes: Dislikes = msgspec.field(default_factory=Dislikes)
     session_ids: bytes = b""
     taught: bytes = b""
+    lists: list[str] = msgspec.field(default_factory=list)
 
     @property
     def items(self) -> ItemHistory:
@@ -118,6 +122,15 @@ class Profile(msgspec.Struct, array_like=True):
     def has_bought(self, item: str) -> bool:
         """Tell whether an item is among those bought last and not returned."""
         return FingerprintRing.contains(self.bought, fingerprint(item))
+
+    def last_bought(self) -> dict[bytes, int]:
+        """Return when each item bought last and not returned was bought, by its fingerprint.
+
+        In milliseconds since the epoch; 0 for a purchase that is longer ago than payments are remembered.
+        """
+        times, size = self.payments.latest(), FINGERPRINT_BYTES
+        marks = [self.bought[at : at + size] for at in range(0, len(self.bought), size)]
+        return {mark: times.get(mark, 0) for mark in marks}
 
     def teach(self, item: str) -> None:
         """Note that others have learned from a purchase of an item."""

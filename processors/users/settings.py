@@ -30,9 +30,9 @@ class ProfileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shown_items
         Distinct items kept that were shown and not touched, those shown last; 0 keeps none.
     expire_after_days
-        Days without any event, impression or (consented) ad request of a user after which the profile is deleted, and
-        the user's slates with it; 0 keeps profiles for ever. Ad decisions are deleted with them, so it must be longer
-        than the windows of attribution and refunds.
+        Days without any event, impression or (consented) ad request of a user, and without an upload that changed the
+        lists that the user is on, after which the profile is deleted, and the user's slates with it; 0 keeps profiles
+        for ever. Ad decisions are deleted with them, so it must be longer than the windows of attribution and refunds.
     """
 
     recent_items: Entries = 120

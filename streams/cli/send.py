@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ EXAMPLES = """[bold]Examples[/bold]
   nearstream send rate --user u1 --item tent-1 --rating 2
   echo '{"type": "view", "user_id": "u1", "item_id": "lamp"}' | nearstream send
   printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
+  nearstream send audiences vip.csv                    who is on which list
 """
 
 TYPES = "browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression, request or slate"
@@ -35,7 +37,16 @@ def send(
     context: typer.Context,
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="TYPE", help=f"{TYPES}; for input lines that say none."),
+        typer.Argument(metavar="TYPE", help=f"{TYPES}; for input lines that say none. Or audiences, with a FILE."),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Who is on which of the shop's lists: CSV of user_id,audience, or JSONL.",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     user: Annotated[str | None, typer.Option(help="Who. Without --user, JSON lines are read from input.")] = None,
     item: Annotated[str | None, typer.Option(help="What.")] = None,
@@ -62,7 +73,17 @@ def send(
 
     Event id and time are filled in, and the user is the key.
     A line of input that is refused is not sent, and the exit code is then 1.
+
+    audiences FILE puts each user of the file on the lists that it names and on
+    no others; a user with an empty list is on none.
     """
+    settings = settings_of(context)
+    if kind == "audiences" or file is not None:
+        if kind != "audiences" or file is None:
+            raise typer.BadParameter("expected both, as in: nearstream send audiences FILE", param_hint="FILE")
+        if _send_audiences(settings, file, as_json):
+            raise typer.Exit(1)
+        return
     event: dict[str, Any] = {
         "event_id": event_id,
         "user_id": user,
@@ -76,7 +97,6 @@ def send(
         event |= {"placement": placement}
     else:
         event |= {"context": None if placement is None else {"placement": placement}}
-    settings = settings_of(context)
     if _send_all(settings, _prepared(settings, kind, event, raw), as_json):
         raise typer.Exit(1)
 
@@ -131,6 +151,26 @@ def _send_all(settings: Settings, prepared: Iterator[Outgoing | Refused], as_jso
                 refused += 1
                 typer.secho(f"{event.where}not sent: {event.why}", fg=typer.colors.RED, err=True)
     return refused
+
+
+def _send_audiences(settings: Settings, file: Path, as_json: bool) -> int:
+    """Send who is on which list, and return how many lines were refused."""
+    from processors.common.topics import AUDIENCES_TOPIC
+    from streams.cli.audiences import publish
+    from streams.cli.connections import producing
+    from streams.datasets.audience_files import rows_of
+    from streams.kafka.admin import partition_counts
+
+    partitions = partition_counts(settings.kafka, [AUDIENCES_TOPIC])[AUDIENCES_TOPIC]
+    with producing(settings) as producer:
+        told = publish(producer, settings, rows_of(file), partitions)
+    for why in told.refused:
+        typer.secho(f"not sent: {why}", fg=typer.colors.RED, err=True)
+    if as_json:
+        print_json({"topic": AUDIENCES_TOPIC, "sent": told.sent, "refused": len(told.refused)})
+    else:
+        typer.echo(f"{AUDIENCES_TOPIC}: lists of {told.sent} users sent")
+    return len(told.refused)
 
 
 def _append(producer: KafkaProducer, event: Outgoing, partitions: Callable[[str], int]) -> Sent:

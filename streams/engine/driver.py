@@ -40,6 +40,7 @@ from processors.common.errors import NearstreamError
 from processors.common.hashing import murmur2
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,
+    AUDIENCES_TOPIC,
     BROADCAST_TOPICS,
     CAMPAIGN_SIGNALS_TOPIC,
     CAMPAIGNS_TOPIC,
@@ -310,5 +311,5 @@ class TopologyDriver:
                 self._pending.setdefault(log, []).append(batch)
 
 
-_INPUTS = {*EVENT_TOPICS, FORWARDED_TOPIC, RULES_TOPIC, CATALOG_TOPIC, CAMPAIGNS_TOPIC}
+_INPUTS = {*EVENT_TOPICS, FORWARDED_TOPIC, AUDIENCES_TOPIC, RULES_TOPIC, CATALOG_TOPIC, CAMPAIGNS_TOPIC}
 _CONSUMED = {*_INPUTS, SIGNALS_TOPIC, TRAINING_TOPIC, CAMPAIGN_SIGNALS_TOPIC}

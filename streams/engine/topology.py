@@ -6,6 +6,7 @@ from typing import Any
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,
+    AUDIENCES_TOPIC,
     BROADCAST_TOPICS,
     CAMPAIGN_SIGNALS_TOPIC,
     CAMPAIGNS_TOPIC,
@@ -70,6 +71,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
     return [
         *(TopicSpec(name, retention_ms=retention) for name in EVENT_TOPICS),
         TopicSpec(CATALOG_TOPIC, compacted=True),
+        TopicSpec(AUDIENCES_TOPIC, compacted=True),
         TopicSpec(FORWARDED_TOPIC, retention_ms=retention, max_message_bytes=largest),
         TopicSpec(RULES_TOPIC, compacted=True),
         TopicSpec(CAMPAIGNS_TOPIC, compacted=True),

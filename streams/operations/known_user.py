@@ -48,6 +48,8 @@ class KnownUser(msgspec.Struct, frozen=True, omit_defaults=True):
         By what the user looks like a machine, if so: nothing is learned from such events.
     ads
         By campaign: how often the user was shown it.
+    lists
+        The shop's lists that the user is on.
     """
 
     user_id: str
@@ -67,6 +69,7 @@ class KnownUser(msgspec.Struct, frozen=True, omit_defaults=True):
     age: int | None = None
     machine: str | None = None
     ads: dict[str, int] = msgspec.field(default_factory=dict)
+    lists: tuple[str, ...] = ()
 
 
 def known_user(settings: Settings, consumer: KafkaConsumer, user: str) -> KnownUser:
@@ -107,6 +110,7 @@ def describe(user: str, profile: Profile, topology: Topology, settings: Settings
         age=whole.age,
         machine=whole.pace.behaviour(settings.users.influence),
         ads={cid: shown.total for cid, shown in whole.ads.impressions.items()},
+        lists=tuple(whole.lists),
     )
 
 
@@ -140,8 +144,11 @@ def would_show(
 
 def in_words(known: KnownUser) -> Iterator[str]:
     """Yield the lines that describe a user to a person."""
-    since = f"{known.first_seen} to {known.last_seen}"
-    yield f"{known.user_id}: {known.events} events in {known.sessions} sessions, {since}"
+    if not known.events:
+        yield f"{known.user_id}: no events"
+    else:
+        since = f"{known.first_seen} to {known.last_seen}"
+        yield f"{known.user_id}: {known.events} events in {known.sessions} sessions, {since}"
     yield _line("bought", f"{known.purchases} times, {known.spent:.2f} {known.currency}")
     yield _line("likes", _listed(known.categories))
     yield _line("brands", _listed(known.brands))
@@ -155,6 +162,8 @@ def in_words(known: KnownUser) -> Iterator[str]:
     moment += [] if known.age is None else [f"age {known.age}"]
     if moment:
         yield _line("circumstances", ", ".join(moment))
+    if known.lists:
+        yield _line("lists", ", ".join(known.lists))
     if known.ads:
         yield _line("was shown", ", ".join(f"{cid} {times} times" for cid, times in known.ads.items()))
     if known.machine is not None:

@@ -14,6 +14,7 @@ from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignal
 from processors.common.hashing import partition_of
 from processors.common.topics import (
+    AUDIENCES_TOPIC,
     BROADCAST_ITEMS_TOPIC,
     CAMPAIGN_SIGNALS_TOPIC,
     CAMPAIGNS_TOPIC,
@@ -71,7 +72,11 @@ def event_batches() -> list[list[Record]]:
             if topic == IMPRESSIONS_TOPIC and random.random() < 0.8:
                 fields["items"] = [f"item {n}" for n in random.permutation(20)[: random.integers(0, 9)]]
             value = msgspec.json.encode(fields) if random.random() < 0.9 else b"garbage"
-            batch.append(Record(topic, 0, offset, NOW + n * 10**6, b"key", value, (("trace", b"1"),)))
+            key = b"key"
+            if topic == AUDIENCES_TOPIC and random.random() < 0.8:
+                key, lists = fields["user_id"].encode(), [f"list {n}" for n in range(random.integers(0, 3))]
+                value = msgspec.json.encode({"audiences": lists})
+            batch.append(Record(topic, 0, offset, NOW + n * 10**6, key, value, (("trace", b"1"),)))
         batches.append(batch)
     return batches
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processors.common.hashing import fingerprint
 from processors.events.event import Event
 from processors.events.reader import RecordReader
 from processors.users.payments import MOST, Payments
@@ -122,3 +124,49 @@ def test_a_negative_quantity_or_price_of_a_purchase_is_a_return(field: str) -> N
     assert (read.action, getattr(read, field), read.repairs) == ("refund", 2.0, (f"{field}:taken_as_return",))
     click: Any = RecordReader().read(raw, "click", AT)
     assert (click.action, getattr(click, field), click.repairs) == ("click", 0.0, (f"{field}:clipped",))
+
+
+def test_the_time_of_the_latest_purchase_that_is_left_is_known() -> None:
+    shopper = Shopper()
+    for item in ("tent", "lamp", "tent"):
+        shopper.act("purchase", item, price=10.0)
+    tent, lamp = fingerprint("tent"), fingerprint("lamp")
+    assert shopper.profile.last_bought() == {lamp: AT + 2, tent: AT + 3}
+    shopper.act("refund", "tent")
+    assert shopper.profile.last_bought() == {lamp: AT + 2, tent: AT + 1}
+    shopper.act("refund", "tent", quantity=0.5)
+    assert shopper.profile.last_bought() == {lamp: AT + 2, tent: AT + 1}, "half of it is left"
+    shopper.act("refund", "lamp")
+    assert shopper.profile.last_bought() == {tent: AT + 1}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["purchase", "refund"]), st.sampled_from("abcdef")), max_size=2 * MOST))
+def test_times_are_kept_beside_amounts(did: list[tuple[str, str]]) -> None:
+    shopper, bought = Shopper(), dict[str, list[int]]()
+    for n, (action, item) in enumerate(did, 1):
+        shopper.act(action, item)
+        if action == "purchase":
+            bought.setdefault(item, []).append(AT + n)
+        elif bought.get(item):
+            bought[item].pop()
+    payments = shopper.profile.payments
+    assert len(payments.times) == len(payments.amounts) == len(payments.pieces) <= MOST
+    if sum(map(len, bought.values())) < MOST:
+        assert shopper.profile.last_bought() == {
+            fingerprint(item): times[-1] for item, times in bought.items() if times
+        }
+
+
+def test_payments_of_an_older_release_have_no_times_and_get_one_with_the_next_purchase() -> None:
+    shopper = Shopper()
+    for item in ("tent", "lamp"):
+        shopper.act("purchase", item, price=10.0)
+    marks, amounts, pieces, _ = msgspec.msgpack.decode(msgspec.msgpack.encode(shopper.profile.payments))
+    older = msgspec.msgpack.encode([marks, amounts, pieces])
+    shopper.profile.payments = msgspec.msgpack.decode(older, type=Payments)
+    assert shopper.profile.last_bought() == {fingerprint("tent"): 0, fingerprint("lamp"): 0}
+    shopper.act("refund", "lamp")
+    assert shopper.profile.last_bought() == {fingerprint("tent"): 0}
+    shopper.act("purchase", "mat", price=5.0)
+    assert shopper.profile.last_bought() == {fingerprint("tent"): 0, fingerprint("mat"): AT + 4}
+    assert shopper.profile.payments.times == [0, AT + 4]
