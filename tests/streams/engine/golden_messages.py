@@ -14,6 +14,7 @@ DAY = 24 * HOUR
 CLICK, BROWSE, PURCHASE = "events.click.v1", "events.browse.v1", "events.purchase.v1"
 IMPRESSION, REQUEST, SLATE = "events.impression.v1", "ads.requests.v1", "recommendations.requests.v1"
 CATALOGUE, RULES, CAMPAIGNS = "catalog.items.v1", "catalog.rules.v1", "catalog.campaigns.v1"
+AUDIENCES = "audiences.v1"
 FORWARDED = "internal.events"
 
 CATEGORIES = ("tents", "lamps", "stoves", "boots", "knives", "books")

@@ -20,6 +20,7 @@ from streams.engine.source_batch import SourceBatch
 from streams.engine.topology import topic_specs
 from streams.settings.sections import Settings
 from tests.streams.engine.golden_messages import (
+    AUDIENCES,
     BAD_CAMPAIGNS,
     BAD_ROWS,
     BAD_RULES,
@@ -289,6 +290,7 @@ class _Player:
         self._stock(ITEMS[:40])
         self.put(RULES, RULES_AT_FIRST)
         self.put(CAMPAIGNS, CAMPAIGNS_AT_FIRST)
+        self.put(AUDIENCES, {user: {"audiences": ["vip", f"list {n % 3}"]} for n, user in enumerate(USERS[:6])})
         self.driver.flush()
         self.listen()
 
@@ -327,6 +329,8 @@ class _Player:
         }
         self.send(chance.choice((BROWSE, CLICK, PURCHASE)), [self.apps.some(BROWSE), (b"user-1", dump(mended), ())])
         self.send(CATALOGUE, [(*BAD_ROWS[part % len(BAD_ROWS)], ())])
+        if part % 15 == 14:
+            self.put(AUDIENCES, {USERS[0]: {"audiences": ["news"]}, USERS[1]: None, USERS[2]: {"audiences": "vip"}})
         if part == 20:
             self.put(RULES, {**BAD_RULES, **RULES_LATER})
             self.put(CAMPAIGNS, {**BAD_CAMPAIGNS, **CAMPAIGNS_LATER})
