@@ -40,6 +40,10 @@ class Opportunity(msgspec.Struct, frozen=True):
         Whether its time came without a time zone, and was taken to be UTC.
     measured
         Whether the user is known and has agreed that it is measured what comes of ads.
+    badv, bcat
+        Advertisers, by domain or name, and categories that the request does not want.
+    sizes
+        Widths and heights in pixels that fit; none given means that all do.
     """
 
     decision_id: str
@@ -56,6 +60,9 @@ class Opportunity(msgspec.Struct, frozen=True):
     late: bool = False
     zoneless: bool = False
     measured: bool = False
+    badv: tuple[str, ...] = ()
+    bcat: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 def decision_id_of(origin: Origin) -> str:
