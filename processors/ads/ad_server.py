@@ -246,7 +246,8 @@ class AdServer:
         signal.expected_cost += decided.cost
         decision = self._decision(found, decided, campaign, creative)
         self.tracking.expire(found.profile, found.at_ms)
-        found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)
+        kept = self.settings.decisions, self.settings.campaigns, campaign.frequency.looks_back_ms
+        found.profile.ads.note(decision, *kept)
         if self.settings.impressions == "inferred":
             self.tracking.see(decision, found.at_ms, step)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from processors.ads.audience import Audience, names_in
-from processors.ads.campaign import Campaign
+from processors.ads.campaign import Campaign, Frequency
 from processors.ads.countries import COUNTRIES
 from processors.common.text import folded
 from processors.items.index import ItemIndex
@@ -49,7 +50,13 @@ def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, 
     countries: target and exclude both have DE
     target.countries: no country has the code Narnia, expected one of ISO 3166-1 such as DE
     """
-    return (*_contradictions(campaign), *_no_countries(campaign), *_lacking(campaign, lacks))
+    return (
+        *_contradictions(campaign),
+        *_idle_caps(campaign.frequency),
+        *_unapproved(campaign),
+        *_no_countries(campaign),
+        *_lacking(campaign, lacks),
+    )
 
 
 def lacking_of(items: ItemIndex) -> Lacks:
@@ -105,6 +112,29 @@ def _contradicting_figures(target: Audience, exclude: Audience) -> Iterator[str]
     within, beyond = target.seen_within_days, exclude.seen_within_days
     if within is not None and beyond is not None and beyond >= within:
         yield f"seen_within_days: exclude has {beyond}, target {within}: it is shown to nobody"
+
+
+def _idle_caps(caps: Frequency) -> Iterator[str]:
+    """Name caps that are never reached, as one over a longer time is reached before."""
+    for prefix in ("", "advertiser_"):
+        least: tuple[str, int] | None = None
+        for span in ("total", "per_month", "per_week", "per_day", "per_hour"):
+            name = f"{prefix}{span}"
+            cap: int | None = getattr(caps, name, None)
+            if cap is None:
+                continue
+            if least is not None and cap > least[1]:
+                yield f"frequency.{name}: {cap} is never reached, as {least[0]} is {least[1]}"
+            else:
+                least = name, cap
+
+
+def _unapproved(campaign: Campaign) -> Iterator[str]:
+    """Say that a campaign rests as long as nobody has agreed to its creatives."""
+    if not campaign.approved:
+        counts = Counter(creative.status for creative in campaign.creatives)
+        said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        yield f"creatives: none is approved ({said}): it is shown to nobody"
 
 
 def _no_countries(campaign: Campaign) -> Iterator[str]:

@@ -78,6 +78,8 @@ class AdTracking:
         if decision is None:
             return
         if event.action == REFUNDED:
+            if decision.converted:
+                profile.ads.count_conversions(decision.cid, -1)
             self._refund(decision, event.time_ms, step)
             return
         self.see(decision, event.time_ms, step)
@@ -89,6 +91,7 @@ class AdTracking:
         elif event.kind == "purchase":
             if not decision.converted:
                 self._convert(decision, event, step)
+                profile.ads.count_conversions(decision.cid, 1)
                 self._cool_down(profile, decision, event.time_ms)
         elif not decision.clicked_ms and event.action == _CLICK:
             if profile.ads.clicked_since(event.time_ms - MINUTE_MS) >= self.settings.clicks_per_minute:

@@ -12,7 +12,7 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from processors.ads.alerts import Alert, alerts_of, in_stock_of
-from processors.ads.campaign import Campaign, read_campaign
+from processors.ads.campaign import MIDDLE_PRIORITY, Campaign, read_campaign
 from processors.ads.campaign_view import CampaignView, decode_campaign_view
 from processors.ads.doubts import doubts_of, lacking_of, names_items
 from processors.common.errors import NearstreamError
@@ -45,6 +45,8 @@ class CampaignStatus(msgspec.Struct, frozen=True):
         What is the matter with it (:mod:`processors.ads.alerts`).
     doubts
         What cannot be meant in it (:mod:`processors.ads.doubts`).
+    priority, house
+        Its tier, and whether it is the shop's own, which comes after all others.
     """
 
     cid: str
@@ -61,6 +63,8 @@ class CampaignStatus(msgspec.Struct, frozen=True):
     paused: bool
     alerts: tuple[Alert, ...] = ()
     doubts: tuple[str, ...] = ()
+    priority: int = MIDDLE_PRIORITY
+    house: bool = False
 
 
 def read_file(path: Path, currency: str) -> dict[str, bytes]:
@@ -221,6 +225,8 @@ def status_of(
         campaign.paused,
         alerts,
         doubts,
+        campaign.priority,
+        campaign.house,
     )
 
 
