@@ -68,17 +68,9 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
     >>> alerts_of(CampaignView(campaign, left=50.0, able_ms=9_000_000, waiting_ms=1_000_000), 9_000_000)
     ('not_shown',)
     """
-    campaign = view.campaign
-    if campaign.paused:
-        return ("paused",)
-    if campaign.has_ended(now_ms):
-        return ("ended",)
-    if campaign.starts_at is not None and campaign.starts_at.timestamp() * 1000.0 > now_ms:
-        return ("not_begun",)
-    if not campaign.approved:
-        return ("not_approved",)
-    if not campaign.house and view.spent > 0.0 and view.left <= 0.0:
-        return ("spent",)
+    campaign, rests = view.campaign, _why_it_rests(view, now_ms)
+    if rests is not None:
+        return (rests,)
     found = list[Alert]()
     if not in_stock(campaign):
         found.append("out_of_stock")
@@ -91,6 +83,19 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
     if campaign.model != "cpm" and view.evidence < _LEARNED_CLICKS:
         found.append("learning")
     return tuple(found)
+
+
+def _why_it_rests(view: CampaignView, now_ms: int) -> Alert | None:
+    campaign = view.campaign
+    if campaign.paused:
+        return "paused"
+    if campaign.has_ended(now_ms):
+        return "ended"
+    if campaign.starts_at is not None and campaign.starts_at.timestamp() * 1000.0 > now_ms:
+        return "not_begun"
+    if not campaign.approved:
+        return "not_approved"
+    return "spent" if not campaign.house and view.spent > 0.0 and view.left <= 0.0 else None
 
 
 def _behind(view: CampaignView, now_ms: int) -> float:

@@ -173,6 +173,22 @@ def _remove_losers(removed, opportunities, campaigns, values, floors, tiers, win
 
 
 @kernel
+def _withdraw(removed, campaigns, values, code):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Make the bids of one opportunity worth nothing that were removed with a code."""
+    for bid in range(len(campaigns)):
+        if removed[campaigns[bid]] == code:
+            values[bid] = 0.0
+
+
+@kernel
+def _compare_anew(removed, campaigns, tiers, tier, outbid, lower):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Note of bids of one opportunity that lost to a tier which is gone that they lost to one of their own tier."""
+    for bid in range(len(campaigns)):
+        if removed[campaigns[bid]] == lower and tiers[bid] == tier:
+            removed[campaigns[bid]] = outbid
+
+
+@kernel
 def _take_off(  # type: ignore[no-untyped-def]  # numba finds the types
     removed,
     reached,
@@ -205,15 +221,11 @@ def _take_off(  # type: ignore[no-untyped-def]  # numba finds the types
                 removed[row, campaign] = code
                 gone = True
         if gone:
-            for bid in range(begin, end):
-                if removed[row, campaigns[bid]] == code:
-                    values[bid] = 0.0
+            _withdraw(removed[row], campaigns[begin:end], values[begin:end], code)
             winners[row], beaten[row] = _held(begin, end, values, floors, ties, tiers)
             if winners[row] >= 0:
                 removed[row, campaigns[winners[row]]] = 0
-                for bid in range(begin, end):
-                    if removed[row, campaigns[bid]] == lower and tiers[bid] == tiers[winners[row]]:
-                        removed[row, campaigns[bid]] = outbid
+                _compare_anew(removed[row], campaigns[begin:end], tiers[begin:end], tiers[winners[row]], outbid, lower)
         if winners[row] >= 0:
             won = winners[row]
             expected[campaigns[won]] += min(beaten[row] / odds[won], most[campaigns[won]]) * odds[won]

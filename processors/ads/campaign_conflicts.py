@@ -38,8 +38,10 @@ def conflicts_of(campaign: Campaign) -> Iterator[str]:
                 yield f"{field}: missing, expected an amount, as only a campaign with house = true pays nothing"
     for number, creative in enumerate(campaign.creatives):
         if (creative.w is None) != (creative.h is None):
-            missing, other = ("h", "a height beside the width") if creative.h is None else ("w", "a width beside the height")
-            yield f"creatives[{number}].{missing}: missing, expected {other}"
+            said = "h: missing, expected a height beside the width"
+            if creative.w is None:
+                said = "w: missing, expected a width beside the height"
+            yield f"creatives[{number}].{said}"
     for domain in campaign.adomain:
         if not domain_of(domain):
             yield f"adomain: {domain[:60]!r}, expected a domain such as shop.example"

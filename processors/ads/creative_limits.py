@@ -110,7 +110,10 @@ class CreativeLimits:
         Examples
         --------
         >>> from processors.ads.campaign import Creative
-        >>> ads = Creative("a", "Gin", "https://m.gin.example/a", category="Drinks"), Creative("b", "Rum", "https://rum")
+        >>> ads = (
+        ...     Creative("a", "Gin", "https://m.gin.example/a", category="Drinks"),
+        ...     Creative("b", "Rum", "https://rum"),
+        ... )
         >>> limits = CreativeLimits.of([Campaign("shop", ads, 2.0, 100.0)])
         >>> limits.blocked(Blocks(categories=("drinks",))).tolist(), limits.blocked(Blocks(domains=("gin.example",)))
         ([532, 0], array([531,   0]))

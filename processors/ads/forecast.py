@@ -3,9 +3,9 @@
 Each logged decision is an opportunity of the past: who was there, when and at which placement is known, and what the ad
 that was shown was worth. The campaign goes through all stages with the profile of the user as it is now, and wins where
 it is worth more than that ad. Its own caps count as they would have; its budget and its pacing do not, as the question
-is what there is to be had. Where an ad of a higher tier was shown it loses, where one of a lower tier was, the floor is all that
-it has to beat. Nothing is known of a request's own floor, of its page, or of what it blocks and which sizes fit.
-Creatives that wait for approval count as if they had it.
+is what there is to be had. Where an ad of a higher tier was shown it loses; where one of a lower tier was, the floor is
+all that it has to beat. Nothing is known of a request's own floor, of its page, or of what it blocks and which sizes
+fit. Creatives that wait for approval count as if they had it.
 
 A forecast is for a day like the last ones. Its interval holds what comes by chance: how many users come, and how often
 each does, as they do independently (a compound Poisson), what of them was looked at, and with three days or more how

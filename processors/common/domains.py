@@ -7,7 +7,11 @@ from functools import lru_cache
 
 from processors.common.text import folded
 
-_HOST = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/?#@\\]*@)?([^/?#@:\\\s]+?)\.?(?::\d*)?(?:[/?#\\].*)?$", re.DOTALL)
+_HOST = re.compile(
+    r"^(?:[a-z][a-z0-9+.-]*://)?+(?:[^/?#@\\]*@)?"  # scheme, user
+    r"([^/?#@:\\\s]+?)\.?(?::\d*)?(?:[/?#\\].*)?$",  # host, port, path
+    re.DOTALL,
+)
 _LABELS = re.compile(r"^[\w-]+(?:\.[\w-]+)*$")
 _MOST_REMEMBERED = 16_384
 

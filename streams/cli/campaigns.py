@@ -106,8 +106,9 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     )
     for one in found:
         state = "paused" if one.paused else f"{one.rate:.3f}"
+        model = "house" if one.house else one.model
         typer.echo(
-            f"{one.cid[:28]:<28} {'house' if one.house else one.model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
+            f"{one.cid[:28]:<28} {model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
             f"{one.over:>9.2f} {one.left_today:>11.2f} {state:>6}"
         )
         if one.priority != MIDDLE_PRIORITY:
