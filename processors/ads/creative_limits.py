@@ -36,7 +36,8 @@ class Blocks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     advertisers
         Names of advertisers, the same in upper and lower case and in every Unicode form.
     categories
-        Categories of creatives, likewise. One of IAB's such as ``IAB8`` stands for all that it has, such as ``IAB8-5``.
+        Categories of creatives and of the items that they promote, likewise. One of IAB's such as ``IAB8`` stands for
+        all that it has, such as ``IAB8-5``.
     domains
         Domains that creatives lead to; one stands for all within it.
     """
@@ -90,7 +91,7 @@ class CreativeLimits:
             for creative in campaign.approved:
                 _add(of_advertiser, [folded(campaign.advertiser)], number)
                 _add(of_domain, own or enclosing(domain_of(creative.landing_url)), number)
-                _add(of_category, _categories(creative.category), number)
+                _add(of_category, names_of_category(creative.category), number)
                 if creative.w is not None and creative.h is not None:
                     of_size.setdefault((creative.w, creative.h), []).append(number)
                 number += 1
@@ -167,8 +168,14 @@ def _add(creatives: dict[str, list[int]], names: Iterable[str], number: int) -> 
         creatives.setdefault(name, []).append(number)
 
 
-def _categories(category: str | None) -> list[str]:
-    """Return a category and, of one of IAB's, the one that it is a part of."""
+def names_of_category(category: str | None) -> list[str]:
+    """Return by which names a category is blocked, :func:`folded`: its own and, of a part of one of IAB's, that one's.
+
+    Examples
+    --------
+    >>> names_of_category("Tents"), names_of_category("IAB8-5"), names_of_category(None)
+    (['tents'], ['iab8-5', 'iab8'], [])
+    """
     if category is None:
         return []
     name = folded(category)

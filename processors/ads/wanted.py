@@ -7,6 +7,7 @@ left, and is removed where none is.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.common.arrays import Ints
 from processors.common.compiled import kernel
+from processors.common.text import folded
 
 Asked = TypeVar("Asked", bound=Hashable)
 
@@ -26,12 +28,24 @@ def remove_blocked(frame: Frame) -> Frame:
     """Leave out the creatives that settings or requests block, and remove campaigns that have no other.
 
     Complexity: nothing but a look at each opportunity if nothing is blocked; else a look at the creatives of those with
-    a list.
+    a list, and per list of the batch at those that promote an item.
     """
-    settings = frame.settings
-    asked = [blocks_of(found, settings) for found in frame.opportunities]
-    _leave_out(frame, asked, frame.columns.limits.blocked)
+    asked = [blocks_of(found, frame.settings) for found in frame.opportunities]
+    _leave_out(frame, asked, partial(_blocked, frame))
     return frame
+
+
+def _blocked(frame: Frame, blocks: Blocks) -> Ints | None:
+    """Return why creatives are blocked, by what campaigns say of them and by the items that they promote."""
+    codes = frame.columns.limits.blocked(blocks)
+    if not blocks.categories:
+        return codes
+    creatives = frame.columns.creatives.all
+    promoted = frame.shop.of_categories(creatives, set(map(folded, blocks.categories)))
+    if len(promoted):
+        codes = np.zeros(len(creatives), np.int64) if codes is None else codes.copy()
+        codes[promoted] = np.where(codes[promoted] == 0, int(NoBid.BLOCKED_CATEGORY), codes[promoted])
+    return codes
 
 
 def remove_of_other_size(frame: Frame) -> Frame:

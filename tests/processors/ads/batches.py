@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -52,6 +52,12 @@ class Batch:
 
 class SomeShop:
     """A shop that forbids some creatives to some users, by what they are called."""
+
+    def of_categories(self, creatives: Sequence[Creative], categories: Set[str]) -> Ints:
+        of_item = {"i1": "tents", "i2": "boats"}
+        return np.array(
+            [n for n, one in enumerate(creatives) if of_item.get(one.item_id or "") in categories], np.int64
+        )
 
     def forbidden(self, opportunities: Sequence[Opportunity], creatives: Sequence[Creative]) -> Ints | None:
         codes = (NoBid.OUT_OF_STOCK, NoBid.NOT_ALLOWED, NoBid.RULED_OUT)

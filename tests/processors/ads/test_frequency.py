@@ -42,7 +42,7 @@ def shown(shop: Shop, times: int, after_ms: int, seen: bool = True) -> list[str 
         ({"per_week": 2}, 4 * DAY, ["c", "c", "c", "c"]),
         ({"per_month": 2}, 10 * DAY, ["c", "c", NoBid.FREQUENCY_CAP, "c", "c"]),
         ({"per_month": 2}, 15 * DAY, ["c", "c", "c", "c"]),
-        ({"per_month": 3, "per_day": 1}, DAY // 2, ["c", NoBid.DAILY_USER_CAP, "c", 9, 506]),
+        ({"per_month": 3, "per_day": 1}, DAY // 2, ["c", 9, "c", 9, "c", 9, 506]),
         ({"advertiser_per_day": 1}, HOUR, ["c", NoBid.DAILY_USER_CAP]),
         ({"advertiser_per_hour": 1}, HOUR // 2, ["c", NoBid.FREQUENCY_CAP, "c"]),
         ({"advertiser_total": 2}, DAY, ["c", "c", NoBid.FREQUENCY_CAP]),

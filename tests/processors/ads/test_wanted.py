@@ -89,6 +89,20 @@ def test_a_category_of_the_iab_stands_for_its_parts() -> None:
     assert told(Shop(), {"creatives": food}, bcat=["IAB8"]) is None
 
 
+@pytest.mark.parametrize(
+    ("blocked", "found"), [("DRINKS", NoBid.BLOCKED_CATEGORY), ("toys", NoBid.BLOCKED_CATEGORY), ("books", None)]
+)
+def test_the_category_of_an_item_is_that_of_its_ad(blocked: str, found: NoBid | None) -> None:
+    shop = Shop()
+    shop.driver.pipe("catalog.items.v1", b"gin", b'{"category":"Drinks"}', shop.now)
+    shop.driver.pipe("catalog.items.v1", b"mat", b'{"category":"books"}', shop.now)
+    ads = [creative(item_id="gin"), creative("b", item_id="unknown"), creative("d", category="toys", item_id="gin")]
+    assert told(shop, {"creatives": [ads[0]]}, bcat=["drinks"]) is NoBid.BLOCKED_CATEGORY
+    assert told(shop, {"creatives": [ads[2]]}, bcat=[blocked]) is found
+    shop.put("c", campaign(creatives=ads))
+    assert {shop.request(f"u{n}", bcat=["drinks"])["crid"] for n in range(10)} == {"b"}
+
+
 def test_a_campaign_goes_on_with_what_is_not_blocked() -> None:
     shop = Shop()
     shop.put("c", campaign(creatives=[*GIN, creative("b"), creative("d", category="toys")]))
