@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from processors.common.domains import domain_of
 
 if TYPE_CHECKING:
     from processors.ads.campaign import Campaign
 
-_OF_WHO_PAYS = ("bid", "budget", "budget_daily", "bidfloor", "model", "priority")
-_WITHOUT = {"bid": 0.0, "budget": 0.0, "budget_daily": None, "bidfloor": 0.0, "model": "cpm", "priority": 5}
-"""Fields that a campaign of the house has no use for, and what they are if they are not given."""
+_PAYS_NOTHING = "the shop pays itself nothing"
+_COMES_LAST = "what pays nothing comes after all that pays"
+_OF_WHO_PAYS = {
+    **dict.fromkeys(("bid", "budget", "budget_daily", "bidfloor", "model"), _PAYS_NOTHING),
+    "priority": _COMES_LAST,
+}
+"""Fields that a campaign of the house has no use for, and why."""
 
 
 def conflicts_of(campaign: Campaign) -> Iterator[str]:
@@ -27,25 +33,25 @@ def conflicts_of(campaign: Campaign) -> Iterator[str]:
     >>> list(conflicts_of(Campaign("shop", (tent,), 2.0, 100.0)))
     ['creatives[0].h: missing, expected a height beside the width']
     """
-    if campaign.house:
-        for field in _OF_WHO_PAYS:
-            given = getattr(campaign, field)
-            if given != _WITHOUT[field]:
-                yield f"{field}: {given}, expected none, as house is true: {_WHY[field]}"
-    else:
-        for field in ("bid", "budget"):
-            if getattr(campaign, field) <= 0.0:
-                yield f"{field}: missing, expected an amount, as only a campaign with house = true pays nothing"
+    yield from _who_pays(campaign)
     for number, creative in enumerate(campaign.creatives):
-        if (creative.w is None) != (creative.h is None):
-            said = "h: missing, expected a height beside the width"
-            if creative.w is None:
-                said = "w: missing, expected a width beside the height"
-            yield f"creatives[{number}].{said}"
+        if creative.w is None and creative.h is not None:
+            yield f"creatives[{number}].w: missing, expected a width beside the height"
+        if creative.h is None and creative.w is not None:
+            yield f"creatives[{number}].h: missing, expected a height beside the width"
     for domain in campaign.adomain:
         if not domain_of(domain):
             yield f"adomain: {domain[:60]!r}, expected a domain such as shop.example"
 
 
-_PAYS_NOTHING = "the shop pays itself nothing"
-_WHY = {**dict.fromkeys(_OF_WHO_PAYS, _PAYS_NOTHING), "priority": "what pays nothing comes after all that pays"}
+def _who_pays(campaign: Campaign) -> Iterator[str]:
+    if not campaign.house:
+        for field in ("bid", "budget"):
+            if getattr(campaign, field) <= 0.0:
+                yield f"{field}: missing, expected an amount, as only a campaign with house = true pays nothing"
+        return
+    defaults = {field.name: field.default for field in msgspec.structs.fields(campaign)}
+    for field, why in _OF_WHO_PAYS.items():
+        given = getattr(campaign, field)
+        if given != defaults[field]:
+            yield f"{field}: {given}, expected none, as house is true: {why}"

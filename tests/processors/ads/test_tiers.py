@@ -188,7 +188,7 @@ def test_the_winner_is_the_best_of_the_highest_tier_that_reaches_the_floor(drawn
 
 def test_how_likely_an_ad_was_shown_knows_tiers() -> None:
     """Whoever is alone in the highest tier, and above its floor in every draw, is shown for certain."""
-    shop = shop_with(first=campaign(priority=6), **{f"c{n}": campaign(model="cpc", bid=50.0) for n in range(4)})
+    shop = shop_with(first=campaign(priority=6), a=campaign(model="cpc", bid=50.0), b=campaign(bid=9000.0))
     assert shop.ask()["propensity"] == 1.0
 
 

@@ -64,12 +64,13 @@ def test_settings_say_what_is_not_shown_anywhere_or_somewhere(
 
 def test_lists_of_request_and_settings_add_up() -> None:
     shop = Shop(blocked_categories=["toys"], blocked_at={"top": {"domains": ["rum.example"]}})
-    for cid, fields in {
+    lists: dict[str, dict[str, Any]] = {
         "toys": {"creatives": [creative(category="toys")]},
         "rum": {"creatives": [creative(landing_url="https://rum.example/a")]},
         "beer": {"advertiser": "beer"},
         "left": {"bid": 10.0},
-    }.items():
+    }
+    for cid, fields in lists.items():
         shop.put(cid, campaign(**fields))
     assert shop.request(badv=["beer"])["cid"] == "left"
 
@@ -78,7 +79,7 @@ def test_the_domains_of_a_campaign_stand_for_those_that_its_creatives_lead_to() 
     own = {"adomain": ["distillery.example"]}
     assert told(Shop(), own, badv=["distillery.example"]) is NoBid.BLOCKED_ADVERTISER
     assert told(Shop(), own, badv=["gin.example"]) is None
-    with pytest.raises(ValueError, match="adomain: 'no domain', expected a domain such as shop.example"):
+    with pytest.raises(ValueError, match=r"adomain: 'no domain', expected a domain such as shop\.example"):
         read_campaign(json.dumps(campaign(adomain=["no domain"])).encode())
 
 
@@ -135,7 +136,7 @@ def test_what_the_shop_forbids_and_what_a_request_does_add_up() -> None:
 def test_a_creative_has_one_of_the_sizes_that_are_asked_for(
     size: tuple[int, int] | None, asked: dict[str, Any], fits: bool
 ) -> None:
-    sized = {"w": size[0], "h": size[1]} if size else {}
+    sized: dict[str, Any] = {"w": size[0], "h": size[1]} if size else {}
     found = told(Shop(), {"creatives": [creative(**sized)]}, **asked)
     assert found is (None if fits else NoBid.OTHER_SIZE)
 
@@ -150,7 +151,7 @@ def test_the_answer_says_which_size_it_is() -> None:
 @pytest.mark.parametrize(("given", "missing"), [("w", "h"), ("h", "w")])
 def test_a_creative_has_both_sides_or_neither(given: str, missing: str) -> None:
     with pytest.raises(ValueError, match=rf"creatives\[0\].{missing}: missing, expected a"):
-        read_campaign(json.dumps(campaign(creatives=[creative(**{given: 300})])).encode())
+        read_campaign(json.dumps(campaign(creatives=[{**creative(), given: 300}])).encode())
 
 
 @pytest.mark.parametrize(
@@ -179,13 +180,14 @@ def test_lists_and_sizes_that_cannot_be_read_are_refused(fields: dict[str, Any],
 
 def test_loss_reasons_are_those_of_openrtb() -> None:
     shop = Shop(log_losers=1.0)
-    for cid, fields in {
+    lost: dict[str, dict[str, Any]] = {
         "advertiser": {"advertiser": "gin"},
         "category": {"creatives": [creative(category="toys")]},
         "size": {"creatives": [creative(w=1, h=1)]},
         "pending": {"creatives": [creative(status="pending"), creative("b", status="rejected")]},
         "rejected": {"creatives": [creative(status="rejected")]},
-    }.items():
+    }
+    for cid, fields in lost.items():
         shop.put(cid, campaign(**fields))
     shop.request(badv=["gin"], bcat=["toys"], w=2, h=2)
     (logged,) = shop.read("decision-log.v1")
