@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from processors.ads.audience import Audience, names_in
 from processors.ads.campaign import Campaign, Frequency
 from processors.ads.countries import COUNTRIES
+from processors.ads.creative_limits import Blocks, CreativeLimits
 from processors.common.text import folded
 from processors.items.index import ItemIndex
 
@@ -27,10 +28,14 @@ _LEAST = ("events_at_least", "spent_at_least")
 _SHOWN = 5
 """Names that a doubt lists at most."""
 
+_NOTHING_BLOCKED = Blocks()
+
 Lacks = Callable[[str], bool]
 
 
-def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, ...]:
+def doubts_of(
+    campaign: Campaign, lacks: Lacks = lambda _: False, blocked: Blocks = _NOTHING_BLOCKED
+) -> tuple[str, ...]:
     """Say what cannot be meant in a campaign; nothing if it makes sense.
 
     Parameters
@@ -39,6 +44,8 @@ def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, 
         A valid campaign.
     lacks
         Tells of an item whether the shop does not have it (:func:`lacking_of`).
+    blocked
+        What settings block at every placement.
 
     Examples
     --------
@@ -54,6 +61,7 @@ def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, 
         *_contradictions(campaign),
         *_idle_caps(campaign.frequency),
         *_unapproved(campaign),
+        *_blocked(campaign, blocked),
         *_no_countries(campaign),
         *_lacking(campaign, lacks),
     )
@@ -135,6 +143,12 @@ def _unapproved(campaign: Campaign) -> Iterator[str]:
         counts = Counter(creative.status for creative in campaign.creatives)
         said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         yield f"creatives: none is approved ({said}): it is shown to nobody"
+
+
+def _blocked(campaign: Campaign, blocked: Blocks) -> Iterator[str]:
+    codes = CreativeLimits.of([campaign]).blocked(blocked) if blocked else None
+    if codes is not None and codes.all():
+        yield "creatives: the settings users.ads.blocked_* keep back all that are approved: it is shown to nobody"
 
 
 def _no_countries(campaign: Campaign) -> Iterator[str]:

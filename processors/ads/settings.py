@@ -46,8 +46,8 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decisions, campaigns
         Number of decisions, and of campaigns shown, that are kept of each user.
     max_campaigns
-        Campaigns that take part; beyond that those are left out that are paused or have ended, then those that bid
-        least for an impression.
+        Campaigns that take part; beyond that those are left out that are paused, have ended or have no approved
+        creative, then those of the lowest tiers, then those that bid least for an impression.
     exploration
         How much creatives are drawn by chance: 1 as uncertain as they are, 0 always the best.
     clock_tolerance_ms

@@ -16,7 +16,6 @@ from processors.ads.creative_limits import Blocks
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
-from processors.ads.settings import AdSettings
 from processors.common.arrays import Ints
 from processors.common.compiled import kernel
 from processors.common.text import folded
@@ -30,7 +29,8 @@ def remove_blocked(frame: Frame) -> Frame:
     Complexity: nothing but a look at each opportunity if nothing is blocked; else a look at the creatives of those with
     a list, and per list of the batch at those that promote an item.
     """
-    asked = [blocks_of(found, frame.settings) for found in frame.opportunities]
+    everywhere, at = frame.settings.blocked, frame.settings.blocked_at
+    asked = [blocks_of(found, everywhere + at.get(found.placement, _NOTHING)) for found in frame.opportunities]
     _leave_out(frame, asked, partial(_blocked, frame))
     return frame
 
@@ -55,15 +55,12 @@ def remove_of_other_size(frame: Frame) -> Frame:
     return frame
 
 
-def blocks_of(found: Opportunity, settings: AdSettings) -> Blocks:
-    """Return what is not to be shown at a moment: what settings block everywhere and there, and what the request does.
+def blocks_of(found: Opportunity, blocks: Blocks) -> Blocks:
+    """Return what is not to be shown at a moment: what settings block there, and what the request does.
 
     What a request blocks by ``badv`` are domains, or names of advertisers.
     """
-    blocks = settings.blocked + settings.blocked_at.get(found.placement, _NOTHING)
-    if found.badv or found.bcat:
-        return blocks + Blocks(found.badv, found.bcat, found.badv)
-    return blocks
+    return blocks + Blocks(found.badv, found.bcat, found.badv) if found.badv or found.bcat else blocks
 
 
 _NOTHING = Blocks()

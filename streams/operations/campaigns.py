@@ -169,9 +169,9 @@ def statuses(consumer: KafkaConsumer, settings: Settings) -> list[CampaignStatus
     """
     views, now_ms = known_campaigns(consumer, settings), int(time.time() * 1000)
     items = _items_for(settings, consumer, [view.campaign for view in views.values()])
-    in_stock, lacks = in_stock_of(items), lacking_of(items)
+    in_stock, lacks, blocked = in_stock_of(items), lacking_of(items), settings.users.ads.blocked
     return [
-        status_of(cid, view, alerts_of(view, now_ms, in_stock), doubts_of(view.campaign, lacks))
+        status_of(cid, view, alerts_of(view, now_ms, in_stock), doubts_of(view.campaign, lacks, blocked))
         for cid, view in views.items()
     ]
 
@@ -189,7 +189,10 @@ def doubts_in(settings: Settings, consumer: KafkaConsumer, campaigns: dict[str, 
     read, now_ms = {cid: read_campaign(raw) for cid, raw in campaigns.items()}, time.time() * 1000.0
     lacks = lacking_of(_items_for(settings, consumer, list(read.values())))
     found = {
-        cid: (*((_OVER,) if campaign.has_ended(now_ms) else ()), *doubts_of(campaign, lacks))
+        cid: (
+            *((_OVER,) if campaign.has_ended(now_ms) else ()),
+            *doubts_of(campaign, lacks, settings.users.ads.blocked),
+        )
         for cid, campaign in read.items()
     }
     return {cid: doubts for cid, doubts in found.items() if doubts}

@@ -221,7 +221,7 @@ def test_tiers_count_as_in_the_auction(rival: int, own: int, worth: float, won: 
     assert found.cost is not None
     assert (found.won.estimate > 150) is won
     assert [step.loss for step in found.steps] == ([] if loss is None else [loss])
-    assert found.cost.estimate == 0.0, "a higher tier pays nothing for having beaten a lower one"
+    assert found.cost.estimate == pytest.approx(0.2 * found.won.estimate), "the floor, for having beaten a lower tier"
 
 
 def test_the_house_is_forecast_where_nobody_paid() -> None:

@@ -157,6 +157,13 @@ def test_a_campaign_of_the_house_can_be_written_and_read_again() -> None:
     assert alerts_of(view, 0) == ()
 
 
+def test_a_campaign_of_an_older_release_is_as_it_was() -> None:
+    older = read_campaign(json.dumps(campaign(frequency={"per_day": 3})).encode())
+    assert (older.tier, older.is_paced, older.approved == older.creatives, older.adomain) == (5, False, True, ())
+    written = msgspec.json.decode(msgspec.json.encode(older))
+    assert written == {**campaign(frequency={"per_day": 3}), "budget": 100.0}, "and is written as it was"
+
+
 def test_places_among_the_campaigns_go_by_tier_first() -> None:
     tent = (Creative("a", "A tent", "https://shop.example/tent"),)
     index = CampaignIndex(max_campaigns=2)

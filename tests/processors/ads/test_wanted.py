@@ -228,6 +228,13 @@ def test_that_a_campaign_waits_for_approval_is_said() -> None:
     assert doubts_of(read_campaign(json.dumps(campaign(creatives=[*ads, creative("e")])).encode())) == ()
 
 
+def test_that_settings_keep_a_campaign_back_everywhere_is_said() -> None:
+    one = read_campaign(json.dumps(campaign(creatives=[*GIN, creative("b", category="toys")])).encode())
+    assert doubts_of(one, blocked=Blocks(categories=("drinks",))) == ()
+    (said,) = doubts_of(one, blocked=Blocks(categories=("drinks", "toys")))
+    assert said == "creatives: the settings users.ads.blocked_* keep back all that are approved: it is shown to nobody"
+
+
 def test_what_is_remembered_of_lists_is_bounded_and_right() -> None:
     ads = [creative(str(n), category=f"c{n % 7}") for n in range(20)]
     limits = CreativeLimits.of([read_campaign(json.dumps(campaign(creatives=ads)).encode())])
