@@ -13,6 +13,7 @@ from processors.ads.campaign import read_campaign
 from processors.ads.doubts import doubts_of
 from processors.ads.no_bid import NoBid
 from processors.users.ad_history import MAX_TIMES, CampaignImpressions
+from tests.oracle import DecidedBefore
 from tests.processors.ads.shop import NOW, Shop, campaign
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -234,3 +235,19 @@ def test_the_log_says_how_long_times_are_kept() -> None:
         shop.put("c", campaign(frequency={cap: 50}))
         shop.ask()
         assert shop.read("decision-log.v1")[-1].get("caps_ms") == expected
+
+
+@pytest.mark.parametrize("cap", ["per_day", "per_week", "per_month"])
+def test_a_replay_by_the_log_keeps_the_same_times(cap: str) -> None:
+    def run(decider: DecidedBefore | None) -> tuple[Shop, list[Any]]:
+        shop = Shop(partitions=1)
+        shop.put("c", campaign(frequency={cap: 3}))
+        if decider is not None:
+            shop.driver.topology.users.ads.decider = decider
+        shown(shop, 9, 4 * DAY)
+        return shop, [record.value for record in shop.driver.read("decision-log.v1")]
+
+    first, log = run(None)
+    again, _ = run(DecidedBefore(log))
+    assert first.profile("u").ads == again.profile("u").ads
+    assert bool(first.profile("u").ads.impressions["c"].earlier) is (cap != "per_day")

@@ -100,7 +100,9 @@ def test_the_house_is_never_held_back_and_never_out_of_money() -> None:
 def test_a_value_in_the_log_is_money_and_the_house_is_worth_none() -> None:
     shop = shop_with(own=HOUSE)
     shop.ask()
-    (candidate,) = shop.read("decision-log.v1")[-1]["candidates"]
+    logged = shop.read("decision-log.v1")[-1]
+    (candidate,) = logged["candidates"]
+    assert logged["priority"] == 0
     assert candidate["cid"] == "own"
     assert candidate.get("value", 0.0) == 0.0
     assert candidate["p_click"] > 0.0
