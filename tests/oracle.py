@@ -20,6 +20,7 @@ from processors.ads.decision import AuctionResult
 from processors.ads.messages import LoggedDecision
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
+from processors.common.time import MONTH_MS, WEEK_MS
 from processors.common.topics import (
     AD_DECISIONS_TOPIC,
     CAMPAIGN_SIGNALS_TOPIC,
@@ -61,7 +62,11 @@ class DecidedBefore:
             1.0,
             1.0,
             model=msgspec.convert(logged.model, Model),
-            frequency=Frequency(cool_down_ms=logged.cool_down_ms),
+            frequency=Frequency(
+                cool_down_ms=logged.cool_down_ms,
+                per_week=1 if logged.caps_ms == WEEK_MS else None,
+                per_month=1 if logged.caps_ms == MONTH_MS else None,
+            ),
             holdout=logged.holdout,
         )
         return AuctionResult(

@@ -134,7 +134,15 @@ class AdServer:
             self.tracking.expire(profile, request.time_ms)
         found = self._opportunity(request, origin, profile, request.placement)
         floor = max(per_impression(request.bidfloor or 0.0), found.floor)
-        return msgspec.structs.replace(found, request_id=request.request_id, floor=floor, profile=self._back(found))
+        return msgspec.structs.replace(
+            found,
+            request_id=request.request_id,
+            floor=floor,
+            profile=self._back(found),
+            badv=request.badv,
+            bcat=request.bcat,
+            sizes=request.sizes,
+        )
 
     def _back(self, found: Opportunity) -> Profile:
         """Return the profile of who asks: in a session of its own, which no event has begun yet, after a pause."""
@@ -241,7 +249,8 @@ class AdServer:
         signal.expected_cost += decided.cost
         decision = self._decision(found, decided, campaign, creative)
         self.tracking.expire(found.profile, found.at_ms)
-        found.profile.ads.note(decision, self.settings.decisions, self.settings.campaigns)
+        kept = self.settings.decisions, self.settings.campaigns, campaign.frequency.looks_back_ms
+        found.profile.ads.note(decision, *kept)
         if self.settings.impressions == "inferred":
             self.tracking.see(decision, found.at_ms, step)
 

@@ -12,7 +12,16 @@ from processors.common.time import HOUR_MS
 from processors.items.index import ItemIndex
 
 Alert = Literal[
-    "paused", "ended", "not_begun", "spent", "spent_80", "behind_plan", "not_shown", "out_of_stock", "learning"
+    "paused",
+    "ended",
+    "not_begun",
+    "not_approved",
+    "spent",
+    "spent_80",
+    "behind_plan",
+    "not_shown",
+    "out_of_stock",
+    "learning",
 ]
 """One of :data:`TEXTS`."""
 
@@ -20,6 +29,7 @@ TEXTS: dict[Alert, str] = {
     "paused": "it is paused",
     "ended": "it is over",
     "not_begun": "it has not begun",
+    "not_approved": "it rests, as none of its creatives is approved",
     "spent": "its budget is spent",
     "spent_80": "four fifths of its budget are spent",
     "behind_plan": "today it spends less than planned, charges to come included, by over a fifth of the day's budget",
@@ -58,27 +68,34 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
     >>> alerts_of(CampaignView(campaign, left=50.0, able_ms=9_000_000, waiting_ms=1_000_000), 9_000_000)
     ('not_shown',)
     """
-    campaign = view.campaign
-    if campaign.paused:
-        return ("paused",)
-    if campaign.has_ended(now_ms):
-        return ("ended",)
-    if campaign.starts_at is not None and campaign.starts_at.timestamp() * 1000.0 > now_ms:
-        return ("not_begun",)
-    if view.spent > 0.0 and view.left <= 0.0:
-        return ("spent",)
+    campaign, rests = view.campaign, _why_it_rests(view, now_ms)
+    if rests is not None:
+        return (rests,)
     found = list[Alert]()
     if not in_stock(campaign):
         found.append("out_of_stock")
     elif view.waiting_ms and view.able_ms - view.waiting_ms > _QUIET_MS and now_ms - view.able_ms < _QUIET_MS:
         found.append("not_shown")
-    if view.spent >= _MOSTLY_SPENT * campaign.budget:
+    if not campaign.house and view.spent >= _MOSTLY_SPENT * campaign.budget:
         found.append("spent_80")
-    if campaign.pacing == "even" and _behind(view, now_ms) > _BEHIND * view.day_budget:
+    if campaign.is_paced and _behind(view, now_ms) > _BEHIND * view.day_budget:
         found.append("behind_plan")
     if campaign.model != "cpm" and view.evidence < _LEARNED_CLICKS:
         found.append("learning")
     return tuple(found)
+
+
+def _why_it_rests(view: CampaignView, now_ms: int) -> Alert | None:
+    campaign = view.campaign
+    if campaign.paused:
+        return "paused"
+    if campaign.has_ended(now_ms):
+        return "ended"
+    if campaign.starts_at is not None and campaign.starts_at.timestamp() * 1000.0 > now_ms:
+        return "not_begun"
+    if not campaign.approved:
+        return "not_approved"
+    return "spent" if not campaign.house and view.spent > 0.0 and view.left <= 0.0 else None
 
 
 def _behind(view: CampaignView, now_ms: int) -> float:
@@ -97,7 +114,7 @@ def in_stock_of(items: ItemIndex) -> InStock:
     """
 
     def in_stock(campaign: Campaign) -> bool:
-        return any(creative.item_id is None or not _is_gone(items, creative.item_id) for creative in campaign.creatives)
+        return any(creative.item_id is None or not _is_gone(items, creative.item_id) for creative in campaign.approved)
 
     return in_stock
 

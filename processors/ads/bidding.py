@@ -60,11 +60,12 @@ def worth_of(bids: Bids, columns: Columns) -> Worth:
 
     The probability is that of the draw: a campaign of which little is known bids more at times, and finds out what it
     is worth, instead of resting for good after a few showings that nobody clicked. What it expects to pay follows from
-    the mean.
+    the mean. To a campaign of the house, which pays nothing, an impression is worth the probability of a click: the
+    house shows what its users like best.
     """
     expected = (bids.campaigns, bids.expected_click, bids.expected_purchase, bids.drawn_click)
     factors = (columns.calibration, columns.conversions)
-    return Worth(*_worth(*expected, *factors, columns.pays_click, columns.pays_purchase, columns.bids))
+    return Worth(*_worth(*expected, *factors, columns.pays_click, columns.pays_purchase, columns.stakes))
 
 
 def _lots(seeds: Hashes) -> Hashes:

@@ -13,18 +13,24 @@ from typing import Annotated, Literal
 import msgspec
 
 from processors.ads.audience import WINDOWS, Audience
+from processors.ads.campaign_conflicts import conflicts_of
 from processors.common.bounds import Id, Milliseconds
 from processors.common.money import per_impression, per_thousand
-from processors.common.time import zone_of
+from processors.common.time import DAY_MS, MONTH_MS, WEEK_MS, zone_of
 from processors.common.wire_errors import explained
 from processors.users.ad_history import MAX_TIMES, Model
 
-MAX_CREATIVES = 32
+MAX_CREATIVES, MAX_DOMAINS = 32, 32
 _YEARS = range(1990, 2200)
 MAX_AMOUNT = 1e9
 Amount = Annotated[float, msgspec.Meta(gt=0.0, le=MAX_AMOUNT)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=2048)]
+Pixels = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+Priority = Annotated[int, msgspec.Meta(ge=1, le=9)]
+MIDDLE_PRIORITY = 5
+HOUSE_TIER = 0
+"""The tier of the shop's own campaigns, below that of every priority."""
 
 Times = Annotated[int, msgspec.Meta(ge=1, le=MAX_TIMES)]
 Hours = Annotated[tuple[Annotated[int, msgspec.Meta(ge=0, le=23)], ...], msgspec.Meta(max_length=24)]
@@ -44,6 +50,10 @@ class Creative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         What it promotes.
     weight
         How often it is preferred as long as the click model knows nothing of it, relative to the campaign's others.
+    w, h
+        Its size in pixels, both or neither. Without a size it fits everywhere.
+    status
+        Whether somebody has looked at it and agreed: only what is ``approved`` is shown.
     """
 
     crid: Id
@@ -53,6 +63,9 @@ class Creative(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     item_id: Id | None = None
     category: Id | None = None
     weight: Annotated[float, msgspec.Meta(gt=0.0, le=1000.0)] = 1.0
+    w: Pixels | None = None
+    h: Pixels | None = None
+    status: Literal["approved", "pending", "rejected"] = "approved"
 
 
 class Dayparts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -75,7 +88,7 @@ class Dayparts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
 
 class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How often one user may be shown the campaign, over the last hour, day, and ever.
+    """How often one user may be shown the campaign, over the last hour, day, week of 7 days, month of 30, and ever.
 
     Parameters
     ----------
@@ -83,6 +96,8 @@ class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
         The most impressions to one user of all campaigns of the advertiser together; beyond that this one is not shown.
     cool_down_ms
         Milliseconds that it is not shown after a purchase that it led to, or a dismissal.
+    conversions
+        Purchases of a user that it led to, less those that were returned, after which it is not shown any more.
     """
 
     per_hour: Times | None = None
@@ -92,6 +107,14 @@ class Frequency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     advertiser_per_day: Times | None = None
     advertiser_total: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     cool_down_ms: Milliseconds = 0
+    per_week: Times | None = None
+    per_month: Times | None = None
+    conversions: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
+
+    @property
+    def looks_back_ms(self) -> int:
+        """How long times of impressions must be kept for the caps, in milliseconds: a day at least."""
+        return MONTH_MS if self.per_month is not None else WEEK_MS if self.per_week is not None else DAY_MS
 
     @property
     def counts_advertiser(self) -> bool:
@@ -109,9 +132,9 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     currency
         ISO 4217 code of the budgets and the bid.
     budget, budget_daily
-        What may be spent in all, and per day of the campaign's time zone.
+        What may be spent in all, and per day of the campaign's time zone. A campaign of the house has none.
     bid, model
-        What it pays at most for a thousand impressions, a click, or a purchase.
+        What it pays at most for a thousand impressions, a click, or a purchase. A campaign of the house bids nothing.
     bidfloor
         The least price of a thousand impressions (CPM), whatever it pays for: if an impression is worth less the
         campaign is not shown, and it never pays less. A higher floor of the request or the placement counts instead.
@@ -126,12 +149,20 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     holdout
         Share of the users, 0 to 0.9, who are never shown it, so that its lift can be measured
         (:mod:`processors.ads.lift`). Change it only with the id: who is in which group follows from the id.
+    priority
+        Its tier, 1 to 9: one of a higher tier is shown before one of a lower tier, whatever they are worth. Within a
+        tier the auction decides, and nobody pays for having beaten a lower tier.
+    house
+        Whether it is the shop's own: it pays nothing, and is shown where no campaign that pays may be, whatever the
+        floor.
+    adomain
+        Domains of the advertiser, as lists of blocked ones name them; without any, those that the creatives lead to.
     """
 
     advertiser: Id
     creatives: Annotated[tuple[Creative, ...], msgspec.Meta(min_length=1, max_length=MAX_CREATIVES)]
-    bid: Amount
-    budget: Amount
+    bid: Amount = 0.0
+    budget: Amount = 0.0
     model: Model = "cpm"
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")] = "EUR"
     budget_daily: Amount | None = None
@@ -147,6 +178,24 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     name: Text | None = None
     paused: bool = False
     holdout: Annotated[float, msgspec.Meta(ge=0.0, le=0.9)] = 0.0
+    priority: Priority = MIDDLE_PRIORITY
+    house: bool = False
+    adomain: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_DOMAINS)] = ()
+
+    @property
+    def tier(self) -> int:
+        """Its place among the tiers, the highest first: the priority, or :data:`HOUSE_TIER`."""
+        return HOUSE_TIER if self.house else self.priority
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether it is held back so that its budget lasts."""
+        return self.pacing == "even" and not self.house
+
+    @property
+    def approved(self) -> tuple[Creative, ...]:
+        """The creatives that may be shown."""
+        return tuple(creative for creative in self.creatives if creative.status == "approved")
 
     @property
     def bid_each(self) -> float:
@@ -209,6 +258,7 @@ _decode = msgspec.json.Decoder(Campaign).decode
 
 
 def _problems(campaign: Campaign) -> Iterator[str]:
+    yield from conflicts_of(campaign)
     yield from _budget_problems(campaign)
     yield from _date_problems(campaign)
     yield from _creative_problems(campaign.creatives)
@@ -250,6 +300,8 @@ def _creative_problems(creatives: tuple[Creative, ...]) -> Iterator[str]:
 
 
 def _budget_problems(campaign: Campaign) -> Iterator[str]:
+    if campaign.house:
+        return
     if campaign.floor_each > campaign.bid_each:
         most = campaign.bid if campaign.model == "cpm" else per_thousand(campaign.bid)
         yield f"bidfloor: {campaign.bidfloor} for a thousand, expected at most what it bids for as many, {most}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 from processors.ads.campaign import Campaign, Creative, Frequency
 from processors.ads.campaign_view import CampaignView
 from processors.ads.conditions import Conditions, checks_of, excluded_by, questions_of
+from processors.ads.creative_limits import CreativeLimits, why_unapproved
 from processors.ads.user_facts import Questions
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
@@ -42,8 +44,14 @@ class Columns:
         Variance of the logarithm of what its clicks are worth, as far as its own clicks tell.
     bids
         The most that it pays for one impression, click or purchase.
+    stakes
+        The same as it counts in auctions: campaigns of the house pay nothing, and compete by how likely a click is.
     pays_click, pays_purchase
-        Whether it pays for clicks or for purchases; it pays for impressions if neither.
+        What counts: clicks, also for the house, or purchases; impressions if neither.
+    tiers
+        Which campaigns come before which (:attr:`processors.ads.campaign.Campaign.tier`).
+    unapproved
+        Why none of its creatives may be shown, a :class:`processors.ads.no_bid.NoBid`; 0 if one may.
     questions, targets, exclusions
         What campaigns ask of users' histories, which of them are for users who match, and which exclude those.
     has_dayparts
@@ -54,7 +62,9 @@ class Columns:
     campaign_keys
         Hash of each id.
     creatives
-        The creatives of all campaigns.
+        The creatives of all campaigns that are approved.
+    limits
+        Finds those that a request does not want.
     """
 
     cids: tuple[str, ...]
@@ -73,6 +83,9 @@ class Columns:
     day_ends: Floats
     rates: Floats
     bids: Floats
+    stakes: Floats
+    tiers: Ints
+    unapproved: Ints
     floors: Floats
     calibration: Floats
     pays_click: Flags
@@ -88,6 +101,7 @@ class Columns:
     capped_by_advertiser: tuple[str, ...]
     campaign_keys: Hashes
     creatives: Creatives
+    limits: CreativeLimits
 
     def update(self, row: int, view: CampaignView) -> None:
         """Take over what was published of a campaign that itself is as before."""
@@ -98,7 +112,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Creatives:
-    """The creatives of all campaigns, one campaign's after the other's.
+    """The approved creatives of all campaigns, one campaign's after the other's.
 
     Attributes
     ----------
@@ -152,8 +166,11 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         paused=_flags(campaign.paused for campaign in campaigns),
         needs_user=_flags(campaign.needs_user for campaign in campaigns),
         bids=_floats(campaign.bid_each for campaign in campaigns),
+        stakes=_floats(1.0 if campaign.house else campaign.bid_each for campaign in campaigns),
+        tiers=np.array([campaign.tier for campaign in campaigns], np.int64),
+        unapproved=np.array([why_unapproved(campaign) for campaign in campaigns], np.int64),
         floors=_floats(campaign.floor_each for campaign in campaigns),
-        pays_click=_flags(campaign.model == "cpc" for campaign in campaigns),
+        pays_click=_flags(campaign.model == "cpc" or campaign.house for campaign in campaigns),
         pays_purchase=_flags(campaign.model == "cpa" for campaign in campaigns),
         questions=questions,
         targets=Conditions.of(targets, questions),
@@ -164,14 +181,15 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         capped_by_advertiser=tuple(cid for cid, view in views.items() if view.campaign.frequency.counts_advertiser),
         campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
         creatives=_creatives_of(views),
+        limits=CreativeLimits.of(campaigns),
     )
 
 
 def _creatives_of(views: Mapping[str, CampaignView]) -> Creatives:
-    flat = [(cid, creative) for cid, view in views.items() for creative in view.campaign.creatives]
+    flat = [(cid, creative) for cid, view in views.items() for creative in view.campaign.approved]
     categories = sorted({creative.category for _, creative in flat if creative.category is not None})
     numbers = {name: number for number, name in enumerate(categories)}
-    lengths = [len(view.campaign.creatives) for view in views.values()]
+    lengths = [len(view.campaign.approved) for view in views.values()]
     of_item: dict[str, list[int]] = {}
     for number, (_, creative) in enumerate(flat):
         if creative.item_id is not None:
@@ -204,18 +222,22 @@ def _milliseconds(seconds: Iterable[float]) -> Floats:
 
 def _left_next_day(view: CampaignView) -> float:
     daily = view.campaign.budget_daily
-    return view.left if daily is None else min(view.left, daily)
+    return _left_in_all(view) if daily is None else min(view.left, daily)
+
+
+def _left_in_all(view: CampaignView) -> float:
+    return math.inf if view.campaign.house else view.left
 
 
 _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
-    "left_today": lambda view: view.left_today,
-    "left_in_all": lambda view: view.left,
+    "left_today": lambda view: math.inf if view.campaign.house else view.left_today,
+    "left_in_all": _left_in_all,
     "held": lambda view: view.held,
     "held_ms": lambda view: view.held_ms,
     "held_fades": lambda view: max(view.held_fades_ms, 1.0),
     "left_next_day": _left_next_day,
     "day_ends": lambda view: view.day_ends_ms,
-    "rates": lambda view: view.rate,
+    "rates": lambda view: 1.0 if view.campaign.house else view.rate,
     "calibration": lambda view: view.calibration,
     "conversions": lambda view: view.conversion,
     "doubts": lambda view: 1.0 / (view.evidence + _PRIOR_CLICKS),

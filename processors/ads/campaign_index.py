@@ -41,7 +41,8 @@ class CampaignIndex:
     ----------
     max_campaigns
         Campaigns that take part. Beyond that, whatever the order they come in, those are left out that are paused or
-        have ended, then those that bid least for an impression; as many are remembered, to take a place that is free.
+        have ended or have no approved creative, then those of the lowest tiers, then those that bid least for an
+        impression; as many are remembered, to take a place that is free.
 
     Examples
     --------
@@ -221,7 +222,7 @@ class CampaignIndex:
         """
         views, out, moved = self._views, self._left_out, False
 
-        def by_rank(entry: tuple[str, CampaignView]) -> tuple[bool, float, str]:
+        def by_rank(entry: tuple[str, CampaignView]) -> tuple[bool, int, float, str]:
             return self._rank(*entry)
 
         while out and len(views) < self._max_campaigns:
@@ -248,11 +249,11 @@ class CampaignIndex:
             del out[max(out.items(), key=by_rank)[0]]
         return moved
 
-    def _rank(self, cid: str, view: CampaignView) -> tuple[bool, float, str]:
+    def _rank(self, cid: str, view: CampaignView) -> tuple[bool, int, float, str]:
         """Return by what campaigns are ordered for places: the first takes part first."""
         campaign = view.campaign
-        rests = campaign.paused or campaign.has_ended(self._clock_ms)
-        return rests, -campaign.bid_each * _USUAL_ODDS[campaign.model], cid
+        rests = campaign.paused or campaign.has_ended(self._clock_ms) or not campaign.approved
+        return rests, -campaign.tier, -campaign.bid_each * _USUAL_ODDS[campaign.model], cid
 
 
 @kernel

@@ -76,7 +76,7 @@ def pacing_error(views: Iterable[CampaignView]) -> float:
     >>> pacing_error([CampaignView(campaign, left=50.0, spent_today=12.0, planned=10.0, day_budget=20.0)])
     0.1
     """
-    paced = [view for view in views if view.campaign.pacing == "even" and view.day_budget > 0.0]
+    paced = [view for view in views if view.campaign.is_paced and view.day_budget > 0.0]
     return mean(abs(view.spent_today - view.planned) / view.day_budget for view in paced) if paced else 0.0
 
 

@@ -48,18 +48,19 @@ def chances_of(frame: Frame, won: Ints) -> tuple[Floats, Ints, Ints, Floats]:
     """
     bids, draws, columns = frame.bids, frame.bids.draws, frame.columns
     spread, values, floors = draws.spread, frame.auctions.values, frame.auctions.floors
+    tiers = columns.tiers[bids.campaigns]
     factors = (
         bids.campaigns, columns.calibration, frame.worth.p_purchase, columns.pays_click, columns.pays_purchase,
-        columns.bids,
+        columns.stakes,
     )  # fmt: skip
     contenders, firsts = _contenders(
-        won, bids.opportunities, values, floors, draws.begins, bids.logits, bids.spreads, *factors, _FAR
+        won, bids.opportunities, values, floors, tiers, draws.begins, bids.logits, bids.spreads, *factors, _FAR
     )
     begins, creatives, seeds = draws.redrawn(contenders, DRAWS)
     noise = normal(seeds)
     ends, members, counts, wins = _counted(
         won, contenders, firsts, begins, creatives, noise, draws.mean, bids.logits, spread, bids.spreads, floors,
-        bids.ties, draws.begins, draws.chosen, *factors, DRAWS,
+        tiers, bids.ties, draws.begins, draws.chosen, *factors, DRAWS,
     )  # fmt: skip
     return wins / DRAWS, ends, members, counts
 
@@ -77,7 +78,7 @@ def _value(logit, bid, campaigns, calibration, p_purchase, pays_click, pays_purc
 
 @kernel
 def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
-    won, opportunities, values, floors, begins, logits, spread, campaigns, calibration, p_purchase, pays_click,
+    won, opportunities, values, floors, tiers, begins, logits, spread, campaigns, calibration, p_purchase, pays_click,
     pays_purchase, most, far,
 ):  # fmt: skip
     """Return the bids that could win some draw, by winner, and where those of each winner begin."""
@@ -90,7 +91,7 @@ def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
             begin -= 1
         while end < len(values) and opportunities[end] == row:
             end += 1
-        least = 0.0
+        least, top = 0.0, -1
         for bid in range(begin, end):
             highest, lowest = -np.inf, np.inf
             for creative in range(begins[bid], begins[bid + 1]):
@@ -98,10 +99,14 @@ def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
                 lowest = min(lowest, logits[creative] - far * spread[creative])
             high[bid] = _value(highest, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most)
             low = _value(lowest, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most)
-            if values[bid] > 0.0 and low >= floors[bid]:
-                least = max(least, low)
+            tier = tiers[bid]
+            if values[bid] > 0.0 and low >= floors[bid] and tier >= top:
+                least = max(least, low) if tier == top else low
+                top = tier
         for bid in range(begin, end):
-            if values[bid] > 0.0 and high[bid] >= max(least, floors[bid]):
+            tier = tiers[bid]
+            enough = max(least, floors[bid]) if tier == top else floors[bid]
+            if values[bid] > 0.0 and tier >= top and high[bid] >= enough:
                 found[n] = bid
                 n += 1
         firsts[at + 1] = n
@@ -110,8 +115,8 @@ def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
 
 @kernel
 def _counted(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
-    won, contenders, firsts, begins, creatives, noise, mean, logits, spread, spreads, floors, ties, groups, chosen,
-    campaigns, calibration, p_purchase, pays_click, pays_purchase, most, draws,
+    won, contenders, firsts, begins, creatives, noise, mean, logits, spread, spreads, floors, tiers, ties, groups,
+    chosen, campaigns, calibration, p_purchase, pays_click, pays_purchase, most, draws,
 ):  # fmt: skip
     """Hold the auctions for all draws, and count the wins of each winner's ad and of its campaign's creatives."""
     ends = np.zeros(len(won) + 1, np.int64)
@@ -135,7 +140,10 @@ def _counted(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the t
                 value = _value(logit, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most)
                 if value < floors[bid] or value <= 0.0:
                     continue
-                if winner < 0 or value > highest or (value == highest and ties[bid] < ties[winner]):
+                if winner >= 0 and tiers[bid] < tiers[winner]:
+                    continue
+                higher = winner < 0 or tiers[bid] > tiers[winner]
+                if higher or value > highest or (value == highest and ties[bid] < ties[winner]):
                     winner, highest, shown = bid, value, creative
             if winner == won[at]:
                 counts[ends[at] + shown - groups[winner]] += 1.0

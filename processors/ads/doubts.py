@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from processors.ads.audience import WINDOWS, Audience, names_in
-from processors.ads.campaign import Campaign
+from processors.ads.campaign import Campaign, Frequency
 from processors.ads.countries import COUNTRIES
+from processors.ads.creative_limits import Blocks, CreativeLimits
 from processors.common.text import folded
 from processors.items.index import ItemIndex
 
@@ -31,10 +33,14 @@ _LEAST = ("events_at_least", "spent_at_least")
 _SHOWN = 5
 """Names that a doubt lists at most."""
 
+_NOTHING_BLOCKED = Blocks()
+
 Lacks = Callable[[str], bool]
 
 
-def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, ...]:
+def doubts_of(
+    campaign: Campaign, lacks: Lacks = lambda _: False, blocked: Blocks = _NOTHING_BLOCKED
+) -> tuple[str, ...]:
     """Say what cannot be meant in a campaign; nothing if it makes sense.
 
     Parameters
@@ -43,6 +49,8 @@ def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, 
         A valid campaign.
     lacks
         Tells of an item whether the shop does not have it (:func:`lacking_of`).
+    blocked
+        What settings block at every placement.
 
     Examples
     --------
@@ -54,7 +62,14 @@ def doubts_of(campaign: Campaign, lacks: Lacks = lambda _: False) -> tuple[str, 
     countries: target and exclude both have DE
     target.countries: no country has the code Narnia, expected one of ISO 3166-1 such as DE
     """
-    return (*_contradictions(campaign), *_no_countries(campaign), *_lacking(campaign, lacks))
+    return (
+        *_contradictions(campaign),
+        *_idle_caps(campaign.frequency),
+        *_unapproved(campaign),
+        *_blocked(campaign, blocked),
+        *_no_countries(campaign),
+        *_lacking(campaign, lacks),
+    )
 
 
 def lacking_of(items: ItemIndex) -> Lacks:
@@ -124,6 +139,35 @@ def _contradicting_figures(target: Audience, exclude: Audience) -> Iterator[str]
     within, beyond = target.seen_within_days, exclude.seen_within_days
     if within is not None and beyond is not None and beyond >= within:
         yield f"seen_within_days: exclude has {beyond}, target {within}: it is shown to nobody"
+
+
+def _idle_caps(caps: Frequency) -> Iterator[str]:
+    """Name caps that are never reached, as one over a longer time is reached before."""
+    for prefix in ("", "advertiser_"):
+        least: tuple[str, int] | None = None
+        for span in ("total", "per_month", "per_week", "per_day", "per_hour"):
+            name = f"{prefix}{span}"
+            cap: int | None = getattr(caps, name, None)
+            if cap is None:
+                continue
+            if least is not None and cap > least[1]:
+                yield f"frequency.{name}: {cap} is never reached, as {least[0]} is {least[1]}"
+            else:
+                least = name, cap
+
+
+def _unapproved(campaign: Campaign) -> Iterator[str]:
+    """Say that a campaign rests as long as nobody has agreed to its creatives."""
+    if not campaign.approved:
+        counts = Counter(creative.status for creative in campaign.creatives)
+        said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+        yield f"creatives: none is approved ({said}): it is shown to nobody"
+
+
+def _blocked(campaign: Campaign, blocked: Blocks) -> Iterator[str]:
+    codes = CreativeLimits.of([campaign]).blocked(blocked) if blocked else None
+    if codes is not None and codes.all():
+        yield "creatives: the settings users.ads.blocked_* keep back all that are approved: it is shown to nobody"
 
 
 def _no_countries(campaign: Campaign) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""What rules a campaign out before anybody looks at who is there: the request is late, it does not run, no consent."""
+"""What rules a campaign out before anybody looks at who is there: the request is late, it does not run, no consent.
+
+Nor does a campaign take part of which no creative is approved.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,12 @@ def remove_not_running(frame: Frame) -> Frame:
     columns = frame.columns
     dates = (columns.begins, columns.ends, columns.paused)
     _remove_not_running(frame.removed, frame.at_ms, *dates, int(NoBid.NOT_RUNNING))
+    return frame
+
+
+def remove_unapproved(frame: Frame) -> Frame:
+    """Remove campaigns of which no creative is approved. Of others, columns have only those that are."""
+    _remove_unapproved(frame.removed, frame.columns.unapproved)
     return frame
 
 
@@ -48,6 +57,16 @@ def _remove_not_running(removed, at_ms, begins, ends, paused, code):  # type: ig
 
 
 @kernel
+def _remove_unapproved(removed, codes):  # type: ignore[no-untyped-def]  # numba finds the types
+    """Do what :func:`remove_unapproved` does."""
+    for campaign in range(len(codes)):
+        if codes[campaign] != 0:
+            for row in range(len(removed)):
+                if removed[row, campaign] == 0:
+                    removed[row, campaign] = codes[campaign]
+
+
+@kernel
 def _remove_without_consent(removed, contextual, needs_user, code):  # type: ignore[no-untyped-def]  # numba finds the types
     """Do what :func:`remove_without_consent` does."""
     for row in range(len(removed)):
@@ -59,4 +78,5 @@ def _remove_without_consent(removed, contextual, needs_user, code):  # type: ign
 
 LATE = Stage("late", remove_late, gives=(NoBid.TOO_LATE,))
 RUNNING = Stage("running", remove_not_running, gives=(NoBid.NOT_RUNNING,))
+APPROVAL = Stage("approval", remove_unapproved, gives=(NoBid.REJECTED, NoBid.PENDING))
 CONSENT = Stage("consent", remove_without_consent, gives=(NoBid.NO_CONSENT,))

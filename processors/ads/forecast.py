@@ -3,7 +3,9 @@
 Each logged decision is an opportunity of the past: who was there, when and at which placement is known, and what the ad
 that was shown was worth. The campaign goes through all stages with the profile of the user as it is now, and wins where
 it is worth more than that ad. Its own caps count as they would have; its budget and its pacing do not, as the question
-is what there is to be had. Nothing is known of a request's own floor, or of its page.
+is what there is to be had. Where an ad of a higher tier was shown it loses; where one of a lower tier was, the floor is
+all that it has to beat. Nothing is known of a request's own floor, of its page, or of what it blocks and which sizes
+fit. Creatives that wait for approval count as if they had it.
 
 A forecast is for a day like the last ones. Its interval holds what comes by chance: how many users come, and how often
 each does, as they do independently (a compound Poisson), what of them was looked at, and with three days or more how
@@ -20,6 +22,7 @@ from statistics import mean, stdev
 import msgspec
 
 from processors.ads.ad_server import AdServer
+from processors.ads.campaign import HOUSE_TIER
 from processors.ads.campaign_view import CampaignView
 from processors.ads.funnel import FunnelStep, funnel_of
 from processors.ads.lift import Interval
@@ -158,7 +161,7 @@ def forecast_of(
     end_ms, day_ms = timed[-1][0] + 1, min(span_ms / days, DAY_MS)
     recent = [(at_ms, decision) for at_ms, decision in timed if at_ms >= end_ms - days * day_ms]
     server.campaigns.apply(cid, _endless(view))
-    made = _made_again(cid, recent, profiles, server)
+    made = _made_again(cid, view.campaign.tier, recent, profiles, server)
     server.campaigns.apply(cid, None)
     looked_at = Forecast(cid, days, len(made), sample.share, "", funnel_of(cid, made, 1.0).steps)
     able = sum(again.able for again in made)
@@ -187,20 +190,28 @@ def _counted(
 
 
 def _made_again(
-    cid: str, recent: list[tuple[int, LoggedDecision]], profiles: Mapping[str, Profile], server: AdServer
+    cid: str, tier: int, recent: list[tuple[int, LoggedDecision]], profiles: Mapping[str, Profile], server: AdServer
 ) -> list[LoggedDecision]:
     """Let the campaign take part in decisions, in their order, against the ads that were shown."""
     fresh = {user: msgspec.structs.replace(profile, ads=AdHistory()) for user, profile in profiles.items()}
     made: list[LoggedDecision] = []
     for begin in range(0, len(recent), _BATCH):
         some = recent[begin : begin + _BATCH]
-        asked = [_opportunity(cid, at_ms, logged, fresh, server.settings) for at_ms, logged in some]
+        asked = [_opportunity(cid, tier, at_ms, logged, fresh, server.settings) for at_ms, logged in some]
         made += [again for _, again in server.decide(asked, server.begin())]
-    return [_outbid(again, server.settings) for again in made]
+    return [
+        _outbid(again, tier, _rival_of(cid, logged), server.settings)
+        for (_, logged), again in zip(recent, made, strict=True)
+    ]
+
+
+def _rival_of(cid: str, logged: LoggedDecision) -> int:
+    """Return the tier of the ad of another campaign that was shown, -1 if none was."""
+    return logged.priority if logged.cid not in (None, cid) else -1
 
 
 def _opportunity(
-    cid: str, at_ms: int, logged: LoggedDecision, profiles: dict[str, Profile], settings: AdSettings
+    cid: str, tier: int, at_ms: int, logged: LoggedDecision, profiles: dict[str, Profile], settings: AdSettings
 ) -> Opportunity:
     """Return the opportunity that a decision was of; its floor is what the campaign would have to be worth."""
     contextual = not logged.user_id
@@ -210,6 +221,9 @@ def _opportunity(
     beaten = math.inf if logged.held_out and logged.held_out != cid else next(shown, 0.0)
     if logged.charge is None:  # of an older release, which logged what one impression was worth
         beaten = per_thousand(beaten)
+    rival = _rival_of(cid, logged)
+    if rival >= 0 and rival != tier:
+        beaten = math.inf if rival > tier else 0.0
     return Opportunity(
         decision_id=logged.decision_id,
         user_id=logged.user_id or logged.decision_id,
@@ -224,14 +238,20 @@ def _opportunity(
     )
 
 
-def _outbid(again: LoggedDecision, settings: AdSettings) -> LoggedDecision:
+def _outbid(again: LoggedDecision, tier: int, rival: int, settings: AdSettings) -> LoggedDecision:
     """Return a decision with what the campaign lost to: the ad that was shown, where it is worth the placement's floor.
 
     What that ad was worth has been taken for a floor.
+
+    Parameters
+    ----------
+    tier, rival
+        The campaign's tier, and that of the ad that was shown.
     """
+    code, house = loss_of(NoBid.LOWER_TIER if tier < rival else NoBid.OUTBID), tier == HOUSE_TIER
     candidates = tuple(
-        msgspec.structs.replace(one, loss=loss_of(NoBid.OUTBID))
-        if one.loss == loss_of(NoBid.BELOW_FLOOR) and one.value >= _floor(again.placement, settings)
+        msgspec.structs.replace(one, loss=code)
+        if one.loss == loss_of(NoBid.BELOW_FLOOR) and (house or one.value >= _floor(again.placement, settings))
         else one
         for one in again.candidates
     )
@@ -239,9 +259,19 @@ def _outbid(again: LoggedDecision, settings: AdSettings) -> LoggedDecision:
 
 
 def _endless(view: CampaignView) -> CampaignView:
-    """Return a campaign that runs at all times, is not held back, and has money."""
+    """Return a campaign that runs at all times, is not held back, and has money and approved creatives."""
+    creatives = tuple(
+        msgspec.structs.replace(creative, status="approved") if creative.status == "pending" else creative
+        for creative in view.campaign.creatives
+    )
     campaign = msgspec.structs.replace(
-        view.campaign, starts_at=None, ends_at=None, paused=False, budget=_ENDLESS, budget_daily=None
+        view.campaign,
+        starts_at=None,
+        ends_at=None,
+        paused=False,
+        budget=_ENDLESS,
+        budget_daily=None,
+        creatives=creatives,
     )
     return CampaignView(
         campaign, left=_ENDLESS, left_today=_ENDLESS, day_ends_ms=2**62, calibration=view.calibration,

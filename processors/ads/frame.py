@@ -92,7 +92,8 @@ class Worth(NamedTuple):
     odds
         Probability that what the campaign pays for happens after one impression.
     values
-        What one impression is worth to the campaign: its bid times the odds as they were drawn.
+        What one impression is worth to the campaign: its bid times the odds as they were drawn; of a campaign of the
+        house the odds alone, which only other campaigns of the house are compared with.
     """
 
     p_click: Floats

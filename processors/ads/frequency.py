@@ -5,8 +5,8 @@ from __future__ import annotations
 from processors.ads.campaign import Frequency
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
-from processors.common.time import DAY_MS, HOUR_MS
-from processors.users.ad_history import AdHistory
+from processors.common.time import DAY_MS, HOUR_MS, MONTH_MS, WEEK_MS
+from processors.users.ad_history import AdHistory, CampaignImpressions
 
 
 def capped(history: AdHistory, cid: str, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
@@ -37,13 +37,26 @@ def capped(history: AdHistory, cid: str, advertiser: str, caps: Frequency, now_m
     if shown is not None:
         if now_ms < shown.cool_down_until_ms:
             return NoBid.COOL_DOWN
-        if caps.total is not None and shown.total >= caps.total:
-            return NoBid.FREQUENCY_CAP
-        if caps.per_hour is not None and _since(shown.times, now_ms - HOUR_MS) >= caps.per_hour:
-            return NoBid.FREQUENCY_CAP
-        if caps.per_day is not None and _since(shown.times, now_ms - DAY_MS) >= caps.per_day:
-            return NoBid.DAILY_USER_CAP
+        if caps.conversions is not None and shown.conversions >= caps.conversions:
+            return NoBid.BOUGHT_OFTEN
+        code = _capped(shown, caps, now_ms)
+        if code is not None:
+            return code
     return _capped_by_advertiser(history, advertiser, caps, now_ms) if caps.counts_advertiser else None
+
+
+def _capped(shown: CampaignImpressions, caps: Frequency, now_ms: int) -> NoBid | None:
+    if caps.total is not None and shown.total >= caps.total:
+        return NoBid.FREQUENCY_CAP
+    for most, span_ms, code in (
+        (caps.per_hour, HOUR_MS, NoBid.FREQUENCY_CAP),
+        (caps.per_day, DAY_MS, NoBid.DAILY_USER_CAP),
+        (caps.per_week, WEEK_MS, NoBid.FREQUENCY_CAP),
+        (caps.per_month, MONTH_MS, NoBid.FREQUENCY_CAP),
+    ):
+        if most is not None and shown.since(now_ms - span_ms) >= most:
+            return code
+    return None
 
 
 def _capped_by_advertiser(history: AdHistory, advertiser: str, caps: Frequency, now_ms: int) -> NoBid | None:
@@ -54,13 +67,9 @@ def _capped_by_advertiser(history: AdHistory, advertiser: str, caps: Frequency, 
         (caps.advertiser_per_hour, HOUR_MS, NoBid.FREQUENCY_CAP),
         (caps.advertiser_per_day, DAY_MS, NoBid.DAILY_USER_CAP),
     ):
-        if most is not None and sum(_since(one.times, now_ms - span_ms) for one in shown) >= most:
+        if most is not None and sum(one.since(now_ms - span_ms) for one in shown) >= most:
             return code
     return None
-
-
-def _since(times: list[int], begin_ms: int) -> int:
-    return len([time for time in times if time > begin_ms])
 
 
 def remove_capped(frame: Frame) -> Frame:
@@ -89,4 +98,8 @@ def remove_capped(frame: Frame) -> Frame:
     return frame
 
 
-FREQUENCY = Stage("frequency", remove_capped, gives=(NoBid.DAILY_USER_CAP, NoBid.FREQUENCY_CAP, NoBid.COOL_DOWN))
+FREQUENCY = Stage(
+    "frequency",
+    remove_capped,
+    gives=(NoBid.DAILY_USER_CAP, NoBid.FREQUENCY_CAP, NoBid.BOUGHT_OFTEN, NoBid.COOL_DOWN),
+)

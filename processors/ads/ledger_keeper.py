@@ -46,8 +46,8 @@ class LedgerKeeper:
         """Take over a campaign, or its withdrawal, in place; what it has spent stays."""
         state.campaign = campaign
         if campaign is not None and not state.rate:
-            state.rate = _FIRST_RATE if campaign.pacing == "even" else 1.0
-        if campaign is not None and campaign.pacing == "asap":
+            state.rate = _FIRST_RATE if campaign.is_paced else 1.0
+        if campaign is not None and not campaign.is_paced:
             state.rate = 1.0
 
     def learn(self, state: Ledger, signal: CampaignSignal) -> Counter[str]:

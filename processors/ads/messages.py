@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from processors.ads.campaign import Campaign, Creative
+from processors.ads.campaign import MIDDLE_PRIORITY, Campaign, Creative
 from processors.ads.decision import AuctionResult, Candidate, CreativeShare
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.reasons import AdReason, reasons_of
 from processors.common.money import per_thousand
-from processors.common.time import stamp
+from processors.common.time import DAY_MS, stamp
 
 
 class AdDecision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -28,6 +28,8 @@ class AdDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         When it was decided, and until when it may be shown.
     propensity
         Probability with which this creative was chosen for the campaign.
+    w, h
+        Size of the creative in pixels, if it has one.
     """
 
     decision_id: str
@@ -52,6 +54,8 @@ class AdDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     reasons: tuple[AdReason, ...] = ()
     nbr: int | None = None
     nbr_text: str | None = None
+    w: int | None = None
+    h: int | None = None
 
 
 class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -75,6 +79,10 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
         Share of the users that the campaign shown holds out.
     price, charge
         As in :class:`AdDecision`.
+    caps_ms
+        How far back the caps of the campaign shown look, milliseconds: so long the profile keeps its times.
+    priority
+        The priority of the campaign shown; 0 if it is of the house.
     cost
         What the decision is expected to be charged on average, in the currency of the ads: a thousandth of the price.
     opportunities
@@ -109,6 +117,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     holdout: float = 0.0
     cost: float = 0.0
     charge: float | None = None
+    caps_ms: int = DAY_MS
+    priority: int = MIDDLE_PRIORITY
 
 
 def messages_of(
@@ -189,6 +199,8 @@ def _decision(
         propensity=decided.propensity,
         expires_at=expires_at,
         reasons=reasons_of(campaign.target, found),
+        w=creative.w,
+        h=creative.h,
     )
 
 
@@ -221,6 +233,8 @@ def _logged_decision(
         p_conversion=decided.p_conversion,
         holdout=campaign.holdout,
         cost=decided.cost,
+        caps_ms=campaign.frequency.looks_back_ms,
+        priority=campaign.tier,
     )
 
 

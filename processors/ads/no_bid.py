@@ -37,6 +37,13 @@ class NoBid(IntEnum):
     JUST_BOUGHT = 517
     SAME_PAGE = 518
     HELD_OUT = 519
+    LOWER_TIER = 530
+    BLOCKED_ADVERTISER = 531
+    BLOCKED_CATEGORY = 532
+    OTHER_SIZE = 533
+    PENDING = 534
+    REJECTED = 535
+    BOUGHT_OFTEN = 536
 
     @property
     def text(self) -> str:
@@ -73,10 +80,27 @@ _TEXTS = {
     NoBid.JUST_BOUGHT: "it promotes what the user has just bought",
     NoBid.SAME_PAGE: "the page shows it, or a rival of it, already",
     NoBid.HELD_OUT: "the user is among those who are shown nothing, so that its lift can be measured",
+    NoBid.LOWER_TIER: "one of a higher priority is shown",
+    NoBid.BLOCKED_ADVERTISER: "its advertiser, or the domain that it leads to, is blocked",
+    NoBid.BLOCKED_CATEGORY: "what it promotes is of a category that is blocked",
+    NoBid.OTHER_SIZE: "none of its creatives has a size that fits",
+    NoBid.PENDING: "none of its creatives is approved yet",
+    NoBid.REJECTED: "its creatives were rejected",
+    NoBid.BOUGHT_OFTEN: "the user has bought through it often enough",
 }
 
 BID_WON = 0
-_LOSSES: dict[int, int] = {NoBid.TOO_LATE: 2, NoBid.BELOW_FLOOR: 100, NoBid.OUTBID: 102, NoBid.DAILY_USER_CAP: 520}
+_LOSSES: dict[int, int] = {
+    NoBid.TOO_LATE: 2,
+    NoBid.BELOW_FLOOR: 100,
+    NoBid.OUTBID: 102,
+    NoBid.DAILY_USER_CAP: 520,
+    NoBid.PENDING: 201,
+    NoBid.REJECTED: 202,
+    NoBid.OTHER_SIZE: 203,
+    NoBid.BLOCKED_ADVERTISER: 205,
+    NoBid.BLOCKED_CATEGORY: 209,
+}
 """Loss reasons with another number than the no-bid reason: OpenRTB has its own, or means something else by that one."""
 
 _NO_BIDS = {loss: NoBid(code) for code, loss in _LOSSES.items()}

@@ -44,6 +44,10 @@ class Opportunity(msgspec.Struct, frozen=True):
     items
         The read model of items, which knows the categories of what the user viewed or bought by ids alone;
         :obj:`None` if there is none.
+    badv, bcat
+        Advertisers, by domain or name, and categories that the request does not want.
+    sizes
+        Widths and heights in pixels that fit; none given means that all do.
     """
 
     decision_id: str
@@ -61,6 +65,9 @@ class Opportunity(msgspec.Struct, frozen=True):
     zoneless: bool = False
     measured: bool = False
     items: ItemIndex | None = None
+    badv: tuple[str, ...] = ()
+    bcat: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
 
 def decision_id_of(origin: Origin) -> str:

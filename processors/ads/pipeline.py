@@ -23,7 +23,7 @@ from processors.ads.budget import BUDGET
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.dayparts import DAYPARTS
 from processors.ads.decision import AuctionResult
-from processors.ads.eligibility import CONSENT, LATE, RUNNING
+from processors.ads.eligibility import APPROVAL, CONSENT, LATE, RUNNING
 from processors.ads.frame import Frame, Stage
 from processors.ads.frequency import FREQUENCY
 from processors.ads.holdout import HOLDOUT
@@ -36,16 +36,20 @@ from processors.ads.settings import AdSettings
 from processors.ads.shop import SHOP, NoShop, Shop
 from processors.ads.signals import MOST_PLACEMENTS
 from processors.ads.targeting import EXCLUSION, TARGETING
+from processors.ads.wanted import BLOCKS, SIZES
 from processors.common.arrays import Flags, Ints
 from processors.models.click_model import ClickModel
 
 STAGES = (
     LATE,
     RUNNING,
+    APPROVAL,
     CONSENT,
     TARGETING,
     EXCLUSION,
     SHOP,
+    BLOCKS,
+    SIZES,
     SAME_PAGE,
     DAYPARTS,
     FREQUENCY,

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from processors.ads.campaign import HOUSE_TIER
 from processors.ads.chances import chances_of
 from processors.ads.decision import AuctionResult, Candidate, CreativeShare, features_hash
 from processors.ads.frame import Frame
 from processors.ads.no_bid import BID_WON, NoBid, loss_of
-from processors.common.arrays import Flags, Hashes, Ints
+from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
 from processors.common.money import per_thousand
 from processors.common.random import uniform
@@ -91,9 +92,14 @@ def _figures(frame: Frame, rows: Ints, won: Ints) -> Iterator[list[float]]:
     yield bids.creatives[won].tolist()
     yield np.round(prices, _DIGITS).tolist()
     yield (prices * odds).tolist()
-    values = per_thousand(worth.values)
-    for column in (worth.p_click, worth.p_purchase, values, bids.expected_click, bids.expected_purchase):
+    for column in (worth.p_click, worth.p_purchase, _cpm(frame), bids.expected_click, bids.expected_purchase):
         yield np.round(column[won], 8).tolist()
+
+
+def _cpm(frame: Frame) -> Floats:
+    """Return what a thousand impressions are worth to each bid; nothing to a campaign of the house."""
+    paid: Floats = np.where(frame.columns.tiers[frame.bids.campaigns] == HOUSE_TIER, 0.0, frame.worth.values)
+    return per_thousand(paid)
 
 
 def _shares(frame: Frame, won: Ints) -> Iterator[tuple[float, tuple[CreativeShare, ...]]]:
@@ -147,7 +153,7 @@ def _bidding(frame: Frame, those: Ints) -> dict[tuple[int, int], tuple[str, floa
     bids, worth, crids = frame.bids, frame.worth, frame.columns.creatives.crids
     begins, _, shares = bids.draws.shares(those)
     propensities = shares[begins[:-1] + bids.draws.chosen[those] - bids.draws.begins[those]]
-    figures = (worth.p_click, per_thousand(worth.values), worth.p_purchase)
+    figures = (worth.p_click, _cpm(frame), worth.p_purchase)
     return {
         (row, campaign): (crids[creative], *rest)
         for row, campaign, creative, *rest in zip(

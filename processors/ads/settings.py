@@ -8,7 +8,8 @@ import msgspec
 
 from processors.ads.campaign import MAX_AMOUNT
 from processors.ads.campaign_index import MAX_CAMPAIGNS
-from processors.common.bounds import Entries, Milliseconds, Share
+from processors.ads.creative_limits import Blocks
+from processors.common.bounds import Entries, Ids, Milliseconds, Share
 from processors.common.time import DAY_MS
 from processors.events.event import EventKind
 
@@ -45,8 +46,8 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decisions, campaigns
         Number of decisions, and of campaigns shown, that are kept of each user.
     max_campaigns
-        Campaigns that take part; beyond that those are left out that are paused or have ended, then those that bid
-        least for an impression.
+        Campaigns that take part; beyond that those are left out that are paused, have ended or have no approved
+        creative, then those of the lowest tiers, then those that bid least for an impression.
     exploration
         How much creatives are drawn by chance: 1 as uncertain as they are, 0 always the best.
     clock_tolerance_ms
@@ -69,6 +70,11 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Whether a page shows no two advertisers' ads for one category either.
     log_losers
         Share of the decisions whose log has every campaign, and not only the one that won.
+    blocked_advertisers, blocked_categories, blocked_domains
+        What is shown nowhere: advertisers by name, categories of creatives, and domains that creatives lead to, with
+        all that lies within them (:class:`processors.ads.creative_limits.Blocks`).
+    blocked_at
+        By placement what is not shown there either: ``advertisers``, ``categories`` and ``domains``.
     """
 
     floor: Floor = 0.0
@@ -96,6 +102,15 @@ class AdSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     page_ms: Milliseconds = 2_000
     rivals_apart: bool = False
     log_losers: Share = 0.05
+    blocked_advertisers: Ids = ()
+    blocked_categories: Ids = ()
+    blocked_domains: Ids = ()
+    blocked_at: dict[str, Blocks] = msgspec.field(default_factory=dict)
+
+    @property
+    def blocked(self) -> Blocks:
+        """What is shown nowhere."""
+        return Blocks(self.blocked_advertisers, self.blocked_categories, self.blocked_domains)
 
     @property
     def remembered_ms(self) -> int:

@@ -8,7 +8,7 @@ left, and is removed where none is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Protocol
 
 import numpy as np
@@ -41,9 +41,23 @@ class Shop(Protocol):
         """
         ...
 
+    def of_categories(self, creatives: Sequence[Creative], categories: Set[str]) -> Ints:
+        """Return the numbers of the creatives that promote an item of some categories, as the shop has it.
+
+        Parameters
+        ----------
+        categories
+            Names, :func:`processors.common.text.folded`.
+        """
+        ...
+
 
 class NoShop:
     """A shop without items and rules: it forbids nothing."""
+
+    def of_categories(self, creatives: Sequence[Creative], categories: Set[str]) -> Ints:  # noqa: ARG002
+        """Return none, as it has no items."""
+        return np.empty(0, np.int64)
 
     def forbidden(self, opportunities: Sequence[Opportunity], creatives: Sequence[Creative]) -> Ints | None:  # noqa: ARG002
         """Return nothing, whatever is asked."""

@@ -26,7 +26,7 @@ _ADJUST_MS = 1_000
 def pace(state: Ledger, at_ms: int) -> None:
     """Change the share of opportunities that the campaign takes part in, in place, at most once a second."""
     campaign = state.campaign
-    if campaign is None or campaign.pacing == "asap" or at_ms < state.adjusted_ms + _ADJUST_MS:
+    if campaign is None or not campaign.is_paced or at_ms < state.adjusted_ms + _ADJUST_MS:
         return
     state.adjusted_ms = at_ms
     # What pays for purchases is mostly charged on another day than the one on which it was decided.

@@ -78,7 +78,7 @@ class AdTracking:
         if decision is None:
             return
         if event.action == REFUNDED:
-            self._refund(decision, event.time_ms, step)
+            self._refund(profile, decision, event.time_ms, step)
             return
         self.see(decision, event.time_ms, step)
         if event.action == DISMISSED:
@@ -89,6 +89,7 @@ class AdTracking:
         elif event.kind == "purchase":
             if not decision.converted:
                 self._convert(decision, event, step)
+                profile.ads.count_conversions(decision.cid, 1)
                 self._cool_down(profile, decision, event.time_ms)
         elif not decision.clicked_ms and event.action == _CLICK:
             if profile.ads.clicked_since(event.time_ms - MINUTE_MS) >= self.settings.clicks_per_minute:
@@ -131,9 +132,10 @@ class AdTracking:
         self._charge(decision, "cpa", at_ms, step)
 
     @staticmethod
-    def _refund(decision: Decision, at_ms: int, step: AdStep) -> None:
+    def _refund(profile: Profile, decision: Decision, at_ms: int, step: AdStep) -> None:
         if decision.converted:
             decision.converted = False
+            profile.ads.count_conversions(decision.cid, -1)
             signal = _add(step, decision, at_ms, returned=1, returned_revenue=decision.revenue)
             signal.returned_bought += decision.clicked_ms > 0
             if decision.model == "cpa" and decision.billed:

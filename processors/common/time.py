@@ -7,6 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+WEEK_MS, MONTH_MS = 7 * DAY_MS, 30 * DAY_MS
 
 _MOST_REMEMBERED = 1024
 _SECONDS = 4096

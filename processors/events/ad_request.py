@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from processors.common.bounds import MAX_ID_CHARACTERS, EpochMs, Id
+from processors.common.bounds import MAX_ID_CHARACTERS, EpochMs, Id, Ids
 from processors.common.money import MoneySettings
 from processors.events.consent import take_purposes
 from processors.events.event import Context
@@ -24,6 +24,10 @@ from processors.events.event_fields import (
 from processors.events.json_object import Moment, Purposes, Refused, as_number, decode_object, quoted
 from processors.events.repair import Format, IntakeSettings, check_time
 
+MAX_BLOCKED, MAX_FORMATS, MAX_PIXELS = 1000, 32, 10_000
+"""Entries of a list of what is blocked, sizes that a request may list, and pixels of a width or height."""
+
+_Pixels = Annotated[int, msgspec.Meta(ge=1, le=MAX_PIXELS)]
 _FLOOR = f"expected a number from 0 to {MAX_AMOUNT:.0e}"
 _CURRENCY = "expected a code such as EUR"
 
@@ -49,6 +53,10 @@ class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
         The user's circumstances, as in :class:`processors.events.event.Event`.
     purposes
         What the user agreed to; :obj:`None` if the request does not say.
+    badv, bcat
+        Advertisers, by domain or name, and categories whose ads are not wanted.
+    sizes
+        Widths and heights in pixels that fit, from ``format`` and from ``w`` and ``h``; none means that all do.
     repairs
         ``field:what`` for each repair, such as ``user_id:number_to_text``.
     """
@@ -63,11 +71,19 @@ class AdRequest(msgspec.Struct, omit_defaults=True, kw_only=True):
     context: Context | None = None
     purposes: tuple[str, ...] | None = None
     repairs: tuple[str, ...] = ()
+    badv: tuple[str, ...] = ()
+    bcat: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @property
     def event_id(self) -> str:
         """The request's id, under the name by which all records are checked for duplicates."""
         return self.request_id
+
+
+class _Size(msgspec.Struct, forbid_unknown_fields=True):
+    w: _Pixels
+    h: _Pixels
 
 
 class _StrictRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -82,6 +98,11 @@ class _StrictRequest(msgspec.Struct, forbid_unknown_fields=True):
     channel: Id | None = None
     context: Context | None = None
     purposes: Purposes | None = None
+    badv: Ids | None = None
+    bcat: Ids | None = None
+    w: _Pixels | None = None
+    h: _Pixels | None = None
+    format: Annotated[tuple[_Size, ...], msgspec.Meta(max_length=MAX_FORMATS)] | None = None
 
 
 def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> AdRequest:
@@ -124,6 +145,9 @@ def repair_request(raw: bytes | None, at_ms: int, settings: IntakeSettings) -> A
         context=context,
         purposes=take_purposes(fields, repairs),
         repairs=tuple(repairs),
+        badv=_blocked(fields.get("badv"), "badv"),
+        bcat=_blocked(fields.get("bcat"), "bcat"),
+        sizes=_sizes(fields),
     )
 
 
@@ -147,6 +171,40 @@ def _bidfloorcur(value: Any) -> str | None:
     if value is not None and not (isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS):
         raise Refused("bad_floor", f"bidfloorcur: {quoted(value)}, {_CURRENCY}")
     return value
+
+
+def _blocked(value: Any, name: str) -> tuple[str, ...]:
+    """Read a list of what is blocked, or refuse the request: without it, what is not wanted would be shown."""
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > MAX_BLOCKED:
+        raise Refused("bad_blocks", f"{name}: {quoted(value)}, expected a list of at most {MAX_BLOCKED} texts")
+    for number, entry in enumerate(value):
+        if not isinstance(entry, str) or not 0 < len(entry) <= MAX_ID_CHARACTERS:
+            expected = f"expected a text of 1 to {MAX_ID_CHARACTERS} characters"
+            raise Refused("bad_blocks", f"{name}[{number}]: {quoted(entry)}, {expected}")
+    return tuple(value)
+
+
+def _sizes(fields: dict[str, Any]) -> tuple[tuple[int, int], ...]:
+    """Read the sizes that fit, or refuse the request: what does not fit cannot be shown."""
+    listed, sizes = fields.get("format"), list[tuple[int, int]]()
+    if listed is not None and (not isinstance(listed, list) or len(listed) > MAX_FORMATS):
+        raise Refused("bad_size", f"format: {quoted(listed)}, expected a list of at most {MAX_FORMATS} sizes")
+    for number, size in enumerate(listed or ()):
+        if not isinstance(size, dict):
+            raise Refused("bad_size", f"format[{number}]: {quoted(size)}, expected an object with w and h")
+        sizes.append((_pixels(size.get("w"), f"format[{number}].w"), _pixels(size.get("h"), f"format[{number}].h")))
+    if fields.get("w") is not None or fields.get("h") is not None:
+        sizes.append((_pixels(fields.get("w"), "w"), _pixels(fields.get("h"), "h")))
+    return tuple(sizes)
+
+
+def _pixels(value: Any, name: str) -> int:
+    figure = as_number(value) if not isinstance(value, str) else None
+    if figure is None or figure != int(figure) or not 1 <= figure <= MAX_PIXELS:
+        raise Refused("bad_size", f"{name}: {quoted(value)}, expected pixels, a whole number from 1 to {MAX_PIXELS}")
+    return int(figure)
 
 
 def with_floor_in(request: AdRequest, money: MoneySettings) -> AdRequest:
@@ -202,12 +260,21 @@ def _accept(wire: _StrictRequest, time_ms: int, repairs: tuple[str, ...]) -> AdR
         context=wire.context,
         purposes=wire.purposes,
         repairs=repairs,
+        badv=wire.badv or (),
+        bcat=wire.bcat or (),
+        sizes=_sizes_of(wire),
     )
 
 
-def _has_placement(wire: _StrictRequest) -> bool:
-    return _placement(wire.placement, wire.context) is not None
+def _sizes_of(wire: _StrictRequest) -> tuple[tuple[int, int], ...]:
+    own = ((wire.w, wire.h),) if wire.w is not None and wire.h is not None else ()
+    return (*((size.w, size.h) for size in wire.format or ()), *own)
 
 
-AD_REQUEST = Format(_StrictRequest, _accept, repair_request, _has_placement)
+def _is_whole(wire: _StrictRequest) -> bool:
+    """Tell whether a decoded request names its placement, and no width without a height."""
+    return _placement(wire.placement, wire.context) is not None and (wire.w is None) == (wire.h is None)
+
+
+AD_REQUEST = Format(_StrictRequest, _accept, repair_request, _is_whole)
 """How the records on ``ads.requests.v1`` are read."""

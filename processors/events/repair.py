@@ -37,6 +37,8 @@ REASONS = {
     "id_too_long": "an id is longer than 256 characters",
     "bad_items": "an impression or an order lists no items, or more than 100",
     "bad_floor": "the floor of a request for an ad is no amount of money, or in a currency without a rate",
+    "bad_blocks": "what a request for an ad does not want, badv or bcat, cannot be read",
+    "bad_size": "the sizes of a request for an ad, format or w and h, cannot be read",
     "bad_timestamp": "the timestamp is neither ISO-8601 nor epoch milliseconds",
     "timestamp_ancient": "the timestamp is before intake.earliest_ms",
     "timestamp_future": "the timestamp is further ahead than intake.max_future_ms",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 
 from processors.ads.campaign import Creative
+from processors.ads.creative_limits import names_of_category
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.common.arrays import Flags, Ints
@@ -52,6 +53,17 @@ class ShopLimits:
         for rule in rules:
             self._forbid_by_rule(codes, opportunities, creatives, rule, known, slots[known])
         return codes if codes.any() else None
+
+    def of_categories(self, creatives: Sequence[Creative], categories: Set[str]) -> Ints:
+        """See :class:`processors.ads.shop.Shop`. Complexity: linear in creatives with an item."""
+        self._remember(creatives)
+        slots = np.array(self._read.items.slots_of(self._items), np.int64)
+        known = np.flatnonzero(slots >= 0)
+        attributes = self._read.items.attributes
+        numbers, of_each = np.unique(attributes.category[slots[known]], return_inverse=True)
+        names = map(attributes.categories.name, numbers.tolist())
+        wanted = np.array([not categories.isdisjoint(names_of_category(name or None)) for name in names], np.bool_)
+        return self._numbers[known[wanted[of_each]]]
 
     def _remember(self, creatives: Sequence[Creative]) -> None:
         """Note which creatives promote an item; they stay the same until a campaign changes."""

@@ -23,7 +23,7 @@ PAID_FOR: dict[Model, str] = {"cpm": "impression", "cpc": "click", "cpa": "purch
 """The same in words."""
 
 MAX_TIMES = 100
-"""Impressions of a campaign whose times are kept per user and day. A cap above this would never be reached."""
+"""Impressions of a campaign whose times are kept per user. A cap above this would never be reached."""
 
 
 class Decision(msgspec.Struct, array_like=True):
@@ -120,12 +120,59 @@ class CampaignImpressions(msgspec.Struct, array_like=True):
         Number of all of them.
     cool_down_until_ms
         Until when the campaign must not be shown to the user again, milliseconds since the epoch; 0 for no cool-down.
+    earlier
+        Times of those before the last day, oldest first, as far back as a cap by week or month of the campaign needs
+        them; with ``times`` at most :data:`MAX_TIMES`, which no cap is above, so that they are counted exactly.
+    conversions
+        Purchases that it led to, less those that were returned.
     """
 
     advertiser: str
     times: list[int] = msgspec.field(default_factory=list)
     total: int = 0
     cool_down_until_ms: int = 0
+    earlier: list[int] = msgspec.field(default_factory=list)
+    conversions: int = 0
+
+    def add(self, at_ms: int, keep_ms: int = DAY_MS) -> None:
+        """Count one more, in place, and forget times that no cap asks for.
+
+        Parameters
+        ----------
+        at_ms
+            When it was decided, milliseconds since the epoch.
+        keep_ms
+            How far back caps look, milliseconds; a day at least.
+
+        Examples
+        --------
+        >>> counted = CampaignImpressions("shop")
+        >>> for at_ms in (0, 2 * DAY_MS, 3 * DAY_MS, 8 * DAY_MS):
+        ...     counted.add(at_ms, keep_ms=7 * DAY_MS)
+        >>> counted.times, counted.earlier, counted.total
+        ([691200000], [172800000, 259200000], 4)
+        """
+        of_last_day = [time for time in self.times if time > at_ms - DAY_MS]
+        if keep_ms > DAY_MS or self.earlier:
+            known = sorted((*self.earlier, *(time for time in self.times if time <= at_ms - DAY_MS)))
+            kept = [time for time in known if time > at_ms - keep_ms]
+            room = max(MAX_TIMES - len(of_last_day) - 1, 0)
+            self.earlier = kept[max(len(kept) - room, 0) :]
+        self.times = [*of_last_day, at_ms][-MAX_TIMES:]
+        self.total += 1
+
+    def since(self, begin_ms: int) -> int:
+        """Return how many came after a moment, milliseconds since the epoch, of those whose times are kept."""
+        times = (*self.earlier, *self.times) if self.earlier else self.times
+        return len([time for time in times if time > begin_ms])
+
+    def take_off(self, at_ms: int) -> None:
+        """Take off one that was never seen, decided at a moment, in place."""
+        self.total = max(0, self.total - 1)
+        for times in (self.times, self.earlier):
+            if at_ms in times:
+                times.remove(at_ms)
+                return
 
 
 class Trial(msgspec.Struct, array_like=True):
@@ -169,7 +216,7 @@ class AdHistory(msgspec.Struct, array_like=True):
     next_ms: int = 0
     trials: dict[str, Trial] = msgspec.field(default_factory=dict)
 
-    def note(self, decision: Decision, decisions: int, campaigns: int) -> None:
+    def note(self, decision: Decision, decisions: int, campaigns: int, keep_ms: int = DAY_MS) -> None:
         """Add a decision and count it against its campaign's caps, in place.
 
         Parameters
@@ -181,6 +228,8 @@ class AdHistory(msgspec.Struct, array_like=True):
             and expired, then seen, then not seen yet, then clicked; of these the oldest. Of campaigns the one shown the
             longest ago goes first. A dropped decision gets no more clicks or purchases, a dropped campaign is no longer
             capped.
+        keep_ms
+            How far back the campaign's caps look, milliseconds.
         """
         self.next_ms = min(self.next_ms, decision.expires_ms) if self.decisions else decision.expires_ms
         self.decisions.append(decision)
@@ -189,9 +238,7 @@ class AdHistory(msgspec.Struct, array_like=True):
             self.decisions.remove(min(self.decisions[:-1], key=lambda one: _worth(one, decision.at_ms)))
         counted = self.impressions.pop(decision.cid, None) or CampaignImpressions(decision.advertiser)
         counted.advertiser = decision.advertiser
-        of_last_day = [time for time in counted.times if time > decision.at_ms - DAY_MS]
-        counted.times = [*of_last_day, decision.at_ms][-MAX_TIMES:]
-        counted.total += 1
+        counted.add(decision.at_ms, keep_ms)
         self.impressions[decision.cid] = counted
         if len(self.impressions) > campaigns:
             del self.impressions[next(iter(self.impressions))]
@@ -213,6 +260,12 @@ class AdHistory(msgspec.Struct, array_like=True):
     def clicked_since(self, since_ms: int) -> int:
         """Return how many of the decisions kept were clicked after a moment, milliseconds since the epoch."""
         return sum(1 for decision in self.decisions if decision.clicked_ms > since_ms)
+
+    def count_conversions(self, cid: str, change: int) -> None:
+        """Add to the purchases that a campaign led to, or take off what was returned, in place."""
+        counted = self.impressions.get(cid)
+        if counted is not None:
+            counted.conversions = max(0, counted.conversions + change)
 
     def cool_down(self, cid: str, until_ms: int) -> None:
         """Keep a campaign from being shown before ``until_ms`` (milliseconds since the epoch), in place."""
@@ -262,6 +315,4 @@ class AdHistory(msgspec.Struct, array_like=True):
         """Take a decision that was never seen off the caps of its campaign."""
         counted = self.impressions.get(decision.cid)
         if counted is not None:
-            counted.total = max(0, counted.total - 1)
-            if decision.at_ms in counted.times:
-                counted.times.remove(decision.at_ms)
+            counted.take_off(decision.at_ms)

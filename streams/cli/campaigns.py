@@ -83,8 +83,10 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show the campaigns that workers know, with what they have spent, and what is the matter with them.
 
     over: delivered beyond the budget, and not charged. rate: share of the auctions that pacing lets them take part in.
+    A priority other than 5 is named; "house" is the shop's own, which pays nothing.
     """
     from processors.ads.alerts import TEXTS
+    from processors.ads.campaign import MIDDLE_PRIORITY
     from streams.cli.connections import consuming
     from streams.operations.campaigns import statuses
 
@@ -104,10 +106,13 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     )
     for one in found:
         state = "paused" if one.paused else f"{one.rate:.3f}"
+        model = "house" if one.house else one.model
         typer.echo(
-            f"{one.cid[:28]:<28} {one.model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
+            f"{one.cid[:28]:<28} {model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
             f"{one.over:>9.2f} {one.left_today:>11.2f} {state:>6}"
         )
+        if one.priority != MIDDLE_PRIORITY:
+            typer.echo(f"  priority {one.priority}")
         for alert in one.alerts:
             typer.echo(f"  {alert}: {TEXTS[alert]}")
         for doubt in one.doubts:

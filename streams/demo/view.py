@@ -188,7 +188,7 @@ def _ads(ads: AdFigures) -> Panel:
     rows.add_column(width=14, no_wrap=True, justify="right")
     rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for one in ads.campaigns:
-        share = min(one.spent / one.budget, 1.0)
+        share = min(one.spent / one.budget, 1.0) if one.budget else 0.0
         bar = Text("█" * round(share * _BAR), "green").append("░" * (_BAR - round(share * _BAR)), "dim")
         clicked = percent(one.clicked / one.shown) if one.shown else "–"
         best = f"most: {one.best} {percent(one.best_rate)}" if one.best_rate is not None else ""

@@ -49,6 +49,8 @@ _CAMPAIGNS: dict[str, dict[str, Any]] = {
     "even": {**_CAMPAIGN, "pacing": "even", "budget_daily": 50.0, "advertiser": "other"},
     "clicks": {**_CAMPAIGN, "model": "cpc", "bid": 0.5, "target": {"interests": [{"name": "tents", "at_least": 0.1}]}},
     "bought": {**_CAMPAIGN, "model": "cpa", "bid": 25.0, "exclude_purchasers": True},
+    "own": {"advertiser": "shop", "house": True, "creatives": [{**_CREATIVES[0], "w": 300, "h": 250}]},
+    "waiting": {**_CAMPAIGN, "creatives": [{**_CREATIVES[0], "status": "pending"}]},
     "near": {**_CAMPAIGN, "target": {"countries": ["de"], "devices": ["phone"]}, "dayparts": {"hours": [0, 1, 22]}},
 }
 
@@ -168,6 +170,7 @@ def _react(driver: TopologyDriver, at: int) -> None:
         _send(driver, "events.click.v1", made["user_id"], f"click {at} {n}", at, **fields)
     _send(driver, "events.click.v1", "user-1", f"dismissed {at}", at, item_id="item-1", action="dismiss")
     request = {"request_id": f"request {at}", "user_id": "user-0", "timestamp": at, "placement": "top"}
+    request |= {"bcat": ["tents"], "badv": ["other"], "w": 728, "h": 90}
     driver.pipe("ads.requests.v1", b"user-0", _bytes(request), at)
 
 

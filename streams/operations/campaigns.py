@@ -12,7 +12,7 @@ import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from processors.ads.alerts import Alert, alerts_of, in_stock_of
-from processors.ads.campaign import Campaign, read_campaign
+from processors.ads.campaign import MIDDLE_PRIORITY, Campaign, read_campaign
 from processors.ads.campaign_view import CampaignView, decode_campaign_view
 from processors.ads.doubts import doubts_of, lacking_of, names_items
 from processors.common.errors import NearstreamError
@@ -45,6 +45,8 @@ class CampaignStatus(msgspec.Struct, frozen=True):
         What is the matter with it (:mod:`processors.ads.alerts`).
     doubts
         What cannot be meant in it (:mod:`processors.ads.doubts`).
+    priority, house
+        Its tier, and whether it is the shop's own, which comes after all others.
     """
 
     cid: str
@@ -61,6 +63,8 @@ class CampaignStatus(msgspec.Struct, frozen=True):
     paused: bool
     alerts: tuple[Alert, ...] = ()
     doubts: tuple[str, ...] = ()
+    priority: int = MIDDLE_PRIORITY
+    house: bool = False
 
 
 def read_file(path: Path, currency: str) -> dict[str, bytes]:
@@ -165,9 +169,9 @@ def statuses(consumer: KafkaConsumer, settings: Settings) -> list[CampaignStatus
     """
     views, now_ms = known_campaigns(consumer, settings), int(time.time() * 1000)
     items = _items_for(settings, consumer, [view.campaign for view in views.values()])
-    in_stock, lacks = in_stock_of(items), lacking_of(items)
+    in_stock, lacks, blocked = in_stock_of(items), lacking_of(items), settings.users.ads.blocked
     return [
-        status_of(cid, view, alerts_of(view, now_ms, in_stock), doubts_of(view.campaign, lacks))
+        status_of(cid, view, alerts_of(view, now_ms, in_stock), doubts_of(view.campaign, lacks, blocked))
         for cid, view in views.items()
     ]
 
@@ -185,7 +189,10 @@ def doubts_in(settings: Settings, consumer: KafkaConsumer, campaigns: dict[str, 
     read, now_ms = {cid: read_campaign(raw) for cid, raw in campaigns.items()}, time.time() * 1000.0
     lacks = lacking_of(_items_for(settings, consumer, list(read.values())))
     found = {
-        cid: (*((_OVER,) if campaign.has_ended(now_ms) else ()), *doubts_of(campaign, lacks))
+        cid: (
+            *((_OVER,) if campaign.has_ended(now_ms) else ()),
+            *doubts_of(campaign, lacks, settings.users.ads.blocked),
+        )
         for cid, campaign in read.items()
     }
     return {cid: doubts for cid, doubts in found.items() if doubts}
@@ -221,6 +228,8 @@ def status_of(
         campaign.paused,
         alerts,
         doubts,
+        campaign.priority,
+        campaign.house,
     )
 
 

@@ -136,7 +136,8 @@ class AdMetrics:
         self.spent_ratio.clear()
         self.today.clear()
         for cid, view in views:
-            self.spent_ratio.labels(cid).set(view.spent / view.campaign.budget)
+            if not view.campaign.house:
+                self.spent_ratio.labels(cid).set(view.spent / view.campaign.budget)
             if now_ms < view.day_ends_ms:
                 for figure in DayFigures.__struct_fields__:
                     self.today.labels(cid, figure).set(getattr(view.today, figure))
@@ -160,4 +161,4 @@ def _state_of(view: CampaignView, now_ms: int) -> str:
     """Return the state that a campaign is counted under."""
     if view.campaign.paused or view.campaign.has_ended(now_ms):
         return "paused" if view.campaign.paused else "ended"
-    return "spent" if view.left <= 0.0 else "running"
+    return "spent" if view.left <= 0.0 and not view.campaign.house else "running"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,6 +13,7 @@ from processors.ads.audience import Audience, Interest
 from processors.ads.campaign import Campaign, Creative, Dayparts, Frequency
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.campaign_view import CampaignView
+from processors.ads.creative_limits import Blocks
 from processors.ads.frame import Frame
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
@@ -52,6 +53,12 @@ class Batch:
 class SomeShop:
     """A shop that forbids some creatives to some users, by what they are called."""
 
+    def of_categories(self, creatives: Sequence[Creative], categories: Set[str]) -> Ints:
+        of_item = {"i1": "tents", "i2": "boats"}
+        return np.array(
+            [n for n, one in enumerate(creatives) if of_item.get(one.item_id or "") in categories], np.int64
+        )
+
     def forbidden(self, opportunities: Sequence[Opportunity], creatives: Sequence[Creative]) -> Ints | None:
         codes = (NoBid.OUT_OF_STOCK, NoBid.NOT_ALLOWED, NoBid.RULED_OUT)
         marks = [[hashed(f"{found.user_id}/{one.item_id}") for one in creatives] for found in opportunities]
@@ -81,7 +88,12 @@ def batch(seed: int) -> Batch:
     """The batch of a seed: up to two dozen opportunities of six users, up to twelve campaigns."""
     chance = Chance(seed)
     settings = AdSettings(
-        log_losers=1.0, page_ms=HOUR, floor=chance.one(0.0, 10.0, 300.0, 1500.0), exploration=chance.one(0.0, 1.0)
+        log_losers=1.0,
+        page_ms=HOUR,
+        floor=chance.one(0.0, 10.0, 300.0, 1500.0),
+        exploration=chance.one(0.0, 1.0),
+        blocked_categories=chance.one((), (), (), ("Boats",)),
+        blocked_at=chance.one({}, {}, {"side": Blocks(advertisers=("C",), domains=("b.example",))}),
     )
     clicks, purchases = ClickModel(), ClickModel()
     for model in (clicks, purchases):
@@ -109,9 +121,14 @@ def _view(chance: Chance) -> CampaignView:
 
 def _campaign(chance: Chance) -> Campaign:
     maybe, model = chance.maybe, chance.one(*MODELS)
+    creatives = tuple(_creative(chance, n) for n in range(int(chance.random.integers(1, 5))))
+    if chance.random.random() < 0.1:
+        return Campaign(chance.one("a", "b", "c"), creatives, house=True)
     return Campaign(
         chance.one("a", "b", "c"),
-        tuple(_creative(chance, n) for n in range(int(chance.random.integers(1, 5)))),
+        creatives,
+        priority=chance.one(5, 5, 5, 6, 3),
+        adomain=chance.one((), (), ("m.b.example",)),
         bid=chance.one(1000.0, 2000.0) if model == "cpm" else chance.one(5.0, 50.0),
         budget=100.0,
         model=model,
@@ -130,7 +147,12 @@ def _campaign(chance: Chance) -> Campaign:
 def _creative(chance: Chance, number: int) -> Creative:
     item, category = chance.one(None, *ITEMS), chance.one(None, *CATEGORIES)
     weight = chance.one(1.0, 2.0)
-    return Creative(f"k{number}", "An ad", "https://shop.example/", item_id=item, category=category, weight=weight)
+    width, height = chance.one((None, None), (None, None), (300, 250), (728, 90))
+    status = chance.one(*("approved",) * 8, "pending", "rejected")
+    return Creative(
+        f"k{number}", "An ad", "https://shop.example/", item_id=item, category=category, weight=weight, w=width,
+        h=height, status=status,  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def _audience(chance: Chance, odds: float) -> Audience:
@@ -160,6 +182,8 @@ def _frequency(chance: Chance) -> Frequency:
         total=maybe(0.3, lambda: 4, None),
         advertiser_per_day=maybe(0.3, lambda: 4, None),
         cool_down_ms=maybe(0.4, lambda: HOUR, 0),
+        per_week=maybe(0.2, lambda: 3, None),
+        conversions=maybe(0.3, lambda: 2, None),
     )
 
 
@@ -184,7 +208,7 @@ def _profile(chance: Chance) -> Profile:
         times = [chance.ago(chance.one(1, 30) * HOUR) for _ in range(int(chance.random.integers(4)))]
         cool_down_until_ms = chance.one(0, 0, 0, NOW + HOUR)
         profile.ads.impressions[f"c{number:02}"] = CampaignImpressions(
-            chance.one("a", "b", "c"), times, len(times), cool_down_until_ms
+            chance.one("a", "b", "c"), times, len(times), cool_down_until_ms, conversions=chance.one(0, 0, 2)
         )
     return profile
 
@@ -206,5 +230,8 @@ def _opportunity(chance: Chance, number: int, users: Sequence[Profile], settings
         measured=not contextual,
         late=chance.maybe(0.05, lambda: True, False),
         item_id=chance.maybe(0.5, lambda: chance.one(*ITEMS), None),
+        badv=chance.one(*((),) * 8, ("A",), ("shop.example",)),
+        bcat=chance.one(*((),) * 4, ("tents",)),
+        sizes=chance.one(*((),) * 4, ((300, 250),), ((728, 90), (300, 600))),
         page=chance.maybe(0.5, lambda: "front", ""),
     )

@@ -203,3 +203,42 @@ def test_a_sample_has_all_decisions_of_its_users() -> None:
     users = {one.user_id for one in sample.decisions}
     assert sample.share == 0.5
     assert sample.decisions == [one for one in logged if one.user_id in users]
+
+
+@pytest.mark.parametrize(
+    ("rival", "own", "worth", "won", "loss"),
+    [
+        (5, 5, 1000.0, False, 102),
+        (6, 5, 300.0, False, 530),
+        (5, 6, 1000.0, True, None),
+        (0, 5, 0.0, True, None),
+    ],
+)
+def test_tiers_count_as_in_the_auction(rival: int, own: int, worth: float, won: bool, loss: int | None) -> None:
+    logged = [msgspec.structs.replace(one, priority=rival) for one in log(200, worth=worth)]
+    found = plain(logged, priority=own)
+    assert found.won is not None
+    assert found.cost is not None
+    assert (found.won.estimate > 150) is won
+    assert [step.loss for step in found.steps] == ([] if loss is None else [loss])
+    assert found.cost.estimate == pytest.approx(0.2 * found.won.estimate), "the floor, for having beaten a lower tier"
+
+
+def test_the_house_is_forecast_where_nobody_paid() -> None:
+    own = {"advertiser": "shop", "house": True, "creatives": CAMPAIGN["creatives"]}
+    view = CampaignView(read_campaign(msgspec.json.encode(own)))
+    sold, unsold = log(100), [msgspec.structs.replace(one, cid=None, candidates=(), nbr=509) for one in log(200)[1::2]]
+    sample = Sample()
+    sample.add([*sold, *(msgspec.structs.replace(one, decision_id=f"x{one.decision_id}") for one in unsold)])
+    found = forecast_of("own", view, sample, {}, server_of(floor=200.0))
+    assert found.won is not None
+    assert found.opportunities is not None
+    assert found.won.estimate == pytest.approx(found.opportunities.estimate / 2, rel=0.1)
+    assert [(step.loss, step.removed) for step in found.steps] == [(530, found.decisions // 2)]
+
+
+def test_what_waits_for_approval_is_forecast_as_if_it_had_it() -> None:
+    ads = [{**one, "status": "pending"} for one in CAMPAIGN["creatives"]]
+    assert plain(log(200), creatives=ads) == plain(log(200))
+    rejected = plain(log(200), creatives=[{**one, "status": "rejected"} for one in ads])
+    assert [step.loss for step in rejected.steps] == [202]

@@ -14,6 +14,9 @@ from processors.events.repair import IntakeSettings
 NOW = 1_700_000_000_000
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 
+pixels = st.integers(-1, 10_002) | st.sampled_from([300.0, 2.5, "300", True])
+sizes = st.fixed_dictionaries({"w": pixels}, optional={"h": pixels, "wratio": pixels})
+
 
 def repaired(raw: bytes) -> AdRequest | Refusal:
     try:
@@ -32,6 +35,11 @@ def repaired(raw: bytes) -> AdRequest | Refusal:
             "channel": ids | st.none(),
             "purposes": st.lists(ids | st.just(""), max_size=4) | st.none(),
             "context": st.dictionaries(st.sampled_from(["page", "placement"]), st.text(max_size=3)) | st.none(),
+            "badv": st.lists(ids | st.just(""), max_size=3) | st.none() | st.text(max_size=2),
+            "bcat": st.lists(ids | st.integers(), max_size=3) | st.none(),
+            "w": pixels | st.none(),
+            "h": pixels | st.none(),
+            "format": st.lists(sizes | st.integers(), max_size=3) | st.none(),
             "more": st.integers(),
         },
     )
@@ -50,6 +58,13 @@ def test_what_needs_no_repair_is_read_strictly() -> None:
     read = AD_REQUEST.read(raw, NOW, IntakeSettings())
     assert (read.placement, read.repairs, read.bidfloor) == ("top", (), None)
     assert AD_REQUEST._usable(AD_REQUEST._decode(raw))
+    assert (read.badv, read.bcat, read.sizes) == ((), (), ())
+    wanted = b',"badv":["a.example"],"bcat":["IAB8"],"w":300,"h":250,"format":[{"w":728,"h":90}]}'
+    raw = raw[:-1] + wanted
+    assert AD_REQUEST._usable(AD_REQUEST._decode(raw))
+    read = AD_REQUEST.read(raw, NOW, IntakeSettings())
+    assert (read.badv, read.bcat, read.sizes) == (("a.example",), ("IAB8",), ((728, 90), (300, 250)))
+    assert read == repaired(raw)
 
 
 def test_a_request_names_its_placement_itself_or_in_its_context() -> None:

@@ -137,7 +137,7 @@ def test_refuses_with_a_reason_and_names_field_value_and_expectation(reason: str
 
 def test_every_reason_code_is_reached_save_those_that_only_a_plane_can_know() -> None:
     only_planes = {"bad_record_time", "wrong_partition", "no_origin", "bad_signals"}
-    of_impressions, of_requests = {"bad_items"}, {"bad_floor"}
+    of_impressions, of_requests = {"bad_items"}, {"bad_floor", "bad_blocks", "bad_size"}
     assert {reason for reason, _, _ in REFUSALS} == REASONS.keys() - only_planes - of_impressions - of_requests
 
 

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from processors.ads.alerts import alerts_of
+from processors.ads.campaign import Campaign, Creative
+from processors.ads.campaign_view import CampaignView
+from processors.ads.doubts import doubts_of
 from processors.ads.ledger import Ledger
 from processors.ads.ledger_keeper import LedgerKeeper
 from processors.ads.signals import CampaignSignals
 from processors.common.time import DAY_MS
 from streams.cli import app, connections
-from streams.operations import reports
+from streams.operations import campaigns, reports
 from tests.processors.ads.shop import NOW
 
 
@@ -84,3 +88,26 @@ def test_it_says_what_lines_may_be_apart_by() -> None:
     assert found.exit_code == 2
     assert "colour" in found.output
     assert "placement" in found.output
+
+
+def test_the_list_names_priorities_and_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    tent = Creative("a", "A tent", "https://shop.example/", status="pending")
+    found = {
+        "own": Campaign("shop", (tent,), house=True),
+        "first": Campaign("shop", (tent,), 2.0, 100.0, priority=8),
+        "plain": Campaign("shop", (tent,), 2.0, 100.0),
+    }
+    statuses = [
+        campaigns.status_of(cid, CampaignView(one), alerts_of(CampaignView(one), 0), doubts_of(one))
+        for cid, one in found.items()
+    ]
+    monkeypatch.setattr(campaigns, "statuses", lambda *_: statuses)
+    lines = CliRunner().invoke(app, ["campaigns", "list"]).stdout.splitlines()[1:]
+    assert [line.split()[:2] for line in lines if not line.startswith(" ")] == [
+        ["own", "house"],
+        ["first", "cpm"],
+        ["plain", "cpm"],
+    ]
+    assert [line.strip() for line in lines[4:5]] == ["priority 8"]
+    assert sum("not_approved: it rests" in line for line in lines) == 3
+    assert sum("doubtful: creatives: none is approved (1 pending)" in line for line in lines) == 3

@@ -75,3 +75,21 @@ def test_a_model_without_campaigns_leaves_no_series(ads: AdServer) -> None:
     ads.campaigns.apply("done", None)
     metrics.ads.refresh(ads, named=0, now_ms=0)
     assert metrics.registry.get_sample_value("nearstream_campaign_spent", {"model": "cpc"}) is None
+
+
+def test_campaigns_of_the_house_run_without_money(ads: AdServer) -> None:
+    metrics, house = Metrics(), Campaign("shop", (TENT,), house=True)
+    for cid in ("big", "some", "tiny"):
+        ads.campaigns.apply(cid, None)
+    value = metrics.registry.get_sample_value
+    metrics.ads.refresh(ads, named=9, now_ms=0)
+    before = value("nearstream_campaigns", {"state": "running"})
+    ads.campaigns.apply("own", CampaignView(house))
+    waiting = msgspec.structs.replace(TENT, status="pending")
+    ads.campaigns.apply("waits", CampaignView(Campaign("shop", (waiting,), 2.0, 100.0), left=100.0))
+    metrics.ads.refresh(ads, named=9, now_ms=0)
+    assert before is not None
+    assert value("nearstream_campaigns", {"state": "running"}) == before + 2.0
+    assert value("nearstream_campaign_spent_ratio", {"cid": "own"}) is None
+    assert value("nearstream_campaign_alerts", {"alert": "not_approved"}) == 1.0
+    assert value("nearstream_campaign_alerts", {"alert": "spent_80"}) == 0.0
