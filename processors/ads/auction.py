@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.ads.budget import LEAST
+from processors.ads.budget import LEAST, costs_of_advertisers
 from processors.ads.frame import Auctions, Frame, Stage
 from processors.ads.no_bid import NoBid
 from processors.common.arrays import Flags, Floats, Hashes, Ints
@@ -83,10 +83,13 @@ def take_off_budgets(frame: Frame, reached: Flags) -> None:
         Whether a campaign that was removed with a code, or with 0 for none, was still there when budgets were looked
         at; by code.
     """
-    bids, columns, expected = frame.bids, frame.columns, frame.costs.copy()
+    bids, expected = frame.bids, frame.costs.copy()
     competing = (bids.opportunities, bids.campaigns, bids.ties, frame.worth.odds)
-    money = (columns.bids, frame.left, expected, LEAST, int(NoBid.NO_BUDGET))
-    _take_off(frame.removed, reached, *competing, *money, *frame.auctions)
+    money = (frame.worth.most, frame.left, expected, LEAST, int(NoBid.NO_BUDGET))
+    numbers, left = frame.advertisers
+    costs = costs_of_advertisers(expected, numbers, left.shape[1])
+    advertisers = (numbers, left, costs, int(NoBid.NO_ADVERTISER_BUDGET))
+    _take_off(frame.removed, reached, *competing, *money, *advertisers, *frame.auctions)
 
 
 @kernel
@@ -149,6 +152,26 @@ def _remove_losers(removed, opportunities, campaigns, values, floors, winners, o
 
 
 @kernel
+def _run_out(  # type: ignore[no-untyped-def]  # numba finds the types
+    row, removed, reached, left, expected, least, code, advertisers, advertisers_left, advertisers_expected,
+    advertisers_code,
+):  # fmt: skip
+    """Remove the campaigns of a row that have no money left, or whose advertiser has none, and tell if there is one."""
+    gone = False
+    for campaign in range(removed.shape[1]):
+        if not reached[removed[row, campaign]]:
+            continue
+        number = advertisers[campaign]
+        if left[row, campaign] - expected[campaign] < least:
+            removed[row, campaign] = code
+            gone = True
+        elif number >= 0 and advertisers_left[row, number] - advertisers_expected[number] < least:
+            removed[row, campaign] = advertisers_code
+            gone = True
+    return gone
+
+
+@kernel
 def _take_off(  # type: ignore[no-untyped-def]  # numba finds the types
     removed,
     reached,
@@ -161,32 +184,37 @@ def _take_off(  # type: ignore[no-untyped-def]  # numba finds the types
     expected,
     least,
     code,
+    advertisers,
+    advertisers_left,
+    advertisers_expected,
+    advertisers_code,
     winners,
     beaten,
     values,
     floors,
 ):
-    """Do what :func:`take_off_budgets` does; ``expected`` and all from ``winners`` on are changed too."""
+    """Do what :func:`take_off_budgets` does; what is expected and all from ``winners`` on are changed too."""
     begin = 0
     for row in range(len(winners)):
         end = begin
         while end < len(opportunities) and opportunities[end] == row:
             end += 1
-        gone = False
-        for campaign in range(removed.shape[1]):
-            if reached[removed[row, campaign]] and left[row, campaign] - expected[campaign] < least:
-                removed[row, campaign] = code
-                gone = True
-        if gone:
+        if _run_out(
+            row, removed, reached, left, expected, least, code, advertisers, advertisers_left, advertisers_expected,
+            advertisers_code,
+        ):  # fmt: skip
             for bid in range(begin, end):
-                if removed[row, campaigns[bid]] == code:
+                if removed[row, campaigns[bid]] == code or removed[row, campaigns[bid]] == advertisers_code:
                     values[bid] = 0.0
             winners[row], beaten[row] = _held(begin, end, values, floors, ties)
             if winners[row] >= 0:
                 removed[row, campaigns[winners[row]]] = 0
         if winners[row] >= 0:
             won = winners[row]
-            expected[campaigns[won]] += min(beaten[row] / odds[won], most[campaigns[won]]) * odds[won]
+            cost = min(beaten[row] / odds[won], most[won]) * odds[won]
+            expected[campaigns[won]] += cost
+            if advertisers[campaigns[won]] >= 0:
+                advertisers_expected[advertisers[campaigns[won]]] += cost
         begin = end
 
 

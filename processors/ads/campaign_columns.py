@@ -10,6 +10,7 @@ import numpy as np
 from processors.ads.campaign import Campaign, Creative, Frequency
 from processors.ads.campaign_view import CampaignView
 from processors.ads.conditions import Conditions, checks_of, excluded_by, questions_of
+from processors.ads.goal_worth import GoalColumns
 from processors.ads.user_facts import Questions
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
@@ -55,6 +56,11 @@ class Columns:
         Hash of each id.
     creatives
         The creatives of all campaigns.
+    goals
+        The goals of those that have one.
+    factors, purchase_values
+        What the cost allowed to a purchase is multiplied with, and what one brings in on average, as published of
+        campaigns with a goal.
     """
 
     cids: tuple[str, ...]
@@ -88,6 +94,9 @@ class Columns:
     capped_by_advertiser: tuple[str, ...]
     campaign_keys: Hashes
     creatives: Creatives
+    goals: GoalColumns
+    factors: Floats
+    purchase_values: Floats
 
     def update(self, row: int, view: CampaignView) -> None:
         """Take over what was published of a campaign that itself is as before."""
@@ -164,6 +173,7 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         capped_by_advertiser=tuple(cid for cid, view in views.items() if view.campaign.frequency.counts_advertiser),
         campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
         creatives=_creatives_of(views),
+        goals=GoalColumns.of(campaigns),
     )
 
 
@@ -207,6 +217,13 @@ def _left_next_day(view: CampaignView) -> float:
     return view.left if daily is None else min(view.left, daily)
 
 
+def _purchase_value(view: CampaignView) -> float:
+    campaign, goal = view.campaign, view.campaign.goal
+    if view.goal is not None or goal is None:
+        return 0.0 if view.goal is None else view.goal.purchase_value
+    return goal.first_value(campaign.bid_each, campaign.model)
+
+
 _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
     "left_today": lambda view: view.left_today,
     "left_in_all": lambda view: view.left,
@@ -219,6 +236,8 @@ _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
     "calibration": lambda view: view.calibration,
     "conversions": lambda view: view.conversion,
     "doubts": lambda view: 1.0 / (view.evidence + _PRIOR_CLICKS),
+    "factors": lambda view: 1.0 if view.goal is None else view.goal.factor,
+    "purchase_values": _purchase_value,
 }
 """The columns that change while a campaign stays as it is."""
 

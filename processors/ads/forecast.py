@@ -241,11 +241,12 @@ def _outbid(again: LoggedDecision, settings: AdSettings) -> LoggedDecision:
 def _endless(view: CampaignView) -> CampaignView:
     """Return a campaign that runs at all times, is not held back, and has money."""
     campaign = msgspec.structs.replace(
-        view.campaign, starts_at=None, ends_at=None, paused=False, budget=_ENDLESS, budget_daily=None
-    )
+        view.campaign, starts_at=None, ends_at=None, paused=False, budget=_ENDLESS, budget_daily=None,
+        advertiser_budget=None, advertiser_budget_daily=None,
+    )  # fmt: skip
     return CampaignView(
         campaign, left=_ENDLESS, left_today=_ENDLESS, day_ends_ms=2**62, calibration=view.calibration,
-        conversion=view.conversion, evidence=view.evidence,
+        conversion=view.conversion, evidence=view.evidence, goal=view.goal,
     )  # fmt: skip
 
 

@@ -80,6 +80,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     opportunities
         As in :class:`processors.ads.decision.AuctionResult`: what was added to the campaigns' opportunities with this
         decision.
+    purchase_value, value_share, bids
+        As in :class:`processors.ads.decision.AuctionResult`.
     """
 
     decision_id: str
@@ -109,6 +111,9 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     holdout: float = 0.0
     cost: float = 0.0
     charge: float | None = None
+    purchase_value: float = 0.0
+    value_share: float | None = None
+    bids: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 def messages_of(
@@ -162,6 +167,7 @@ def _logged_no_bid(found: Opportunity, decided: AuctionResult) -> LoggedDecision
         opportunities=decided.opportunities,
         request_id=found.request_id,
         held_out=decided.held_out,
+        bids=decided.bids,
     )
 
 
@@ -221,6 +227,9 @@ def _logged_decision(
         p_conversion=decided.p_conversion,
         holdout=campaign.holdout,
         cost=decided.cost,
+        purchase_value=decided.purchase_value,
+        value_share=decided.value_share,
+        bids=decided.bids,
     )
 
 

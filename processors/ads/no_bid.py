@@ -37,6 +37,7 @@ class NoBid(IntEnum):
     JUST_BOUGHT = 517
     SAME_PAGE = 518
     HELD_OUT = 519
+    NO_ADVERTISER_BUDGET = 550
 
     @property
     def text(self) -> str:
@@ -57,6 +58,7 @@ _TEXTS = {
     NoBid.TOO_LATE: "the request came too late",
     NoBid.NOT_RUNNING: "paused, not begun or over",
     NoBid.NO_BUDGET: "its budget is spent",
+    NoBid.NO_ADVERTISER_BUDGET: "the budget of its advertiser is spent",
     NoBid.NOT_MEANT: "the user or the moment is not what it is for",
     NoBid.NO_CONSENT: "the user has not agreed to what it needs to know",
     NoBid.EXCLUDED: "the user or the moment is excluded",
