@@ -4,15 +4,17 @@ A campaign with a goal bids what the purchase that is expected may cost, times a
 predictions right the factor would be 1. But the winner pays less than it bids, and predictions are off: so the factor
 follows what comes of the decisions. With a mean factor ``F`` of the decisions made lately,
 
-    aim = F * (allowed + prior) / (spent + prior)
+    aim = F * ((allowed + prior) / (spent + prior)) ** 2
 
 where ``allowed`` is what the purchases may have cost and ``spent`` what was spent, both with what is still expected to
-come. If the cost of a purchase is in proportion to the factor, the aim is right at once; where it grows less, as in an
-auction in which the second price is paid, the aim is approached from the same side. The prior is the cost of five
-purchases on target, so that no single one makes the factor jump, and the factor moves by a twentieth a minute at most.
+come. The square is right at once where the cost of a purchase grows with the root of the factor, as it does about where
+the second price is paid. Where it grows faster or slower the mean factor tends to the right one all the same, since it
+follows what is bid: nothing is summed up that would have to be made good later. The prior is the cost of ten purchases
+on target, so that no single one makes the factor jump, and the factor moves by a twentieth a minute at most.
 
-A campaign that bids in vain learns nothing. Its factor rises by a step an hour until it wins again: then it is bid what
-the campaign would bid without a goal, at most, and what comes of it decides. What is long ago is forgotten.
+A campaign that bids in vain learns nothing. If it has won nothing for an hour its factor rises by a step every ten
+minutes until it wins again. What it bids is then what it would bid without a goal, at most, and what comes of it
+decides: while it wins a step down may follow every minute. What is long ago is forgotten.
 """
 
 from __future__ import annotations
@@ -30,12 +32,8 @@ MOST_FACTOR = 64.0
 
 _STEP = 0.05
 _ADJUST_MS = MINUTE_MS
-_RAISE_MS = HOUR_MS
-_PRIOR = 5.0
-_PRIOR_VALUES = 3.0
-"""Purchases of the first value (:meth:`processors.ads.goal.Goal.first_value`) that are taken to have been seen."""
-
-_IN_VAIN = 200
+_RAISE_MS, _VAIN_MS, _VAIN_BIDS = 10 * MINUTE_MS, HOUR_MS, 200
+_PRIOR = 10.0
 _FORGET_PURCHASES = 200.0
 _FORGET_MS = 28.0 * DAY_MS
 
@@ -69,10 +67,12 @@ def learn_goal(state: Ledger, signal: CampaignSignal, billed: float) -> None:
         figures.value = max(figures.value + found.value - found.returned_value, 0.0)
         figures.expected += found.expected
         figures.expected_value += found.expected_value
-        figures.in_vain = 0 if signal.decided else figures.in_vain + found.bids
-        to_come = found.expected if campaign.goal.cpa is not None else found.expected_value
-        if to_come or found.delays:
-            figures.pending.add(to_come, found.delays, signal.at_ms)
+        if signal.decided or not figures.won_ms:
+            figures.in_vain, figures.won_ms = 0, signal.at_ms
+        else:
+            figures.in_vain += found.bids
+        if found.expected or found.delays:
+            figures.pending.add(found.expected, found.delays, signal.at_ms)
     if figures.purchases > _FORGET_PURCHASES:
         figures.fade(0.5)
     if abs(signal.at_ms - figures.adjusted_ms) >= _ADJUST_MS:
@@ -95,37 +95,50 @@ def _adjust(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> None
     if figures.adjusted_ms:
         figures.fade(math.exp(-abs(at_ms - figures.adjusted_ms) / _FORGET_MS))
     figures.adjusted_ms = at_ms
-    aim, up = _aim(state, figures, goal, at_ms), figures.factor * (1.0 + _STEP)
-    if aim >= figures.factor:
-        figures.factor = min(aim, up, MOST_FACTOR)
-    elif figures.in_vain < _IN_VAIN:
-        figures.factor = max(aim, figures.factor * (1.0 - _STEP), 1.0 / MOST_FACTOR)
-    elif abs(at_ms - figures.raised_ms) >= _RAISE_MS:
-        figures.factor, figures.raised_ms = min(up, MOST_FACTOR), at_ms
+    aim, low, high = _aim(state, figures, goal, at_ms), 1.0 - _STEP, 1.0 + _STEP
+    if figures.in_vain >= _VAIN_BIDS and abs(at_ms - figures.won_ms) >= _VAIN_MS:
+        raised = abs(at_ms - figures.raised_ms) >= _RAISE_MS
+        low, figures.raised_ms = (high, at_ms) if raised else (1.0, figures.raised_ms)
+    factor = min(max(aim, low * figures.factor), high * figures.factor)
+    figures.factor = min(max(factor, 1.0 / MOST_FACTOR), MOST_FACTOR)
 
 
 def _aim(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> float:
     spent, gained = _so_far(state, figures, goal, at_ms)
     prior = _PRIOR * goal.allowed(1.0, _purchase_value(state, figures))
     usual = figures.cost_by_factor / figures.cost if figures.cost > 0.0 else figures.factor
-    return usual * (goal.allowed(gained, gained) + prior) / (spent + prior)
+    ratio = (goal.allowed(gained, gained) + prior) / (spent + prior)
+    return usual * ratio * ratio
 
 
 def _so_far(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> tuple[float, float]:
     """Return what was spent, and the purchases or what they brought in, with what is still to come of both."""
     model = "cpm" if state.campaign is None else state.campaign.model
-    cpa = goal.cpa is not None
-    came, expected = (figures.purchases, figures.expected) if cpa else (figures.value, figures.expected_value)
-    to_come = figures.pending.held("cpa", at_ms)
-    # As long as delays are not learned what came at once is taken to come again. It cannot be more in all than what the
+    # As long as delays are not learned, what came at once is taken to come again. In all that is no more than what the
     # decisions were expected to lead to, unless more has come already.
-    return figures.spent + state.expected_charges.held(model, at_ms), max(came, min(came + to_come, expected))
+    to_come = min(figures.pending.held("cpa", at_ms), max(figures.expected - figures.purchases, 0.0))
+    if goal.cpa is not None:
+        gained = figures.purchases + to_come
+    else:
+        gained = figures.value + to_come * _purchase_value(state, figures)
+    if model == "cpa":  # what is charged comes with the purchases
+        return figures.spent + to_come * figures.cost / max(figures.expected, 1e-9), gained
+    return figures.spent + state.expected_charges.held(model, at_ms), gained
 
 
 def _purchase_value(state: Ledger, figures: GoalFigures) -> float:
-    """Return what a purchase brings in on average, drawn towards what makes the bid right while there are few."""
-    campaign = state.campaign
-    if campaign is None or campaign.goal is None:
+    """Return what a purchase brings in on average.
+
+    It is drawn towards what the decisions expected of one, or before there are any what makes the bid right, as if one
+    purchase had said so: by the logarithm, as that may be off by a power of ten.
+    """
+    campaign, purchases = state.campaign, figures.purchases
+    if campaign is None or campaign.goal is None or campaign.goal.roas is None:
         return 0.0
-    first = campaign.goal.first_value(campaign.bid_each, campaign.model)
-    return (figures.value + _PRIOR_VALUES * first) / (figures.purchases + _PRIOR_VALUES)
+    usual = campaign.goal.first_value(campaign.bid_each, campaign.model)
+    if figures.expected_value > 0.0:
+        usual = figures.expected_value / figures.expected
+    if figures.value <= 0.0:
+        return usual / (1.0 + purchases)
+    share = purchases / (1.0 + purchases)
+    return math.exp(share * math.log(figures.value / purchases) + (1.0 - share) * math.log(usual))

@@ -31,9 +31,10 @@ class GoalFigures(msgspec.Struct, array_like=True):
     cost, cost_by_factor
         What the decisions were expected to cost, and the sum of the same times the factor that each was made with.
     pending
-        What is still expected to come of the decisions, purchases or what they bring in, as the goal has it.
-    in_vain, raised_ms
-        Auctions that it bid in since it last won one, and when the factor was last raised for their sake.
+        Purchases that are still expected to come of the decisions.
+    in_vain, won_ms, raised_ms
+        Auctions that it bid in since it last won one, when that was, or else when it first bid, and when the factor was
+        last raised for their sake.
     """
 
     kind: str = ""
@@ -48,6 +49,7 @@ class GoalFigures(msgspec.Struct, array_like=True):
     cost_by_factor: float = 0.0
     pending: ExpectedCharges = msgspec.field(default_factory=ExpectedCharges)
     in_vain: int = 0
+    won_ms: int = 0
     raised_ms: int = 0
 
     def fade(self, share: float) -> None:
