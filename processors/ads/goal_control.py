@@ -113,7 +113,6 @@ def _aim(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> float:
 
 def _so_far(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> tuple[float, float]:
     """Return what was spent, and the purchases or what they brought in, with what is still to come of both."""
-    model = "cpm" if state.campaign is None else state.campaign.model
     # As long as delays are not learned, what came at once is taken to come again. In all that is no more than what the
     # decisions were expected to lead to, unless more has come already.
     to_come = min(figures.pending.held("cpa", at_ms), max(figures.expected - figures.purchases, 0.0))
@@ -121,9 +120,9 @@ def _so_far(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> tupl
         gained = figures.purchases + to_come
     else:
         gained = figures.value + to_come * _purchase_value(state, figures)
-    if model == "cpa":  # what is charged comes with the purchases
+    if state.campaign is not None and state.campaign.model == "cpa":
         return figures.spent + to_come * figures.cost / max(figures.expected, 1e-9), gained
-    return figures.spent + state.expected_charges.held(model, at_ms), gained
+    return figures.spent, gained  # impressions and clicks come soon enough, and purchases do not wait for them
 
 
 def _purchase_value(state: Ledger, figures: GoalFigures) -> float:
