@@ -119,9 +119,9 @@ def test_so_many_campaigns_are_remembered_and_those_that_have_spent_most() -> No
 def two_campaigns(**fields: Any) -> Shop:
     """Campaigns of one advertiser on different partitions, of which the one takes phones and the other the rest."""
     shop = Shop(floor=1000.0)
-    assert partition_of("one", 2) != partition_of("two", 2)
-    shop.put("one", campaign(target={"devices": ["phone"]}, **fields))
-    shop.put("two", campaign(exclude={"devices": ["phone"]}))
+    assert partition_of("phones", 2) != partition_of("rest", 2)
+    shop.put("phones", campaign(target={"devices": ["phone"]}, **fields))
+    shop.put("rest", campaign(exclude={"devices": ["phone"]}))
     return shop
 
 
@@ -132,36 +132,47 @@ def shown(shop: Shop, n: int) -> dict[str, Any]:
     return decision
 
 
+def spent_by(shop: Shop) -> tuple[float, float]:
+    return shop.ledger("phones").spent, shop.ledger("rest").spent
+
+
 def test_campaigns_on_different_partitions_share_the_money_of_their_advertiser() -> None:
-    shop = two_campaigns(advertiser_budget=5.0)
-    decisions = [shown(shop, n) for n in range(12)]
-    assert [decision.get("nbr") for decision in decisions] == [None] * 5 + [550] * 7
-    assert shop.ledger("one").spent + shop.ledger("two").spent == 5.0
+    shop = two_campaigns(advertiser_budget=20.0)
+    decisions = [shown(shop, n) for n in range(60)]
+    assert {decision.get("nbr") for decision in decisions} == {None, 550}
+    assert {decision.get("nbr") for decision in decisions[-10:]} == {550}
+    assert sum(spent_by(shop)) == 20.0
+    assert min(spent_by(shop)) >= 8.0
     assert decisions[-1]["nbr_text"] == "the budget of its advertiser is spent"
-    shop.put("one", campaign(target={"devices": ["phone"]}, advertiser_budget=6.0))
-    assert [shown(shop, n).get("nbr") for n in (20, 21)] == [None, 550]
+    shop.put("phones", campaign(target={"devices": ["phone"]}, advertiser_budget=25.0))
+    for n in range(40):
+        shown(shop, n)
+    assert sum(spent_by(shop)) == 25.0
     shop.put("else", campaign(advertiser="somebody else"))
     assert shown(shop, 30)["cid"] == "else"
 
 
 def test_a_day_has_a_budget_of_the_advertiser_too() -> None:
-    shop = two_campaigns(advertiser_budget_daily=3.0)
-    assert [shown(shop, n).get("nbr") for n in range(5)] == [None] * 3 + [550] * 2
-    shop.now += DAY_MS
-    assert [shown(shop, n).get("nbr") for n in range(5)] == [None] * 3 + [550] * 2
+    shop = two_campaigns(advertiser_budget_daily=12.0)
+    for day in (1, 2):
+        last = [shown(shop, n).get("nbr") for n in range(60)][-10:]
+        assert (sum(spent_by(shop)), last) == (12.0 * day, [550] * 10)
+        shop.now += DAY_MS
 
 
 def test_what_a_withdrawn_campaign_has_spent_is_spent() -> None:
-    shop = two_campaigns(advertiser_budget=5.0)
-    shop.put("two", campaign(exclude={"devices": ["phone"]}, advertiser_budget=5.0))
-    for n in range(3):
+    shop = two_campaigns(advertiser_budget=20.0)
+    shop.put("rest", campaign(exclude={"devices": ["phone"]}, advertiser_budget=20.0))
+    for n in range(0, 24, 2):
         shown(shop, n)
-    assert shop.ledger("two").spent == 2.0
-    shop.put("two", None)
-    assert list(shop.driver.topology.users.ads.campaigns.known) == ["one"]
-    assert [shown(shop, n).get("nbr") for n in (1, 3, 5)] == [None, None, 550]
-    shop.put("two", campaign(advertiser_budget=5.0))
-    assert shop.ledger("two").withdrawn is None
+    assert spent_by(shop) == (0.0, 12.0)
+    shop.put("rest", None)
+    assert list(shop.driver.topology.users.ads.campaigns.known) == ["phones"]
+    for n in range(1, 60, 2):
+        shown(shop, n)
+    assert spent_by(shop) == (8.0, 12.0)
+    shop.put("rest", campaign(advertiser_budget=20.0))
+    assert shop.ledger("rest").withdrawn is None
     assert shown(shop, 7)["nbr"] == 550
 
 

@@ -285,7 +285,7 @@ def test_a_goal_that_never_binds_changes_nothing() -> None:
             for cid, view in list(one.index.views.items()):
                 plain = msgspec.structs.replace(view.campaign, goal=goal)
                 one.index.apply(cid, msgspec.structs.replace(view, campaign=plain))
-            ignored = {"campaign": None, "value_share": None, "bids": {}}
+            ignored: dict[str, Any] = {"campaign": None, "value_share": None, "bids": {}}
             decided.append([msgspec.structs.replace(d, **ignored) for d in pipeline_of(one).decide(known)])
         assert decided[0] == decided[1]
 
