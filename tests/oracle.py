@@ -79,7 +79,7 @@ class DecidedBefore:
             features=logged.features,
             p_click=logged.p_click or 0.0,
             p_conversion=logged.p_conversion or 0.0,
-            purchase_value=logged.purchase_value,
+            purchase_value=logged.purchase_value or 0.0,
             value_share=logged.value_share,
             bids=logged.bids,
         )

@@ -111,7 +111,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     holdout: float = 0.0
     cost: float = 0.0
     charge: float | None = None
-    purchase_value: float = 0.0
+    purchase_value: float | None = None
     value_share: float | None = None
     bids: dict[str, int] = msgspec.field(default_factory=dict)
 
@@ -227,7 +227,7 @@ def _logged_decision(
         p_conversion=decided.p_conversion,
         holdout=campaign.holdout,
         cost=decided.cost,
-        purchase_value=decided.purchase_value,
+        purchase_value=decided.purchase_value or None,
         value_share=decided.value_share,
         bids=decided.bids,
     )

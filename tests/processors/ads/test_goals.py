@@ -23,10 +23,17 @@ from processors.ads.goal_signal import GoalSignal
 from processors.ads.goal_worth import goal_worth_of
 from processors.ads.ledger import Ledger
 from processors.ads.ledger_keeper import LedgerKeeper
+from processors.ads.opportunity import Opportunity
+from processors.ads.pipeline import AdPipeline
+from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignal
 from processors.common.time import DAY_MS, MINUTE_MS
 from processors.items.index import ItemIndex
 from processors.items.view import ItemView, Listing
+from processors.models.click_model import ClickModel
+from processors.users.profile import Profile
+from streams.cli.campaigns import _goal_line
+from streams.operations.campaigns import status_of
 from tests.oracle import DecidedBefore, states_of
 from tests.processors.ads.batches import batch
 from tests.processors.ads.goal_world import Market
@@ -275,6 +282,34 @@ def test_nobody_pays_more_than_the_goal_allows_or_the_bid() -> None:
     assert with_goals > 20
 
 
+@pytest.mark.slow
+@pytest.mark.unmeasured
+def test_the_chance_that_is_logged_is_how_often_an_ad_with_a_goal_is_shown() -> None:
+    """Bids are drawn, as what a click is worth to a goal is, also where showings are paid for."""
+    index, n = CampaignIndex(), 3000
+    for cid, one in (("c", with_goal(Goal(cpa=5.0), bid=900.0, model="cpm")), ("m", with_goal(Goal(cpa=1e9), bid=0.6))):
+        index.apply(cid, CampaignView(one, left=1e9, left_today=1e9))
+    index.apply("rival", CampaignView(Campaign("r", (TENT,), 70.0, 1e9), left=1e9, left_today=1e9))
+    asked = [Opportunity(f"d{number}", "u", Profile(), NOW, "top", {"placement": "top"}) for number in range(n)]
+    shown: dict[str, list[float]] = {}
+    for decided in AdPipeline(AdSettings(log_losers=0.0), index, ClickModel(), ClickModel()).decide(asked):
+        shown.setdefault(decided.cid, []).append(decided.propensity)
+    assert set(shown) == {"c", "m", "rival"}
+    for chances in shown.values():
+        often = len(chances) / n
+        assert float(np.sum(1.0 / np.array(chances))) / n == pytest.approx(1.0 - (1.0 - often) ** 16, abs=0.08)
+
+
+def test_the_list_of_campaigns_shows_the_goal() -> None:
+    view = CampaignView(with_goal(Goal(cpa=12.0)), goal=GoalView(0.93, 0.0, 131.0, 10.0))
+    status = status_of("c", view)
+    assert (status.goal, status.achieved, status.factor) == (Goal(cpa=12.0), 13.1, 0.93)
+    assert _goal_line(status) == "  goal: cpa 12.00, lately 13.10, with a factor of 0.93"
+    new = status_of("c", CampaignView(with_goal(Goal(roas=4.0)), goal=GoalView()))
+    assert _goal_line(new) == "  goal: roas 4.00, lately -, with a factor of 1.00"
+    assert status_of("c", CampaignView(Campaign("shop", (TENT,), 1.0, 10.0))).goal is None
+
+
 def test_a_goal_that_never_binds_changes_nothing() -> None:
     """All that is decided, drawn and charged is the same to the last bit."""
     for seed in range(20):
@@ -412,5 +447,9 @@ def test_states_and_messages_of_older_releases_are_read_as_before() -> None:
         (CampaignSignal("c", 5, charged=1.0), 1),
     ):
         assert shortened(new, fields) == new
+    shop = Shop(partitions=1)
+    shop.put("c", campaign())
+    shop.ask()
+    assert not {"purchase_value", "value_share", "bids"} & shop.read("decision-log.v1")[-1].keys()
     assert b"goal" not in msgspec.json.encode(plain)
     assert b"advertiser_budget" not in msgspec.json.encode(plain)
