@@ -54,7 +54,9 @@ class DecidedBefore:
     def _of(logged: LoggedDecision) -> AuctionResult:
         if logged.cid is None or logged.crid is None:
             nbr = None if logged.nbr is None else NoBid(logged.nbr)
-            return AuctionResult(logged.able, nbr=nbr, opportunities=logged.opportunities, held_out=logged.held_out)
+            return AuctionResult(
+                logged.able, nbr=nbr, opportunities=logged.opportunities, held_out=logged.held_out, bids=logged.bids
+            )
         creative = Creative(logged.crid, "as shown", "https://shop.example", item_id=logged.item_id)
         campaign = Campaign(
             logged.advertiser or "",
@@ -80,6 +82,11 @@ class DecidedBefore:
             expected_click=logged.expected_click or 0.0,
             expected_purchase=logged.expected_purchase or 0.0,
             features=logged.features,
+            p_click=logged.p_click or 0.0,
+            p_conversion=logged.p_conversion or 0.0,
+            purchase_value=logged.purchase_value or 0.0,
+            value_share=logged.value_share,
+            bids=logged.bids,
         )
 
 

@@ -100,7 +100,7 @@ class AdServer:
         self.campaigns = CampaignIndex(settings.max_campaigns)
         self.clicks, self.purchases = ClickModel(), ClickModel(first_logit=PURCHASE_LOGIT)
         self._groups, self._partitions = groups, partitions
-        self._pipeline = AdPipeline(settings, self.campaigns, self.clicks, self.purchases, shop)
+        self._pipeline = AdPipeline(settings, self.campaigns, self.clicks, self.purchases, shop, self.items)
         self.decider: Decider = self._pipeline
         self.tracking = AdTracking(settings)
 
@@ -224,11 +224,13 @@ class AdServer:
 
     @staticmethod
     def _count_opportunities(asked: Sequence[Opportunity], decisions: Sequence[AuctionResult], step: AdStep) -> None:
-        """Add to the campaigns' signals how many opportunities they could have taken part in."""
+        """Add to the campaigns' signals how many opportunities they could have taken part in, and bid for."""
         at_ms = max(found.at_ms for found in asked)
         for found, decided in zip(asked, decisions, strict=True):
             for cid, count in decided.opportunities.items():
                 step.signals.of(cid, at_ms).add_opportunities(found.placement, count)
+            for cid, count in decided.bids.items():
+                step.signals.of(cid, at_ms).for_goal().bids += count
 
     def _note(self, found: Opportunity, decided: AuctionResult, step: AdStep) -> None:
         """Note a decision in the profile and in the step, if there is an ad."""
@@ -247,6 +249,10 @@ class AdServer:
             return
         signal = step.signals.add(*part, found.at_ms, decided=1)
         signal.expected_cost += decided.cost
+        if decided.value_share is not None:
+            purchases, goal = decided.p_click * decided.p_conversion, signal.for_goal()
+            goal.expected += purchases
+            goal.expected_value += purchases * decided.purchase_value
         decision = self._decision(found, decided, campaign, creative)
         self.tracking.expire(found.profile, found.at_ms)
         kept = self.settings.decisions, self.settings.campaigns, campaign.frequency.looks_back_ms
@@ -271,6 +277,7 @@ class AdServer:
             features=packed(decided.features),
             page=found.page,
             placement=found.placement,
+            value_share=decided.value_share,
         )
 
 

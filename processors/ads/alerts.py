@@ -22,6 +22,7 @@ Alert = Literal[
     "not_shown",
     "out_of_stock",
     "learning",
+    "goal_missed",
 ]
 """One of :data:`TEXTS`."""
 
@@ -36,6 +37,7 @@ TEXTS: dict[Alert, str] = {
     "not_shown": "it was not shown for an hour, though it could have been",
     "out_of_stock": "nothing that it promotes can be bought",
     "learning": "what it is worth is still being learned: fewer than twenty clicks",
+    "goal_missed": "lately a purchase costs over a fifth more than its goal says, or spending returns a fifth less",
 }
 
 _MOSTLY_SPENT = 0.8
@@ -82,7 +84,12 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
         found.append("behind_plan")
     if campaign.model != "cpm" and view.evidence < _LEARNED_CLICKS:
         found.append("learning")
-    return tuple(found)
+    return (*found, *_missed(view))
+
+
+def _missed(view: CampaignView) -> tuple[Alert, ...]:
+    goal = view.campaign.goal
+    return ("goal_missed",) if goal is not None and view.goal is not None and view.goal.misses(goal) else ()
 
 
 def _why_it_rests(view: CampaignView, now_ms: int) -> Alert | None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.ads.budget import LEAST
+from processors.ads.budget import LEAST, costs_of_advertisers
 from processors.ads.campaign import HOUSE_TIER
 from processors.ads.frame import Auctions, Frame, Stage
 from processors.ads.no_bid import NoBid
@@ -98,11 +98,15 @@ def take_off_budgets(frame: Frame, reached: Flags) -> None:
         Whether a campaign that was removed with a code, or with 0 for none, was still there when budgets were looked
         at; by code.
     """
-    bids, columns, expected = frame.bids, frame.columns, frame.costs.copy()
-    competing = (bids.opportunities, bids.campaigns, bids.ties, frame.worth.odds, columns.tiers[bids.campaigns])
-    money = (columns.bids, frame.left, expected, LEAST, int(NoBid.NO_BUDGET))
+    bids, expected = frame.bids, frame.costs.copy()
+    tiers = frame.columns.tiers[bids.campaigns]
+    competing = (bids.opportunities, bids.campaigns, bids.ties, frame.worth.odds, tiers)
+    money = (frame.worth.most, frame.left, expected, LEAST, int(NoBid.NO_BUDGET))
     codes = (int(NoBid.OUTBID), int(NoBid.LOWER_TIER))
-    _take_off(frame.removed, reached, *competing, *money, *codes, *frame.auctions)
+    numbers, left = frame.advertisers
+    costs = costs_of_advertisers(expected, numbers, left.shape[1])
+    advertisers = (numbers, left, costs, int(NoBid.NO_ADVERTISER_BUDGET))
+    _take_off(frame.removed, reached, *competing, *money, *codes, *advertisers, *frame.auctions)
 
 
 @kernel
@@ -189,6 +193,26 @@ def _compare_anew(removed, campaigns, tiers, tier, outbid, lower):  # type: igno
 
 
 @kernel
+def _run_out(  # type: ignore[no-untyped-def]  # numba finds the types
+    row, removed, reached, left, expected, least, code, advertisers, advertisers_left, advertisers_expected,
+    advertisers_code,
+):  # fmt: skip
+    """Remove the campaigns of a row that have no money left, or whose advertiser has none, and tell if there is one."""
+    gone = False
+    for campaign in range(removed.shape[1]):
+        if not reached[removed[row, campaign]]:
+            continue
+        number = advertisers[campaign]
+        if left[row, campaign] - expected[campaign] < least:
+            removed[row, campaign] = code
+            gone = True
+        elif number >= 0 and advertisers_left[row, number] - advertisers_expected[number] < least:
+            removed[row, campaign] = advertisers_code
+            gone = True
+    return gone
+
+
+@kernel
 def _take_off(  # type: ignore[no-untyped-def]  # numba finds the types
     removed,
     reached,
@@ -204,31 +228,37 @@ def _take_off(  # type: ignore[no-untyped-def]  # numba finds the types
     code,
     outbid,
     lower,
+    advertisers,
+    advertisers_left,
+    advertisers_expected,
+    advertisers_code,
     winners,
     beaten,
     values,
     floors,
 ):
-    """Do what :func:`take_off_budgets` does; ``expected`` and all from ``winners`` on are changed too."""
+    """Do what :func:`take_off_budgets` does; what is expected and all from ``winners`` on are changed too."""
     begin = 0
     for row in range(len(winners)):
         end = begin
         while end < len(opportunities) and opportunities[end] == row:
             end += 1
-        gone = False
-        for campaign in range(removed.shape[1]):
-            if reached[removed[row, campaign]] and left[row, campaign] - expected[campaign] < least:
-                removed[row, campaign] = code
-                gone = True
-        if gone:
+        if _run_out(
+            row, removed, reached, left, expected, least, code, advertisers, advertisers_left, advertisers_expected,
+            advertisers_code,
+        ):  # fmt: skip
             _withdraw(removed[row], campaigns[begin:end], values[begin:end], code)
+            _withdraw(removed[row], campaigns[begin:end], values[begin:end], advertisers_code)
             winners[row], beaten[row] = _held(begin, end, values, floors, ties, tiers)
             if winners[row] >= 0:
                 removed[row, campaigns[winners[row]]] = 0
                 _compare_anew(removed[row], campaigns[begin:end], tiers[begin:end], tiers[winners[row]], outbid, lower)
         if winners[row] >= 0:
             won = winners[row]
-            expected[campaigns[won]] += min(beaten[row] / odds[won], most[campaigns[won]]) * odds[won]
+            cost = min(beaten[row] / odds[won], most[won]) * odds[won]
+            expected[campaigns[won]] += cost
+            if advertisers[campaigns[won]] >= 0:
+                advertisers_expected[advertisers[campaigns[won]]] += cost
         begin = end
 
 

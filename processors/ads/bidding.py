@@ -8,6 +8,7 @@ from processors.ads.campaign_columns import Columns
 from processors.ads.creative_sampling import CreativeDraws
 from processors.ads.features import FEATURES, Facts
 from processors.ads.frame import Bids, Frame, Stage, Worth
+from processors.ads.goal_worth import GoalWorth
 from processors.common.arrays import Hashes, Ints
 from processors.common.compiled import kernel
 from processors.common.random import normal, uniform
@@ -19,7 +20,7 @@ def place_bids(frame: Frame) -> Frame:
     opportunities, campaigns = _remaining(frame.removed)
     if len(opportunities):
         frame.bids = _bids_of(frame, opportunities, campaigns)
-        frame.worth = worth_of(frame.bids, frame.columns)
+        frame.worth = worth_of(frame.bids, frame.columns, frame.goal_worth)
     return frame
 
 
@@ -55,17 +56,25 @@ def _bids_of(frame: Frame, opportunities: Ints, campaigns: Ints) -> Bids:
     )
 
 
-def worth_of(bids: Bids, columns: Columns) -> Worth:
+def worth_of(bids: Bids, columns: Columns, goals: GoalWorth | None = None) -> Worth:
     """Value one impression of each bid: what the campaign pays for one event times the probability of the event.
 
     The probability is that of the draw: a campaign of which little is known bids more at times, and finds out what it
     is worth, instead of resting for good after a few showings that nobody clicked. What it expects to pay follows from
     the mean. To a campaign of the house, which pays nothing, an impression is worth the probability of a click: the
     house shows what its users like best.
+
+    Parameters
+    ----------
+    goals
+        What a purchase may cost campaigns with a goal: an impression is worth no more to them than that times the
+        probability of a purchase.
     """
+    allowed = np.full(len(bids.creatives), np.inf) if goals is None else goals.allowed[bids.creatives]
     expected = (bids.campaigns, bids.expected_click, bids.expected_purchase, bids.drawn_click)
     factors = (columns.calibration, columns.conversions)
-    return Worth(*_worth(*expected, *factors, columns.pays_click, columns.pays_purchase, columns.stakes))
+    paid = (columns.pays_click, columns.pays_purchase, columns.stakes, columns.bids, allowed)
+    return Worth(*_worth(*expected, *factors, *paid))
 
 
 def _lots(seeds: Hashes) -> Hashes:
@@ -120,24 +129,34 @@ def _candidates(opportunities, campaigns, begins, forbidden):  # type: ignore[no
 
 @kernel
 def _worth(  # type: ignore[no-untyped-def]  # numba finds the types
-    campaigns, expected_click, expected_purchase, drawn_click, calibration, conversions, pays_click, pays_purchase, most
-):
+    campaigns, expected_click, expected_purchase, drawn_click, calibration, conversions, pays_click, pays_purchase,
+    stakes, bids, allowed,
+):  # fmt: skip
     """Return the figures of :func:`worth_of`, one of each per bid."""
     p_click, p_purchase = np.empty(len(campaigns)), np.empty(len(campaigns))
     odds, values = np.empty(len(campaigns)), np.empty(len(campaigns))
+    most, click_worth = np.empty(len(campaigns)), np.empty(len(campaigns))
     for bid in range(len(campaigns)):
         campaign = campaigns[bid]
         p_click[bid] = min(expected_click[bid] * calibration[campaign], 1.0)
         p_purchase[bid] = min(expected_purchase[bid] * conversions[campaign], 1.0)
         drawn = min(drawn_click[bid] * calibration[campaign], 1.0)
+        most[bid], click_worth[bid], click = bids[campaign], np.inf, drawn
         if pays_purchase[campaign]:
             odds[bid], drawn = p_click[bid] * p_purchase[bid], drawn * p_purchase[bid]
         elif pays_click[campaign]:
             odds[bid] = p_click[bid]
         else:
             odds[bid], drawn = 1.0, 1.0
-        values[bid] = most[campaign] * drawn
-    return p_click, p_purchase, odds, values
+        values[bid] = stakes[campaign] * drawn
+        if allowed[bid] < np.inf:
+            click_worth[bid] = allowed[bid] * p_purchase[bid]
+            values[bid] = min(values[bid], click_worth[bid] * click)
+            if pays_purchase[campaign]:
+                most[bid] = min(most[bid], allowed[bid])
+            elif pays_click[campaign]:
+                most[bid] = min(most[bid], click_worth[bid])
+    return p_click, p_purchase, odds, values, most, click_worth
 
 
 BID = Stage("bid", place_bids)

@@ -14,11 +14,12 @@ import msgspec
 
 from processors.ads.audience import WINDOWS, Audience
 from processors.ads.campaign_conflicts import conflicts_of
+from processors.ads.goal import Goal, goal_problems
 from processors.common.bounds import Id, Milliseconds
 from processors.common.money import per_impression, per_thousand
 from processors.common.time import DAY_MS, MONTH_MS, WEEK_MS, zone_of
 from processors.common.wire_errors import explained
-from processors.users.ad_history import MAX_TIMES, Model
+from processors.users.ad_history import MAX_TIMES, PAID_FOR, Model
 
 MAX_CREATIVES, MAX_DOMAINS = 32, 32
 _YEARS = range(1990, 2200)
@@ -157,6 +158,11 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         floor.
     adomain
         Domains of the advertiser, as lists of blocked ones name them; without any, those that the creatives lead to.
+    goal
+        What a purchase may cost or has to bring in; what is bid follows from it, and is never more than ``bid``.
+    advertiser_budget, advertiser_budget_daily
+        What all campaigns of the advertiser may spend together, in all and per day. It is enough that one of them says
+        so; if several do, the smallest counts (:mod:`processors.ads.advertisers`).
     """
 
     advertiser: Id
@@ -197,6 +203,15 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         """The creatives that may be shown."""
         return tuple(creative for creative in self.creatives if creative.status == "approved")
 
+    goal: Goal | None = None
+    advertiser_budget: Amount | None = None
+    advertiser_budget_daily: Amount | None = None
+
+    @property
+    def limits_advertiser(self) -> bool:
+        """Whether it says what all campaigns of its advertiser may spend together."""
+        return self.advertiser_budget is not None or self.advertiser_budget_daily is not None
+
     @property
     def bid_each(self) -> float:
         """The most that it pays for a single impression, click or purchase, whichever it pays for."""
@@ -223,7 +238,7 @@ class Campaign(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         (False, True)
         """
         matches = self.target.uses_profile or self.exclude.uses_profile or self.exclude_purchasers
-        return matches or self.model != "cpm" or self.frequency != Frequency()
+        return matches or self.model != "cpm" or self.goal is not None or self.frequency != Frequency()
 
 
 def read_campaign(raw: bytes) -> Campaign:
@@ -260,6 +275,9 @@ _decode = msgspec.json.Decoder(Campaign).decode
 def _problems(campaign: Campaign) -> Iterator[str]:
     yield from conflicts_of(campaign)
     yield from _budget_problems(campaign)
+    yield from _advertiser_problems(campaign)
+    if campaign.goal is not None:
+        yield from goal_problems(campaign.goal)
     yield from _date_problems(campaign)
     yield from _creative_problems(campaign.creatives)
     yield from _window_problems(campaign)
@@ -311,3 +329,13 @@ def _budget_problems(campaign: Campaign) -> Iterator[str]:
         yield f"bid: {campaign.bid}, expected at most the budget, which is {campaign.budget}"
     if campaign.model == "cpm" and campaign.bid_each > campaign.budget:
         yield f"bid: {campaign.bid} for a thousand, expected one impression within the budget, {campaign.budget}"
+
+
+def _advertiser_problems(campaign: Campaign) -> Iterator[str]:
+    whole, daily = campaign.advertiser_budget, campaign.advertiser_budget_daily
+    if whole is not None and daily is not None and daily > whole:
+        yield f"advertiser_budget_daily: {daily}, expected at most advertiser_budget, which is {whole}"
+    for field in ("advertiser_budget", "advertiser_budget_daily"):
+        budget = getattr(campaign, field)
+        if budget is not None and campaign.bid_each > budget:
+            yield f"{field}: {budget}, expected at least what it bids for one {PAID_FOR[campaign.model]}"

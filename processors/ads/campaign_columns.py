@@ -12,6 +12,7 @@ from processors.ads.campaign import Campaign, Creative, Frequency
 from processors.ads.campaign_view import CampaignView
 from processors.ads.conditions import Conditions, checks_of, excluded_by, questions_of
 from processors.ads.creative_limits import CreativeLimits, why_unapproved
+from processors.ads.goal_worth import GoalColumns
 from processors.ads.user_facts import Questions
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
@@ -65,6 +66,12 @@ class Columns:
         The creatives of all campaigns that are approved.
     limits
         Finds those that a request does not want.
+        The creatives of all campaigns.
+    goals
+        The goals of those that have one.
+    factors, purchase_values
+        What the cost allowed to a purchase is multiplied with, and what one brings in on average, as published of
+        campaigns with a goal.
     """
 
     cids: tuple[str, ...]
@@ -102,6 +109,9 @@ class Columns:
     campaign_keys: Hashes
     creatives: Creatives
     limits: CreativeLimits
+    goals: GoalColumns
+    factors: Floats
+    purchase_values: Floats
 
     def update(self, row: int, view: CampaignView) -> None:
         """Take over what was published of a campaign that itself is as before."""
@@ -182,6 +192,7 @@ def columns_of(views: Mapping[str, CampaignView]) -> Columns:
         campaign_keys=np.array([hashed(f"campaign:{cid}") for cid in views], np.uint64),
         creatives=_creatives_of(views),
         limits=CreativeLimits.of(campaigns),
+        goals=GoalColumns.of(campaigns),
     )
 
 
@@ -229,6 +240,13 @@ def _left_in_all(view: CampaignView) -> float:
     return math.inf if view.campaign.house else view.left
 
 
+def _purchase_value(view: CampaignView) -> float:
+    campaign, goal = view.campaign, view.campaign.goal
+    if view.goal is not None or goal is None:
+        return 0.0 if view.goal is None else view.goal.purchase_value
+    return goal.first_value(campaign.bid_each, campaign.model)
+
+
 _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
     "left_today": lambda view: math.inf if view.campaign.house else view.left_today,
     "left_in_all": _left_in_all,
@@ -241,6 +259,8 @@ _PUBLISHED: Mapping[str, Callable[[CampaignView], float]] = {
     "calibration": lambda view: view.calibration,
     "conversions": lambda view: view.conversion,
     "doubts": lambda view: 1.0 / (view.evidence + _PRIOR_CLICKS),
+    "factors": lambda view: 1.0 if view.goal is None else view.goal.factor,
+    "purchase_values": _purchase_value,
 }
 """The columns that change while a campaign stays as it is."""
 

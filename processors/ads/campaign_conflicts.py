@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _PAYS_NOTHING = "the shop pays itself nothing"
 _COMES_LAST = "what pays nothing comes after all that pays"
 _OF_WHO_PAYS = {
-    **dict.fromkeys(("bid", "budget", "budget_daily", "bidfloor", "model"), _PAYS_NOTHING),
+    **dict.fromkeys(("bid", "budget", "budget_daily", "bidfloor", "model", "goal"), _PAYS_NOTHING),
+    **dict.fromkeys(("advertiser_budget", "advertiser_budget_daily"), _PAYS_NOTHING),
     "priority": _COMES_LAST,
 }
 """Fields that a campaign of the house has no use for, and why."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from processors.ads.advertisers import AdvertiserMoney, Advertisers
 from processors.ads.audience import Audience, names_in
 from processors.ads.campaign_columns import Columns, columns_of
 from processors.ads.campaign_view import CampaignView
@@ -63,6 +64,7 @@ class CampaignIndex:
         self._by_values: dict[tuple[str | None, ...], Flags] = {}
         self._held: dict[str, float] = {}
         self._to_hold: deque[tuple[str, float]] = deque()
+        self._advertisers = Advertisers(_MOST_OF_ADVERTISERS * max_campaigns)
 
     def __len__(self) -> int:
         return len(self._views)
@@ -92,6 +94,8 @@ class CampaignIndex:
     def apply(self, cid: str, view: CampaignView | None) -> None:
         """Take over what was published of a campaign; :obj:`None` withdraws it."""
         self._take_held()
+        self._advertisers.note(cid, view)
+        view = None if view is None or view.withdrawn else view
         before = self._views.get(cid)
         self._left_out.pop(cid, None)
         if view is None:
@@ -158,6 +162,17 @@ class CampaignIndex:
             columns.held_ms, columns.held_fades, columns.pays_purchase, held,
         )  # fmt: skip
         return left
+
+    def left_of_advertisers(self, now_ms: Floats) -> AdvertiserMoney:
+        """Return what the campaigns' advertisers have left beside what is held, as far as they have a budget.
+
+        Parameters
+        ----------
+        now_ms
+            Moments, milliseconds since the epoch, shape (moments,).
+        """
+        self._take_held()
+        return self._advertisers.money(self.columns.cids, now_ms, self._held)
 
     def allowing_all(self, values: tuple[str | None, ...], label: str | None = None) -> Flags:
         """Tell which campaigns, in the order of the columns, allow a moment's values of all :data:`DIMENSIONS`.
@@ -279,6 +294,7 @@ def _left(  # type: ignore[no-untyped-def]  # numba finds the types
 
 
 _MAX_TABLES = 4096
+_MOST_OF_ADVERTISERS = 4
 _SECOND_MS = 1000.0
 
 _USUAL_ODDS = {"cpm": 1.0, "cpc": 0.01, "cpa": 0.0005}

@@ -9,6 +9,7 @@ import msgspec
 
 from processors.ads.campaign import Campaign
 from processors.ads.day_figures import DayFigures
+from processors.ads.goal_figures import GoalView
 
 
 class CampaignView(msgspec.Struct, array_like=True, frozen=True):
@@ -41,6 +42,11 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
         was shown. Milliseconds since the epoch.
     today
         What it did today, as reports have it.
+    goal
+        How it pursues its goal; :obj:`None` if it has none.
+    withdrawn
+        Whether it was withdrawn: it is published for what it has spent of its advertiser's budget, and otherwise as if
+        it did not exist.
     """
 
     campaign: Campaign
@@ -62,6 +68,8 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     able_ms: int = 0
     waiting_ms: int = 0
     today: DayFigures = msgspec.field(default_factory=DayFigures)
+    goal: GoalView | None = None
+    withdrawn: bool = False
 
 
 def pacing_error(views: Iterable[CampaignView]) -> float:

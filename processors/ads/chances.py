@@ -51,7 +51,7 @@ def chances_of(frame: Frame, won: Ints) -> tuple[Floats, Ints, Ints, Floats]:
     tiers = columns.tiers[bids.campaigns]
     factors = (
         bids.campaigns, columns.calibration, frame.worth.p_purchase, columns.pays_click, columns.pays_purchase,
-        columns.stakes,
+        columns.stakes, frame.worth.click_worth,
     )  # fmt: skip
     contenders, firsts = _contenders(
         won, bids.opportunities, values, floors, tiers, draws.begins, bids.logits, bids.spreads, *factors, _FAR
@@ -66,20 +66,23 @@ def chances_of(frame: Frame, won: Ints) -> tuple[Floats, Ints, Ints, Floats]:
 
 
 @kernel
-def _value(logit, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most):  # type: ignore[no-untyped-def]  # numba finds the types
+def _value(logit, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most, click_worth):  # type: ignore[no-untyped-def]  # numba finds the types
     """Return what one impression is worth to a bid whose creative has some log odds of a click."""
-    campaign, odds = campaigns[bid], 1.0
+    campaign, odds, click = campaigns[bid], 1.0, 1.0
+    if pays_click[campaign] or pays_purchase[campaign] or click_worth[bid] < np.inf:
+        click = min(calibration[campaign] / (1.0 + math.exp(-min(max(logit, -23.0), 23.0))), 1.0)
     if pays_click[campaign] or pays_purchase[campaign]:
-        odds = min(calibration[campaign] / (1.0 + math.exp(-min(max(logit, -23.0), 23.0))), 1.0)
+        odds = click
     if pays_purchase[campaign]:
         odds *= p_purchase[bid]
-    return most[campaign] * odds
+    value = most[campaign] * odds
+    return min(value, click_worth[bid] * click) if click_worth[bid] < np.inf else value
 
 
 @kernel
 def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
     won, opportunities, values, floors, tiers, begins, logits, spread, campaigns, calibration, p_purchase, pays_click,
-    pays_purchase, most, far,
+    pays_purchase, most, click_worth, far,
 ):  # fmt: skip
     """Return the bids that could win some draw, by winner, and where those of each winner begin."""
     found, firsts, n = np.empty(len(values), np.int64), np.zeros(len(won) + 1, np.int64), 0
@@ -97,8 +100,10 @@ def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
             for creative in range(begins[bid], begins[bid + 1]):
                 highest = max(highest, logits[creative] + far * spread[creative])
                 lowest = min(lowest, logits[creative] - far * spread[creative])
-            high[bid] = _value(highest, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most)
-            low = _value(lowest, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most)
+            high[bid] = _value(
+                highest, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most, click_worth
+            )
+            low = _value(lowest, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most, click_worth)
             tier = tiers[bid]
             if values[bid] > 0.0 and low >= floors[bid] and tier >= top:
                 least = max(least, low) if tier == top else low
@@ -116,7 +121,7 @@ def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
 @kernel
 def _counted(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the types
     won, contenders, firsts, begins, creatives, noise, mean, logits, spread, spreads, floors, tiers, ties, groups,
-    chosen, campaigns, calibration, p_purchase, pays_click, pays_purchase, most, draws,
+    chosen, campaigns, calibration, p_purchase, pays_click, pays_purchase, most, click_worth, draws,
 ):  # fmt: skip
     """Hold the auctions for all draws, and count the wins of each winner's ad and of its campaign's creatives."""
     ends = np.zeros(len(won) + 1, np.int64)
@@ -137,7 +142,9 @@ def _counted(  # type: ignore[no-untyped-def]  # noqa: C901  # numba finds the t
                         drawn, best = place, score
                 creative = creatives[drawn]
                 logit = logits[creative] + noise[draw * len(creatives) + drawn] * spreads[creative]
-                value = _value(logit, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most)
+                value = _value(
+                    logit, bid, campaigns, calibration, p_purchase, pays_click, pays_purchase, most, click_worth
+                )
                 if value < floors[bid] or value <= 0.0:
                     continue
                 if winner >= 0 and tiers[bid] < tiers[winner]:

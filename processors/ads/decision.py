@@ -84,6 +84,12 @@ class AuctionResult(msgspec.Struct, frozen=True):
         All creatives of the campaign, if it has several: off-policy evaluation judges other policies by them.
     held_out
         The campaign that won where its user is held out, so that nothing is shown.
+    purchase_value, value_share
+        Of a campaign with a goal: what a purchase is expected to bring in, and the share of the money of a purchase
+        that counts as brought in; the second is :obj:`None` without a goal.
+    bids
+        By campaign with a goal, in how many auctions of the micro-batch it bid; only the first decision of a batch has
+        it.
     opportunities
         By campaign id, how many opportunities of the micro-batch at this placement the campaign could have taken part
         in. Only the first decision of a batch at each placement has it; it is empty in the others. The first beyond
@@ -107,6 +113,9 @@ class AuctionResult(msgspec.Struct, frozen=True):
     opportunities: dict[str, int] = msgspec.field(default_factory=dict)
     cost: float = 0.0
     held_out: str = ""
+    purchase_value: float = 0.0
+    value_share: float | None = None
+    bids: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 def features_hash(features: Sequence[int]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from processors.ads.audience import WINDOWS, Audience, names_in
 from processors.ads.campaign import Campaign, Frequency
@@ -68,8 +68,56 @@ def doubts_of(
         *_unapproved(campaign),
         *_blocked(campaign, blocked),
         *_no_countries(campaign),
+        *_of_goal(campaign),
         *_lacking(campaign, lacks),
     )
+
+
+def disagreements_of(campaigns: Mapping[str, Campaign]) -> dict[str, tuple[str, ...]]:
+    """Say by id what campaigns of one advertiser say differently of what they may spend together; the smallest counts.
+
+    Parameters
+    ----------
+    campaigns
+        By id, all that are known.
+
+    Examples
+    --------
+    >>> from processors.ads.campaign import Creative
+    >>> tent = Creative("a", "A tent", "https://shop.example/tent")
+    >>> first = Campaign("shop", (tent,), 2.0, 100.0, advertiser_budget=150.0)
+    >>> second = Campaign("shop", (tent,), 2.0, 100.0, advertiser_budget=200.0)
+    >>> disagreements_of({"first": first, "second": second, "third": Campaign("shop", (tent,), 2.0, 100.0)})
+    {'second': ('advertiser_budget: 200.0, but first of the same advertiser has 150.0, which counts',)}
+    """
+    found: dict[str, list[str]] = {}
+    for cid, doubt in (*_budgets_apart(campaigns), *_days_apart(campaigns)):
+        found.setdefault(cid, []).append(doubt)
+    return {cid: tuple(doubts) for cid, doubts in found.items()}
+
+
+def _budgets_apart(campaigns: Mapping[str, Campaign]) -> Iterator[tuple[str, str]]:
+    for field in ("advertiser_budget", "advertiser_budget_daily"):
+        given = {cid: getattr(one, field) for cid, one in sorted(campaigns.items()) if getattr(one, field) is not None}
+        least: dict[str, tuple[float, str]] = {}
+        for cid, budget in given.items():
+            name = campaigns[cid].advertiser
+            least[name] = min(least.get(name, (budget, cid)), (budget, cid))
+        for cid, budget in given.items():
+            smallest, other = least[campaigns[cid].advertiser]
+            if budget > smallest:
+                yield cid, f"{field}: {budget}, but {other} of the same advertiser has {smallest}, which counts"
+
+
+def _days_apart(campaigns: Mapping[str, Campaign]) -> Iterator[tuple[str, str]]:
+    """Say which campaigns of advertisers with a daily budget have another day than the first."""
+    daily = {one.advertiser for one in campaigns.values() if one.advertiser_budget_daily is not None}
+    firsts: dict[str, tuple[str, str]] = {}
+    for cid, one in sorted(campaigns.items()):
+        zone = one.dayparts.timezone
+        other, first = firsts.setdefault(one.advertiser, (cid, zone))
+        if one.advertiser in daily and zone != first:
+            yield cid, f"dayparts.timezone: {zone}, but {other} of the same advertiser has {first}: their days differ"
 
 
 def lacking_of(items: ItemIndex) -> Lacks:
@@ -176,6 +224,16 @@ def _no_countries(campaign: Campaign) -> Iterator[str]:
         unknown = [country for country in countries if country.upper() not in COUNTRIES]
         if unknown:
             yield f"{side}.countries: no country has the code {_listed(unknown)}, expected one of ISO 3166-1 such as DE"
+
+
+def _of_goal(campaign: Campaign) -> Iterator[str]:
+    goal = campaign.goal
+    if goal is None:
+        return
+    if goal.cpa is not None and campaign.model == "cpa" and campaign.bid <= goal.cpa:
+        yield f"goal.cpa: {goal.cpa}, but it never pays more for a purchase than its bid, {campaign.bid}"
+    if goal.value == "margin" and not any(creative.item_id for creative in campaign.creatives):
+        yield "goal.value: margin, but no creative promotes an item that could have one: revenue counts"
 
 
 def _lacking(campaign: Campaign, lacks: Lacks) -> Iterator[str]:

@@ -271,11 +271,13 @@ def _endless(view: CampaignView) -> CampaignView:
         paused=False,
         budget=_ENDLESS,
         budget_daily=None,
+        advertiser_budget=None,
+        advertiser_budget_daily=None,
         creatives=creatives,
     )
     return CampaignView(
         campaign, left=_ENDLESS, left_today=_ENDLESS, day_ends_ms=2**62, calibration=view.calibration,
-        conversion=view.conversion, evidence=view.evidence,
+        conversion=view.conversion, evidence=view.evidence, goal=view.goal,
     )  # fmt: skip
 
 

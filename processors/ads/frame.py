@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from processors.ads.advertisers import AdvertiserMoney
 from processors.ads.campaign_columns import Columns
 from processors.ads.campaign_index import CampaignIndex
 from processors.ads.creative_sampling import CreativeDraws
 from processors.ads.features import Facts
+from processors.ads.goal_worth import GoalWorth, goal_worth_of
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
 from processors.common.arrays import Flags, Floats, Hashes, Ints
 from processors.common.hashing import hashed
+from processors.items.index import ItemIndex
 from processors.models.click_model import ClickModel
 
 if TYPE_CHECKING:
@@ -94,12 +97,20 @@ class Worth(NamedTuple):
     values
         What one impression is worth to the campaign: its bid times the odds as they were drawn; of a campaign of the
         house the odds alone, which only other campaigns of the house are compared with.
+        What one impression is worth to the campaign: its bid times the odds as they were drawn, or less if its goal
+        does not allow so much.
+    most
+        The most that it pays each time that what it pays for happens.
+    click_worth
+        The most that a click is worth for the sake of the campaign's goal; infinite without one.
     """
 
     p_click: Floats
     p_purchase: Floats
     odds: Floats
     values: Floats
+    most: Floats
+    click_worth: Floats
 
 
 class Auctions(NamedTuple):
@@ -128,7 +139,7 @@ NO_BIDS = Bids(
     _NO_DRAWS,
     _NO_INTS, None,
 )  # fmt: skip
-NO_WORTH = Worth(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
+NO_WORTH = Worth(_NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
 _NOTHING_FORBIDDEN = np.empty((0, 0), np.int64)
 NO_AUCTIONS = Auctions(_NO_INTS, _NO_FLOATS, _NO_FLOATS, _NO_FLOATS)
 
@@ -173,6 +184,8 @@ class Frame:
         Who won.
     held_out
         By row: the campaign that won, where its user is held out so that nothing is shown.
+    items
+        The read model of items, which knows what promoted items cost.
     """
 
     opportunities: Sequence[Opportunity]
@@ -195,6 +208,7 @@ class Frame:
     worth: Worth = field(default=NO_WORTH)
     auctions: Auctions = field(default=NO_AUCTIONS)
     held_out: dict[int, str] = field(default_factory=dict)
+    items: ItemIndex | None = None
 
     @classmethod
     def of(
@@ -206,6 +220,7 @@ class Frame:
         settings: AdSettings,
         costs: Mapping[str, float],
         shop: Shop,
+        items: ItemIndex | None = None,
     ) -> Frame:
         """Make the frame of a batch in which nothing is removed yet."""
         columns = index.columns
@@ -229,12 +244,23 @@ class Frame:
             removed=np.zeros((len(opportunities), len(columns.cids)), np.int64),
             costs=expected,
             shop=shop,
+            items=items,
         )
 
     @cached_property
     def left(self) -> Floats:
         """What campaigns have left at each moment beside what is held, shape (opportunities, campaigns)."""
         return self.index.left(self.at_ms)
+
+    @cached_property
+    def advertisers(self) -> AdvertiserMoney:
+        """What advertisers with a budget have left at each moment beside what is held."""
+        return self.index.left_of_advertisers(self.at_ms)
+
+    @cached_property
+    def goal_worth(self) -> GoalWorth | None:
+        """What a purchase may cost campaigns with a goal; :obj:`None` if none has one."""
+        return goal_worth_of(self.columns, self.items)
 
     def remove(self, those: Flags, code: NoBid) -> None:
         """Remove campaigns; those that an earlier stage removed keep the earlier reason.

@@ -8,6 +8,7 @@ from processors.ads.breakdown import Breakdown
 from processors.ads.campaign import Campaign
 from processors.ads.day_figures import DayFigures
 from processors.ads.expected_charges import ExpectedCharges
+from processors.ads.goal_figures import GoalFigures
 from processors.ads.lift import Arm
 
 HOURS = 24
@@ -26,7 +27,8 @@ class Ledger(msgspec.Struct, array_like=True):
     ``lift_held`` count users who are shown the campaign, and users who are held out. ``able_ms`` is when it could last
     have taken part, ``waiting_ms`` since when it could have, again and again within an hour, and was not shown.
     ``days`` are what happened on the last days, ``breakdown`` the same by creative and placement, ``earlier`` the sum
-    of all days before. Those in ``unreported`` have changed since ``reported_ms``.
+    of all days before. Those in ``unreported`` have changed since ``reported_ms``. ``goal`` is how it pursues its goal,
+    if it has one. ``withdrawn`` is the campaign as it was last, if it was withdrawn and its advertiser has a budget.
     """
 
     campaign: Campaign | None = None
@@ -60,6 +62,8 @@ class Ledger(msgspec.Struct, array_like=True):
     reported_ms: int = 0
     earlier: DayFigures = msgspec.field(default_factory=DayFigures)
     breakdown: Breakdown = msgspec.field(default_factory=Breakdown)
+    goal: GoalFigures | None = None
+    withdrawn: Campaign | None = None
 
     def figures_on(self, day: str) -> DayFigures | None:
         """Return what happened on a day, or on all :data:`EARLIER` ones; :obj:`None` if it is not kept."""

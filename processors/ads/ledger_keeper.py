@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
+import msgspec
+
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_days import begin_day, day_ends, hour_of, local_time
 from processors.ads.campaign_view import CampaignView
 from processors.ads.day_figures import DAYS_REPORTED, DayFigures, figures_of
+from processors.ads.goal_control import goal_view, learn_goal, take_goal
 from processors.ads.ledger import EARLIER, Ledger
 from processors.ads.signals import CampaignSignal
 from processors.ads.spending_plan import day_budget, held_back, pace, planned
@@ -44,7 +47,12 @@ class LedgerKeeper:
 
     def replace(self, state: Ledger, campaign: Campaign | None) -> None:
         """Take over a campaign, or its withdrawal, in place; what it has spent stays."""
+        if campaign is not None:
+            state.withdrawn = None
+        elif state.campaign is not None and state.campaign.limits_advertiser:
+            state.withdrawn = state.campaign
         state.campaign = campaign
+        take_goal(state)
         if campaign is not None and not state.rate:
             state.rate = _FIRST_RATE if campaign.is_paced else 1.0
         if campaign is not None and not campaign.is_paced:
@@ -84,6 +92,7 @@ class LedgerKeeper:
         if signal.shown:
             state.waiting_ms = 0
         self._count(state, signal)
+        learn_goal(state, signal, charged - signal.refunded + unbilled)
         pace(state, signal.at_ms)
         return folded
 
@@ -117,9 +126,12 @@ class LedgerKeeper:
         return days
 
     def view(self, state: Ledger) -> CampaignView | None:
-        """Return what is published of a state; :obj:`None` for a campaign that was withdrawn."""
+        """Return what is published of a state; :obj:`None` for a campaign that was withdrawn.
+
+        One that is withdrawn is still published if its advertiser has a budget, which it has spent a part of.
+        """
         if state.campaign is None:
-            return None
+            return _withdrawn_view(state)
         calibration = (state.clicked + _PRIOR_CLICKS) / (state.expected + _PRIOR_CLICKS)
         conversion = (state.bought + _PRIOR_BOUGHT) / (state.expected_bought + _PRIOR_BOUGHT)
         return CampaignView(
@@ -142,6 +154,7 @@ class LedgerKeeper:
             able_ms=state.able_ms,
             waiting_ms=state.waiting_ms,
             today=state.days.get(date.fromordinal(state.day).isoformat(), DayFigures()) if state.day else DayFigures(),
+            goal=goal_view(state, state.published_ms),
         )
 
     def _note_day(self, state: Ledger, signal: CampaignSignal, charged: float, unbilled: float) -> Counter[str]:
@@ -167,3 +180,17 @@ class LedgerKeeper:
             folded["day"] += 1
         state.unreported += [name for name in changed if name not in state.unreported]
         return folded
+
+
+def _withdrawn_view(state: Ledger) -> CampaignView | None:
+    """Return what a campaign that was withdrawn has spent of its advertiser's budget; :obj:`None` without one."""
+    if state.withdrawn is None:
+        return None
+    return CampaignView(
+        # Paused, too, for what does not know that campaigns can be withdrawn and published.
+        campaign=msgspec.structs.replace(state.withdrawn, paused=True),
+        spent=round(state.spent, 6),
+        spent_today=round(state.spent_today, 6),
+        day_ends_ms=state.day_until_ms,
+        withdrawn=True,
+    )

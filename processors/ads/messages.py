@@ -88,6 +88,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     opportunities
         As in :class:`processors.ads.decision.AuctionResult`: what was added to the campaigns' opportunities with this
         decision.
+    purchase_value, value_share, bids
+        As in :class:`processors.ads.decision.AuctionResult`.
     """
 
     decision_id: str
@@ -119,6 +121,9 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     charge: float | None = None
     caps_ms: int = DAY_MS
     priority: int = MIDDLE_PRIORITY
+    purchase_value: float | None = None
+    value_share: float | None = None
+    bids: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 def messages_of(
@@ -172,6 +177,7 @@ def _logged_no_bid(found: Opportunity, decided: AuctionResult) -> LoggedDecision
         opportunities=decided.opportunities,
         request_id=found.request_id,
         held_out=decided.held_out,
+        bids=decided.bids,
     )
 
 
@@ -235,6 +241,9 @@ def _logged_decision(
         cost=decided.cost,
         caps_ms=campaign.frequency.looks_back_ms,
         priority=campaign.tier,
+        purchase_value=decided.purchase_value or None,
+        value_share=decided.value_share,
+        bids=decided.bids,
     )
 
 

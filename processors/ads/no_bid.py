@@ -44,6 +44,7 @@ class NoBid(IntEnum):
     PENDING = 534
     REJECTED = 535
     BOUGHT_OFTEN = 536
+    NO_ADVERTISER_BUDGET = 550
 
     @property
     def text(self) -> str:
@@ -64,6 +65,7 @@ _TEXTS = {
     NoBid.TOO_LATE: "the request came too late",
     NoBid.NOT_RUNNING: "paused, not begun or over",
     NoBid.NO_BUDGET: "its budget is spent",
+    NoBid.NO_ADVERTISER_BUDGET: "the budget of its advertiser is spent",
     NoBid.NOT_MEANT: "the user or the moment is not what it is for",
     NoBid.NO_CONSENT: "the user has not agreed to what it needs to know",
     NoBid.EXCLUDED: "the user or the moment is excluded",

@@ -38,6 +38,7 @@ from processors.ads.signals import MOST_PLACEMENTS
 from processors.ads.targeting import EXCLUSION, TARGETING
 from processors.ads.wanted import BLOCKS, SIZES
 from processors.common.arrays import Flags, Ints
+from processors.items.index import ItemIndex
 from processors.models.click_model import ClickModel
 
 STAGES = (
@@ -80,6 +81,8 @@ class AdPipeline:
         The read models of campaigns, of clicks, and of purchases after clicks; the pipeline only reads them.
     shop
         Says what must not be promoted; without one anything may be.
+    items
+        The read model of items: what a purchase brings in, for campaigns with a goal.
     """
 
     def __init__(
@@ -89,8 +92,9 @@ class AdPipeline:
         clicks: ClickModel,
         purchases: ClickModel,
         shop: Shop | None = None,
+        items: ItemIndex | None = None,
     ) -> None:
-        self._shop = NoShop() if shop is None else shop
+        self._shop, self._items = NoShop() if shop is None else shop, items
         self.settings, self.campaigns, self.clicks, self.purchases = settings, campaigns, clicks, purchases
 
     def decide(
@@ -112,7 +116,9 @@ class AdPipeline:
         self.campaigns.advance(max((found.at_ms for found in opportunities), default=0))
         if not opportunities or not len(self.campaigns):
             return [AuctionResult(nbr=NoBid.NO_CAMPAIGN) for _ in opportunities]
-        frame = Frame.of(opportunities, self.campaigns, self.clicks, self.purchases, self.settings, costs, self._shop)
+        frame = Frame.of(
+            opportunities, self.campaigns, self.clicks, self.purchases, self.settings, costs, self._shop, self._items
+        )
         for stage in STAGES:
             frame = stage.run(frame)
         take_off_budgets(frame, _REACHED_BUDGET)
@@ -121,6 +127,8 @@ class AdPipeline:
         found = results_of(frame, could_win.sum(axis=1), no_bids_of(frame))
         for row, counts in opportunities_of(frame, could_win).items():
             found[row] = msgspec.structs.replace(found[row], opportunities=counts)
+        if bids := bids_of_goals(frame):
+            found[0] = msgspec.structs.replace(found[0], bids=bids)
         return found
 
 
@@ -144,6 +152,15 @@ def opportunities_of(frame: Frame, could_win: Flags) -> dict[int, dict[str, int]
         able = could_win[those].sum(axis=0)
         counts[those[0]] = {cids[campaign]: int(able[campaign]) for campaign in np.flatnonzero(able).tolist()}
     return counts
+
+
+def bids_of_goals(frame: Frame) -> dict[str, int]:
+    """Count by campaign with a goal in how many auctions it bid; those that it bid in none of are left out."""
+    rows = frame.columns.goals.rows
+    if not len(rows):
+        return {}
+    counts = _HAS_BID[frame.removed[:, rows]].sum(axis=0)
+    return {frame.columns.cids[row]: count for row, count in zip(rows.tolist(), counts.tolist(), strict=True) if count}
 
 
 def no_bids_of(frame: Frame) -> dict[int, NoBid]:
@@ -195,6 +212,9 @@ _RANKS = _ranks()
 
 _COULD_WIN = _codes_of(stage for stage in EVERY if stage.could_win)
 """Whether a campaign with a code, or with 0 for none, could have taken part."""
+
+_HAS_BID = _codes_of(EVERY[EVERY.index(AUCTION) :])
+"""Whether a campaign with a code, or with 0 for none, has bid."""
 
 _REACHED_BUDGET = _codes_of(STAGES[STAGES.index(BUDGET) + 1 :])
 """Whether a campaign with a code, or with 0 for none, had money when its budget was looked at."""

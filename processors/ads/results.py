@@ -57,6 +57,7 @@ def _won(
         rows.tolist(), *_figures(frame, rows, won), frame.bids.features(won).tolist(), shares, strict=True
     ):
         cid, shown, propensity = columns.cids[campaign], creatives.all[creative], drawn[0]
+        purchase_value, value_share = _of_goal(frame, campaign, creative)
         yield (
             row,
             AuctionResult(
@@ -79,15 +80,25 @@ def _won(
                 propensity=propensity,
                 features=tuple(features),
                 creatives=drawn[1],
+                purchase_value=purchase_value,
+                value_share=value_share,
             ),
         )
+
+
+def _of_goal(frame: Frame, campaign: int, creative: int) -> tuple[float, float | None]:
+    """Return what a purchase is expected to bring in, and what share of it counts; without a goal 0 and none."""
+    worth = frame.goal_worth
+    if worth is None or frame.columns.views[campaign].campaign.goal is None:
+        return 0.0, None
+    return round(float(worth.values[creative]), 6), round(float(worth.shares[creative]), 6)
 
 
 def _figures(frame: Frame, rows: Ints, won: Ints) -> Iterator[list[float]]:
     """Return what winning bids come to, one list per figure, in the order in which :func:`_won` reads them."""
     bids, worth = frame.bids, frame.worth
     odds, campaigns = worth.odds[won], bids.campaigns[won]
-    prices = np.minimum(frame.auctions.beaten[rows] / odds, frame.columns.bids[campaigns])
+    prices = np.minimum(frame.auctions.beaten[rows] / odds, worth.most[won])
     yield campaigns.tolist()
     yield bids.creatives[won].tolist()
     yield np.round(prices, _DIGITS).tolist()
@@ -134,7 +145,8 @@ def _logged_in_full(frame: Frame) -> dict[int, tuple[Candidate, ...]]:
         return {}
     bids = frame.bids
     # What decisions before took the money of would not have bid.
-    solvent = frame.removed[bids.opportunities, bids.campaigns] != NoBid.NO_BUDGET
+    codes = frame.removed[bids.opportunities, bids.campaigns]
+    solvent = (codes != NoBid.NO_BUDGET) & (codes != NoBid.NO_ADVERTISER_BUDGET)
     bidding = _bidding(frame, np.flatnonzero(in_full[bids.opportunities] & solvent))
     cids = frame.columns.cids
     return {

@@ -11,6 +11,7 @@ import math
 import msgspec
 
 from processors.ads.expected_charges import TIMES_MS, bin_of
+from processors.ads.goal_signal import GoalSignal
 from processors.ads.lift import Arm
 from processors.common.bounds import Id
 from processors.common.hashing import partition_of
@@ -78,6 +79,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
         Those of the opportunities that were at a placement, for the first :data:`MOST_PLACEMENTS`.
     parts
         What came of decisions by creative and placement, for the first :data:`MOST_PARTS`.
+    goal
+        What happened beside if the campaign has a goal.
     """
 
     cid: Id
@@ -104,6 +107,13 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     delays: tuple[int, ...] = ()
     opportunities_at: dict[str, int] = msgspec.field(default_factory=dict)
     parts: list[PartSignal] = msgspec.field(default_factory=list)
+    goal: GoalSignal | None = None
+
+    def for_goal(self) -> GoalSignal:
+        """Return what is told of the campaign's goal, to be added to."""
+        if self.goal is None:
+            self.goal = GoalSignal()
+        return self.goal
 
     def add_opportunities(self, placement: str, count: int) -> None:
         """Add opportunities at a placement, in place."""
@@ -153,6 +163,8 @@ class CampaignSignal(msgspec.Struct, array_like=True):
             figures += [(f"parts.{field}", getattr(part, field)) for field in PartSignal.__struct_fields__[2:]]
         if len(self.delays) not in (0, len(TIMES_MS)):
             raise ValueError(f"signal of {self.cid}: delays has {len(self.delays)} counts, expected {len(TIMES_MS)}")
+        for problem in () if self.goal is None else self.goal.problems():
+            raise ValueError(f"signal of {self.cid}: {problem}")
         for field, figure in figures:
             if not 0 <= figure < math.inf:
                 raise ValueError(
@@ -160,7 +172,7 @@ class CampaignSignal(msgspec.Struct, array_like=True):
                 )
 
 
-_BESIDE = ("cid", "lift_shown", "lift_held", "delays", "opportunities_at", "parts")
+_BESIDE = ("cid", "lift_shown", "lift_held", "delays", "opportunities_at", "parts", "goal")
 _FIGURES = tuple(field for field in CampaignSignal.__struct_fields__ if field not in _BESIDE)
 
 

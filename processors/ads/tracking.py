@@ -126,6 +126,8 @@ class AdTracking:
         decision.converted, decision.revenue = True, round((event.price or 0.0) * pieces_of(event), 6)
         signal = _add(step, decision, at_ms, conversions=1, revenue=decision.revenue)
         signal.bought += decision.clicked_ms > 0
+        if decision.value_share is not None:
+            signal.for_goal().buy(decision.revenue * decision.value_share, max(at_ms - decision.at_ms, 0))
         step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
         if decision.clicked_ms:
             step.purchases.append(ClickExample(unpacked(decision.features), clicked=True))
@@ -138,6 +140,9 @@ class AdTracking:
             profile.ads.count_conversions(decision.cid, -1)
             signal = _add(step, decision, at_ms, returned=1, returned_revenue=decision.revenue)
             signal.returned_bought += decision.clicked_ms > 0
+            if decision.value_share is not None:
+                signal.for_goal().returned += 1
+                signal.for_goal().returned_value += decision.revenue * decision.value_share
             if decision.model == "cpa" and decision.billed:
                 decision.billed = False
                 _add(step, decision, at_ms, refunded=decision.price)

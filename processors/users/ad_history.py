@@ -64,6 +64,8 @@ class Decision(msgspec.Struct, array_like=True):
         Money of the purchase that was attributed to it.
     placement
         Where it was made for.
+    value_share
+        The share of the money of a purchase that counts for the campaign's goal; :obj:`None` if it has none.
     """
 
     number: int
@@ -86,6 +88,7 @@ class Decision(msgspec.Struct, array_like=True):
     page: str = ""
     revenue: float = 0.0
     placement: str = ""
+    value_share: float | None = None
 
     def unseen_until(self, unseen_ms: int) -> int:
         """Return until when an impression of it is awaited, milliseconds since the epoch.

@@ -13,6 +13,7 @@ from streams.cli.forecast import forecast
 if TYPE_CHECKING:
     from processors.ads.campaign_view import CampaignView
     from processors.ads.report import Dimension, ReportRow
+    from streams.operations.campaigns import CampaignStatus
     from streams.settings.sections import Settings
 
 _EXAMPLES = """[bold]Examples[/bold]
@@ -113,10 +114,19 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         )
         if one.priority != MIDDLE_PRIORITY:
             typer.echo(f"  priority {one.priority}")
+        if one.goal is not None:
+            typer.echo(_goal_line(one))
         for alert in one.alerts:
             typer.echo(f"  {alert}: {TEXTS[alert]}")
         for doubt in one.doubts:
             typer.echo(f"  doubtful: {doubt}")
+
+
+def _goal_line(one: CampaignStatus) -> str:
+    """Say what the campaign's money is to achieve, and what it achieved lately."""
+    assert one.goal is not None
+    target = f"cpa {one.goal.cpa:.2f}" if one.goal.cpa is not None else f"roas {one.goal.roas:.2f}"
+    return f"  goal: {target}, lately {_figure(one.achieved, '.2f')}, with a factor of {_figure(one.factor, '.2f')}"
 
 
 @app.command()

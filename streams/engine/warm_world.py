@@ -46,9 +46,9 @@ _CREATIVES = [
 _CAMPAIGN = {"advertiser": "shop", "bid": 40.0, "budget": 500.0, "pacing": "asap", "creatives": _CREATIVES}
 _CAMPAIGNS: dict[str, dict[str, Any]] = {
     "shown": {**_CAMPAIGN, "frequency": {"per_hour": 9, "per_day": 20, "cool_down_ms": 1}},
-    "even": {**_CAMPAIGN, "pacing": "even", "budget_daily": 50.0, "advertiser": "other"},
+    "even": {**_CAMPAIGN, "pacing": "even", "budget_daily": 50.0, "advertiser": "other", "advertiser_budget": 900.0},
     "clicks": {**_CAMPAIGN, "model": "cpc", "bid": 0.5, "target": {"interests": [{"name": "tents", "at_least": 0.1}]}},
-    "bought": {**_CAMPAIGN, "model": "cpa", "bid": 25.0, "exclude_purchasers": True},
+    "bought": {**_CAMPAIGN, "model": "cpa", "bid": 25.0, "exclude_purchasers": True, "goal": {"roas": 2.0}},
     "own": {"advertiser": "shop", "house": True, "creatives": [{**_CREATIVES[0], "w": 300, "h": 250}]},
     "waiting": {**_CAMPAIGN, "creatives": [{**_CREATIVES[0], "status": "pending"}]},
     "near": {**_CAMPAIGN, "target": {"countries": ["de"], "devices": ["phone"]}, "dayparts": {"hours": [0, 1, 22]}},

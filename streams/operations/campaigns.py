@@ -14,7 +14,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from processors.ads.alerts import Alert, alerts_of, in_stock_of
 from processors.ads.campaign import MIDDLE_PRIORITY, Campaign, read_campaign
 from processors.ads.campaign_view import CampaignView, decode_campaign_view
-from processors.ads.doubts import doubts_of, lacking_of, names_items
+from processors.ads.doubts import disagreements_of, doubts_of, lacking_of, names_items
+from processors.ads.goal import Goal
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
@@ -47,6 +48,9 @@ class CampaignStatus(msgspec.Struct, frozen=True):
         What cannot be meant in it (:mod:`processors.ads.doubts`).
     priority, house
         Its tier, and whether it is the shop's own, which comes after all others.
+    goal, achieved, factor
+        What a purchase may cost or has to bring in, what it cost or brought in lately, and what the cost allowed to a
+        purchase is multiplied with to reach that.
     """
 
     cid: str
@@ -65,6 +69,9 @@ class CampaignStatus(msgspec.Struct, frozen=True):
     doubts: tuple[str, ...] = ()
     priority: int = MIDDLE_PRIORITY
     house: bool = False
+    goal: Goal | None = None
+    achieved: float | None = None
+    factor: float | None = None
 
 
 def read_file(path: Path, currency: str) -> dict[str, bytes]:
@@ -155,7 +162,7 @@ def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, Ca
         if record.key is None or record.key.startswith(b"\x00"):
             continue
         view = decode_campaign_view(record.value)
-        if view is None:
+        if view is None or view.withdrawn:
             found.pop(record.key.decode(), None)
         else:
             found[record.key.decode()] = view
@@ -170,8 +177,14 @@ def statuses(consumer: KafkaConsumer, settings: Settings) -> list[CampaignStatus
     views, now_ms = known_campaigns(consumer, settings), int(time.time() * 1000)
     items = _items_for(settings, consumer, [view.campaign for view in views.values()])
     in_stock, lacks, blocked = in_stock_of(items), lacking_of(items), settings.users.ads.blocked
+    disagreements = disagreements_of({cid: view.campaign for cid, view in views.items()})
     return [
-        status_of(cid, view, alerts_of(view, now_ms, in_stock), doubts_of(view.campaign, lacks, blocked))
+        status_of(
+            cid,
+            view,
+            alerts_of(view, now_ms, in_stock),
+            (*doubts_of(view.campaign, lacks, blocked), *disagreements.get(cid, ())),
+        )
         for cid, view in views.items()
     ]
 
@@ -188,14 +201,23 @@ def doubts_in(settings: Settings, consumer: KafkaConsumer, campaigns: dict[str, 
     """
     read, now_ms = {cid: read_campaign(raw) for cid, raw in campaigns.items()}, time.time() * 1000.0
     lacks = lacking_of(_items_for(settings, consumer, list(read.values())))
+    disagreements = disagreements_of({**_others_of(settings, consumer, read), **read})
     found = {
         cid: (
             *((_OVER,) if campaign.has_ended(now_ms) else ()),
             *doubts_of(campaign, lacks, settings.users.ads.blocked),
+            *disagreements.get(cid, ()),
         )
         for cid, campaign in read.items()
     }
     return {cid: doubts for cid, doubts in found.items() if doubts}
+
+
+def _others_of(settings: Settings, consumer: KafkaConsumer, read: dict[str, Campaign]) -> dict[str, Campaign]:
+    """Read the campaigns that workers know if any of these says what its advertiser may spend."""
+    if not any(campaign.limits_advertiser for campaign in read.values()):
+        return {}
+    return {cid: view.campaign for cid, view in known_campaigns(consumer, settings).items()}
 
 
 _OVER = "ends_at: it is over already, and is shown to nobody"
@@ -212,7 +234,7 @@ def status_of(
     cid: str, view: CampaignView, alerts: tuple[Alert, ...] = (), doubts: tuple[str, ...] = ()
 ) -> CampaignStatus:
     """Return the figures of a campaign that an operator looks at, and what is the matter with it."""
-    campaign = view.campaign
+    campaign, goal = view.campaign, view.goal
     return CampaignStatus(
         cid,
         campaign.advertiser,
@@ -230,6 +252,9 @@ def status_of(
         doubts,
         campaign.priority,
         campaign.house,
+        campaign.goal,
+        None if goal is None or campaign.goal is None else goal.achieved(campaign.goal),
+        None if goal is None else goal.factor,
     )
 
 

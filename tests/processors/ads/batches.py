@@ -15,6 +15,8 @@ from processors.ads.campaign_index import CampaignIndex
 from processors.ads.campaign_view import CampaignView
 from processors.ads.creative_limits import Blocks
 from processors.ads.frame import Frame
+from processors.ads.goal import Goal
+from processors.ads.goal_figures import GoalView
 from processors.ads.no_bid import NoBid
 from processors.ads.opportunity import Opportunity
 from processors.ads.settings import AdSettings
@@ -116,6 +118,8 @@ def _view(chance: Chance) -> CampaignView:
         day_ends_ms=NOW + int(chance.random.integers(-HOUR, HOUR)),
         calibration=chance.one(1.0, 1.7),
         conversion=chance.one(1.0, 0.6),
+        goal=GoalView(chance.one(1.0, 2.0), purchase_value=400.0),
+        spent=chance.one(1.0, 2.0),
     )
 
 
@@ -141,6 +145,8 @@ def _campaign(chance: Chance) -> Campaign:
         frequency=maybe(0.6, lambda: _frequency(chance), Frequency()),
         paused=maybe(0.05, lambda: True, False),
         holdout=maybe(0.3, lambda: 0.5, 0.0),
+        goal=maybe(0.4, lambda: chance.one(Goal(cpa=1000.0), Goal(roas=0.3)), None),
+        advertiser_budget=maybe(0.3, lambda: chance.one(6.0, 60.0), None),
     )
 
 

@@ -257,7 +257,8 @@ def _assert_credits(name: str, played: Played) -> None:
     placed = won = 0
     for record in played.records["internal.campaign-signals"]:
         for signal in msgspec.msgpack.decode(record.value):
-            *figures, shown, held, cost, delays, opportunities_at, parts = signal[2:]
+            *figures, shown, held, cost, delays, opportunities_at, parts, goal = signal[2:]
+            assert goal is None
             placed += sum(opportunities_at.values())
             won += sum(part[2] for part in parts)
             promised += cost
