@@ -6,23 +6,21 @@ OpenRTB 2.6 where it has one: ``cid``, ``crid``, ``bidfloor``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
-from processors.ads.audience import WINDOWS, Audience
+from processors.ads.audience import Audience
 from processors.ads.campaign_conflicts import conflicts_of
-from processors.ads.goal import Goal, goal_problems
+from processors.ads.goal import Goal
 from processors.common.bounds import Id, Milliseconds
-from processors.common.money import per_impression, per_thousand
-from processors.common.time import DAY_MS, MONTH_MS, WEEK_MS, zone_of
+from processors.common.money import per_impression
+from processors.common.time import DAY_MS, MONTH_MS, WEEK_MS
 from processors.common.wire_errors import explained
-from processors.users.ad_history import MAX_TIMES, PAID_FOR, Model
+from processors.users.ad_history import MAX_TIMES, Model
 
 MAX_CREATIVES, MAX_DOMAINS = 32, 32
-_YEARS = range(1990, 2200)
 MAX_AMOUNT = 1e9
 Amount = Annotated[float, msgspec.Meta(gt=0.0, le=MAX_AMOUNT)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
@@ -264,78 +262,9 @@ def read_campaign(raw: bytes) -> Campaign:
         campaign = _decode(raw)
     except msgspec.MsgspecError as error:
         raise ValueError(f"value: {explained(error, Campaign)}") from error
-    for problem in _problems(campaign):
+    for problem in conflicts_of(campaign):
         raise ValueError(problem)
     return campaign
 
 
 _decode = msgspec.json.Decoder(Campaign).decode
-
-
-def _problems(campaign: Campaign) -> Iterator[str]:
-    yield from conflicts_of(campaign)
-    yield from _budget_problems(campaign)
-    yield from _advertiser_problems(campaign)
-    if campaign.goal is not None:
-        yield from goal_problems(campaign.goal)
-    yield from _date_problems(campaign)
-    yield from _creative_problems(campaign.creatives)
-    yield from _window_problems(campaign)
-    if zone_of(campaign.dayparts.timezone) is None:
-        yield f"dayparts.timezone: {campaign.dayparts.timezone[:60]!r}, expected a name such as Europe/Berlin"
-
-
-def _window_problems(campaign: Campaign) -> Iterator[str]:
-    for side in ("target", "exclude"):
-        audience = getattr(campaign, side)
-        for window, bounded in WINDOWS.items():
-            days = getattr(audience, window)
-            if days is not None and not any(getattr(audience, field) for field in bounded):
-                yield f"{side}.{window}: {days}, expected {' or '.join(bounded)} beside it, which it bounds"
-
-
-def _date_problems(campaign: Campaign) -> Iterator[str]:
-    for name in ("starts_at", "ends_at"):
-        moment = getattr(campaign, name)
-        if moment is not None and moment.tzinfo is None:
-            yield f"{name}: {moment.isoformat()}, expected a time zone"
-        if moment is not None and moment.year not in _YEARS:
-            yield f"{name}: {moment.isoformat()}, expected a year from {_YEARS.start} to {_YEARS.stop - 1}"
-    if campaign.starts_at is not None and campaign.ends_at is not None and campaign.starts_at >= campaign.ends_at:
-        yield f"ends_at: {campaign.ends_at.isoformat()}, expected after starts_at"
-
-
-def _creative_problems(creatives: tuple[Creative, ...]) -> Iterator[str]:
-    ids = [creative.crid for creative in creatives]
-    repeated = sorted({crid for crid in ids if ids.count(crid) > 1})
-    if repeated:
-        yield f"creatives: two are called {repeated[0]!r}, expected each crid once"
-    for number, creative in enumerate(creatives):
-        for field in ("landing_url", "image_url"):
-            url = getattr(creative, field)
-            if url is not None and not url.startswith(("https://", "http://")):
-                yield f"creatives[{number}].{field}: {url[:60]!r}, expected to begin with https:// or http://"
-
-
-def _budget_problems(campaign: Campaign) -> Iterator[str]:
-    if campaign.house:
-        return
-    if campaign.floor_each > campaign.bid_each:
-        most = campaign.bid if campaign.model == "cpm" else per_thousand(campaign.bid)
-        yield f"bidfloor: {campaign.bidfloor} for a thousand, expected at most what it bids for as many, {most}"
-    if campaign.budget_daily is not None and campaign.budget_daily > campaign.budget:
-        yield f"budget_daily: {campaign.budget_daily}, expected at most the budget, which is {campaign.budget}"
-    if campaign.model != "cpm" and campaign.bid > campaign.budget:
-        yield f"bid: {campaign.bid}, expected at most the budget, which is {campaign.budget}"
-    if campaign.model == "cpm" and campaign.bid_each > campaign.budget:
-        yield f"bid: {campaign.bid} for a thousand, expected one impression within the budget, {campaign.budget}"
-
-
-def _advertiser_problems(campaign: Campaign) -> Iterator[str]:
-    whole, daily = campaign.advertiser_budget, campaign.advertiser_budget_daily
-    if whole is not None and daily is not None and daily > whole:
-        yield f"advertiser_budget_daily: {daily}, expected at most advertiser_budget, which is {whole}"
-    for field in ("advertiser_budget", "advertiser_budget_daily"):
-        budget = getattr(campaign, field)
-        if budget is not None and campaign.bid_each > budget:
-            yield f"{field}: {budget}, expected at least what it bids for one {PAID_FOR[campaign.model]}"
