@@ -12,7 +12,7 @@ two publications, and by what is charged more than was expected.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ import numpy as np
 from processors.ads.campaign_view import CampaignView
 from processors.common.arrays import Floats, Ints
 from processors.common.compiled import kernel
+from processors.common.text import folded
 
 
 class AdvertiserMoney(NamedTuple):
@@ -45,7 +46,7 @@ class Advertisers:
     ----------
     most
         Campaigns that are remembered, withdrawn ones included. Beyond that those are forgotten that have spent least,
-        and no longer counted.
+        and no longer counted; first those of advertisers without a budget, last those that name one.
 
     Examples
     --------
@@ -78,7 +79,8 @@ class Advertisers:
             if view.campaign.limits_advertiser and not view.withdrawn:
                 self._limiting.add(cid)
         if len(self._views) > self._most:
-            least = min(self._views, key=lambda one: (self._views[one].spent, one))
+            limited = {folded(self._views[one].campaign.advertiser) for one in self._limiting}
+            least = min(self._views, key=lambda one: (self._worth_keeping(one, limited), self._views[one].spent, one))
             del self._views[least]
             self._limiting.discard(least)
             self._table = None
@@ -86,6 +88,12 @@ class Advertisers:
             self._table = None
         elif self._table is not None:
             self._table.update(cid, view)
+
+    def _worth_keeping(self, cid: str, limited: Set[str]) -> int:
+        """Tell what is forgotten last: who says what an advertiser may spend, then campaigns of such advertisers."""
+        if cid in self._limiting:
+            return 2
+        return int(folded(self._views[cid].campaign.advertiser) in limited)
 
     def money(self, cids: Sequence[str], now_ms: Floats, held: Mapping[str, float]) -> AdvertiserMoney:
         """Return what advertisers have left at some moments.
@@ -114,7 +122,7 @@ class Advertisers:
 
 @dataclass(frozen=True)
 class _Table:
-    """The campaigns of advertisers with a budget, one row each.
+    """The campaigns that pay of advertisers with a budget, one row each.
 
     Attributes
     ----------
@@ -141,15 +149,19 @@ class _Table:
         for view in views.values():
             campaign = view.campaign
             if campaign.limits_advertiser and not view.withdrawn:
-                least = budgets.setdefault(campaign.advertiser, [math.inf, math.inf])
+                least = budgets.setdefault(folded(campaign.advertiser), [math.inf, math.inf])
                 least[0] = min(least[0], campaign.advertiser_budget or math.inf)
                 least[1] = min(least[1], campaign.advertiser_budget_daily or math.inf)
         numbers = {name: number for number, name in enumerate(budgets)}
         # By id, so that sums do not depend on the order in which campaigns came.
-        those = {cid: view for cid, view in sorted(views.items()) if view.campaign.advertiser in numbers}
+        those = {
+            cid: view
+            for cid, view in sorted(views.items())
+            if folded(view.campaign.advertiser) in numbers and not view.campaign.house
+        }
         return cls(
             rows={cid: row for row, cid in enumerate(those)},
-            advertisers=np.array([numbers[view.campaign.advertiser] for view in those.values()], np.int64),
+            advertisers=np.array([numbers[folded(view.campaign.advertiser)] for view in those.values()], np.int64),
             figures=np.array([_figures(view) for view in those.values()], np.float64),
             budgets=np.array(list(budgets.values()), np.float64),
         )

@@ -21,8 +21,8 @@ from processors.common.wire_errors import explained
 from processors.users.ad_history import MAX_TIMES, Model
 
 MAX_CREATIVES, MAX_DOMAINS = 32, 32
-MAX_AMOUNT = 1e9
-Amount = Annotated[float, msgspec.Meta(gt=0.0, le=MAX_AMOUNT)]
+LEAST_AMOUNT, MAX_AMOUNT = 1e-6, 1e9
+Amount = Annotated[float, msgspec.Meta(ge=LEAST_AMOUNT, le=MAX_AMOUNT)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=2048)]
 Pixels = Annotated[int, msgspec.Meta(ge=1, le=10_000)]

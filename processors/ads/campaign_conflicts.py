@@ -105,6 +105,9 @@ def _creative_problems(creatives: tuple[Creative, ...]) -> Iterator[str]:
             url = getattr(creative, field)
             if url is not None and not url.startswith(("https://", "http://")):
                 yield f"creatives[{number}].{field}: {url[:60]!r}, expected to begin with https:// or http://"
+        if not domain_of(creative.landing_url):
+            # Nobody could block it by its domain, while browsers find one in much that is none.
+            yield f"creatives[{number}].landing_url: {creative.landing_url[:60]!r}, expected a plain domain in it"
 
 
 def _budget_problems(campaign: Campaign) -> Iterator[str]:

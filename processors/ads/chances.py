@@ -111,7 +111,8 @@ def _contenders(  # type: ignore[no-untyped-def]  # numba finds the types
         for bid in range(begin, end):
             tier = tiers[bid]
             enough = max(least, floors[bid]) if tier == top else floors[bid]
-            if values[bid] > 0.0 and tier >= top and high[bid] >= enough:
+            # What has won belongs to them however unlikely its draw was, or that of the tier above it.
+            if bid == won[at] or (values[bid] > 0.0 and tier >= top and high[bid] >= enough):
                 found[n] = bid
                 n += 1
         firsts[at + 1] = n

@@ -90,7 +90,7 @@ class CreativeLimits:
             own = {name for domain in campaign.adomain for name in enclosing(domain_of(domain))}
             for creative in campaign.approved:
                 _add(of_advertiser, [folded(campaign.advertiser)], number)
-                _add(of_domain, own or enclosing(domain_of(creative.landing_url)), number)
+                _add(of_domain, own or enclosing(domain_of(creative.landing_url)) or [_NO_DOMAIN], number)
                 _add(of_category, names_of_category(creative.category), number)
                 if creative.w is not None and creative.h is not None:
                     of_size.setdefault((creative.w, creative.h), []).append(number)
@@ -136,6 +136,8 @@ class CreativeLimits:
         ):
             for name in names:
                 codes[creatives.get(name, [])] = int(code)
+        if blocks.domains:
+            codes[self.of_domain.get(_NO_DOMAIN, [])] = int(NoBid.BLOCKED_ADVERTISER)
         return codes
 
     def _of_other_size(self, sizes: Sizes) -> Ints:
@@ -153,6 +155,10 @@ class CreativeLimits:
             self._found.clear()
         self._found[asked] = codes if codes.any() else None
         return self._found[asked]
+
+
+_NO_DOMAIN = ""
+"""Stands for an address that no domain can be found in: it may lead to any, so it is blocked wherever one is."""
 
 
 def why_unapproved(campaign: Campaign) -> int:

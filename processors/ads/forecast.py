@@ -22,7 +22,7 @@ from statistics import mean, stdev
 import msgspec
 
 from processors.ads.ad_server import AdServer
-from processors.ads.campaign import HOUSE_TIER
+from processors.ads.campaign import HOUSE_TIER, Campaign
 from processors.ads.campaign_view import CampaignView
 from processors.ads.funnel import FunnelStep, funnel_of
 from processors.ads.lift import Interval
@@ -161,7 +161,7 @@ def forecast_of(
     end_ms, day_ms = timed[-1][0] + 1, min(span_ms / days, DAY_MS)
     recent = [(at_ms, decision) for at_ms, decision in timed if at_ms >= end_ms - days * day_ms]
     server.campaigns.apply(cid, _endless(view))
-    made = _made_again(cid, view.campaign.tier, recent, profiles, server)
+    made = _made_again(cid, view.campaign, recent, profiles, server)
     server.campaigns.apply(cid, None)
     looked_at = Forecast(cid, days, len(made), sample.share, "", funnel_of(cid, made, 1.0).steps)
     able = sum(again.able for again in made)
@@ -190,17 +190,22 @@ def _counted(
 
 
 def _made_again(
-    cid: str, tier: int, recent: list[tuple[int, LoggedDecision]], profiles: Mapping[str, Profile], server: AdServer
+    cid: str,
+    campaign: Campaign,
+    recent: list[tuple[int, LoggedDecision]],
+    profiles: Mapping[str, Profile],
+    server: AdServer,
 ) -> list[LoggedDecision]:
     """Let the campaign take part in decisions, in their order, against the ads that were shown."""
     fresh = {user: msgspec.structs.replace(profile, ads=AdHistory()) for user, profile in profiles.items()}
     made: list[LoggedDecision] = []
+    tier = campaign.tier
     for begin in range(0, len(recent), _BATCH):
         some = recent[begin : begin + _BATCH]
         asked = [_opportunity(cid, tier, at_ms, logged, fresh, server.settings) for at_ms, logged in some]
         made += [again for _, again in server.decide(asked, server.begin())]
     return [
-        _outbid(again, tier, _rival_of(cid, logged), server.settings)
+        _outbid(again, tier, _rival_of(cid, logged), max(_floor(again.placement, server.settings), campaign.bidfloor))
         for (_, logged), again in zip(recent, made, strict=True)
     ]
 
@@ -238,8 +243,8 @@ def _opportunity(
     )
 
 
-def _outbid(again: LoggedDecision, tier: int, rival: int, settings: AdSettings) -> LoggedDecision:
-    """Return a decision with what the campaign lost to: the ad that was shown, where it is worth the placement's floor.
+def _outbid(again: LoggedDecision, tier: int, rival: int, floor: float) -> LoggedDecision:
+    """Return a decision with what the campaign lost to: the ad that was shown, where it is worth the floor.
 
     What that ad was worth has been taken for a floor.
 
@@ -247,11 +252,13 @@ def _outbid(again: LoggedDecision, tier: int, rival: int, settings: AdSettings) 
     ----------
     tier, rival
         The campaign's tier, and that of the ad that was shown.
+    floor
+        The higher of the placement's floor and the campaign's own, for a thousand impressions.
     """
     code, house = loss_of(NoBid.LOWER_TIER if tier < rival else NoBid.OUTBID), tier == HOUSE_TIER
     candidates = tuple(
         msgspec.structs.replace(one, loss=code)
-        if one.loss == loss_of(NoBid.BELOW_FLOOR) and (house or one.value >= _floor(again.placement, settings))
+        if one.loss == loss_of(NoBid.BELOW_FLOOR) and (house or one.value >= floor)
         else one
         for one in again.candidates
     )

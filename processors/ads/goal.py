@@ -9,7 +9,7 @@ import msgspec
 
 from processors.users.ad_history import Model
 
-Target = Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
+Target = Annotated[float, msgspec.Meta(ge=1e-6, le=1e9)]
 
 _USUAL_ODDS: dict[Model, float] = {"cpm": 0.0005, "cpc": 0.05, "cpa": 1.0}
 """How often a purchase follows what a campaign pays for, about, before anything is known of it."""

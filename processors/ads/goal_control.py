@@ -36,6 +36,8 @@ _RAISE_MS, _VAIN_MS, _VAIN_BIDS = 10 * MINUTE_MS, HOUR_MS, 200
 _PRIOR = 10.0
 _FORGET_PURCHASES = 200.0
 _FORGET_MS = 28.0 * DAY_MS
+_CLOCK_AHEAD_MS = DAY_MS
+_HARDLY_ANY = 1e-6
 
 
 def take_goal(state: Ledger) -> None:
@@ -65,17 +67,23 @@ def learn_goal(state: Ledger, signal: CampaignSignal, billed: float) -> None:
         found = signal.goal
         figures.purchases = max(figures.purchases + found.purchases - found.returned, 0.0)
         figures.value = max(figures.value + found.value - found.returned_value, 0.0)
+        if figures.purchases < _HARDLY_ANY:
+            # Sums fade and a return does not: without a purchase left nothing was brought in either.
+            figures.purchases = figures.value = 0.0
         figures.expected += found.expected
         figures.expected_value += found.expected_value
         if signal.decided or not figures.won_ms:
-            figures.in_vain, figures.won_ms = 0, signal.at_ms
+            figures.in_vain, figures.won_ms = 0, max(signal.at_ms, figures.won_ms)
         else:
             figures.in_vain += found.bids
         if found.expected or found.delays:
             figures.pending.add(found.expected, found.delays, signal.at_ms)
     if figures.purchases > _FORGET_PURCHASES:
         figures.fade(0.5)
-    if abs(signal.at_ms - figures.adjusted_ms) >= _ADJUST_MS:
+    if signal.at_ms < figures.adjusted_ms - _CLOCK_AHEAD_MS:
+        # A clock was ahead: what follows must not wait until time has caught up with it.
+        figures.adjusted_ms = figures.won_ms = figures.raised_ms = signal.at_ms
+    if signal.at_ms >= figures.adjusted_ms + _ADJUST_MS:
         _adjust(state, figures, campaign.goal, signal.at_ms)
 
 
@@ -93,11 +101,11 @@ def goal_view(state: Ledger, at_ms: int) -> GoalView | None:
 def _adjust(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> None:
     """Move the factor by a step at most."""
     if figures.adjusted_ms:
-        figures.fade(math.exp(-abs(at_ms - figures.adjusted_ms) / _FORGET_MS))
+        figures.fade(math.exp(-(at_ms - figures.adjusted_ms) / _FORGET_MS))
     figures.adjusted_ms = at_ms
     aim, low, high = _aim(state, figures, goal, at_ms), 1.0 - _STEP, 1.0 + _STEP
-    if figures.in_vain >= _VAIN_BIDS and abs(at_ms - figures.won_ms) >= _VAIN_MS:
-        raised = abs(at_ms - figures.raised_ms) >= _RAISE_MS
+    if figures.in_vain >= _VAIN_BIDS and at_ms - figures.won_ms >= _VAIN_MS:
+        raised = at_ms - figures.raised_ms >= _RAISE_MS
         low, figures.raised_ms = (high, at_ms) if raised else (1.0, figures.raised_ms)
     factor = min(max(aim, low * figures.factor), high * figures.factor)
     figures.factor = min(max(factor, 1.0 / MOST_FACTOR), MOST_FACTOR)
@@ -107,8 +115,11 @@ def _aim(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> float:
     spent, gained = _so_far(state, figures, goal, at_ms)
     prior = _PRIOR * goal.allowed(1.0, _purchase_value(state, figures))
     usual = figures.cost_by_factor / figures.cost if figures.cost > 0.0 else figures.factor
+    if spent + prior <= 0.0:
+        return figures.factor
     ratio = (goal.allowed(gained, gained) + prior) / (spent + prior)
-    return usual * ratio * ratio
+    aim = usual * ratio * ratio
+    return aim if math.isfinite(aim) else figures.factor
 
 
 def _so_far(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> tuple[float, float]:
@@ -135,9 +146,9 @@ def _purchase_value(state: Ledger, figures: GoalFigures) -> float:
     if campaign is None or campaign.goal is None or campaign.goal.roas is None:
         return 0.0
     usual = campaign.goal.first_value(campaign.bid_each, campaign.model)
-    if figures.expected_value > 0.0:
+    if figures.expected_value > 0.0 and figures.expected > _HARDLY_ANY:
         usual = figures.expected_value / figures.expected
-    if figures.value <= 0.0:
+    if figures.value <= 0.0 or purchases < _HARDLY_ANY:
         return usual / (1.0 + purchases)
     share = purchases / (1.0 + purchases)
     return math.exp(share * math.log(figures.value / purchases) + (1.0 - share) * math.log(usual))

@@ -214,7 +214,8 @@ _COULD_WIN = _codes_of(stage for stage in EVERY if stage.could_win)
 """Whether a campaign with a code, or with 0 for none, could have taken part."""
 
 _HAS_BID = _codes_of(EVERY[EVERY.index(AUCTION) :])
-"""Whether a campaign with a code, or with 0 for none, has bid."""
+_HAS_BID[[NoBid.LOWER_TIER, NoBid.HELD_OUT]] = False
+"""Whether a campaign with a code, or with 0 for none, has bid where a higher bid could have shown it."""
 
 _REACHED_BUDGET = _codes_of(STAGES[STAGES.index(BUDGET) + 1 :])
 """Whether a campaign with a code, or with 0 for none, had money when its budget was looked at."""

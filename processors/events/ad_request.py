@@ -194,10 +194,16 @@ def _sizes(fields: dict[str, Any]) -> tuple[tuple[int, int], ...]:
     for number, size in enumerate(listed or ()):
         if not isinstance(size, dict):
             raise Refused("bad_size", f"format[{number}]: {quoted(size)}, expected an object with w and h")
+        if size.get("w") is None and size.get("h") is None and _has_pixels(listed or []):
+            continue  # a ratio (wratio, hratio) beside sizes in pixels
         sizes.append((_pixels(size.get("w"), f"format[{number}].w"), _pixels(size.get("h"), f"format[{number}].h")))
     if fields.get("w") is not None or fields.get("h") is not None:
         sizes.append((_pixels(fields.get("w"), "w"), _pixels(fields.get("h"), "h")))
     return tuple(sizes)
+
+
+def _has_pixels(sizes: list[Any]) -> bool:
+    return any(isinstance(size, dict) and size.get("w") is not None for size in sizes)
 
 
 def _pixels(value: Any, name: str) -> int:

@@ -38,6 +38,9 @@ Purpose = Literal["store", "learn", "recommend", "target", "measure"]
 PURPOSES: tuple[Purpose, ...] = ("store", "learn", "recommend", "target", "measure")
 """All purposes there are."""
 
+UNNAMED_BUT_TARGET = ("unnamed_but_target",)
+"""Stands for a record that names no purposes and takes back ``target``: the others are taken as the settings say."""
+
 _TCF_PURPOSES: Mapping[Purpose, tuple[int, ...]] = {
     "store": (1,),
     "learn": (10,),
@@ -79,8 +82,8 @@ class ConsentSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         needed
             The purposes.
         """
-        if purposes is None:
-            return self.unnamed == "assumed"
+        if purposes is None or purposes == UNNAMED_BUT_TARGET:
+            return self.unnamed == "assumed" and (purposes is None or "target" not in needed)
         return all(purpose in purposes for purpose in needed)
 
 
@@ -96,8 +99,8 @@ def take_purposes(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...]
 
     Examples
     --------
-    >>> take_purposes({"gpc": True}, [])
-    ('store', 'learn', 'recommend', 'measure')
+    >>> take_purposes({"gpc": True}, []) == UNNAMED_BUT_TARGET
+    True
     >>> notes = []
     >>> take_purposes({"tc_string": "CP?"}, notes), notes
     ((), ['tc_string:none_taken'])
@@ -117,7 +120,7 @@ def take_purposes(fields: dict[str, Any], repairs: list[str]) -> tuple[str, ...]
         if purposes is None and said is not None and said.tc_string is not None:
             purposes = _purposes_said(said.tc_string, "gpp", repairs)
     if opted_out:
-        purposes = tuple(one for one in (PURPOSES if purposes is None else purposes) if one != "target")
+        purposes = UNNAMED_BUT_TARGET if purposes is None else tuple(one for one in purposes if one != "target")
     return purposes
 
 

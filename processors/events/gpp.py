@@ -18,6 +18,9 @@ _DIGITS = {
     digit: number for number, digit in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 }
 _HEADER_TYPE, _MOST_SECTIONS = 3, 64
+_MOST_CHARACTERS, _MOST_BITS = 16_384, 16
+"""Of a string, and of a number in its header: what is longer stands for no section."""
+
 _TCF_EUROPE, _US_PRIVACY = 2, 6
 
 _OPT_OUTS: Mapping[int, tuple[int, ...]] = {
@@ -67,6 +70,8 @@ def read_gpp(text: str, applicable: Collection[int] | None = None) -> Said | Non
     >>> read_gpp("DBACNYA~1YYN") is None
     True
     """
+    if len(text) > _MOST_CHARACTERS:
+        return None
     header, *sections = text.split("~")
     numbers = _sections_of(header)
     if numbers is None or len(numbers) != len(sections):
@@ -112,7 +117,7 @@ def _fibonacci(bits: str, at: int) -> tuple[int, int]:
     ((3, 4), (4, 4), (0, 3))
     """
     number, one, other = 0, 1, 2
-    for bit in range(at, len(bits)):
+    for bit in range(at, min(at + _MOST_BITS, len(bits))):
         if bits[bit] == "1":
             number += one
             if bits[bit + 1 : bit + 2] == "1":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
-from processors.ads.campaign import read_campaign
+from processors.ads.campaign import Campaign, Creative, read_campaign
 from processors.ads.creative_limits import Blocks, CreativeLimits
 from processors.ads.doubts import doubts_of
 from processors.ads.no_bid import NoBid
@@ -262,3 +263,15 @@ def test_what_is_remembered_of_lists_is_bounded_and_right() -> None:
 )
 def test_domains_are_read_off_addresses(text: str, domain: str) -> None:
     assert domain_of(text) == domain
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https:///evil.example/x", "https://a@b@evil.example/", "https://ev%69l.example/", "https://\\evil.example/"],
+)
+def test_an_address_without_a_plain_domain_is_refused_and_blocked_wherever_one_is(address: str) -> None:
+    one = Campaign("Gin", (Creative("a", "t", address),), 2.0, 10.0)
+    with pytest.raises(ValueError, match="landing_url"):
+        read_campaign(msgspec.json.encode(one))
+    assert CreativeLimits.of([one]).blocked(Blocks(domains=("other.example",))) is not None
+    assert CreativeLimits.of([one]).blocked(Blocks(categories=("drinks",))) is None

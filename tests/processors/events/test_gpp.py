@@ -108,3 +108,9 @@ def test_sections_of_any_numbers_are_found_again(numbers: list[int]) -> None:
     found = read_gpp("~".join((header(rising), *("CX" if number == 2 else "x" for number in rising))))
     assert found is not None
     assert found.tc_string == ("CX" if 2 in rising else None)
+
+
+def test_a_long_string_is_no_work() -> None:
+    assert read_gpp("DBAB" + "A" * 16_000) is None
+    assert read_gpp("DBAB" + "A" * 260_000) is None
+    assert read_gpp(f"{_text(f'{3:06b}{1:06b}{1:012b}0' + '01' * 30_000)}~x") is None

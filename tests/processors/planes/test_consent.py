@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from processors.events.consent import PURPOSES, ConsentSettings, take_purposes
+from processors.events.consent import PURPOSES, UNNAMED_BUT_TARGET, ConsentSettings, take_purposes
 from processors.users.profile import Profile
 from tests.processors.ads.shop import TOPICS, Shop, campaign
 
@@ -89,17 +89,17 @@ TC_STRING = "CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA"
         ({}, None),
         ({"purposes": ["store"]}, ("store",)),
         ({"purposes": ["store", "target"], "gpc": True}, ("store",)),
-        ({"gpc": "1"}, ("store", "learn", "recommend", "measure")),
+        ({"gpc": "1"}, UNNAMED_BUT_TARGET),
         ({"gpc": False}, None),
         ({"tc_string": 7}, ()),
         ({"tc_string": TC_STRING}, ()),
         ({"purposes": ["learn"], "tc_string": "nonsense"}, ("learn",)),
         ({"gpp": f"DBABMA~{TC_STRING}"}, ()),
         ({"gpp": f"DBACNYA~{TC_STRING}~1YNN", "gpp_sid": [6]}, None),
-        ({"gpp": "DBABTA~1YYN"}, ("store", "learn", "recommend", "measure")),
+        ({"gpp": "DBABTA~1YYN"}, UNNAMED_BUT_TARGET),
         ({"gpp": "DBABTA~1YYN", "purposes": ["store", "target"]}, ("store",)),
         ({"gpp": "DBABTA~1YYN", "gpp_sid": [2]}, None),
-        ({"gpp": "DBABTA~1YYN", "gpp_sid": "2"}, ("store", "learn", "recommend", "measure")),
+        ({"gpp": "DBABTA~1YYN", "gpp_sid": "2"}, UNNAMED_BUT_TARGET),
         ({"gpp": "nonsense"}, ()),
         ({"gpp": 7}, ()),
         ({"gpp": "nonsense", "purposes": ["learn", "target"]}, ("learn",)),
@@ -107,6 +107,12 @@ TC_STRING = "CPXxRfAPXxRfAAfKABENB-CgAAAAAAAAAAYgAAAAAAAA"
 )
 def test_what_a_record_says_of_consent(fields: dict[str, Any], purposes: tuple[str, ...] | None) -> None:
     assert take_purposes(dict(fields), []) == purposes
+
+
+def test_who_takes_back_target_agrees_to_no_more_than_who_says_nothing() -> None:
+    for purpose in PURPOSES:
+        assert not ConsentSettings("required").allows(UNNAMED_BUT_TARGET, purpose)
+        assert ConsentSettings("assumed").allows(UNNAMED_BUT_TARGET, purpose) == (purpose != "target")
 
 
 def test_what_says_nothing_is_taken_as_the_settings_say() -> None:
