@@ -53,6 +53,6 @@ def parts_bytes() -> int:
     Examples
     --------
     >>> parts_bytes()
-    105312
+    107616
     """
     return sum(model.message_bytes for model in LEARNED)

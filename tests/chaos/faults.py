@@ -212,8 +212,15 @@ def _holds_partitions(worker: WorkerProcess) -> bool:
 
 
 def _metrics(worker: WorkerProcess) -> list[str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=5) as answer:
-        return list(answer.read().decode().splitlines())
+    """Return the lines of a worker's metrics; one that is too busy to answer is asked again, for a minute."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{worker.web_port()}/metrics", timeout=5) as answer:
+                return list(answer.read().decode().splitlines())
+        except TimeoutError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _wait_for_health(worker: WorkerProcess, status: int, seconds: float) -> None:
