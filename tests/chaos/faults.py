@@ -231,6 +231,8 @@ def _wait_for_health(worker: WorkerProcess, status: int, seconds: float) -> None
                 found = answer.status
         except urllib.error.HTTPError as error:
             found = error.code
+        except TimeoutError:  # too busy to answer
+            continue
         if found == status:
             return
         time.sleep(0.2)
