@@ -66,7 +66,6 @@ class Columns:
         The creatives of all campaigns that are approved.
     limits
         Finds those that a request does not want.
-        The creatives of all campaigns.
     goals
         The goals of those that have one.
     factors, purchase_values

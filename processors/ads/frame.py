@@ -95,10 +95,9 @@ class Worth(NamedTuple):
     odds
         Probability that what the campaign pays for happens after one impression.
     values
-        What one impression is worth to the campaign: its bid times the odds as they were drawn; of a campaign of the
-        house the odds alone, which only other campaigns of the house are compared with.
         What one impression is worth to the campaign: its bid times the odds as they were drawn, or less if its goal
-        does not allow so much.
+        does not allow so much; of a campaign of the house the odds alone, which only other campaigns of the house are
+        compared with.
     most
         The most that it pays each time that what it pays for happens.
     click_worth

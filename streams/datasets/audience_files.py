@@ -67,7 +67,7 @@ def _of_csv(path: Path, file: io.TextIOWrapper) -> Iterator[Row | str]:
     reader = csv.reader(file, delimiter="\t" if ".tsv" in path.suffixes else ",")
     try:
         for fields in reader:
-            if not fields or (reader.line_num == 1 and fields == _HEADER):
+            if not fields or (reader.line_num == 1 and [name.strip().casefold() for name in fields] == _HEADER):
                 continue
             if len(fields) != len(_HEADER):
                 yield f"{path}, line {reader.line_num}: {len(fields)} fields, expected {','.join(_HEADER)}"

@@ -23,7 +23,7 @@ def rows(tmp_path: Path, name: str, text: str | bytes) -> list[Row | str]:
     ]
 
 
-@pytest.mark.parametrize("header", ["user_id,audience\n", ""])
+@pytest.mark.parametrize("header", ["user_id,audience\n", "User_ID, Audience\n", ""])
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.tsv.gz"])
 def test_the_lines_of_a_user_become_one_row(tmp_path: Path, name: str, header: str) -> None:
     text = header + 'ada,vip\nbob,"news, daily"\nada,news\n\ncleo,\n'

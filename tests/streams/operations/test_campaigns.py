@@ -80,8 +80,8 @@ def wait_for(kafka: str, topic: str, seconds: float = 30) -> dict[str, Any]:
     return fields
 
 
-def look_at_ada(kafka: str) -> None:
-    """See what is known of a user, and what would be shown."""
+def look_at_ada(kafka: str, lists: Path) -> None:
+    """See what is known of a user, upload the lists that the user is on, and see what would be shown."""
 
     def run(*args: str, code: int = 0) -> str:
         result = CliRunner().invoke(app, ["--brokers", kafka, *args])
@@ -94,6 +94,11 @@ def look_at_ada(kafka: str) -> None:
     assert "ada: 2 events in 1 sessions" in words
     assert "tent (view)" in words
     assert "is not known" in run("profile", "nobody", code=1)
+    lists.write_text("user_id,audience\nada,vip\nada,newsletter\n")
+    assert json.loads(run("send", "audiences", str(lists), "--json"))["sent"] == 1
+    deadline = time.monotonic() + 30
+    while json.loads(run("profile", "ada", "--json")).get("lists") != ["newsletter", "vip"]:
+        assert time.monotonic() < deadline, "the worker has not taken the upload over"
     shown = json.loads(run("recommend", "ada", "--placement", "home", "--json"))
     assert list(shown["placements"]) == ["home"]
     assert "home" in run("recommend", "nobody")
@@ -152,7 +157,7 @@ def test_campaigns_are_loaded_listed_paused_and_withdrawn(kafka: str, tmp_path: 
         assert json.loads(why.output) == slate
         for unknown in ("nonsense", "events.browse.v1/0/999999/ad"):
             assert CliRunner().invoke(app, ["--brokers", kafka, "why", unknown]).exit_code == 1
-        look_at_ada(kafka)
+        look_at_ada(kafka, tmp_path / "lists.csv")
         assert "spring/tents" in run("report")
         assert json.loads(run("report", "--json"))["eligible"] >= 1
         names, *rows = run("report", "--by", "day", "--csv").splitlines()
