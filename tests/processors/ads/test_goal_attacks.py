@@ -41,6 +41,9 @@ def test_a_return_of_what_has_faded_stops_nothing() -> None:
     pursued = shop.view("c").goal
     assert pursued is not None
     assert pursued.factor > 0.0
+    figures = shop.ledger("c").goal
+    assert figures is not None
+    assert figures.purchases == figures.value == 0.0, "what is left of the other sale was no purchase of its own"
 
 
 def _after_a_minute(late_ms: int) -> tuple[float, float, float]:
