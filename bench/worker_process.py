@@ -103,8 +103,15 @@ class WorkerProcess:
 
     def ready(self) -> bool:
         """Tell whether the worker's partitions are restored and its read model is complete."""
+        return self._says_yes("readyz")
+
+    def healthy(self) -> bool:
+        """Tell whether the worker says, within 10 s, that it is well."""
+        return self._says_yes("healthz")
+
+    def _says_yes(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=10):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/{path}", timeout=10):
                 return True
         except (urllib.error.URLError, TimeoutError):
             return False

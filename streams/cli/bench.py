@@ -126,6 +126,24 @@ def memory(
 
 
 @app.command()
+def burst(
+    context: typer.Context,
+    rate: Annotated[float, typer.Option(min=1.0, help="Events per second before and after.")] = 100.0,
+    times: Annotated[float, typer.Option(min=1.0, help="How many times as many come in the burst.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long the burst lasts.")] = 60.0,
+    calm: Annotated[float, typer.Option(min=1.0, help="Seconds before it, and after it.")] = 20.0,
+    history: Annotated[int, typer.Option(min=1, help="Events applied before all that.")] = 20_000,
+    users: _Users = 20_000,
+    items: _Items = 2_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how a worker gets over a burst: what waits, its memory, its health."""
+    from bench.burst import run_burst
+
+    print_result(run_burst(rate, times, seconds, calm, brokers_of(context), history, users, items), as_json)
+
+
+@app.command()
 def ranking(
     data: Annotated[
         Path | None,

@@ -13,7 +13,7 @@ import threading
 from aiokafka.errors import KafkaError
 
 from processors.common.errors import ConfigurationError
-from streams.engine.warm import warm
+from streams.engine.warm import progress, warm
 from streams.kafka.admin import not_allowed, require_group
 from streams.kafka.errors import BrokerRefused, BrokerUnavailable
 from streams.kafka.event_loop import new_event_loop
@@ -28,6 +28,7 @@ CUT_OFF = 3
 """Exit code of a worker that was asked to stop and had not let go of its partitions in time, or was asked twice."""
 
 _STOP_WITHIN_S, _CLIENTS_WITHIN_S = 8.0, 2.0
+_SAY_EVERY_S = 10.0
 
 _GARBAGE = (50_000, 10, 10)
 """After how many objects the garbage collector looks for cycles, and how much rarer at older ones.
@@ -113,9 +114,19 @@ async def _run(settings: Settings) -> None:
     await worker.run(stop)
 
 
-def _warm() -> None:
-    """Have all kernels ready before there are partitions whose events would wait for them, and say what that took."""
-    warmed = warm()
+def _warm(say_every_s: float = _SAY_EVERY_S) -> None:
+    """Have all kernels ready before there are partitions whose events would wait for them, and say what that took.
+
+    If it takes long, which is so where none is in the cache, it says every ten seconds how far it is.
+    """
+    over = threading.Event()
+    telling = threading.Thread(target=_tell, args=(over, say_every_s), name="nearstream-warming", daemon=True)
+    telling.start()
+    try:
+        warmed = warm()
+    finally:
+        over.set()
+        telling.join()
     logger.info(
         "%d kernels ready in %.1f s: %d compiled, %d from the cache (%s)%s",
         warmed.compiled + warmed.loaded,
@@ -125,6 +136,18 @@ def _warm() -> None:
         warmed.cache or "none",
         f"; {warmed.advice}" if warmed.advice else "",
     )
+
+
+def _tell(over: threading.Event, every_s: float) -> None:
+    """Say every so many seconds how many kernels are ready, until it is over."""
+    while not over.wait(every_s):
+        ready, kernels = progress()
+        logger.info(
+            "compiling kernels: %d of %d are ready; partitions are taken over after that. `nearstream warm` does it "
+            "before a start",
+            ready,
+            kernels,
+        )
 
 
 def _settle() -> None:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.answers import Appended, Received, answers_to
+from bench.burst import run_burst
 from bench.idiomatic_faust import Event
 from bench.idiomatic_logic import learn, most_popular, new_item, new_profile, pair, trend, view, visit
 from bench.idiomatic_messages import Cause, recommendation
@@ -101,6 +102,17 @@ def test_latency(empty: str) -> None:
     assert result.batch_events >= 1
     assert result.publish_ms > 0
     assert (result.broker, result.guarantee) == (empty, "exactly_once")
+
+
+def test_burst(empty: str) -> None:
+    result = run_burst(rate=20.0, times=10.0, burst_s=3.0, calm_s=2.0, brokers=empty, history=200, users=50, items=100)
+    assert result.events == 40 + 600 + 40
+    assert 10 < result.rate < 40 < 100 < result.burst_rate < 300
+    assert 0 <= result.excess <= result.most_waiting <= 2 * result.events
+    assert 0 <= result.caught_up_s <= result.caught_up_bound_s + 10
+    assert result.applied_per_s > 0
+    assert result.memory_ratio == pytest.approx(result.peak_rss_mb / result.rss_mb, abs=0.01)
+    assert (result.looks >= 5, result.unhealthy_looks) == (True, 0)
 
 
 def test_memory(empty: str) -> None:

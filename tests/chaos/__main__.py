@@ -91,6 +91,8 @@ def main() -> int:
     parser.add_argument("--poison", type=int, default=3000, help="records that are no events, each time (default 3000)")
     parser.add_argument("--only", choices=[fault.__name__ for fault in FAULTS], help="only this fault")
     parser.add_argument("--between", type=float, default=3.0, help="seconds of work between two faults (default 3)")
+    parser.add_argument("--session", type=int, default=6, help="seconds of the session timeout (default 6)")
+    parser.add_argument("--standby", action="store_true", help="workers keep copies of the partitions of others")
     parser.add_argument("--safeguards", action="store_true", help="also run workers without each safeguard")
     asked = parser.parse_args()
     verdict = run(asked)
@@ -120,7 +122,8 @@ def without(safeguard: str, seed: int, attempts: int = 3) -> bool:
     only, faults, workers = TRIED_BY[safeguard]
     for attempt in range(attempts):
         asked = argparse.Namespace(
-            faults=faults, kills=0, seed=seed + attempt, workers=workers, rate=200.0, poison=0, only=only, between=3.0
+            faults=faults, kills=0, seed=seed + attempt, workers=workers, rate=200.0, poison=0, only=only, between=3.0,
+            session=6, standby=False,
         )  # fmt: skip
         verdict = run(asked, ("tests.chaos.without", safeguard))
         print(json.dumps({"without": safeguard} | verdict), file=sys.stderr, flush=True)
@@ -145,13 +148,16 @@ def run(asked: argparse.Namespace, program: Sequence[str] = ("streams.cli",)) ->
     """Let the faults happen to workers that are run by a program, and return the verdict."""
     chance = random.Random(asked.seed)
     verdict: dict[str, Any] = {"seed": asked.seed, "workers": asked.workers, "rate": asked.rate}
+    verdict |= {"session_timeout_s": asked.session, "standby": asked.standby}
     broker, networks = kafka_behind(asked.workers, asked.seed)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stack.enter_context(broker)
         for network in networks:
             stack.enter_context(network)
-        settings = with_ads(fresh_settings(broker.bootstrap, folder / "state-0"))
+        settings = with_ads(fresh_settings(broker.bootstrap, folder / "state-0", standby=asked.standby))
+        kafka = msgspec.structs.replace(settings.kafka, session_timeout_s=asked.session)
+        settings = msgspec.structs.replace(settings, kafka=kafka)
         workers = [
             WorkerProcess(_own(settings, folder, n, network.port), folder / f"{n}.log", program)
             for n, network in enumerate(networks)
@@ -178,6 +184,7 @@ def run(asked: argparse.Namespace, program: Sequence[str] = ("streams.cli",)) ->
         rounds = sum(_text(worker.log).count(_SEEKING_BACK) for worker in workers)
         verdict |= {"events": load.sent, "poisoned": scene.poisoned, "unplanned_exits": exits, "seek_rounds": rounds}
         verdict["dead_letters"] = sum(map(len, read_topic(broker.bootstrap, DEAD_LETTERS_TOPIC)))
+        verdict["longest_stop_s"] = round(max(scene.stops_s, default=0.0), 1)
         verdict |= _summary(happened) | _accounted(broker.bootstrap, settings)
     right = not (verdict["wrong"] or verdict["lost"] or verdict["double_counted"] or verdict["wrong_keys"])
     good = right and not exits and all(verdict["controls"].values())

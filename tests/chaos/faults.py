@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kafka import KafkaProducer
@@ -40,13 +40,18 @@ class Scene:
 
     poisoned: int = 0
 
+    stops_s: list[float] = field(default_factory=list)
+    """How long workers took to end that were asked to."""
+
     def end(self, worker: WorkerProcess, how: int) -> None:
         """End a worker, and make sure that it has."""
         self.planned.add(worker.pid)
         if how == signal.SIGKILL:
             worker.kill()
         else:
+            asked = time.monotonic()
             code = worker.stop(30)
+            self.stops_s.append(time.monotonic() - asked)
             assert code == 0, f"stopped with {code}: {worker.tail()}"
 
     def network(self, worker: WorkerProcess) -> Network:

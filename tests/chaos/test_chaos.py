@@ -22,6 +22,8 @@ def asked(**given: object) -> argparse.Namespace:
             "only": None,
             "poison": 3000,
             "between": 3.0,
+            "session": 6,
+            "standby": False,
             **given,
         }
     )

@@ -80,6 +80,27 @@ def test_a_start_says_in_one_line_what_kernels_cost(
     assert says in message
 
 
+def test_a_long_compilation_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = threading.Event()
+
+    def slow() -> Warmed:
+        assert told.wait(30), "nothing was said meanwhile"
+        return Warmed(26, 0, 17.8, "/cache")
+
+    def count() -> tuple[int, int]:
+        told.set()
+        return 7, 26
+
+    monkeypatch.setattr(process, "warm", slow)
+    monkeypatch.setattr(process, "progress", count)
+    caplog.set_level(logging.INFO)
+    process._warm(say_every_s=0.01)
+    assert caplog.messages[0].startswith("compiling kernels: 7 of 26 are ready; ")
+    assert "26 kernels ready" in caplog.messages[-1]
+
+
 def test_after_the_start_the_collector_leaves_alone_what_is_loaded() -> None:
     program = (
         "import gc; from streams.worker.process import _settle; _settle(); "
