@@ -28,7 +28,8 @@ class Ledger(msgspec.Struct, array_like=True):
     have taken part, ``waiting_ms`` since when it could have, again and again within an hour, and was not shown.
     ``days`` are what happened on the last days, ``breakdown`` the same by creative and placement, ``earlier`` the sum
     of all days before. Those in ``unreported`` have changed since ``reported_ms``. ``goal`` is how it pursues its goal,
-    if it has one. ``withdrawn`` is the campaign as it was last, if it was withdrawn and its advertiser has a budget.
+    if it has one, and ``pursuits`` how many it has pursued. ``withdrawn`` is the campaign as it was last, if it was
+    withdrawn and its advertiser has a budget.
     """
 
     campaign: Campaign | None = None
@@ -64,6 +65,7 @@ class Ledger(msgspec.Struct, array_like=True):
     breakdown: Breakdown = msgspec.field(default_factory=Breakdown)
     goal: GoalFigures | None = None
     withdrawn: Campaign | None = None
+    pursuits: int = 0
 
     def figures_on(self, day: str) -> DayFigures | None:
         """Return what happened on a day, or on all :data:`EARLIER` ones; :obj:`None` if it is not kept."""

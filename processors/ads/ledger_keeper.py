@@ -92,7 +92,7 @@ class LedgerKeeper:
         if signal.shown:
             state.waiting_ms = 0
         self._count(state, signal)
-        learn_goal(state, signal, charged - signal.refunded + unbilled)
+        learn_goal(state, signal, charged, signal.refunded - unbilled)
         pace(state, signal.at_ms)
         return folded
 
