@@ -5,6 +5,9 @@ every worker, and adding it up gives what the advertiser has. It counts as a cam
 charged, what decisions made so far are still expected to be charged, and what those of this process are going to cost.
 The day of each campaign is that of its own time zone, as for its own daily budget.
 
+What was spent stays spent: a campaign that is withdrawn goes on being published for it, and one that is given to
+another advertiser says what it has spent for those before (:mod:`processors.ads.spent_for`).
+
 No single ledger can refuse what is charged beyond. So an advertiser's budget is overspent by what is decided between
 two publications, and by what is charged more than was expected.
 """
@@ -19,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from processors.ads.campaign_view import CampaignView
+from processors.ads.spent_for import SpentFor
 from processors.common.arrays import Floats, Ints
 from processors.common.compiled import kernel
 from processors.common.text import folded
@@ -45,8 +49,9 @@ class Advertisers:
     Parameters
     ----------
     most
-        Campaigns that are remembered, withdrawn ones included. Beyond that those are forgotten that have spent least,
-        and no longer counted; first those of advertisers without a budget, last those that name one.
+        Campaigns that are remembered, withdrawn ones included; for a while up to a quarter more. Beyond that those are
+        forgotten that have spent least, and no longer counted; first those of advertisers without a budget, last those
+        that name one.
 
     Examples
     --------
@@ -78,22 +83,29 @@ class Advertisers:
             self._views[cid] = view
             if view.campaign.limits_advertiser and not view.withdrawn:
                 self._limiting.add(cid)
-        if len(self._views) > self._most:
-            limited = {folded(self._views[one].campaign.advertiser) for one in self._limiting}
-            least = min(self._views, key=lambda one: (self._worth_keeping(one, limited), self._views[one].spent, one))
-            del self._views[least]
-            self._limiting.discard(least)
-            self._table = None
-        if view is None or before is None or (before.campaign, before.withdrawn) != (view.campaign, view.withdrawn):
+        if len(self._views) > self._most + self._most // _SLACK:
+            self._forget()
+        if view is None or before is None or _is_laid_out_anew(before, view):
             self._table = None
         elif self._table is not None:
             self._table.update(cid, view)
+
+    def _forget(self) -> None:
+        """Forget campaigns beyond those that are remembered: many at once, as each time all are looked at."""
+        limited = {folded(self._views[one].campaign.advertiser) for one in self._limiting}
+        order = sorted(self._views, key=lambda one: (self._worth_keeping(one, limited), self._views[one].spent, one))
+        for cid in order[: len(order) - self._most]:
+            del self._views[cid]
+            self._limiting.discard(cid)
+        self._table = None
 
     def _worth_keeping(self, cid: str, limited: Set[str]) -> int:
         """Tell what is forgotten last: who says what an advertiser may spend, then campaigns of such advertisers."""
         if cid in self._limiting:
             return 2
-        return int(folded(self._views[cid].campaign.advertiser) in limited)
+        view = self._views[cid]
+        names = (view.campaign.advertiser, *(part.advertiser for part in view.spent_for))
+        return int(any(folded(name) in limited for name in names))
 
     def money(self, cids: Sequence[str], now_ms: Floats, held: Mapping[str, float]) -> AdvertiserMoney:
         """Return what advertisers have left at some moments.
@@ -120,14 +132,19 @@ class Advertisers:
         return AdvertiserMoney(self._numbers[1], self._table.left(now_ms, held))
 
 
+_SLACK = 4
+_FIGURES = 7
+
+
 @dataclass(frozen=True)
 class _Table:
-    """The campaigns that pay of advertisers with a budget, one row each.
+    """The campaigns that pay of advertisers with a budget, one row each, and what others have spent before.
 
     Attributes
     ----------
     rows
-        The row of each campaign.
+        The row of each campaign; behind them what campaigns have spent for earlier advertisers, and before they were
+        the house's.
     advertisers
         The number of each row's advertiser.
     figures
@@ -154,15 +171,19 @@ class _Table:
                 least[1] = min(least[1], campaign.advertiser_budget_daily or math.inf)
         numbers = {name: number for number, name in enumerate(budgets)}
         # By id, so that sums do not depend on the order in which campaigns came.
+        known = sorted(views.items())
         those = {
-            cid: view
-            for cid, view in sorted(views.items())
-            if folded(view.campaign.advertiser) in numbers and not view.campaign.house
+            cid: view for cid, view in known if folded(view.campaign.advertiser) in numbers and not view.campaign.house
         }
+        before = [
+            (view, part) for _, view in known for part in _spent_before(view) if folded(part.advertiser) in numbers
+        ]
+        names = [view.campaign.advertiser for view in those.values()] + [part.advertiser for _, part in before]
+        figures = [_figures(view) for view in those.values()] + [_figures_before(*entry) for entry in before]
         return cls(
             rows={cid: row for row, cid in enumerate(those)},
-            advertisers=np.array([numbers[folded(view.campaign.advertiser)] for view in those.values()], np.int64),
-            figures=np.array([_figures(view) for view in those.values()], np.float64),
+            advertisers=np.array([numbers[folded(name)] for name in names], np.int64),
+            figures=np.array(figures, np.float64).reshape(-1, _FIGURES),
             budgets=np.array(list(budgets.values()), np.float64),
         )
 
@@ -188,8 +209,37 @@ class _Table:
 
 
 def _figures(view: CampaignView) -> tuple[float, ...]:
+    """Return the figures of a campaign: what it has spent of its present advertiser's money, and the rest."""
     promised = (view.held, view.held_ms, max(view.held_fades_ms, 1.0))
-    return view.spent, view.spent_today, view.day_ends_ms, *promised, view.campaign.model == "cpa"
+    return *_own(view), view.day_ends_ms, *promised, view.campaign.model == "cpa"
+
+
+def _own(view: CampaignView) -> tuple[float, float]:
+    """Return what a campaign has spent of its present advertiser's money, in all and today."""
+    spent = view.spent - sum(part.spent for part in view.spent_for)
+    today = view.spent_today - sum(part.spent_today for part in view.spent_for)
+    return max(spent, 0.0), max(today, 0.0)
+
+
+def _spent_before(view: CampaignView) -> tuple[SpentFor, ...]:
+    """Return what a campaign has spent that is not held against what it may spend itself.
+
+    One of the house pays nothing, and is shown when the money is gone; but it may have paid before it was of the house.
+    """
+    own = (SpentFor(view.campaign.advertiser, *_own(view)),) if view.campaign.house else ()
+    return *own, *view.spent_for
+
+
+def _figures_before(view: CampaignView, part: SpentFor) -> tuple[float, ...]:
+    """Return the figures of what a campaign has spent of an earlier advertiser's money: nothing is promised of it."""
+    return part.spent, part.spent_today, view.day_ends_ms, 0.0, 0.0, 1.0, 0.0
+
+
+def _is_laid_out_anew(before: CampaignView, view: CampaignView) -> bool:
+    """Tell whether more than the figures of a campaign has changed."""
+    if (before.campaign, before.withdrawn) != (view.campaign, view.withdrawn):
+        return True
+    return _spent_before(before) != _spent_before(view)
 
 
 @kernel

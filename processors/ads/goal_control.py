@@ -110,8 +110,13 @@ def goal_view(state: Ledger, at_ms: int) -> GoalView | None:
     if figures is None or campaign is None or campaign.goal is None:
         return None
     spent, gained = _so_far(state, figures, campaign.goal, at_ms)
-    rounded = (round(figure, 6) for figure in (figures.factor, _purchase_value(state, figures), spent, gained))
-    return GoalView(*rounded, pursuit=figures.pursuit)
+    return GoalView(
+        factor=round(figures.factor, 6),
+        purchase_value=round(_purchase_value(state, figures), 6),
+        spent=round(spent, 6),
+        gained=round(gained, 6),
+        pursuit=figures.pursuit,
+    )
 
 
 def _adjust(state: Ledger, figures: GoalFigures, goal: Goal, at_ms: int) -> None:
