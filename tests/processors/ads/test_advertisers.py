@@ -42,7 +42,7 @@ def left(views: dict[str, CampaignView], now_ms: int = NOW, held: dict[str, floa
     advertisers = Advertisers()
     for cid, view in views.items():
         advertisers.note(cid, view)
-    numbers, found = advertisers.money(tuple(views), np.array([float(now_ms)]), held or {})
+    numbers, found, *_ = advertisers.money(tuple(views), np.array([float(now_ms)]), held or {})
     return {cid: float(found[0, n]) for cid, n in zip(views, numbers.tolist(), strict=True) if n >= 0}
 
 
