@@ -117,7 +117,7 @@ def view(spent: float, advertiser: str = "shop", **fields: Any) -> CampaignView:
     )
 
 
-def said(now_ms: int = MIDNIGHT, **views: CampaignView) -> dict[str, tuple[Alert, ...]]:
+def said(views: dict[str, CampaignView], now_ms: int = MIDNIGHT) -> dict[str, tuple[Alert, ...]]:
     short = short_advertisers(views, now_ms)
     return {cid: alerts_of(one, now_ms, short=short) for cid, one in views.items() if not one.withdrawn}
 
@@ -132,22 +132,22 @@ def test_each_campaign_that_rests_for_its_advertisers_money_says_so() -> None:
         "other": view(50.0, "mill"),
     }
     spent: tuple[Alert, ...] = ("advertiser_spent",)
-    assert said(**views) == {"limits": spent, "spends": spent, "house": (), "paused": ("paused",), "other": ()}
+    assert said(views) == {"limits": spent, "spends": spent, "house": (), "paused": ("paused",), "other": ()}
     views["limits"] = view(2.9, advertiser_budget=10.0)
-    assert said(**views)["spends"] == ()
+    assert said(views)["spends"] == ()
 
 
 def test_the_money_of_a_day_is_back_on_the_next() -> None:
     limits = view(10.0, advertiser_budget_daily=10.0)
-    assert said(c=limits) == {"c": ("advertiser_spent",)}
-    assert said(MIDNIGHT + DAY_MS, c=limits) == {"c": ()}
+    assert said({"c": limits}) == {"c": ("advertiser_spent",)}
+    assert said({"c": limits}, MIDNIGHT + DAY_MS) == {"c": ()}
 
 
 def test_a_campaign_that_its_advertiser_holds_back_is_not_behind_its_plan() -> None:
     plan = {"planned": 30.0, "left": 95.0}
     alone = msgspec.structs.replace(view(5.0), **plan)
     limited = msgspec.structs.replace(view(5.0, advertiser_budget_daily=8.0), **plan)
-    assert (said(c=alone), said(c=limited)) == ({"c": ("behind_plan",)}, {"c": ()})
+    assert (said({"c": alone}), said({"c": limited})) == ({"c": ("behind_plan",)}, {"c": ()})
 
 
 def test_the_metrics_count_them() -> None:
