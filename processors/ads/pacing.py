@@ -20,7 +20,7 @@ def remove_paced(frame: Frame) -> Frame:
     chance = uniform(keys.ravel()).reshape(frame.removed.shape)
     _remove_paced(frame.removed, chance, frame.columns.rates, int(NoBid.PACED))
     money = frame.advertisers
-    if (money.shares < 1.0).any():
+    if money.shares.shape[1]:
         _remove_by_advertiser(
             frame.removed, chance, frame.columns.rates, money.numbers, money.paced, money.shares, int(NoBid.PACED)
         )
