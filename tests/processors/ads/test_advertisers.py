@@ -265,6 +265,26 @@ def test_refunds_beyond_what_the_present_advertiser_has_spent_are_taken_off_the_
     assert (view.spent, own_part(state)[0]) == (8.0, 0.0)
 
 
+def test_what_was_spent_today_under_another_name_counts_until_the_day_is_over() -> None:
+    keeper, state = LedgerKeeper(), Ledger()
+    keeper.replace(state, of())
+    keeper.learn(state, CampaignSignal("c", NOW, charged=5.0))
+    keeper.replace(state, of("mill"))
+    keeper.learn(state, CampaignSignal("c", NOW + 1000, charged=2.0))
+    keeper.replace(state, None)
+
+    def today(name: str, now_ms: int) -> float:
+        view = keeper.view(state)
+        assert view is not None
+        return left({"budget": CampaignView(of(name, advertiser_budget_daily=8.0)), "c": view}, now_ms)["budget"]
+
+    assert (today("shop", NOW + 2000), today("mill", NOW + 2000)) == (3.0, 6.0)
+    assert (today("shop", NOW + DAY_MS), today("mill", NOW + DAY_MS)) == (8.0, 8.0)
+    keeper.replace(state, of())
+    keeper.learn(state, CampaignSignal("c", NOW + DAY_MS, charged=1.0))
+    assert (today("shop", NOW + DAY_MS), today("mill", NOW + DAY_MS)) == (7.0, 8.0)
+
+
 def test_however_often_it_is_renamed_little_is_kept_and_nothing_forgotten() -> None:
     keeper, state = LedgerKeeper(), Ledger()
     for n in range(100):
