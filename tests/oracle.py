@@ -87,6 +87,7 @@ class DecidedBefore:
             purchase_value=logged.purchase_value or 0.0,
             value_share=logged.value_share,
             bids=logged.bids,
+            pursuit=logged.pursuit,
         )
 
 

@@ -230,7 +230,7 @@ class AdServer:
             for cid, count in decided.opportunities.items():
                 step.signals.of(cid, at_ms).add_opportunities(found.placement, count)
             for cid, count in decided.bids.items():
-                step.signals.of(cid, at_ms).for_goal().bids += count
+                step.signals.of(cid, at_ms).count_bids(count)
 
     def _note(self, found: Opportunity, decided: AuctionResult, step: AdStep) -> None:
         """Note a decision in the profile and in the step, if there is an ad."""
@@ -250,7 +250,8 @@ class AdServer:
         signal = step.signals.add(*part, found.at_ms, decided=1)
         signal.expected_cost += decided.cost
         if decided.value_share is not None:
-            purchases, goal = decided.p_click * decided.p_conversion, signal.for_goal()
+            purchases, goal = decided.p_click * decided.p_conversion, signal.for_goal(decided.pursuit)
+            goal.cost += decided.cost
             goal.expected += purchases
             goal.expected_value += purchases * decided.purchase_value
         decision = self._decision(found, decided, campaign, creative)
@@ -278,6 +279,7 @@ class AdServer:
             page=found.page,
             placement=found.placement,
             value_share=decided.value_share,
+            pursuit=decided.pursuit,
         )
 
 

@@ -5,23 +5,32 @@ every worker, and adding it up gives what the advertiser has. It counts as a cam
 charged, what decisions made so far are still expected to be charged, and what those of this process are going to cost.
 The day of each campaign is that of its own time zone, as for its own daily budget.
 
+What was spent stays spent: a campaign that is withdrawn goes on being published for it, and one that is given to
+another advertiser says what it has spent for those before (:mod:`processors.ads.spent_for`).
+
+Of an advertiser that has less left today than its campaigns plan to spend, those that are paced are held back together:
+the same part of what it may spend as has come of their plans, by now, may be spent. They are let through fully until
+that is spent, and not at all a fiftieth of the day's money later. Nothing is learned for that: each ledger, which
+paces its campaign alone, lets it through as often as it can.
+
 No single ledger can refuse what is charged beyond. So an advertiser's budget is overspent by what is decided between
 two publications, and by what is charged more than was expected.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from processors.ads.advertiser_table import AdvertiserTable, is_laid_out_anew
 from processors.ads.campaign_view import CampaignView
-from processors.common.arrays import Floats, Ints
-from processors.common.compiled import kernel
+from processors.common.arrays import Flags, Floats, Ints
 from processors.common.text import folded
+
+LEAST = 5e-7
+"""What counts as nothing: half of the smallest part of the currency that ledgers publish."""
 
 
 class AdvertiserMoney(NamedTuple):
@@ -33,10 +42,16 @@ class AdvertiserMoney(NamedTuple):
         Number of each campaign's advertiser among them, -1 for others; shape (campaigns,).
     left
         What is left beside what is held, shape (moments, advertisers); 0 or less for nothing.
+    shares
+        Share of the opportunities that their campaigns may take part in so that it lasts, shape (moments, advertisers).
+    paced
+        Which campaigns keep to that; shape (campaigns,).
     """
 
     numbers: Ints
     left: Floats
+    shares: Floats
+    paced: Flags
 
 
 class Advertisers:
@@ -45,8 +60,9 @@ class Advertisers:
     Parameters
     ----------
     most
-        Campaigns that are remembered, withdrawn ones included. Beyond that those are forgotten that have spent least,
-        and no longer counted; first those of advertisers without a budget, last those that name one.
+        Campaigns that are remembered, withdrawn ones included; for a while up to a quarter more. Beyond that those are
+        forgotten that have spent least, and no longer counted; first those of advertisers without a budget, last those
+        that name one.
 
     Examples
     --------
@@ -64,8 +80,8 @@ class Advertisers:
         self._most = most
         self._views: dict[str, CampaignView] = {}
         self._limiting: set[str] = set()
-        self._table: _Table | None = None
-        self._numbers: tuple[Sequence[str], Ints] = ((), np.empty(0, np.int64))
+        self._table: AdvertiserTable | None = None
+        self._numbers: tuple[Sequence[str], Ints, Flags] = _NO_NUMBERS
 
     def note(self, cid: str, view: CampaignView | None) -> None:
         """Take over what was published of a campaign, withdrawn or not; :obj:`None` forgets it.
@@ -78,22 +94,29 @@ class Advertisers:
             self._views[cid] = view
             if view.campaign.limits_advertiser and not view.withdrawn:
                 self._limiting.add(cid)
-        if len(self._views) > self._most:
-            limited = {folded(self._views[one].campaign.advertiser) for one in self._limiting}
-            least = min(self._views, key=lambda one: (self._worth_keeping(one, limited), self._views[one].spent, one))
-            del self._views[least]
-            self._limiting.discard(least)
-            self._table = None
-        if view is None or before is None or (before.campaign, before.withdrawn) != (view.campaign, view.withdrawn):
+        if len(self._views) > self._most + self._most // _SLACK:
+            self._forget()
+        if view is None or before is None or is_laid_out_anew(before, view):
             self._table = None
         elif self._table is not None:
             self._table.update(cid, view)
+
+    def _forget(self) -> None:
+        """Forget campaigns beyond those that are remembered: many at once, as each time all are looked at."""
+        limited = {folded(self._views[one].campaign.advertiser) for one in self._limiting}
+        order = sorted(self._views, key=lambda one: (self._worth_keeping(one, limited), self._views[one].spent, one))
+        for cid in order[: len(order) - self._most]:
+            del self._views[cid]
+            self._limiting.discard(cid)
+        self._table = None
 
     def _worth_keeping(self, cid: str, limited: Set[str]) -> int:
         """Tell what is forgotten last: who says what an advertiser may spend, then campaigns of such advertisers."""
         if cid in self._limiting:
             return 2
-        return int(folded(self._views[cid].campaign.advertiser) in limited)
+        view = self._views[cid]
+        names = (view.campaign.advertiser, *(part.advertiser for part in view.spent_for))
+        return int(any(folded(name) in limited for name in names))
 
     def money(self, cids: Sequence[str], now_ms: Floats, held: Mapping[str, float]) -> AdvertiserMoney:
         """Return what advertisers have left at some moments.
@@ -111,104 +134,33 @@ class Advertisers:
             What decisions of this process are going to cost, by campaign.
         """
         if not self._limiting:
-            return AdvertiserMoney(np.full(len(cids), -1, np.int64), np.empty((len(now_ms), 0)))
+            none, nobody = np.empty((len(now_ms), 0)), np.zeros(len(cids), np.bool_)
+            return AdvertiserMoney(np.full(len(cids), -1, np.int64), none, none, nobody)
         if self._table is None:
-            self._table = _Table.of(self._views)
-            self._numbers = (), np.empty(0, np.int64)
+            self._table = AdvertiserTable.of(self._views)
+            self._numbers = _NO_NUMBERS
         if self._numbers[0] is not cids:
-            self._numbers = cids, self._table.numbers_of(cids)
-        return AdvertiserMoney(self._numbers[1], self._table.left(now_ms, held))
+            self._numbers = cids, self._table.numbers_of(cids), self._table.paces(cids)
+        left, shares, _ = self._table.money(now_ms, held)
+        return AdvertiserMoney(self._numbers[1], left, shares, self._numbers[2])
+
+    def short(self, now_ms: float) -> dict[str, float]:
+        """Return what advertisers have left that have less than their campaigns plan to spend today, or nothing.
+
+        By name, in the form that names are compared in. What decisions of this process are going to cost is left out.
+
+        Parameters
+        ----------
+        now_ms
+            The present, milliseconds since the epoch.
+        """
+        if not self._limiting:
+            return {}
+        table = self._table or AdvertiserTable.of(self._views)
+        left, _, plans = table.money(np.array([now_ms], np.float64), {})
+        figures = zip(table.names, left[0].tolist(), plans[0].tolist(), strict=True)
+        return {name: rest for name, rest, plan in figures if rest < max(plan, LEAST)}
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The campaigns that pay of advertisers with a budget, one row each.
-
-    Attributes
-    ----------
-    rows
-        The row of each campaign.
-    advertisers
-        The number of each row's advertiser.
-    figures
-        Of each row what it has spent, what today, until when that is, what is promised, as of when, how fast that
-        fades, and whether it pays for purchases; shape (rows, 7).
-    budgets
-        Of each advertiser what it may spend in all and per day, infinite without a limit; shape (advertisers, 2).
-    """
-
-    rows: Mapping[str, int]
-    advertisers: Ints
-    figures: Floats
-    budgets: Floats
-
-    @classmethod
-    def of(cls, views: Mapping[str, CampaignView]) -> _Table:
-        """Lay out campaigns, those of advertisers without a budget left out; of several budgets the smallest counts."""
-        budgets: dict[str, list[float]] = {}
-        for view in views.values():
-            campaign = view.campaign
-            if campaign.limits_advertiser and not view.withdrawn:
-                least = budgets.setdefault(folded(campaign.advertiser), [math.inf, math.inf])
-                least[0] = min(least[0], campaign.advertiser_budget or math.inf)
-                least[1] = min(least[1], campaign.advertiser_budget_daily or math.inf)
-        numbers = {name: number for number, name in enumerate(budgets)}
-        # By id, so that sums do not depend on the order in which campaigns came.
-        those = {
-            cid: view
-            for cid, view in sorted(views.items())
-            if folded(view.campaign.advertiser) in numbers and not view.campaign.house
-        }
-        return cls(
-            rows={cid: row for row, cid in enumerate(those)},
-            advertisers=np.array([numbers[folded(view.campaign.advertiser)] for view in those.values()], np.int64),
-            figures=np.array([_figures(view) for view in those.values()], np.float64),
-            budgets=np.array(list(budgets.values()), np.float64),
-        )
-
-    def update(self, cid: str, view: CampaignView) -> None:
-        """Take over what was published of a campaign that itself is as before, in place."""
-        row = self.rows.get(cid)
-        if row is not None:
-            self.figures[row] = _figures(view)
-
-    def numbers_of(self, cids: Sequence[str]) -> Ints:
-        """Return the number of each campaign's advertiser, -1 if that has no budget."""
-        rows = [self.rows.get(cid, -1) for cid in cids]
-        return np.array([-1 if row < 0 else self.advertisers[row] for row in rows], np.int64)
-
-    def left(self, now_ms: Floats, held: Mapping[str, float]) -> Floats:
-        """Return what advertisers have left, shape (moments, advertisers)."""
-        costs = np.zeros(len(self.figures))
-        for cid, cost in held.items():
-            if cid in self.rows:
-                costs[self.rows[cid]] = cost
-        found: Floats = _left(now_ms, self.advertisers, self.figures, costs, self.budgets)
-        return found
-
-
-def _figures(view: CampaignView) -> tuple[float, ...]:
-    promised = (view.held, view.held_ms, max(view.held_fades_ms, 1.0))
-    return view.spent, view.spent_today, view.day_ends_ms, *promised, view.campaign.model == "cpa"
-
-
-@kernel
-def _left(now_ms, advertisers, figures, held, budgets):  # type: ignore[no-untyped-def]  # numba finds the types
-    """Do what :meth:`_Table.left` does, by the rules of :meth:`processors.ads.campaign_index.CampaignIndex.left`."""
-    found = np.empty((len(now_ms), len(budgets)))
-    for row in range(len(now_ms)):
-        whole, day = budgets[:, 0].copy(), budgets[:, 1].copy()
-        for campaign in range(len(figures)):
-            advertiser, kept = advertisers[campaign], 0.0
-            if figures[campaign, 3] > 0.0:
-                age = max(now_ms[row] - figures[campaign, 4], 0.0)
-                kept = figures[campaign, 3] * math.exp(-age / figures[campaign, 5])
-            whole[advertiser] -= figures[campaign, 0] + kept + held[campaign]
-            day[advertiser] -= held[campaign]
-            if now_ms[row] < figures[campaign, 2]:
-                day[advertiser] -= figures[campaign, 1]
-            if figures[campaign, 6] == 0.0:
-                day[advertiser] -= kept
-        for advertiser in range(len(budgets)):
-            found[row, advertiser] = min(whole[advertiser], day[advertiser])
-    return found
+_SLACK = 4
+_NO_NUMBERS = (), np.empty(0, np.int64), np.empty(0, np.bool_)

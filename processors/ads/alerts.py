@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
+from processors.ads.advertisers import LEAST
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_view import CampaignView
+from processors.common.text import folded
 from processors.common.time import HOUR_MS
 from processors.items.index import ItemIndex
 
@@ -17,6 +19,7 @@ Alert = Literal[
     "not_begun",
     "not_approved",
     "spent",
+    "advertiser_spent",
     "spent_80",
     "behind_plan",
     "not_shown",
@@ -32,6 +35,7 @@ TEXTS: dict[Alert, str] = {
     "not_begun": "it has not begun",
     "not_approved": "it rests, as none of its creatives is approved",
     "spent": "its budget is spent",
+    "advertiser_spent": "it rests, as its advertiser's budget, in all or of the day, is spent",
     "spent_80": "four fifths of its budget are spent",
     "behind_plan": "today it spends less than planned, charges to come included, by over a fifth of the day's budget",
     "not_shown": "it was not shown for an hour, though it could have been",
@@ -48,7 +52,12 @@ _LEARNED_CLICKS = 20.0
 InStock = Callable[[Campaign], bool]
 
 
-def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: True) -> tuple[Alert, ...]:
+_NOBODY: Mapping[str, float] = {}
+
+
+def alerts_of(
+    view: CampaignView, now_ms: int, in_stock: InStock = lambda _: True, short: Mapping[str, float] = _NOBODY
+) -> tuple[Alert, ...]:
     """Say what is the matter with a campaign; nothing if it runs as it should.
 
     Parameters
@@ -59,6 +68,8 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
         The present, milliseconds since the epoch.
     in_stock
         Tells whether anything that a campaign promotes can be bought.
+    short
+        What advertisers have left that have too little (:meth:`processors.ads.advertisers.Advertisers.short`).
 
     Examples
     --------
@@ -70,7 +81,7 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
     >>> alerts_of(CampaignView(campaign, left=50.0, able_ms=9_000_000, waiting_ms=1_000_000), 9_000_000)
     ('not_shown',)
     """
-    campaign, rests = view.campaign, _why_it_rests(view, now_ms)
+    campaign, rests = view.campaign, _why_it_rests(view, now_ms, short)
     if rests is not None:
         return (rests,)
     found = list[Alert]()
@@ -80,7 +91,8 @@ def alerts_of(view: CampaignView, now_ms: int, in_stock: InStock = lambda _: Tru
         found.append("not_shown")
     if not campaign.house and view.spent >= _MOSTLY_SPENT * campaign.budget:
         found.append("spent_80")
-    if campaign.is_paced and _behind(view, now_ms) > _BEHIND * view.day_budget:
+    keeps_its_plan = campaign.is_paced and folded(campaign.advertiser) not in short
+    if keeps_its_plan and _behind(view, now_ms) > _BEHIND * view.day_budget:
         found.append("behind_plan")
     if campaign.model != "cpm" and view.evidence < _LEARNED_CLICKS:
         found.append("learning")
@@ -92,7 +104,7 @@ def _missed(view: CampaignView) -> tuple[Alert, ...]:
     return ("goal_missed",) if goal is not None and view.goal is not None and view.goal.misses(goal) else ()
 
 
-def _why_it_rests(view: CampaignView, now_ms: int) -> Alert | None:
+def _why_it_rests(view: CampaignView, now_ms: int, short: Mapping[str, float]) -> Alert | None:
     campaign = view.campaign
     if campaign.paused:
         return "paused"
@@ -102,7 +114,11 @@ def _why_it_rests(view: CampaignView, now_ms: int) -> Alert | None:
         return "not_begun"
     if not campaign.approved:
         return "not_approved"
-    return "spent" if not campaign.house and view.spent > 0.0 and view.left <= 0.0 else None
+    if campaign.house:
+        return None
+    if view.spent > 0.0 and view.left <= 0.0:
+        return "spent"
+    return "advertiser_spent" if short.get(folded(campaign.advertiser), LEAST) < LEAST else None
 
 
 def _behind(view: CampaignView, now_ms: int) -> float:

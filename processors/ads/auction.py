@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.ads.budget import LEAST, costs_of_advertisers
+from processors.ads.advertisers import LEAST
+from processors.ads.budget import costs_of_advertisers
 from processors.ads.campaign import HOUSE_TIER
 from processors.ads.frame import Auctions, Frame, Stage
 from processors.ads.no_bid import NoBid
@@ -103,7 +104,7 @@ def take_off_budgets(frame: Frame, reached: Flags) -> None:
     competing = (bids.opportunities, bids.campaigns, bids.ties, frame.worth.odds, tiers)
     money = (frame.worth.most, frame.left, expected, LEAST, int(NoBid.NO_BUDGET))
     codes = (int(NoBid.OUTBID), int(NoBid.LOWER_TIER))
-    numbers, left = frame.advertisers
+    numbers, left, *_ = frame.advertisers
     costs = costs_of_advertisers(expected, numbers, left.shape[1])
     advertisers = (numbers, left, costs, int(NoBid.NO_ADVERTISER_BUDGET))
     _take_off(frame.removed, reached, *competing, *money, *codes, *advertisers, *frame.auctions)

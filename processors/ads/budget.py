@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from processors.ads.advertisers import LEAST
 from processors.ads.frame import Frame, Stage
 from processors.ads.no_bid import NoBid
 from processors.common.arrays import Floats, Ints
 from processors.common.compiled import kernel
-
-LEAST = 5e-7
-"""What counts as nothing: half of the smallest part of the currency that ledgers publish."""
 
 
 def remove_exhausted(frame: Frame) -> Frame:
@@ -22,7 +20,7 @@ def remove_exhausted(frame: Frame) -> Frame:
     opportunities that it could have taken part in, as pacing plans the next day by them.
     """
     _remove_exhausted(frame.removed, frame.left, frame.costs, LEAST, int(NoBid.NO_BUDGET))
-    numbers, left = frame.advertisers
+    numbers, left, *_ = frame.advertisers
     if left.shape[1]:
         costs = costs_of_advertisers(frame.costs, numbers, left.shape[1])
         _remove_by_advertiser(frame.removed, numbers, left, costs, LEAST, int(NoBid.NO_ADVERTISER_BUDGET))

@@ -174,6 +174,10 @@ class CampaignIndex:
         self._take_held()
         return self._advertisers.money(self.columns.cids, now_ms, self._held)
 
+    def short_advertisers(self, now_ms: float) -> dict[str, float]:
+        """Do what :meth:`processors.ads.advertisers.Advertisers.short` does."""
+        return self._advertisers.short(now_ms)
+
     def allowing_all(self, values: tuple[str | None, ...], label: str | None = None) -> Flags:
         """Tell which campaigns, in the order of the columns, allow a moment's values of all :data:`DIMENSIONS`.
 

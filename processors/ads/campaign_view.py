@@ -10,6 +10,7 @@ import msgspec
 from processors.ads.campaign import Campaign
 from processors.ads.day_figures import DayFigures
 from processors.ads.goal_figures import GoalView
+from processors.ads.spent_for import SpentFor
 
 
 class CampaignView(msgspec.Struct, array_like=True, frozen=True):
@@ -47,6 +48,8 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     withdrawn
         Whether it was withdrawn: it is published for what it has spent of its advertiser's budget, and otherwise as if
         it did not exist.
+    spent_for
+        What of ``spent`` and ``spent_today`` is the money of advertisers that it had before.
     """
 
     campaign: Campaign
@@ -70,6 +73,7 @@ class CampaignView(msgspec.Struct, array_like=True, frozen=True):
     today: DayFigures = msgspec.field(default_factory=DayFigures)
     goal: GoalView | None = None
     withdrawn: bool = False
+    spent_for: tuple[SpentFor, ...] = ()
 
 
 def pacing_error(views: Iterable[CampaignView]) -> float:

@@ -87,6 +87,8 @@ class AuctionResult(msgspec.Struct, frozen=True):
     purchase_value, value_share
         Of a campaign with a goal: what a purchase is expected to bring in, and the share of the money of a purchase
         that counts as brought in; the second is :obj:`None` without a goal.
+    pursuit
+        Which pursuit of a goal of the campaign it was made in, counted from 1; 0 without one.
     bids
         By campaign with a goal, in how many auctions of the micro-batch it bid; only the first decision of a batch has
         it.
@@ -116,6 +118,7 @@ class AuctionResult(msgspec.Struct, frozen=True):
     purchase_value: float = 0.0
     value_share: float | None = None
     bids: dict[str, int] = msgspec.field(default_factory=dict)
+    pursuit: int = 0
 
 
 def features_hash(features: Sequence[int]) -> str:

@@ -4,8 +4,10 @@ Each logged decision is an opportunity of the past: who was there, when and at w
 that was shown was worth. The campaign goes through all stages with the profile of the user as it is now, and wins where
 it is worth more than that ad. Its own caps count as they would have; its budget and its pacing do not, as the question
 is what there is to be had. Where an ad of a higher tier was shown it loses; where one of a lower tier was, the floor is
-all that it has to beat. Nothing is known of a request's own floor, of its page, or of what it blocks and which sizes
-fit. Creatives that wait for approval count as if they had it.
+all that it has to beat. Creatives that wait for approval count as if they had it.
+
+The log does not have what a request asked for itself: its own floor, its page, what it blocks and which sizes fit. A
+forecast says how many decisions were asked for by requests: of these the campaign may win less than it says.
 
 A forecast is for a day like the last ones. Its interval holds what comes by chance: how many users come, and how often
 each does, as they do independently (a compound Poisson), what of them was looked at, and with three days or more how
@@ -42,6 +44,9 @@ MOST_DAYS = 7
 LEAST_OPPORTUNITIES = 30
 """Opportunities that the campaign must have had among those looked at, or too little is known."""
 
+NOT_KNOWN = "floor, page, blocked advertisers and categories, sizes"
+"""What requests may demand that is not in the log."""
+
 _NEARLY = 0.05
 """Part of a day that may be missing: the first and the last decision of the log are not at the ends of days."""
 
@@ -74,6 +79,9 @@ class Forecast(msgspec.Struct, frozen=True):
         Decisions a day that it would win at its bid, and what they would cost, whatever its budget.
     budget_daily
         What it may spend a day, if it says so.
+    requests
+        Those of the decisions that requests asked for, of which it is not known what they demanded
+        (:data:`NOT_KNOWN`).
     """
 
     cid: str
@@ -87,6 +95,7 @@ class Forecast(msgspec.Struct, frozen=True):
     won: Interval | None = None
     cost: Interval | None = None
     budget_daily: float | None = None
+    requests: int = 0
 
 
 class Sample:
@@ -163,7 +172,8 @@ def forecast_of(
     server.campaigns.apply(cid, _endless(view))
     made = _made_again(cid, view.campaign, recent, profiles, server)
     server.campaigns.apply(cid, None)
-    looked_at = Forecast(cid, days, len(made), sample.share, "", funnel_of(cid, made, 1.0).steps)
+    asked = sum(decision.request_id is not None for _, decision in recent)
+    looked_at = Forecast(cid, days, len(made), sample.share, "", funnel_of(cid, made, 1.0).steps, requests=asked)
     able = sum(again.able for again in made)
     if able < LEAST_OPPORTUNITIES:
         why = f"it could have taken part in {able} of these decisions, which are too few to say more"

@@ -23,6 +23,7 @@ import math
 
 from processors.ads.goal import Goal
 from processors.ads.goal_figures import GoalFigures, GoalView
+from processors.ads.goal_signal import GoalSignal
 from processors.ads.ledger import Ledger
 from processors.ads.signals import CampaignSignal
 from processors.common.time import DAY_MS, HOUR_MS, MINUTE_MS
@@ -46,38 +47,30 @@ def take_goal(state: Ledger) -> None:
     if goal is None:
         state.goal = None
     elif state.goal is None or state.goal.kind != goal.kind:
-        state.goal = GoalFigures(goal.kind)
+        state.pursuits += 1
+        state.goal = GoalFigures(goal.kind, pursuit=state.pursuits)
 
 
-def learn_goal(state: Ledger, signal: CampaignSignal, billed: float) -> None:
+def learn_goal(state: Ledger, signal: CampaignSignal, charged: float, refunded: float) -> None:
     """Take over what happened to a campaign with a goal, and change its factor if it is time, in place.
+
+    Only what came of decisions that were made in this pursuit of the goal counts.
 
     Parameters
     ----------
-    billed
-        What was billed for it, less what was given back; negative if that is more.
+    charged, refunded
+        What was billed of the charges, and given back of what had been billed, whatever decisions they are of.
     """
     figures, campaign = state.goal, state.campaign
     if figures is None or campaign is None or campaign.goal is None:
         return
-    figures.spent = max(figures.spent + billed, 0.0)
-    figures.cost += signal.expected_cost
-    figures.cost_by_factor += signal.expected_cost * figures.factor
     if signal.goal is not None:
-        found = signal.goal
-        figures.purchases = max(figures.purchases + found.purchases - found.returned, 0.0)
-        figures.value = max(figures.value + found.value - found.returned_value, 0.0)
-        if figures.purchases < _HARDLY_ANY:
-            # Sums fade and a return does not: without a purchase left nothing was brought in either.
-            figures.purchases = figures.value = 0.0
-        figures.expected += found.expected
-        figures.expected_value += found.expected_value
-        if signal.decided or not figures.won_ms:
-            figures.in_vain, figures.won_ms = 0, max(signal.at_ms, figures.won_ms)
-        else:
-            figures.in_vain += found.bids
-        if found.expected or found.delays:
-            figures.pending.add(found.expected, found.delays, signal.at_ms)
+        _note_bids(figures, signal, signal.goal.bids)
+        if signal.goal.pursuit == figures.pursuit:
+            # Of what is beyond the budget, and not billed, decisions of this pursuit have their part.
+            billed = signal.goal.charged * (charged / signal.charged if signal.charged else 0.0)
+            returned = signal.goal.refunded * (refunded / signal.refunded if signal.refunded else 0.0)
+            _add(figures, signal.goal, billed - returned, signal.at_ms)
     if figures.purchases > _FORGET_PURCHASES:
         figures.fade(0.5)
     if signal.at_ms < figures.adjusted_ms - _CLOCK_AHEAD_MS:
@@ -87,6 +80,30 @@ def learn_goal(state: Ledger, signal: CampaignSignal, billed: float) -> None:
         _adjust(state, figures, campaign.goal, signal.at_ms)
 
 
+def _note_bids(figures: GoalFigures, signal: CampaignSignal, bids: int) -> None:
+    """Count how often it bid since it last won."""
+    if signal.decided or not figures.won_ms:
+        figures.in_vain, figures.won_ms = 0, max(signal.at_ms, figures.won_ms)
+    else:
+        figures.in_vain += bids
+
+
+def _add(figures: GoalFigures, found: GoalSignal, billed: float, at_ms: int) -> None:
+    """Add what came of decisions of this pursuit, in place; ``billed`` is less what was given back."""
+    figures.spent = max(figures.spent + billed, 0.0)
+    figures.cost += found.cost
+    figures.cost_by_factor += found.cost * figures.factor
+    figures.purchases = max(figures.purchases + found.purchases - found.returned, 0.0)
+    figures.value = max(figures.value + found.value - found.returned_value, 0.0)
+    if figures.purchases < _HARDLY_ANY:
+        # Sums fade and a return does not: without a purchase left nothing was brought in either.
+        figures.purchases = figures.value = 0.0
+    figures.expected += found.expected
+    figures.expected_value += found.expected_value
+    if found.expected or found.delays:
+        figures.pending.add(found.expected, found.delays, at_ms)
+
+
 def goal_view(state: Ledger, at_ms: int) -> GoalView | None:
     """Return what is published of the pursuit at a moment, milliseconds since the epoch; :obj:`None` without a goal."""
     figures, campaign = state.goal, state.campaign
@@ -94,7 +111,11 @@ def goal_view(state: Ledger, at_ms: int) -> GoalView | None:
         return None
     spent, gained = _so_far(state, figures, campaign.goal, at_ms)
     return GoalView(
-        round(figures.factor, 6), round(_purchase_value(state, figures), 6), round(spent, 6), round(gained, 6)
+        factor=round(figures.factor, 6),
+        purchase_value=round(_purchase_value(state, figures), 6),
+        spent=round(spent, 6),
+        gained=round(gained, 6),
+        pursuit=figures.pursuit,
     )
 
 

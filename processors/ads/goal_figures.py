@@ -35,6 +35,9 @@ class GoalFigures(msgspec.Struct, array_like=True):
     in_vain, won_ms, raised_ms
         Auctions that it bid in since it last won one, when that was, or else when it first bid, and when the factor was
         last raised for their sake.
+    pursuit
+        Number of the pursuit among all of the campaign, from 1 on: another goal, or a goal again after there was none,
+        has the next. What came of decisions of earlier ones, or of those made without a goal, does not count.
     """
 
     kind: str = ""
@@ -51,6 +54,7 @@ class GoalFigures(msgspec.Struct, array_like=True):
     in_vain: int = 0
     won_ms: int = 0
     raised_ms: int = 0
+    pursuit: int = 0
 
     def fade(self, share: float) -> None:
         """Keep a share of all sums, 0 to 1, in place."""
@@ -70,12 +74,15 @@ class GoalView(msgspec.Struct, array_like=True, frozen=True):
     spent, gained
         What was spent lately, and the purchases or what they brought in, whichever the goal looks at. Both with what
         is still expected to come of the decisions made.
+    pursuit
+        Number of the pursuit, which decisions are marked with.
     """
 
     factor: float = 1.0
     purchase_value: float = 0.0
     spent: float = 0.0
     gained: float = 0.0
+    pursuit: int = 0
 
     def achieved(self, goal: Goal) -> float | None:
         """Return the cost of a purchase or the return on what was spent; :obj:`None` if nothing can be said.

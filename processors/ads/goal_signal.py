@@ -11,18 +11,23 @@ from processors.ads.expected_charges import TIMES_MS, bin_of
 
 
 class GoalSignal(msgspec.Struct, array_like=True):
-    """What happened to a campaign with a goal; decisions that were made before it had one are left out.
+    """What happened to a campaign with a goal; decisions that were made before it had this one are left out.
 
     Parameters
     ----------
     bids
-        Auctions that it bid in, won or lost.
+        Auctions that it bid in, won or lost, whichever its goal was.
     expected, expected_value
         Purchases that the decisions are expected to lead to, and what these are to bring in.
     purchases, value, returned, returned_value
         Purchases that decisions have led to and what they brought in, and the same of those that were undone.
     delays
         Number of purchases by how long after the decision they came (:mod:`processors.ads.expected_charges`).
+    pursuit
+        Which pursuit of a goal the decisions were made in (:attr:`processors.ads.goal_figures.GoalFigures.pursuit`).
+    cost, charged, refunded
+        What the decisions are expected to be charged, and what was charged for them and given back, in the currency of
+        the ads.
     """
 
     bids: int = 0
@@ -33,6 +38,10 @@ class GoalSignal(msgspec.Struct, array_like=True):
     returned: int = 0
     returned_value: float = 0.0
     delays: tuple[int, ...] = ()
+    pursuit: int = 0
+    cost: float = 0.0
+    charged: float = 0.0
+    refunded: float = 0.0
 
     def buy(self, value: float, delay_ms: int) -> None:
         """Note a purchase, what it brought in, and how long after its decision it came, in milliseconds; in place.

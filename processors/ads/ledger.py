@@ -10,6 +10,7 @@ from processors.ads.day_figures import DayFigures
 from processors.ads.expected_charges import ExpectedCharges
 from processors.ads.goal_figures import GoalFigures
 from processors.ads.lift import Arm
+from processors.ads.spent_for import SpentFor
 
 HOURS = 24
 """Hours of a day, as traffic is counted by."""
@@ -28,7 +29,9 @@ class Ledger(msgspec.Struct, array_like=True):
     have taken part, ``waiting_ms`` since when it could have, again and again within an hour, and was not shown.
     ``days`` are what happened on the last days, ``breakdown`` the same by creative and placement, ``earlier`` the sum
     of all days before. Those in ``unreported`` have changed since ``reported_ms``. ``goal`` is how it pursues its goal,
-    if it has one. ``withdrawn`` is the campaign as it was last, if it was withdrawn and its advertiser has a budget.
+    if it has one, and ``pursuits`` how many it has pursued. ``withdrawn`` is what is kept of a campaign that was
+    withdrawn and has spent something. ``spent_for`` is what of ``spent`` is the money of advertisers that it had before
+    (:mod:`processors.ads.spent_for`).
     """
 
     campaign: Campaign | None = None
@@ -64,6 +67,8 @@ class Ledger(msgspec.Struct, array_like=True):
     breakdown: Breakdown = msgspec.field(default_factory=Breakdown)
     goal: GoalFigures | None = None
     withdrawn: Campaign | None = None
+    pursuits: int = 0
+    spent_for: list[SpentFor] = msgspec.field(default_factory=list)
 
     def figures_on(self, day: str) -> DayFigures | None:
         """Return what happened on a day, or on all :data:`EARLIER` ones; :obj:`None` if it is not kept."""

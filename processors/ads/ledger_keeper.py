@@ -11,6 +11,7 @@ from datetime import date
 
 import msgspec
 
+from processors.ads.audience import Audience
 from processors.ads.campaign import Campaign
 from processors.ads.campaign_days import begin_day, day_ends, hour_of, local_time
 from processors.ads.campaign_view import CampaignView
@@ -19,6 +20,7 @@ from processors.ads.goal_control import goal_view, learn_goal, take_goal
 from processors.ads.ledger import EARLIER, Ledger
 from processors.ads.signals import CampaignSignal
 from processors.ads.spending_plan import day_budget, held_back, pace, planned
+from processors.ads.spent_for import hand_over, parts_of, take_back
 from processors.common.time import HOUR_MS
 
 _FIRST_RATE = 0.1
@@ -46,11 +48,11 @@ class LedgerKeeper:
     """
 
     def replace(self, state: Ledger, campaign: Campaign | None) -> None:
-        """Take over a campaign, or its withdrawal, in place; what it has spent stays."""
-        if campaign is not None:
-            state.withdrawn = None
-        elif state.campaign is not None and state.campaign.limits_advertiser:
-            state.withdrawn = state.campaign
+        """Take over a campaign, or its withdrawal, in place; what it has spent stays, and whose money that was."""
+        before = state.campaign or state.withdrawn
+        if campaign is not None and before is not None:
+            hand_over(state, before.advertiser, campaign.advertiser)
+        state.withdrawn = _what_is_left(before) if campaign is None and before is not None and state.spent else None
         state.campaign = campaign
         take_goal(state)
         if campaign is not None and not state.rate:
@@ -82,6 +84,7 @@ class LedgerKeeper:
             # What was not billed comes off first. spent_today stays: money of another day must not be spent today.
             state.over -= unbilled
             state.spent = max(0.0, state.spent - signal.refunded + unbilled)
+            take_back(state)
         if signal.expected_cost or signal.delays:
             state.expected_charges.add(signal.expected_cost, signal.delays, signal.at_ms)
         state.traffic_today[hour_of(state, signal.at_ms)] += signal.opportunities
@@ -92,7 +95,7 @@ class LedgerKeeper:
         if signal.shown:
             state.waiting_ms = 0
         self._count(state, signal)
-        learn_goal(state, signal, charged - signal.refunded + unbilled)
+        learn_goal(state, signal, charged, signal.refunded - unbilled)
         pace(state, signal.at_ms)
         return folded
 
@@ -128,7 +131,7 @@ class LedgerKeeper:
     def view(self, state: Ledger) -> CampaignView | None:
         """Return what is published of a state; :obj:`None` for a campaign that was withdrawn.
 
-        One that is withdrawn is still published if its advertiser has a budget, which it has spent a part of.
+        One that is withdrawn is still published for what it has spent: its advertiser has, or may get, a budget.
         """
         if state.campaign is None:
             return _withdrawn_view(state)
@@ -155,6 +158,7 @@ class LedgerKeeper:
             waiting_ms=state.waiting_ms,
             today=state.days.get(date.fromordinal(state.day).isoformat(), DayFigures()) if state.day else DayFigures(),
             goal=goal_view(state, state.published_ms),
+            spent_for=parts_of(state),
         )
 
     def _note_day(self, state: Ledger, signal: CampaignSignal, charged: float, unbilled: float) -> Counter[str]:
@@ -183,8 +187,8 @@ class LedgerKeeper:
 
 
 def _withdrawn_view(state: Ledger) -> CampaignView | None:
-    """Return what a campaign that was withdrawn has spent of its advertiser's budget; :obj:`None` without one."""
-    if state.withdrawn is None:
+    """Return what a campaign that was withdrawn has spent of its advertisers' money; :obj:`None` for nothing."""
+    if state.withdrawn is None or state.spent <= 0.0:
         return None
     return CampaignView(
         # Paused, too, for what does not know that campaigns can be withdrawn and published.
@@ -193,4 +197,12 @@ def _withdrawn_view(state: Ledger) -> CampaignView | None:
         spent_today=round(state.spent_today, 6),
         day_ends_ms=state.day_until_ms,
         withdrawn=True,
+        spent_for=parts_of(state),
+    )
+
+
+def _what_is_left(campaign: Campaign) -> Campaign:
+    """Return a campaign that was withdrawn, without what nobody asks for any more: there may be many."""
+    return msgspec.structs.replace(
+        campaign, creatives=campaign.creatives[:1], target=Audience(), exclude=Audience(), goal=None
     )

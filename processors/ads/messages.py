@@ -88,7 +88,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     opportunities
         As in :class:`processors.ads.decision.AuctionResult`: what was added to the campaigns' opportunities with this
         decision.
-    purchase_value, value_share, bids
+    purchase_value, value_share, bids, pursuit
         As in :class:`processors.ads.decision.AuctionResult`.
     """
 
@@ -124,6 +124,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, omit_defaults=True):
     purchase_value: float | None = None
     value_share: float | None = None
     bids: dict[str, int] = msgspec.field(default_factory=dict)
+    pursuit: int = 0
 
 
 def messages_of(
@@ -244,6 +245,7 @@ def _logged_decision(
         purchase_value=decided.purchase_value or None,
         value_share=decided.value_share,
         bids=decided.bids,
+        pursuit=decided.pursuit,
     )
 
 

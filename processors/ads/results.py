@@ -57,7 +57,7 @@ def _won(
         rows.tolist(), *_figures(frame, rows, won), frame.bids.features(won).tolist(), shares, strict=True
     ):
         cid, shown, propensity = columns.cids[campaign], creatives.all[creative], drawn[0]
-        purchase_value, value_share = _of_goal(frame, campaign, creative)
+        purchase_value, value_share, pursuit = _of_goal(frame, campaign, creative)
         yield (
             row,
             AuctionResult(
@@ -82,16 +82,21 @@ def _won(
                 creatives=drawn[1],
                 purchase_value=purchase_value,
                 value_share=value_share,
+                pursuit=pursuit,
             ),
         )
 
 
-def _of_goal(frame: Frame, campaign: int, creative: int) -> tuple[float, float | None]:
-    """Return what a purchase is expected to bring in, and what share of it counts; without a goal 0 and none."""
-    worth = frame.goal_worth
-    if worth is None or frame.columns.views[campaign].campaign.goal is None:
-        return 0.0, None
-    return round(float(worth.values[creative]), 6), round(float(worth.shares[creative]), 6)
+def _of_goal(frame: Frame, campaign: int, creative: int) -> tuple[float, float | None, int]:
+    """Return what a purchase is expected to bring in, what share of it counts, and which pursuit of a goal it is.
+
+    Without a goal these are 0, none and 0.
+    """
+    worth, view = frame.goal_worth, frame.columns.views[campaign]
+    if worth is None or view.campaign.goal is None:
+        return 0.0, None, 0
+    pursuit = 0 if view.goal is None else view.goal.pursuit
+    return round(float(worth.values[creative]), 6), round(float(worth.shares[creative]), 6), pursuit
 
 
 def _figures(frame: Frame, rows: Ints, won: Ints) -> Iterator[list[float]]:

@@ -109,11 +109,34 @@ class CampaignSignal(msgspec.Struct, array_like=True):
     parts: list[PartSignal] = msgspec.field(default_factory=list)
     goal: GoalSignal | None = None
 
-    def for_goal(self) -> GoalSignal:
-        """Return what is told of the campaign's goal, to be added to."""
-        if self.goal is None:
-            self.goal = GoalSignal()
-        return self.goal
+    def for_goal(self, pursuit: int = 0) -> GoalSignal:
+        """Return what is told of decisions made in one pursuit of a goal, to be added to.
+
+        Of the latest pursuit alone anything is told, as the ledger looks at no other: what is added to an earlier one
+        is lost, save the bids.
+
+        Parameters
+        ----------
+        pursuit
+            Which one (:attr:`processors.ads.goal_figures.GoalFigures.pursuit`).
+
+        Examples
+        --------
+        >>> signal = CampaignSignal("c", 5)
+        >>> signal.for_goal(1).charged += 3.0
+        >>> signal.for_goal(2).charged += 4.0
+        >>> signal.for_goal(1).charged += 5.0
+        >>> signal.goal.pursuit, signal.goal.charged
+        (2, 4.0)
+        """
+        if self.goal is None or self.goal.pursuit < pursuit:
+            self.goal = GoalSignal(0 if self.goal is None else self.goal.bids, pursuit=pursuit)
+        return self.goal if self.goal.pursuit == pursuit else GoalSignal(pursuit=pursuit)
+
+    def count_bids(self, count: int) -> None:
+        """Add auctions that the campaign has bid in, in place, whichever its goal is."""
+        self.goal = self.goal or GoalSignal()
+        self.goal.bids += count
 
     def add_opportunities(self, placement: str, count: int) -> None:
         """Add opportunities at a placement, in place."""

@@ -127,7 +127,9 @@ class AdTracking:
         signal = _add(step, decision, at_ms, conversions=1, revenue=decision.revenue)
         signal.bought += decision.clicked_ms > 0
         if decision.value_share is not None:
-            signal.for_goal().buy(decision.revenue * decision.value_share, max(at_ms - decision.at_ms, 0))
+            signal.for_goal(decision.pursuit).buy(
+                decision.revenue * decision.value_share, max(at_ms - decision.at_ms, 0)
+            )
         step.delays.append(("purchase", at_ms - (decision.clicked_ms or decision.seen_ms)))
         if decision.clicked_ms:
             step.purchases.append(ClickExample(unpacked(decision.features), clicked=True))
@@ -141,11 +143,14 @@ class AdTracking:
             signal = _add(step, decision, at_ms, returned=1, returned_revenue=decision.revenue)
             signal.returned_bought += decision.clicked_ms > 0
             if decision.value_share is not None:
-                signal.for_goal().returned += 1
-                signal.for_goal().returned_value += decision.revenue * decision.value_share
+                goal = signal.for_goal(decision.pursuit)
+                goal.returned += 1
+                goal.returned_value += decision.revenue * decision.value_share
             if decision.model == "cpa" and decision.billed:
                 decision.billed = False
                 _add(step, decision, at_ms, refunded=decision.price)
+                if decision.value_share is not None:
+                    signal.for_goal(decision.pursuit).refunded += decision.price
 
     def see(self, decision: Decision, at_ms: int, step: AdStep) -> None:
         """Take over that an ad was seen, once: it counts as shown, and is charged if its campaign pays for that."""
@@ -161,6 +166,8 @@ class AdTracking:
             decision.billed = True
             signal = _add(step, decision, at_ms, charged=decision.price)
             signal.charge_after(max(at_ms - decision.at_ms, 0))
+            if decision.value_share is not None:
+                signal.for_goal(decision.pursuit).charged += decision.price
 
     def _dismiss(self, profile: Profile, decision: Decision, at_ms: int) -> None:
         """Let the campaign rest, and by setting what else the user was shown of its advertiser."""

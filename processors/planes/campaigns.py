@@ -108,7 +108,7 @@ class CampaignsPlane(KeptForever):
         # Either way: after a clock that was ahead, what follows must not wait until time has caught up with it.
         if ran_out or abs(signal.at_ms - state.published_ms) >= _PUBLISHED_EVERY_MS:
             state.published_ms = signal.at_ms
-            return state.campaign is not None
+            return state.campaign is not None or state.withdrawn is not None
         return False
 
     def _read(self, record: SourceRecord, partition: int, step: Step[Ledger]) -> _Change | list[CampaignSignal] | None:

@@ -66,6 +66,8 @@ class Decision(msgspec.Struct, array_like=True):
         Where it was made for.
     value_share
         The share of the money of a purchase that counts for the campaign's goal; :obj:`None` if it has none.
+    pursuit
+        Which pursuit of a goal of the campaign the decision was made in, counted from 1; 0 without one.
     """
 
     number: int
@@ -89,6 +91,7 @@ class Decision(msgspec.Struct, array_like=True):
     revenue: float = 0.0
     placement: str = ""
     value_share: float | None = None
+    pursuit: int = 0
 
     def unseen_until(self, unseen_ms: int) -> int:
         """Return until when an impression of it is awaited, milliseconds since the epoch.

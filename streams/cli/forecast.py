@@ -28,7 +28,8 @@ def forecast(
 
     Nothing is published. Every decision that the log has is made again with
     the campaign, against the ad that was shown and with the user as known now.
-    Budget and pacing are left out.
+    Budget and pacing are left out, and what requests demand that is not in the
+    log: floors, blocked advertisers and categories, sizes.
     """
     from streams.cli.connections import consuming
     from streams.operations.forecast import read_forecasts
@@ -59,8 +60,15 @@ def _views(settings: Settings, file: Path | None, cid: str | None) -> dict[str, 
 
 
 def _print(found: Forecast, currency: str) -> None:
+    from processors.ads.forecast import NOT_KNOWN
+
     share = "" if found.share == 1.0 else f", of {found.share:.1%} of the users"
     typer.echo(f"{found.cid}: {found.decisions} decisions of {found.days} days{share}")
+    if found.requests:
+        typer.echo(
+            f"  {found.requests} of them were asked for by requests. What these demanded themselves is not in the log\n"
+            f"  and left out ({NOT_KNOWN}): there it may reach less"
+        )
     for step in found.steps:
         typer.echo(f"  {-step.removed:>9} {step.removed / found.decisions:>7.1%} {step.stage}: {step.why}")
     if found.too_little:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from processors.ads.advertisers import Advertisers
 from processors.ads.alerts import Alert, alerts_of, in_stock_of
 from processors.ads.campaign import MIDDLE_PRIORITY, Campaign, read_campaign
 from processors.ads.campaign_view import CampaignView, decode_campaign_view
@@ -156,13 +157,18 @@ def publish(producer: KafkaProducer, settings: Settings, campaigns: dict[str, by
 
 def known_campaigns(consumer: KafkaConsumer, settings: Settings) -> dict[str, CampaignView]:
     """Read the campaigns that workers know, by id: all that they have broadcast and not withdrawn."""
+    return {cid: view for cid, view in _published(consumer, settings).items() if not view.withdrawn}
+
+
+def _published(consumer: KafkaConsumer, settings: Settings) -> dict[str, CampaignView]:
+    """Read what workers have broadcast of campaigns, by id; also of withdrawn ones that have spent something."""
     partitions = [TopicPartition(BROADCAST_CAMPAIGNS_TOPIC, p) for p in range(settings.topics.partitions)]
     found: dict[str, CampaignView] = {}
     for record in read_all(consumer, partitions):
         if record.key is None or record.key.startswith(b"\x00"):
             continue
         view = decode_campaign_view(record.value)
-        if view is None or view.withdrawn:
+        if view is None:
             found.pop(record.key.decode(), None)
         else:
             found[record.key.decode()] = view
@@ -174,7 +180,9 @@ def statuses(consumer: KafkaConsumer, settings: Settings) -> list[CampaignStatus
 
     Where campaigns name items, the items are read, too: one that is out of stock rests.
     """
-    views, now_ms = known_campaigns(consumer, settings), int(time.time() * 1000)
+    published, now_ms = _published(consumer, settings), int(time.time() * 1000)
+    views = {cid: view for cid, view in published.items() if not view.withdrawn}
+    short = short_advertisers(published, now_ms)
     items = _items_for(settings, consumer, [view.campaign for view in views.values()])
     in_stock, lacks, blocked = in_stock_of(items), lacking_of(items), settings.users.ads.blocked
     disagreements = disagreements_of({cid: view.campaign for cid, view in views.items()})
@@ -182,11 +190,25 @@ def statuses(consumer: KafkaConsumer, settings: Settings) -> list[CampaignStatus
         status_of(
             cid,
             view,
-            alerts_of(view, now_ms, in_stock),
+            alerts_of(view, now_ms, in_stock, short),
             (*doubts_of(view.campaign, lacks, blocked), *disagreements.get(cid, ())),
         )
         for cid, view in views.items()
     ]
+
+
+def short_advertisers(published: Mapping[str, CampaignView], now_ms: int) -> dict[str, float]:
+    """Return what advertisers have left that have less than their campaigns would spend today, by name.
+
+    Parameters
+    ----------
+    published
+        What was broadcast of campaigns, by id, withdrawn ones included: what they have spent counts.
+    """
+    advertisers = Advertisers(len(published))
+    for cid, view in published.items():
+        advertisers.note(cid, view)
+    return advertisers.short(now_ms)
 
 
 def doubts_in(settings: Settings, consumer: KafkaConsumer, campaigns: dict[str, bytes]) -> dict[str, tuple[str, ...]]:

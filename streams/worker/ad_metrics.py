@@ -119,7 +119,8 @@ class AdMetrics:
         for state, count in states.items():
             self.campaigns.labels(state).set(count)
         in_stock, alerts = in_stock_of(ads.items), Counter[str](dict.fromkeys(TEXTS, 0))
-        alerts.update(alert for view in views.values() for alert in alerts_of(view, now_ms, in_stock))
+        short = ads.campaigns.short_advertisers(now_ms)
+        alerts.update(alert for view in views.values() for alert in alerts_of(view, now_ms, in_stock, short))
         for alert, count in alerts.items():
             self.alerts.labels(alert).set(count)
         self._refresh_models(views.values())

@@ -41,6 +41,7 @@ class Purchase:
     price: float
     revenue: float
     share: float
+    pursuit: int
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Market:
         for decided in decisions:
             for cid, count in decided.bids.items():
                 assert cid == "c"
-                signal.for_goal().bids += count
+                signal.count_bids(count)
         signal.opportunities = sum(decided.opportunities.get("c", 0) for decided in decisions)
         for found, decided in zip(asked, decisions, strict=True):
             if decided.cid == "c":
@@ -147,11 +148,13 @@ class Market:
         signal.expected += decided.expected_click
         signal.expected_cost += decided.cost
         if decided.value_share is not None:
-            odds, goal = decided.p_click * decided.p_conversion, signal.for_goal()
+            odds, goal = decided.p_click * decided.p_conversion, signal.for_goal(decided.pursuit)
+            goal.cost += decided.cost
             goal.expected += odds
             goal.expected_value += odds * decided.purchase_value
-        signal.charged += decided.price if model == "cpm" or (model == "cpc" and clicked) else 0.0
         if model == "cpm" or (model == "cpc" and clicked):
+            signal.charged += decided.price
+            signal.for_goal(decided.pursuit).charged += decided.price
             signal.charge_after(0)
         self._clicks.learn(decided.features, decided.expected_click - clicked)
         if not clicked:
@@ -165,7 +168,7 @@ class Market:
             at_ms = self.now + int(self._random.exponential(self.delay_ms))
             revenue = PRICES[decided.creative.item_id or ""]
             share = decided.value_share if decided.value_share is not None else 1.0
-            self._due.append(Purchase(at_ms, self.now, decided.price, revenue, share))
+            self._due.append(Purchase(at_ms, self.now, decided.price, revenue, share, decided.pursuit))
 
     def _buy(self, purchase: Purchase, signal: CampaignSignal) -> None:
         late = max(self.now - purchase.decided_ms, 0)
@@ -173,7 +176,8 @@ class Market:
         signal.bought += 1
         signal.revenue += purchase.revenue
         if self.campaign.goal is not None:
-            signal.for_goal().buy(purchase.revenue * purchase.share, late)
+            signal.for_goal(purchase.pursuit).buy(purchase.revenue * purchase.share, late)
         if self.campaign.model == "cpa":
             signal.charged += purchase.price
+            signal.for_goal(purchase.pursuit).charged += purchase.price
             signal.charge_after(late)

@@ -23,11 +23,12 @@ from processors.ads.opportunity import Opportunity
 from processors.ads.pipeline import AdPipeline
 from processors.ads.settings import AdSettings
 from processors.ads.signals import CampaignSignal
+from processors.ads.spent_for import MOST_PARTS, SpentFor, own_part
 from processors.common.hashing import partition_of
 from processors.common.time import DAY_MS, HOUR_MS
 from processors.models.click_model import ClickModel
 from processors.users.profile import Profile
-from tests.processors.ads.shop import NOW, Shop, campaign
+from tests.processors.ads.shop import NOW, Shop, campaign, creative
 
 TENT = Creative("a", "A tent", "https://shop.example/tent")
 
@@ -41,7 +42,7 @@ def left(views: dict[str, CampaignView], now_ms: int = NOW, held: dict[str, floa
     advertisers = Advertisers()
     for cid, view in views.items():
         advertisers.note(cid, view)
-    numbers, found = advertisers.money(tuple(views), np.array([float(now_ms)]), held or {})
+    numbers, found, *_ = advertisers.money(tuple(views), np.array([float(now_ms)]), held or {})
     return {cid: float(found[0, n]) for cid, n in zip(views, numbers.tolist(), strict=True) if n >= 0}
 
 
@@ -176,12 +177,147 @@ def test_what_a_withdrawn_campaign_has_spent_is_spent() -> None:
     assert shown(shop, 7)["nbr"] == 550
 
 
-def test_a_campaign_without_a_budget_of_its_advertiser_is_withdrawn_as_ever() -> None:
+def test_a_campaign_that_has_spent_nothing_is_withdrawn_without_a_trace() -> None:
+    keeper, state = LedgerKeeper(), Ledger()
+    keeper.replace(state, of())
+    keeper.learn(state, CampaignSignal("c", NOW, opportunities=5))
+    keeper.replace(state, None)
+    assert (keeper.view(state), state.withdrawn) == (None, None)
+
+
+def test_whoever_names_the_budget_what_was_withdrawn_before_or_after_is_spent() -> None:
+    """The campaign that is withdrawn has never named it, and the one that does may come later."""
+    shop = Shop(floor=1000.0)
+    shop.put("rest", campaign())
+    for n in range(6):
+        shown(shop, n)
+    shop.put("rest", None)
+    assert "rest" not in shop.driver.topology.users.ads.campaigns.known
+    shop.put("phones", campaign(advertiser_budget=10.0))
+    for n in range(30):
+        shown(shop, n)
+    assert spent_by(shop) == (4.0, 6.0)
+    shop.put("rest", campaign())
+    assert shown(shop, 1)["nbr"] == 550
+
+
+def test_what_was_spent_under_another_name_stays_that_advertisers() -> None:
+    """What this process holds back goes as ledgers publish: so it asks until nothing more is to be had."""
+    shop = Shop(floor=1000.0)
+
+    def until_spent(cid: str, name: str, **budget: float) -> float:
+        shop.put(cid, campaign(advertiser=name, **budget))
+        return sum("cid" in shown(shop, n) for n in range(30))
+
+    assert until_spent("rest", "shop", advertiser_budget=8.0) == 8
+    assert until_spent("rest", "mill", advertiser_budget=2.0) == 2
+    assert until_spent("phones", "shop", advertiser_budget=11.0) == 3
+    assert until_spent("rest", "SHOP") == 0, "it has spent 8 for the shop, and what it spent for the mill is the mill's"
+    shop.put("rest", None)
+    assert until_spent("rest", "mill", advertiser_budget=3.0) == 1
+
+
+def test_what_a_campaign_has_spent_before_it_was_of_the_house_is_spent() -> None:
+    house = Campaign("shop", (TENT,), house=True)
+    views = {"a": CampaignView(of(advertiser_budget=60.0), spent=5.0), "h": CampaignView(house, spent=20.0)}
+    assert left(views) == {"a": 35.0}
+    views["h"] = CampaignView(house, spent=20.0, spent_for=(SpentFor("mill", 15.0),))
+    assert left(views) == {"a": 50.0}
+
+
+_NAMES = st.sampled_from(["shop", "mill", "Mill", "inn", None])
+
+
+@given(st.lists(st.one_of(_NAMES, st.integers(-9, 9)), max_size=40), st.integers(1, 3))
+def test_what_each_advertiser_has_spent_is_exact_whatever_happens(steps: list[str | int | None], days: int) -> None:
+    """Charges are whole numbers, so that sums are; a return is of the latest that was charged."""
+    keeper, state, owed = LedgerKeeper(), Ledger(), dict.fromkeys(("shop", "mill", "inn"), 0.0)
+    charges, name = list[str](), ""
+    for n, step in enumerate(steps):
+        at_ms = NOW + n * DAY_MS // (days * 10)
+        if not isinstance(step, int):
+            name = (step or "").lower()
+            keeper.replace(state, None if step is None else of(step, budget=1e6))
+        elif step > 0 and name:
+            keeper.learn(state, CampaignSignal("c", at_ms, charged=float(step)))
+            owed[name] += step
+            charges += [name] * step
+        elif step < 0 and name and charges[step:] == [name] * -step:
+            keeper.learn(state, CampaignSignal("c", at_ms, refunded=float(-step)))
+            owed[name] += step
+            del charges[step:]
+    view = keeper.view(state)
+    for number, one in enumerate(owed):
+        budget = CampaignView(of(one, advertiser_budget=1000.0))
+        views = {"budget": budget} if view is None else {"budget": budget, "c": view}
+        assert left(views)["budget"] == 1000.0 - owed[one], (number, one)
+
+
+def test_refunds_beyond_what_the_present_advertiser_has_spent_are_taken_off_the_last() -> None:
+    keeper, state = LedgerKeeper(), Ledger()
+    for name in ("shop", "mill", "inn"):
+        keeper.replace(state, of(name))
+        keeper.learn(state, CampaignSignal("c", NOW, charged=5.0))
+    keeper.learn(state, CampaignSignal("c", NOW, refunded=7.0))
+    view = keeper.view(state)
+    assert view is not None
+    assert [(part.advertiser, part.spent) for part in view.spent_for] == [("shop", 5.0), ("mill", 3.0)]
+    assert (view.spent, own_part(state)[0]) == (8.0, 0.0)
+
+
+def test_what_was_spent_today_under_another_name_counts_until_the_day_is_over() -> None:
     keeper, state = LedgerKeeper(), Ledger()
     keeper.replace(state, of())
     keeper.learn(state, CampaignSignal("c", NOW, charged=5.0))
+    keeper.replace(state, of("mill"))
+    keeper.learn(state, CampaignSignal("c", NOW + 1000, charged=2.0))
     keeper.replace(state, None)
-    assert (keeper.view(state), state.withdrawn) == (None, None)
+
+    def today(name: str, now_ms: int) -> float:
+        view = keeper.view(state)
+        assert view is not None
+        return left({"budget": CampaignView(of(name, advertiser_budget_daily=8.0)), "c": view}, now_ms)["budget"]
+
+    assert (today("shop", NOW + 2000), today("mill", NOW + 2000)) == (3.0, 6.0)
+    assert (today("shop", NOW + DAY_MS), today("mill", NOW + DAY_MS)) == (8.0, 8.0)
+    keeper.replace(state, of())
+    keeper.learn(state, CampaignSignal("c", NOW + DAY_MS, charged=1.0))
+    assert (today("shop", NOW + DAY_MS), today("mill", NOW + DAY_MS)) == (7.0, 8.0)
+
+
+def test_however_often_it_is_renamed_little_is_kept_and_nothing_forgotten() -> None:
+    keeper, state = LedgerKeeper(), Ledger()
+    for n in range(100):
+        keeper.replace(state, of(f"shop {n}"))
+        keeper.learn(state, CampaignSignal("c", NOW, charged=0.5 + n / 256.0))
+    assert len(state.spent_for) == MOST_PARTS
+    assert own_part(state)[0] + sum(part.spent for part in state.spent_for) == state.spent
+    assert min(part.spent for part in state.spent_for) > 0.8
+
+
+def test_a_return_after_it_was_withdrawn_is_heard_of() -> None:
+    shop = Shop(partitions=1)
+    shop.put("c", campaign(model="cpa", bid=10.0, creatives=[creative(item_id="tent")]))
+    shop.put("other", campaign(bid=1.0, advertiser_budget=10.0))
+    decision = shop.ask()
+    assert decision["cid"] == "c"
+    bought = {"decision_id": decision["decision_id"], "item_id": "tent", "price": 60.0}
+    shop.send("events.purchase.v1", "u", **bought)
+    shop.put("c", None)
+    money = shop.driver.topology.users.ads.campaigns.left_of_advertisers(np.array([float(shop.now)]))
+    assert money.left.tolist() == [[pytest.approx(10.0 - decision["charge"])]]
+    shop.send("events.purchase.v1", "u", 60_000, **bought, action="refund")
+    money = shop.driver.topology.users.ads.campaigns.left_of_advertisers(np.array([float(shop.now)]))
+    assert money.left.tolist() == [[10.0]]
+
+
+def test_many_withdrawn_campaigns_are_taken_in_quickly() -> None:
+    advertisers = Advertisers(most=400)
+    for n in range(4000):
+        advertisers.note(f"c{n}", CampaignView(of(), spent=1.0 + n, withdrawn=True))
+        assert len(advertisers._views) <= 500
+    advertisers.note("b", CampaignView(of(advertiser_budget=1e7)))
+    assert advertisers.money(("b",), np.array([float(NOW)]), {}).left[0, 0] < 1e7 - 400 * 3500.0
 
 
 def test_a_micro_batch_keeps_to_it() -> None:

@@ -20,6 +20,7 @@ from processors.ads.settings import AdSettings
 from processors.common.time import DAY_MS, stamp
 from processors.models.interest_groups import InterestGroups
 from processors.users.profile import Profile
+from streams.cli.forecast import _print
 from tests.processors.ads.shop import NOW, Shop, campaign
 
 CAMPAIGN = campaign(
@@ -160,6 +161,27 @@ def test_it_is_forecast_as_if_it_ran_and_had_money() -> None:
     assert found.won is not None
     assert found.won.estimate > 150
     assert found.budget_daily == 1.0
+
+
+def test_it_says_of_how_many_decisions_it_does_not_know_what_was_demanded(capsys: pytest.CaptureFixture[str]) -> None:
+    """The log does not have what requests set themselves, and events set nothing."""
+    shop = Shop(partitions=1)
+    shop.put("c", campaign())
+    shop.request(bidfloor=3.0, badv=["mill.example"], bcat=["Boats"], format=[{"w": 300, "h": 250}])
+    (raw,) = (record.value or b"" for record in shop.driver.read("decision-log.v1"))
+    assert not any(word in raw for word in (b"bidfloor", b"mill.example", b"Boats", b"300")), (
+        "if it had, it would be used"
+    )
+    asked = [msgspec.structs.replace(one, request_id="r" if n % 2 else None) for n, one in enumerate(log(300))]
+    some, none = plain(asked), plain(log(300))
+    assert 0 < some.requests <= 150
+    assert msgspec.structs.replace(some, requests=0) == none
+    _print(some, "EUR")
+    told = capsys.readouterr().out
+    assert f"{some.requests} of them were asked for by requests" in told
+    assert "floor, page, blocked advertisers and categories, sizes" in told
+    _print(none, "EUR")
+    assert "requests" not in capsys.readouterr().out
 
 
 def test_its_own_caps_count_and_nobody_s_profile_is_changed() -> None:

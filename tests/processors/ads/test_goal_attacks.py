@@ -50,7 +50,7 @@ def _after_a_minute(late_ms: int) -> tuple[float, float, float]:
     """Return factor, purchases and spending after a minute of signals, every second one of them late."""
     keeper, state = LedgerKeeper(), Ledger()
     keeper.replace(state, Campaign("shop", (TENT,), bid=2.0, budget=1e6, model="cpc", goal=Goal(cpa=10.0)))
-    first = GoalSignal(expected=150.0, purchases=150, delays=(150, 0, 0, 0, 0, 0))
+    first = GoalSignal(expected=150.0, purchases=150, delays=(150, 0, 0, 0, 0, 0), pursuit=1, cost=3e3, charged=3e3)
     sold = CampaignSignal("c", NOW, decided=3000, shown=3000, expected_cost=3000.0, charged=3000.0, goal=first)
     keeper.learn(state, sold)
     for number in range(1, 601):
@@ -71,7 +71,7 @@ def test_a_clock_that_was_ahead_holds_the_factor_up_for_no_longer_than_it_is_rig
     keeper, state = LedgerKeeper(), Ledger()
     keeper.replace(state, Campaign("shop", (TENT,), bid=2.0, budget=1e6, model="cpc", goal=Goal(cpa=10.0)))
     ahead = CampaignSignal("c", NOW + 400 * DAY_MS, decided=1, shown=1, expected_cost=3000.0, charged=3000.0)
-    ahead.goal = GoalSignal(expected=9.0)
+    ahead.goal = GoalSignal(expected=9.0, pursuit=1, cost=3000.0, charged=3000.0)
     keeper.learn(state, ahead)
     for minute in range(60):
         keeper.learn(state, CampaignSignal("c", NOW + minute * MINUTE_MS, opportunities=1))

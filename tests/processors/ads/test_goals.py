@@ -18,7 +18,7 @@ from processors.ads.campaign_view import CampaignView
 from processors.ads.doubts import doubts_of
 from processors.ads.goal import Goal
 from processors.ads.goal_control import MOST_FACTOR, goal_view
-from processors.ads.goal_figures import GoalView
+from processors.ads.goal_figures import GoalFigures, GoalView
 from processors.ads.goal_signal import GoalSignal
 from processors.ads.goal_worth import goal_worth_of
 from processors.ads.ledger import Ledger
@@ -63,7 +63,7 @@ def factor_of(state: Ledger) -> float:
 def pursue(keeper: LedgerKeeper, state: Ledger, minutes: int, cost: float, purchases: int, begin: int = NOW) -> int:
     """Spend so much every minute, which brings so many purchases of 30 at once; the moment after."""
     for minute in range(minutes):
-        goal = GoalSignal(bids=1, expected=purchases, expected_value=30.0 * purchases)
+        goal = GoalSignal(1, purchases, 30.0 * purchases, pursuit=1, cost=cost, charged=cost)
         for _ in range(purchases):
             goal.buy(30.0, 0)
         at_ms = begin + minute * MINUTE_MS
@@ -110,7 +110,8 @@ def test_the_factor_moves_by_a_step_a_minute_at_most() -> None:
     seen = [factor_of(state)]
     for second in range(0, 600, 10):
         at_ms = NOW + 1000 * second
-        keeper.learn(state, CampaignSignal("c", at_ms, decided=1, charged=50.0, expected_cost=50.0))
+        goal = GoalSignal(pursuit=1, cost=50.0, charged=50.0)
+        keeper.learn(state, CampaignSignal("c", at_ms, decided=1, charged=50.0, expected_cost=50.0, goal=goal))
         seen.append(factor_of(state))
     steps = np.diff(np.log(seen))
     assert (steps >= np.log(0.95) - 1e-9).all()
@@ -147,7 +148,7 @@ def test_what_is_still_to_come_counts() -> None:
     """Decisions whose purchases are awaited are no reason to bid less; weeks later they are."""
     keeper, state = kept(Goal(cpa=10.0))
     for minute in range(30):
-        goal = GoalSignal(bids=1, expected=1.0)
+        goal = GoalSignal(bids=1, expected=1.0, pursuit=1, cost=10.0, charged=10.0)
         at_ms = NOW + minute * MINUTE_MS
         keeper.learn(state, CampaignSignal("c", at_ms, decided=1, charged=10.0, expected_cost=10.0, goal=goal))
     assert factor_of(state) > 0.85
@@ -197,6 +198,7 @@ def test_whatever_happens_the_factor_is_within_bounds(
     keeper, state = kept(goal)
     for after, cost, purchases, bids, returned in steps:
         told = GoalSignal(bids, purchases / 2, 9.0 * purchases, purchases, 20.0 * purchases, int(returned), 20.0)
+        told.pursuit, told.cost, told.charged = 1, cost, cost
         signal = CampaignSignal("c", NOW + after, decided=bids % 2, charged=cost, expected_cost=cost, goal=told)
         keeper.learn(state, signal)
         view = goal_view(state, NOW + after)
@@ -212,7 +214,7 @@ def test_another_target_goes_on_and_another_goal_begins_anew() -> None:
     keeper.replace(state, with_goal(Goal(cpa=20.0)))
     assert state.goal is figures
     keeper.replace(state, with_goal(Goal(roas=3.0)))
-    assert (factor_of(state), state.goal) == (1.0, Ledger(goal=type(state.goal)("roas of revenue")).goal)  # type: ignore[misc]
+    assert (factor_of(state), state.goal) == (1.0, GoalFigures("roas of revenue", pursuit=2))
     keeper.replace(state, Campaign("shop", (TENT,), 1.0, 10.0))
     assert state.goal is None
     view = keeper.view(state)
@@ -320,7 +322,7 @@ def test_a_goal_that_never_binds_changes_nothing() -> None:
             for cid, view in list(one.index.views.items()):
                 plain = msgspec.structs.replace(view.campaign, goal=goal)
                 one.index.apply(cid, msgspec.structs.replace(view, campaign=plain))
-            ignored: dict[str, Any] = {"campaign": None, "value_share": None, "bids": {}}
+            ignored: dict[str, Any] = {"campaign": None, "value_share": None, "bids": {}, "pursuit": 0}
             decided.append([msgspec.structs.replace(d, **ignored) for d in pipeline_of(one).decide(known)])
         assert decided[0] == decided[1]
 
@@ -379,6 +381,53 @@ def test_a_refund_takes_back_what_a_purchase_brought() -> None:
     assert (shop.ledger().goal.purchases, shop.ledger().goal.value) == pytest.approx((1.0, 60.0), rel=1e-3)
     shop.send("events.purchase.v1", "u", **bought, action="refund")
     assert (shop.ledger().goal.purchases, shop.ledger().goal.value) == (0.0, 0.0)
+
+
+def of_goal(shop: Shop) -> tuple[float, float, float, float]:
+    """Return what a goal rests on: what was spent, what purchases brought in, their number, and what was expected."""
+    figures = shop.ledger().goal
+    return figures.spent, figures.value, figures.purchases, figures.cost
+
+
+def sell(shop: Shop, user: str, decision: dict[str, Any], **fields: Any) -> None:
+    bought = {"decision_id": decision["decision_id"], "item_id": "tent", "price": 60.0}
+    shop.send("events.purchase.v1", user, **bought, **fields)
+
+
+def test_what_was_decided_before_there_was_the_goal_does_not_count() -> None:
+    """Whether there was none, one of another kind, or one that was taken back; the money of the budget counts."""
+    shop = Shop(partitions=1)
+    pays = {"model": "cpa", "bid": 10.0, "creatives": [creative(item_id="tent")]}
+    shop.put("c", campaign(**pays))
+    without = shop.ask("u1")
+    shop.put("c", campaign(**pays, goal={"roas": 3.0, "value": "margin"}))
+    other = shop.ask("u2")
+    shop.put("c", campaign(**pays, goal={"roas": 3.0}))
+    assert shop.view("c").goal == GoalView(1.0, 30.0, pursuit=2)
+    for user, decision in (("u1", without), ("u2", other)):
+        sell(shop, user, decision)
+    spent = shop.ledger().spent
+    assert spent == pytest.approx(without["charge"] + other["charge"])
+    assert of_goal(shop) == (0.0, 0.0, 0.0, 0.0)
+    shop.put("c", campaign(**pays))
+    shop.put("c", campaign(**pays, goal={"roas": 3.0}))
+    now = shop.ask("u3")
+    sell(shop, "u2", other, action="refund")
+    assert of_goal(shop)[:3] == (0.0, 0.0, 0.0)
+    sell(shop, "u3", now)
+    assert of_goal(shop)[:3] == pytest.approx((now["charge"], 60.0, 1.0), rel=1e-3)
+    assert of_goal(shop)[3] == pytest.approx(now["price"] / 1000.0, rel=1e-3)
+    sell(shop, "u3", now, action="refund")
+    assert of_goal(shop)[:3] == (0.0, 0.0, 0.0)
+    assert shop.ledger().spent == pytest.approx(without["charge"])
+
+
+def test_of_what_is_not_billed_the_goal_has_its_part() -> None:
+    keeper, state = kept(Goal(cpa=10.0), budget=30.0)
+    goal = GoalSignal(pursuit=1, charged=40.0)
+    keeper.learn(state, CampaignSignal("c", NOW, charged=60.0, goal=goal))
+    assert state.goal is not None
+    assert (state.spent, state.over, state.goal.spent) == (30.0, 30.0, 20.0)
 
 
 def test_who_must_not_be_known_is_not_shown_it() -> None:
@@ -442,14 +491,14 @@ def test_states_and_messages_of_older_releases_are_read_as_before() -> None:
 
     plain = Campaign("shop", (TENT,), 1.0, 10.0)
     for new, fields in (
-        (Ledger(plain, spent=4.0), 2),
-        (CampaignView(plain, spent=4.0), 2),
+        (Ledger(plain, spent=4.0), 4),
+        (CampaignView(plain, spent=4.0), 3),
         (CampaignSignal("c", 5, charged=1.0), 1),
     ):
         assert shortened(new, fields) == new
     shop = Shop(partitions=1)
     shop.put("c", campaign())
     shop.ask()
-    assert not {"purchase_value", "value_share", "bids"} & shop.read("decision-log.v1")[-1].keys()
+    assert not {"purchase_value", "value_share", "bids", "pursuit"} & shop.read("decision-log.v1")[-1].keys()
     assert b"goal" not in msgspec.json.encode(plain)
     assert b"advertiser_budget" not in msgspec.json.encode(plain)

@@ -123,10 +123,12 @@ CAMPAIGNS_AT_FIRST: dict[str, Any] = {
     "over": _campaign(ends_at="2023-11-15T10:00:00Z"),
     "rests": _campaign(paused=True),
     "withdrawn": _campaign(bid=77.0, advertiser="third"),
+    "unseen": _campaign(paused=True),
 }
 
 CAMPAIGNS_LATER: dict[str, Any] = {
     "withdrawn": None,
+    "unseen": None,
     "rests": _campaign(bid=50.0, target={"placements": ["checkout"], "channels": ["app"]}),
     "poor": _campaign(bid=90.0, budget=0.6),
 }
