@@ -21,7 +21,7 @@ def demo(
     seconds: Annotated[
         float | None, typer.Option(min=1.0, help="End after this long, counted from the first event.")
     ] = None,
-    rate: Annotated[float, typer.Option(min=1.0, help="Events per second.")] = 200.0,
+    rate: Annotated[float, typer.Option(min=1.0, help="Events per second, if the machine keeps up.")] = 200.0,
     shoppers: Annotated[
         int | None, typer.Option(min=1, help="How many shoppers there are; by default five per event and second.")
     ] = None,

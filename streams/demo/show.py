@@ -15,6 +15,8 @@ from streams.demo.snapshot import DemoInfo, Snapshot
 from streams.demo.summary import Summary
 from streams.demo.view import commands, draw, milliseconds, percent, status_line
 
+_HELD_UP_S = 1.0
+
 
 class Show(Protocol):
     """Shows snapshots while its context is open."""
@@ -100,5 +102,13 @@ def say_summary(console: Console, summary: Summary) -> None:
         f"{summary.ads:,} ads, {summary.ad_clicks:,} clicked: {percent(summary.ad_click_rate)} lately, "
         f"{percent(summary.ad_click_rate_by_chance)} by chance.",
     )
-    for line in lines:
+    for line in (*lines, *_held_up(summary)):
         console.print(line, highlight=False, markup=False)
+
+
+def _held_up(summary: Summary) -> list[str]:
+    """Say how many events a second the machine kept up with, if that were fewer than wanted."""
+    if summary.held_s < _HELD_UP_S or not summary.seconds:
+        return []
+    done = summary.events / summary.seconds
+    return [f"This machine kept up with {done:.0f} of {summary.rate:.0f} events a second: the shoppers waited for it."]

@@ -151,6 +151,8 @@ class Snapshot:
         The story of one shopper.
     ads
         The ads, if there are any.
+    held_s
+        By how many seconds the shoppers were held up since the machine does not keep up.
     """
 
     elapsed_s: float
@@ -166,3 +168,4 @@ class Snapshot:
     curve: tuple[float, ...]
     story: Story
     ads: AdFigures | None = None
+    held_s: float = 0.0

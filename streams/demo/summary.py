@@ -14,7 +14,8 @@ class Summary:
 
     Rates are from 0 to 1, quarters are those of the run. ``oracle_share`` is the last quarter's hit rate over that of
     slates made with knowledge of the shoppers' tastes. The rates of ads are expected ones, of the last ads.
-    ``ready_s`` is the time from the command to the first recommendation read.
+    ``ready_s`` is the time from the command to the first recommendation read, ``held_s`` by how much the shoppers were
+    held up as the machine did not keep up with ``rate``.
     """
 
     events: int
@@ -39,6 +40,7 @@ class Summary:
     rate: float
     shoppers: int
     seed: int
+    held_s: float = 0.0
 
 
 def summarize(measurements: Measurements, info: DemoInfo, begun_s: float) -> Summary:
@@ -79,6 +81,7 @@ def summarize(measurements: Measurements, info: DemoInfo, begun_s: float) -> Sum
         rate=info.rate,
         shoppers=info.shoppers,
         seed=info.seed,
+        held_s=round(measurements.held_s, 1),
     )
 
 

@@ -17,6 +17,8 @@ _LEGEND_WIDTH = 21
 _SIDE_BY_SIDE = 110
 _NARROWEST, _LOWEST = 64, 18
 _ADS_HEIGHT, _WITH_ADS, _BAR = 8, 34, 20
+_HELD_UP_S = 1.0
+_IN_SECONDS_MS = 9_999.5
 
 
 def draw(info: DemoInfo, snapshot: Snapshot, width: int, height: int) -> RenderableType:
@@ -85,10 +87,12 @@ def milliseconds(value: float | None) -> str:
 
     Examples
     --------
-    >>> milliseconds(48.3), milliseconds(None)
-    ('48 ms', '–')
+    >>> milliseconds(48.3), milliseconds(23_521.0), milliseconds(None)
+    ('48 ms', '23.5 s', '–')
     """
-    return "–" if value is None else f"{value:,.0f} ms"
+    if value is None:
+        return "–"
+    return f"{value:,.0f} ms" if value < _IN_SECONDS_MS else f"{value / 1000:.1f} s"
 
 
 def clock(seconds: float) -> str:
@@ -145,7 +149,8 @@ def _stream(snapshot: Snapshot) -> Panel:
     rows = Table.grid(expand=True)
     rows.add_column(ratio=1, no_wrap=True)
     rows.add_column(justify="right", no_wrap=True, style="bold")
-    rows.add_row("events in", f"{snapshot.events_per_s:,.0f} /s")
+    # Shoppers wait where the machine does not keep up with them.
+    rows.add_row("events in (slowed)" if snapshot.held_s > _HELD_UP_S else "events in", f"{snapshot.events_per_s:,.0f} /s")
     rows.add_row("recommendations out", f"{snapshot.recommendations_per_s:,.0f} /s")
     rows.add_row("time between them")
     rows.add_row("  half within (p50)", Text(milliseconds(snapshot.p50_ms), "bold green"))

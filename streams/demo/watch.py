@@ -21,6 +21,8 @@ from streams.demo.story import Follower, K, liveliest
 
 _ANSWERED_WITHIN_S = 60.0
 _JUDGED_LATELY = 1_000
+_NEWEST = 0.05
+"""Weight of the latest slate in how long they take now."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,10 @@ class Measurements:
         When the first recommendation was read, in seconds since the epoch.
     lasted_s : float
         How long the run was, once it has ended.
+    behind_s : float
+        How long slates take now, from event to reading.
+    held_s : float
+        By how much the shoppers were held up, since slates took too long.
     """
 
     def __init__(self, simulator: Simulator, placement: str) -> None:
@@ -59,7 +65,7 @@ class Measurements:
         self.ads = AdMeasurements(simulator)
         self.events = self.recommendations = 0
         self.first_at_s: float | None = None
-        self.lasted_s = 0.0
+        self.lasted_s = self.behind_s = self.held_s = 0.0
         self.latencies = Latencies()
         self.curve = Curve(figures=3)
         self._begun_s: float | None = None
@@ -105,7 +111,9 @@ class Measurements:
         self._recommendations_rate.add(now_s)
         sent = self._waiting.get(message.caused_by.event_id)
         if sent is not None:
-            self.latencies.add((now_s - sent.appended_s) * 1000)
+            taken_s = max(0.0, now_s - sent.appended_s)
+            self.latencies.add(taken_s * 1000)
+            self.behind_s += (taken_s - self.behind_s) * _NEWEST
         if message.placement != self.placement:
             return
         if message.user_id == self._follower.user_id:
@@ -138,6 +146,7 @@ class Measurements:
             curve=tuple(self.curve.points(0)),
             story=self._follower.story(now_s),
             ads=self.ads.snapshot(now_s),
+            held_s=self.held_s,
         )
 
     def _judge(self, message: Recommendation, truth: Floats, popular: float, now_s: float) -> None:

@@ -267,6 +267,36 @@ async def test_events_are_keyed_by_user_and_sent_when_they_happen() -> None:
     assert measurements.events == len(broker.records)
 
 
+async def test_shoppers_wait_while_slates_take_longer_than_a_second() -> None:
+    broker, simulator = Broker(enough=60), Simulator(1, shoppers=2_000)
+    measurements = Measurements(simulator, "home")
+    measurements.behind_s = 3.0
+    begun = time.time()
+    with pytest.raises(asyncio.CancelledError):
+        await Feed(simulator, 5_000.0, measurements).run(broker)
+    assert measurements.held_s == pytest.approx(61 * 2.0 * 4.0 / 5_000.0)
+    assert time.time() - begun > measurements.held_s
+    assert abs(time.time() * 1000 - broker.records[-1][2]["timestamp"]) < 1_000
+
+
+def test_how_long_slates_take_now_follows_the_latest(simulator: Simulator, measurements: Measurements) -> None:
+    for number, event in enumerate(simulator.events(int(NOW * 1000), rate_per_s=10, count=100)):
+        measurements.sent(event, None, NOW + number)
+        measurements.recommended(answer(event), NOW + number + 5.0)
+    assert measurements.behind_s == pytest.approx(5.0, abs=0.1)
+
+
+def test_it_is_said_when_the_machine_does_not_keep_up(measurements: Measurements) -> None:
+    held = replace(SNAPSHOT, held_s=12.0)
+    assert "events in (slowed)" in "".join(drawn(held, 100, 40))
+    assert "slowed" not in "".join(drawn(SNAPSHOT, 100, 40))
+    summary = replace(summarize(measurements, INFO, 0.0), events=900, seconds=10.0, held_s=12.0)
+    console = Console(file=StringIO(), width=200, color_system=None)
+    with console.capture() as said:
+        say_summary(console, summary)
+    assert "kept up with 90 of 200 events a second" in said.get()
+
+
 async def test_an_event_that_cannot_be_sent_ends_the_feed() -> None:
     class Refusing:
         async def send(self, *_: Any, **__: Any) -> asyncio.Future[Any]:
