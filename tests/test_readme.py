@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from processors.ads.campaign import read_campaign
+from processors.ads.doubts import doubts_of
 from processors.ads.messages import AdDecision
 from processors.common.topics import CATALOG_TOPIC
 from processors.events.ad_request import AdRequest
@@ -19,6 +21,7 @@ from processors.items.view import Attributes
 from processors.planes.items import ItemsPlane
 from processors.ranking.messages import Recommendation
 from streams.datasets.layouts import LAYOUTS, REQUIRED
+from streams.operations.campaigns import read_file
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -85,3 +88,13 @@ def test_the_ad_request_is_taken_as_it_is_and_the_decision_has_the_form_of_one()
     decision = _example("charge")
     assert set(decision) <= set(AdDecision.__struct_fields__)
     assert decision["price"] == pytest.approx(1000.0 * decision["charge"] * decision["p_click"])
+
+
+def test_the_least_campaign_can_be_loaded_and_leaves_no_doubt(tmp_path: Path) -> None:
+    (example,) = blocks("toml")
+    file = tmp_path / "first.toml"
+    file.write_text(example)
+    ((cid, value),) = read_file(file, "EUR").items()
+    campaign = read_campaign(value)
+    assert (cid, campaign.pacing, campaign.model) == ("first", "asap", "cpm")
+    assert doubts_of(campaign) == ()

@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from typing import Any, Literal
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError, NotCoordinatorError
 
 from processors.common.errors import NearstreamError
 from processors.common.topics import changelog_topic
@@ -22,6 +22,7 @@ from state.peek import changelog_offsets
 from streams.cli.transaction_probe import fencing_problem
 from streams.engine.topology import build_topology, topic_specs
 from streams.kafka.admin import administration
+from streams.kafka.errors import BrokerRefused, BrokerUnavailable
 from streams.kafka.topics import TIMESTAMP_TYPE, TopicState, describe_topics
 from streams.settings.sections import Settings
 from streams.worker.topic_identity import changelogs, compare_topic_ids, topic_ids
@@ -31,6 +32,8 @@ _LOW_SPACE, _NO_SPACE = 1 * _GIB, _GIB // 8
 _LONG_LAG = 10_000
 _HTTP_TIMEOUT_S = 2.0
 _COORDINATOR_TIMEOUT_S = 10.0
+_COORDINATOR_COMES = (CoordinatorNotAvailableError, NotCoordinatorError, CoordinatorLoadInProgressError)
+_NO_BROKERS = "docker compose up -d kafka starts one here; nearstream demo needs none."
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def _checked(name: str, check: Callable[[Settings], Check], settings: Settings) 
     try:
         return check(settings)
     except NearstreamError as error:
-        return Check(name, "fail", str(error))
+        unanswered = isinstance(error, BrokerUnavailable) and not isinstance(error, BrokerRefused)
+        return Check(name, "fail", str(error), _NO_BROKERS if unanswered and name == "brokers" else "")
 
 
 def check_brokers(settings: Settings) -> Check:
@@ -240,8 +244,8 @@ def _committed(admin: KafkaAdminClient, group: str) -> dict[tuple[str, int], int
         try:
             found: dict[Any, Any] = admin.list_group_offsets(group)[group]
             return {(tp.topic, tp.partition): offset.offset for tp, offset in found.items()}
-        except CoordinatorNotAvailableError:
-            # Brokers that never had a group make their offsets topic when first asked.
+        except _COORDINATOR_COMES:
+            # Brokers that never had a group make their offsets topic when first asked, and then elect who leads it.
             if monotonic() > deadline:
                 raise
             sleep(0.2)

@@ -150,7 +150,9 @@ def _stream(snapshot: Snapshot) -> Panel:
     rows.add_column(ratio=1, no_wrap=True)
     rows.add_column(justify="right", no_wrap=True, style="bold")
     # Shoppers wait where the machine does not keep up with them.
-    rows.add_row("events in (slowed)" if snapshot.held_s > _HELD_UP_S else "events in", f"{snapshot.events_per_s:,.0f} /s")
+    rows.add_row(
+        "events in (slowed)" if snapshot.held_s > _HELD_UP_S else "events in", f"{snapshot.events_per_s:,.0f} /s"
+    )
     rows.add_row("recommendations out", f"{snapshot.recommendations_per_s:,.0f} /s")
     rows.add_row("time between them")
     rows.add_row("  half within (p50)", Text(milliseconds(snapshot.p50_ms), "bold green"))

@@ -51,9 +51,10 @@ class Problem(NamedTuple):
 
 def unanswered(kafka: KafkaSettings, why: object) -> BrokerUnavailable:
     """Return the error of brokers that do not answer, with what to look at."""
+    reason = str(why).rstrip(". ")
     return BrokerUnavailable(
-        f"Kafka at {kafka.brokers} does not answer: {why}. Is it running? kafka.brokers (or --brokers) says where it "
-        "is, kafka.security_protocol and kafka.sasl_* how to connect"
+        f"Kafka at {kafka.brokers} does not answer: {reason}. Is it running? kafka.brokers (or --brokers) says where "
+        "it is, kafka.security_protocol and kafka.sasl_* how to connect"
     )
 
 

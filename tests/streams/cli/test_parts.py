@@ -7,11 +7,15 @@ from collections import namedtuple
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kafka import TopicPartition
+from kafka.errors import CoordinatorNotAvailableError, NotCoordinatorError
 from rich.console import Console
 
 from processors.events.record import Record
@@ -19,7 +23,8 @@ from processors.events.repair import IntakeSettings
 from processors.ranking.messages import CausedBy, Recommendation
 from processors.ranking.reasons import Reason
 from processors.ranking.slate import SlateItem
-from streams.cli.doctor_checks import Check, check_state_directory, check_transactions, check_worker
+from streams.cli import doctor_checks
+from streams.cli.doctor_checks import Check, check_state_directory, check_transactions, check_worker, run_checks
 from streams.cli.event_preparation import Outgoing, Preparer, Refused
 from streams.cli.records import print_record, record_fields
 from streams.cli.replayer import pace_of
@@ -260,3 +265,27 @@ def test_transactions_are_not_tried_where_they_are_not_used() -> None:
     settings = Settings(worker=WorkerSettings(processing_guarantee="at_least_once"))
     expected = Check("transactions", "ok", "not used: worker.processing_guarantee is at_least_once")
     assert check_transactions(settings) == expected
+
+
+def test_offsets_of_a_group_are_asked_for_again_while_its_coordinator_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Admin:
+        def __init__(self) -> None:
+            self.errors = [CoordinatorNotAvailableError(), NotCoordinatorError()]
+
+        def list_group_offsets(self, group: str) -> dict[str, dict[Any, Any]]:
+            if self.errors:
+                raise self.errors.pop()
+            return {group: {TopicPartition("t", 1): SimpleNamespace(offset=7)}}
+
+    monkeypatch.setattr(doctor_checks, "sleep", lambda _: None)
+    assert doctor_checks._committed(Admin(), "nearstream") == {("t", 1): 7}
+
+
+def test_where_nobody_answers_it_says_how_to_have_brokers(tmp_path: Path) -> None:
+    kafka = KafkaSettings(brokers="127.0.0.1:1")
+    settings = Settings(kafka=kafka, worker=WorkerSettings(state_dir=str(tmp_path)))
+    first = next(iter(run_checks(settings)))
+    assert (first.name, first.status) == ("brokers", "fail")
+    assert "does not answer" in first.message
+    assert ".." not in first.message.replace("...", "")
+    assert first.advice.startswith("docker compose up -d kafka")
