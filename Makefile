@@ -34,8 +34,8 @@ $(STAMP): pyproject.toml
 demo: setup ## start an embedded broker, a worker and simulated shoppers, and watch (ARGS="--seconds 60")
 	$(BIN)/nearstream demo $(ARGS)
 
-test: setup ## run all tests with coverage (ARGS="-k name", ARGS=tests/streams/broker/test_broker.py, ...)
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --cov --cov-report=term $(ARGS)
+test: setup ## run all tests with coverage, or some without (ARGS="-k name", ARGS=tests/streams/broker/test_broker.py)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(if $(ARGS),,--cov --cov-report=term) $(ARGS)
 
 chaos: setup ## let faults happen to workers on a real Kafka, and verify everything (ARGS="--faults 20 --seed 1")
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -21,6 +21,12 @@ QUIET = {
 Faust logs in the name of the module that subclasses its app and its transport.
 """
 
+ASKED_AGAIN = ("Failed fetch offsets",)
+"""How entries of libraries begin that are written as errors, and are part of every start with new topics.
+
+aiokafka asks for the ends of topics that have no leader yet, and asks again until it is told.
+"""
+
 REPEAT_AFTER_S = 30.0
 _MOST_KINDS = 500
 
@@ -51,6 +57,8 @@ class RepeatFilter(logging.Filter):
         """Tell whether the entry is to be written."""
         if record.name.startswith(self._own):
             return True
+        if str(record.msg).startswith(ASKED_AGAIN):
+            return False
         kind, now = (record.name, str(record.msg)[:80]), self._clock()
         since, left_out = self._seen.get(kind, (now - 2 * self._after_s, 0))
         if now - since < self._after_s:

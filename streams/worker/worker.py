@@ -43,6 +43,8 @@ from streams.worker.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
+_ANNOUNCED_WITHIN_S = 0.5
+
 CAMPAIGNS_EVERY = 4
 """Broadcast intervals between two transactions of the campaigns plane: once a second is enough for campaigns."""
 
@@ -150,6 +152,7 @@ class Worker:
             try:
                 await asyncio.wait([waiting, failed], return_when=asyncio.FIRST_COMPLETED)
             finally:
+                logger.info("stopping")
                 self._stopping()
                 await self._end(self._parts[:1])  # or it might start something yet
                 await self._partitions.stop()
@@ -157,6 +160,7 @@ class Worker:
                 await self.app.stop()
                 await self._end([waiting, *self._parts])
                 self._compute.close()
+        logger.info("stopped")
         if failed.done():
             failed.result()
 
@@ -168,9 +172,20 @@ class Worker:
             self.start(self._probe.run(), "probe"),
             self.start(self._watchdog.run(), "watchdog"),
             self.start(self._run_faust(), "faust"),
+            self.start(self._announce(), "announcement"),
         ]
         if self.settings.worker.standby:
             self._parts.append(self.start(self.standby.run(), "standby"))
+
+    async def _announce(self) -> None:
+        """Say in the log when the worker has become ready, and again when it is with another number of partitions."""
+        said = None
+        while True:
+            held = len(self.runners)
+            if held != said and not self.health.unready():
+                said = held
+                logger.info("ready, with %d partitions", held)
+            await asyncio.sleep(_ANNOUNCED_WITHIN_S)
 
     async def _refresh(self) -> None:
         async with self._compute.turn():

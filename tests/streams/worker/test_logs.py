@@ -1,8 +1,11 @@
 """Entries of other libraries that repeat themselves."""
 
+import inspect
 import logging
 
-from streams.worker.logs import RepeatFilter
+from aiokafka.consumer import fetcher
+
+from streams.worker.logs import ASKED_AGAIN, RepeatFilter
 from tests.streams.worker.fakes import Clock
 
 
@@ -25,3 +28,10 @@ def test_what_repeats_itself_is_counted_instead() -> None:
 def test_our_own_entries_are_never_left_out() -> None:
     repeats = RepeatFilter(own=("streams",))
     assert all(repeats.filter(entry("streams.worker.worker", "ready")) for _ in range(3))
+
+
+def test_what_is_asked_again_until_it_is_told_is_no_error() -> None:
+    repeats = RepeatFilter(own=("streams",))
+    assert not repeats.filter(entry("aiokafka.consumer.fetcher", "Failed fetch offsets from %s: %s", 1, "NotLeader"))
+    assert repeats.filter(entry("aiokafka.consumer.fetcher", "Failed fetch messages from %s: %s", 1, "NotLeader"))
+    assert ASKED_AGAIN[0] in inspect.getsource(fetcher), "aiokafka says it otherwise now"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import subprocess
@@ -40,6 +41,24 @@ async def test_kernels_come_before_the_group_and_beside_the_event_loop(
     monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
     await worker._run_faust()
     assert done == ["before in nearstream-compute", "join", "while in nearstream-compute", "run"]
+    worker._compute.close()
+
+
+async def test_a_worker_says_when_it_is_ready_and_how_much_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker, problems = Worker(_settings(tmp_path)), {"group": "not joined yet"}
+    monkeypatch.setattr("streams.worker.worker._ANNOUNCED_WITHIN_S", 0.001)
+    monkeypatch.setattr(worker.health, "unready", lambda: problems)
+    caplog.set_level(logging.INFO)
+    announcing = asyncio.create_task(worker._announce())
+    await asyncio.sleep(0.02)
+    assert caplog.messages == []
+    problems.clear()
+    await asyncio.sleep(0.05)
+    assert caplog.messages == ["ready, with 0 partitions"]
+    announcing.cancel()
+    await asyncio.gather(announcing, return_exceptions=True)
     worker._compute.close()
 
 
