@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from streams.engine import TopologyDriver
+from tests.support import SourceRecord, chunks
 
 NOW = 1_700_000_000_000
 LATER = NOW + 500_000
@@ -16,9 +17,9 @@ class App:
 
     def __init__(self) -> None:
         self.driver = TopologyDriver()
-        for n in range(300):
-            letter = "abc"[n % 3]
-            self._put("events.click.v1", f"{letter}{n % 15}", n, item_id=f"{letter}{n // 3 % 6}")
+        for numbers in chunks(range(300), 20):
+            clicks = [self._click(f"{'abc'[n % 3]}{n % 15}", n, f"{'abc'[n % 3]}{n // 3 % 6}") for n in numbers]
+            self.driver.pipe_batch("events.click.v1", clicks, NOW + 1000 * numbers[-1])
         self.driver.flush()
         self.driver.read("recommendations.v1")
 
@@ -37,9 +38,9 @@ class App:
         self.driver.pipe("events.browse.v1", user.encode(), json.dumps(raw).encode(), LATER)
         return [json.loads(record.value or b"")["placement"] for record in self.driver.read("recommendations.v1")]
 
-    def _put(self, topic: str, user: str, n: int, **fields: Any) -> None:
-        raw = {"event_id": f"e{n}", "user_id": user, "timestamp": NOW + 1000 * n, **fields}
-        self.driver.pipe(topic, user.encode(), json.dumps(raw).encode(), NOW + 1000 * n)
+    def _click(self, user: str, n: int, item: str) -> SourceRecord:
+        raw = {"event_id": f"e{n}", "user_id": user, "timestamp": NOW + 1000 * n, "item_id": item}
+        return user.encode(), json.dumps(raw).encode(), ()
 
 
 @pytest.fixture
