@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,20 +113,31 @@ def test_a_second_warming_finds_nothing_to_do() -> None:
     assert progress()[0] > 0 or not cache_place()
 
 
+def with_cache(folder: Path) -> list[str]:
+    """Lines that a process prints which calls one kernel and keeps it in a folder."""
+    return elsewhere("-c", _ONE_KERNEL, NUMBA_CACHE_DIR=str(folder)).splitlines()
+
+
+@pytest.fixture(scope="module")
+def filled_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("cache")
+    with_cache(folder)
+    return folder
+
+
 @pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
 @pytest.mark.parametrize(("ending", "left"), [("nbi", 0), ("nbi", 40), ("nbc", 0), ("nbc", 500)])
-def test_a_damaged_cache_is_made_anew(ending: str, left: int, tmp_path: Path) -> None:
-    def run() -> list[str]:
-        return elsewhere("-c", _ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)).splitlines()
-
-    run()
-    for file in tmp_path.rglob(f"*.{ending}"):
+def test_a_damaged_cache_is_made_anew(ending: str, left: int, filled_cache: Path, tmp_path: Path) -> None:
+    shutil.copytree(filled_cache, tmp_path, dirs_exist_ok=True)
+    damaged = list(tmp_path.rglob(f"*.{ending}"))
+    assert damaged
+    for file in damaged:
         file.write_bytes(file.read_bytes()[:left])
-    warning, hits = run()
+    warning, hits = with_cache(tmp_path)
     assert "_best" in warning
     assert "cannot be read" in warning
     assert hits == "0 from the cache"
-    assert run() == ["1 from the cache"]
+    assert with_cache(tmp_path) == ["1 from the cache"]
 
 
 @pytest.mark.parametrize("named", ["", "a file"])
