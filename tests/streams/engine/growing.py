@@ -24,7 +24,7 @@ from streams.engine.driver import TopologyDriver
 from tests.work import Work, small_pages, work_of
 
 FEW, MANY = 2_000, 200_000
-FEW_CAMPAIGNS, MANY_CAMPAIGNS = 20, 2_000
+FEW_CAMPAIGNS, MANY_CAMPAIGNS = 20, 1_000
 _EVENTS = 1_000
 _ONE_LISTED_IN = 10
 _BRAND = "Pacer"
