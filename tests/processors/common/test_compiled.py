@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,7 @@ def digest() -> str:
     return found.hexdigest()
 
 
+@cache
 def elsewhere(**environment: str) -> str:
     command = [sys.executable, "-c", "from tests.processors.common.test_compiled import digest; print(digest())"]
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
