@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 import urllib.request
@@ -15,7 +16,7 @@ from processors.common.topics import CAMPAIGNS_TOPIC, IMPRESSIONS_TOPIC, REQUEST
 from processors.simulator import Simulator, build_catalogue
 from processors.simulator.products import Product
 from streams.settings.sections import Settings
-from tests.support import WorkerProcess, event, produce_batch
+from tests.support import WorkerProcess, event
 
 EVENTS = 200_000
 
@@ -76,8 +77,8 @@ class Load:
         producer.close()
 
     def _click_ads(self, producer: KafkaProducer, user: str, at: object, promoted: list[str]) -> None:
-        """Click whatever may have been advertised: which ad was shown is not known here."""
-        for item in promoted:
+        """Click some of what may have been advertised: which ad was shown is not known here."""
+        for item in random.Random(self.sent).sample(promoted, 2):
             click = {"event_id": f"ad {self.sent} {item}", "user_id": user, "timestamp": at, "item_id": item}
             producer.send("events.click.v1", key=user.encode(), value=msgspec.json.encode(click))
 
@@ -117,7 +118,12 @@ def with_ads(settings: Settings) -> Settings:
 
 
 def send_clicks(bootstrap: str, first: int, partitions: int, events: int = 50) -> None:
+    """Send clicks one after the other, at such a pace that they come in many micro-batches."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap)
     for n in range(first, first + events):
         user = f"u{n % 7}"
         value = event(n, user, f"i{n % 11}", int(time.time() * 1000))
-        produce_batch(bootstrap, "events.click.v1", partition_of(user, partitions), [(user.encode(), value, ())])
+        sent = producer.send("events.click.v1", value, user.encode(), partition=partition_of(user, partitions))
+        sent.get(60)
+        time.sleep(0.02)
+    producer.close()

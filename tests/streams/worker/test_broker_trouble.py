@@ -35,6 +35,7 @@ def wait_unready(worker: WorkerProcess, seconds: float = 15) -> dict[str, str]:
 
 
 @pytest.mark.kafka
+@pytest.mark.unmeasured
 def test_a_broker_that_is_killed_and_comes_back(kafka_tools: None, tmp_path: Path) -> None:
     with ApacheKafka() as broker:
         settings = fresh_settings(broker.bootstrap, tmp_path / "state")
@@ -83,6 +84,7 @@ def test_changelogs_made_anew_are_not_mixed_with_old_stores(kafka: str, tmp_path
 
 
 @pytest.mark.kafka
+@pytest.mark.unmeasured
 def test_connections_whose_other_end_went_without_a_word_are_made_anew(kafka_tools: None, tmp_path: Path) -> None:
     broker, (network,) = kafka_behind(1, seed=0)
     with broker, network:

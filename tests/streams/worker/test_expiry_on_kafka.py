@@ -10,7 +10,6 @@ import pytest
 
 from processors.common.time import DAY_MS
 from processors.common.topics import RECOMMENDATIONS_TOPIC
-from streams.broker import ApacheKafka
 from streams.settings.sections import Settings
 from tests.load import send_clicks, wait_drained
 from tests.oracle import account
@@ -30,21 +29,21 @@ def expiring(settings: Settings, seconds: float) -> Settings:
 
 
 @pytest.mark.kafka
-def test_a_worker_deletes_what_a_replay_deletes_though_it_is_killed(kafka_tools: None, tmp_path: Path) -> None:
-    with ApacheKafka() as broker:
-        settings = expiring(fresh_settings(broker.bootstrap, tmp_path / "state"), seconds=2.0)
-        with WorkerProcess(settings, tmp_path / "worker.log") as worker:
-            worker.wait_ready()
-            send_clicks(broker.bootstrap, 0, settings.topics.partitions)
-            wait_drained(worker)
-            worker.kill()
-            time.sleep(3)
-            worker.start()
-            worker.wait_ready()
-            for n in range(1, 5):  # the same few come back, some of them after they have expired
-                send_clicks(broker.bootstrap, 50 * n, settings.topics.partitions, events=3)
-                time.sleep(2.5)
-            wait_drained(worker)
-        account(broker.bootstrap, settings).check()
-        slates = [record for log in read_topic(broker.bootstrap, RECOMMENDATIONS_TOPIC) for record in log]
-        assert any(record.value is None for record in slates), "nobody has expired: the run says nothing"
+@pytest.mark.unmeasured
+def test_a_worker_deletes_what_a_replay_deletes_though_it_is_killed(kafka: str, tmp_path: Path) -> None:
+    settings = expiring(fresh_settings(kafka, tmp_path / "state"), seconds=2.0)
+    with WorkerProcess(settings, tmp_path / "worker.log") as worker:
+        worker.wait_ready()
+        send_clicks(kafka, 0, settings.topics.partitions)
+        wait_drained(worker)
+        worker.kill()
+        time.sleep(3)
+        worker.start()
+        worker.wait_ready()
+        for n in range(1, 5):  # the same few come back, some of them after they have expired
+            send_clicks(kafka, 50 * n, settings.topics.partitions, events=3)
+            time.sleep(2.5)
+        wait_drained(worker)
+    account(kafka, settings).check()
+    slates = [record for log in read_topic(kafka, RECOMMENDATIONS_TOPIC) for record in log]
+    assert any(record.value is None for record in slates), "nobody has expired: the run says nothing"

@@ -230,6 +230,7 @@ async def test_what_another_worker_has_open_is_no_copy(
 
 
 @pytest.mark.kafka
+@pytest.mark.unmeasured
 def test_a_worker_that_dies_is_replaced_from_the_copy(kafka: str, tmp_path: Path) -> None:
     settings = fresh_settings(kafka, tmp_path / "unused")
     workers = []
