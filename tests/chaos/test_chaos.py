@@ -18,7 +18,7 @@ def asked(**given: object) -> argparse.Namespace:
             "kills": 0,
             "seed": 1,
             "workers": 2,
-            "rate": 200.0,
+            "rate": 120.0,
             "only": None,
             "poison": 3000,
             "between": 3.0,

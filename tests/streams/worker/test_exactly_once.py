@@ -54,7 +54,7 @@ def killed(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, S
     settings = with_ads(fresh_settings(kafka, folder / "state"))
     random_ = random.Random(5)
     worker = WorkerProcess(settings, folder / "worker.log")
-    with Load(kafka, rate=250) as load:
+    with Load(kafka, rate=150) as load:
         try:
             worker.start()
             for moment in KILLS:
@@ -114,10 +114,10 @@ def test_a_zombie_cannot_write(kafka: str, tmp_path: Path) -> None:
         settings, worker=msgspec.structs.replace(settings.worker, state_dir=str(tmp_path / "b"))
     )
     first, second = WorkerProcess(settings, tmp_path / "a.log"), WorkerProcess(other, tmp_path / "b.log")
-    with Load(kafka, rate=400) as load, first, second:
+    with Load(kafka, rate=200) as load, first, second:
         first.wait_ready()
         second.wait_ready()
-        time.sleep(3)
+        time.sleep(2)
         first.signal(signal.SIGSTOP)
         deadline = time.monotonic() + 5
         while first.process_state() != "T":
