@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from streams.broker import ApacheKafka
+from streams.kafka.clients import REQUEST_MS
 from tests.chaos.network import kafka_behind
 from tests.load import send_clicks, wait_drained
 from tests.oracle import account
@@ -45,7 +46,7 @@ def test_a_broker_that_is_killed_and_comes_back(kafka_tools: None, tmp_path: Pat
             broker.kill()
             problems = wait_unready(worker)
             assert "no answer from Kafka" in problems["brokers"]
-            time.sleep(45)  # longer than the clients try to publish what was on its way
+            time.sleep(2 * REQUEST_MS / 1000)  # longer than the clients try to publish what was on its way
             broker.start()
             worker.wait_ready(30)
             send_clicks(broker.bootstrap, 50, settings.topics.partitions)
