@@ -26,6 +26,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("first_seed", [0, 1000])
 def test_no_damage_gives_a_wrong_state_a_loop_or_a_crash(filled: Path, first_seed: int) -> None:
     command = [sys.executable, "-m", "tests.state.damaging", str(filled), str(first_seed), str(CASES)]
@@ -62,6 +63,7 @@ def test_a_list_of_files_that_lacks_the_latest_is_found(filled: Path, tmp_path: 
     assert found > 0
 
 
+@pytest.mark.unmeasured
 def test_a_list_of_files_that_is_cut_anywhere_gives_no_wrong_state(filled: Path, tmp_path: Path) -> None:
     """In the middle of a record, too: RocksDB leaves out what is not whole, and so must who reads its numbers."""
     manifest = next(filled.glob("MANIFEST-*"))

@@ -82,6 +82,7 @@ def test_rules_hold_where_and_when_they_say() -> None:
     assert home(shop(over=over, to_come=to_come)) == PLAIN
 
 
+@pytest.mark.unmeasured
 @given(st.integers(0, 2**32))
 def test_removed_items_are_in_no_slate_whoever_is_ranked_with_whom(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -56,6 +56,7 @@ def test_the_text_names_rule_position_and_number() -> None:
     assert asked(world, "item 0")[0].text == "rule no-zero removes it"
 
 
+@pytest.mark.unmeasured
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**32))
 def test_what_is_said_to_be_shown_is_shown(seed: int) -> None:
@@ -169,6 +170,7 @@ def test_a_new_item_that_takes_the_position_is_named() -> None:
     )
 
 
+@pytest.mark.unmeasured
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32), st.integers(0, 3), st.sampled_from([0.0, 0.4]))
 def test_what_is_said_of_a_cap_can_be_recomputed(seed: int, at_most: int, diversity: float) -> None:

@@ -82,6 +82,7 @@ def test_another_seed_gives_other_events() -> None:
     assert not {value for _, _, value in one} & {value for _, _, value in other}
 
 
+@pytest.mark.unmeasured
 @given(chunks=st.lists(st.integers(0, 60), max_size=8), asked=st.booleans())
 def test_chunks_and_questions_about_the_truth_change_nothing(chunks: list[int], asked: bool) -> None:
     catalogue = build_catalogue(seed=7)
