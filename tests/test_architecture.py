@@ -10,7 +10,11 @@ import pytest
 from processors.common import topics
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/glossary.md", "docs/scaling.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{page}.md" for page in ("architecture", "glossary", "scaling", "events", "catalogue", "ads", "files")),
+)
 
 
 def text_of(page: str) -> str:

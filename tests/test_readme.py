@@ -1,4 +1,4 @@
-"""What the README shows works as it stands there."""
+"""What the README and the guides show works as it stands there."""
 
 import re
 from collections.abc import Sequence
@@ -23,11 +23,16 @@ from processors.ranking.messages import Recommendation
 from streams.datasets.layouts import LAYOUTS, REQUIRED
 from streams.operations.campaigns import read_file
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+_ROOT = Path(__file__).resolve().parent.parent
+README, FILES, *_GUIDES = (
+    (_ROOT / page).read_text(encoding="utf-8")
+    for page in ("README.md", "docs/files.md", "docs/events.md", "docs/catalogue.md", "docs/ads.md")
+)
+SHOWN = "\n".join((README, FILES, *_GUIDES))
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", SHOWN, re.DOTALL | re.MULTILINE)
 
 
 def test_the_example_in_python_recommends_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,19 +45,19 @@ def test_the_example_in_python_recommends_what_it_says(capsys: pytest.CaptureFix
 
 
 def test_the_event_is_taken_as_it_is() -> None:
-    event = RecordReader().read(blocks("json")[0].encode(), "click", at_ms=1_748_859_300_250)
+    event = RecordReader().read(_block("brand", "event_id"), "click", at_ms=1_748_859_300_250)
     assert not isinstance(event, Refusal)
     assert (event.time_ms, event.repairs) == (1_748_859_300_250, ())
 
 
 def test_the_impression_is_taken_as_it_is() -> None:
-    seen = RecordReader().read(blocks("json")[1].encode(), "impression", at_ms=1_748_859_303_000)
+    seen = RecordReader().read(_block("items", "event_id"), "impression", at_ms=1_748_859_303_000)
     assert not isinstance(seen, Refusal)
     assert seen.repairs == ()
 
 
 def test_the_recommendation_has_the_form_of_one() -> None:
-    assert msgspec.json.decode(blocks("json")[3], type=Recommendation).caused_by.event_id == "7f9c"
+    assert msgspec.json.decode(_block("caused_by"), type=Recommendation).caused_by.event_id == "7f9c"
 
 
 def nothing_known(keys: Sequence[str], /) -> list[ItemState | None]:
@@ -60,7 +65,7 @@ def nothing_known(keys: Sequence[str], /) -> list[ItemState | None]:
 
 
 def test_the_row_of_the_catalogue_is_taken_as_it_is() -> None:
-    row, settings = blocks("json")[2].encode(), ItemSettings(embedding_size=4)
+    row, settings = _block("embedding"), ItemSettings(embedding_size=4)
     plane = ItemsPlane(settings)
     step = plane.step(nothing_known, [Record(CATALOG_TOPIC, 0, 0, 0, b"trail-shoe-3", row)], 0)
     assert dict(step.outcomes) == {(CATALOG_TOPIC, "accepted"): 1}
@@ -69,14 +74,20 @@ def test_the_row_of_the_catalogue_is_taken_as_it_is() -> None:
 
 
 def test_every_type_and_column_of_event_files_is_named() -> None:
-    files = README.partition("Bring your own file")[2]
+    files = FILES
     assert all(f"{name}" in files for name in (*REQUIRED, *LAYOUTS))
     assert [kind for kind in EVENT_TYPES if f"`{kind}`" not in files] == []
 
 
+def _block(*fields: str) -> bytes:
+    """The text of the example that has these fields."""
+    (found,) = [block for block in blocks("json") if set(fields) <= set(msgspec.json.decode(block))]
+    return found.encode()
+
+
 def _example(field: str) -> dict[str, Any]:
     """The example that has a field."""
-    (found,) = [block for block in map(msgspec.json.decode, blocks("json")) if field in block]
+    found = msgspec.json.decode(_block(field))
     assert isinstance(found, dict)
     return found
 
