@@ -314,11 +314,27 @@ def test_replay_does_not_claim_an_event_that_kafka_refused(nearstream: Nearstrea
 
 def test_replay_skips_a_bad_line_and_names_it(nearstream: Nearstream, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
-    path.write_text("user_id,item_id,event_type,timestamp\nu,i,view,1\nu,i,view,soon\n")
+    rows = ["u,i,view,1"] * 9
+    path.write_text("\n".join(["user_id,item_id,event_type,timestamp", *rows, "u,i,view,soon\n"]))
     result = nearstream("replay", str(path), "--json")
-    assert (result.exit_code, json.loads(result.stdout)["events"], json.loads(result.stdout)["unread"]) == (0, 1, 1)
-    assert result.stderr.startswith(
-        "bad.csv: 1 lines not read for timestamp: line 3: timestamp: 'soon', expected ISO-8601"
+    assert (result.exit_code, json.loads(result.stdout)["events"], json.loads(result.stdout)["unread"]) == (0, 9, 1)
+    assert result.stderr.startswith("bad.csv: 1 line not read for timestamp: line 11: 'soon', expected ISO-8601")
+
+
+def test_replay_fails_if_much_cannot_be_read_or_there_is_no_event(nearstream: Nearstream, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("user_id,item_id,event_type,timestamp\nu,i,view,1\nu,i,view,soon\n")
+    result = nearstream("replay", str(path))
+    assert (result.exit_code, result.stdout.startswith("1 events in ")) == (1, True)
+    assert (
+        "error: bad.csv: 1 of 2 lines cannot be read, expected a tenth at most; the others were sent" in result.stderr
+    )
+    path.write_text("user_id,item_id,event_type,timestamp\n")
+    result = nearstream("replay", str(path))
+    assert (result.exit_code, result.stderr, "event ids" in result.stdout) == (
+        1,
+        "error: bad.csv: no event in it\n",
+        False,
     )
 
 
