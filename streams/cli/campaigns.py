@@ -61,11 +61,14 @@ def load(
 
     What is allowed but cannot be meant is named, such as a country that is none.
     """
+    from processors.common.topics import CAMPAIGNS_TOPIC
     from streams.cli.connections import consuming, producing
+    from streams.kafka.admin import partition_counts
     from streams.operations.campaigns import doubts_in, publish, read_file
 
     settings = settings_of(context)
     campaigns = read_file(file, settings.money.currency)
+    partition_counts(settings.kafka, [CAMPAIGNS_TOPIC])  # a producer waits long for a topic that is not there
     with consuming(settings) as consumer:
         doubts = doubts_in(settings, consumer, campaigns)
     with producing(settings) as producer:

@@ -20,7 +20,7 @@ CREATIVE = b'"creatives":[{"crid":"a","title":"A","landing_url":"https://shop.ex
         (b'"contries":["DE"]', "unknown field contries: did you mean countries in target?"),
         (
             b'"target":{"advertizer":1}',
-            "unknown field advertizer in target: did you mean advertiser, outside of target?",
+            "unknown field advertizer in target: did you mean advertiser, outside of t",
         ),
         (b'"exclude":{"interests":[{"share":1}]}', "unknown field share in exclude.interests; there are name, "),
         (CREATIVE % b',"titel":"B"', "unknown field titel in creatives: did you mean title?"),

@@ -341,6 +341,35 @@ def test_replay_fails_if_much_cannot_be_read_or_there_is_no_event(nearstream: Ne
 # Last, because it takes the topics away
 
 
+READING = {
+    "profile ada": "internal.changelog.users",
+    "recommend ada": "",
+    "why-not tent --user ada": "",
+    "why events.click.v1/3/1207/home": "recommendations.v1",
+    "campaigns list": "",
+    "campaigns report": "internal.changelog.campaigns",
+    "campaigns lift": "internal.changelog.campaigns",
+    "campaigns why-not spring": "decision-log.v1",
+    "campaigns pause spring": "",
+    "campaigns forecast --campaign spring": "",
+    "tail recommendations.v1 --from-beginning": "recommendations.v1",
+}
+"""Commands that read topics, and the topic of which each says that it is missing."""
+
+
+def test_a_topic_that_is_missing_is_named_at_once_by_all_that_read(nearstream: Nearstream, settings: Settings) -> None:
+    wrong = nearstream("profile", "ada", NEARSTREAM_TOPICS__PARTITIONS="400")
+    assert "has 4 partitions, and none with the number " in wrong.stderr
+    delete_topics(settings)
+    started = time.monotonic()
+    for command, topic in READING.items():
+        result = nearstream(*command.split())
+        assert (result.exit_code, result.stdout) == (1, ""), command
+        assert result.stderr.startswith(f"error: topic {topic}"), command
+        assert result.stderr.endswith(" is missing: `nearstream topics --create` creates it, and so does a worker\n")
+    assert time.monotonic() - started < 5.0 * len(READING)
+
+
 def test_missing_topics_are_named_by_doctor_and_made_by_topics(nearstream: Nearstream, settings: Settings) -> None:
     delete_topics(settings)
     unsent = nearstream("send", "click", "--user", "u", "--item", "i")
