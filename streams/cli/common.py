@@ -13,12 +13,17 @@ from processors.common.errors import ConfigurationError, NearstreamError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.console import Console
+
     from streams.settings.sections import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, for machines.")]
 
 _WITH_VALUE = ("--settings", "--brokers")
 _FLAGS = ("--debug",)
+
+_UNBOUNDED = 100_000
+"""Columns of what is no terminal: more than anything that is printed."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,14 @@ def settings_of(context: typer.Context) -> Settings:
     except ConfigurationError as error:
         raise ConfigurationError(str(error).replace("kafka.brokers", "--brokers", 1)) from error
     return msgspec.structs.replace(settings, kafka=msgspec.structs.replace(settings.kafka, brokers=options.brokers))
+
+
+def console() -> Console:
+    """Return a console on standard output; where that is no terminal nothing is wrapped or cut to a width."""
+    from rich.console import Console
+
+    found = Console()
+    return found if found.is_terminal else Console(width=_UNBOUNDED)
 
 
 def print_json(value: object) -> None:

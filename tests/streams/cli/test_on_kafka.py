@@ -114,6 +114,14 @@ def test_tail_without_from_beginning_leaves_out_what_is_there(nearstream: Nearst
     nearstream("send", "click", "--user", user, "--item", "i")
     result = nearstream("tail", "events.click.v1", "--user", user, "--seconds", "1", "--json")
     assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith(f"no record with the key {user} has come; --from-beginning shows ")
+
+
+def test_tail_says_that_there_is_nothing(nearstream: Nearstream, user: str) -> None:
+    tail = ["tail", "recommendations.v1", "--from-beginning", "--seconds", "1"]
+    result = nearstream(*tail, "--user", user)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith(f"no record with the key {user}\n")
 
 
 def test_tail_ends_at_its_limit(nearstream: Nearstream, user: str) -> None:
