@@ -21,6 +21,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard outpu
 
 _WITH_VALUE = ("--settings", "--brokers")
 _FLAGS = ("--debug",)
+_OPTIONS_TAKEN_FOR_COMMANDS = ("version", "help")
 
 _UNBOUNDED = 100_000
 """Columns of what is no terminal: more than anything that is printed."""
@@ -45,6 +46,12 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments with the global options moved to the front."""
         return super().parse_args(ctx, hoist(args))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; say of a word that is an option how it is written."""
+        if args and args[0] in _OPTIONS_TAKEN_FOR_COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}: it is an option, {ctx.command_path} --{args[0]}.")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error that Nearstream raises on purpose ends it with one message and an exit code."""

@@ -78,6 +78,12 @@ def test_version_is_that_of_the_package() -> None:
     assert runner.invoke(app, ["--version"]).stdout == "nearstream 0.1.0\n"
 
 
+@pytest.mark.parametrize("word", ["version", "help"])
+def test_an_option_that_is_taken_for_a_command_is_named(word: str) -> None:
+    result = runner.invoke(app, [word], prog_name="nearstream", env={"COLUMNS": "120"})
+    assert (result.exit_code, f"it is an option, nearstream --{word}." in result.stderr) == (2, True)
+
+
 def test_an_error_is_one_line_without_traceback() -> None:
     result = runner.invoke(app, ["topics"], env=NOWHERE)
     assert result.stderr.startswith("error: Kafka at 127.0.0.1:1 does not answer: Connection refused.")
@@ -121,6 +127,28 @@ def test_send_needs_a_known_type() -> None:
     assert (
         "'wink', expected browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression, request or slate"
         in result.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "said"),
+    [
+        ("ev.jsonl", ["click"], "nearstream replay ev.jsonl, or nearstream send click < ev.jsonl"),
+        ("ev.jsonl", [], "nearstream replay ev.jsonl, or nearstream send < ev.jsonl"),
+        ("my ev.csv", ["click"], "nearstream replay 'my ev.csv'"),
+        ("ev.jsonl.gz", [], "nearstream replay ev.jsonl.gz"),
+    ],
+)
+def test_send_says_how_the_events_of_a_file_are_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kinds: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text("")
+    result = runner.invoke(app, ["send", *kinds, name], env={"COLUMNS": "200"})
+    (line,) = (line.strip("│ ") for line in result.stderr.splitlines() if "replay" in line)
+    assert (result.exit_code, line) == (
+        2,
+        f"Invalid value for {'FILE' if kinds else 'TYPE'}: events of a file: {said}",
     )
 
 
