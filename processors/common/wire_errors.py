@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 
 import msgspec
 
 _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_MOST_FIELDS = 32
+"""Fields of a message that are looked at for one that is missing."""
+
 _LONGEST_NAME = 64
 """Characters of a field's name that is looked up: the names that there are have fewer."""
 
@@ -49,6 +53,27 @@ def explained(error: msgspec.MsgspecError, expected: type[msgspec.Struct]) -> st
     found = _ENUM.match(str(error))
     words = _words(msgspec.inspect.type_info(expected), _STEP.findall(found["path"])) if found else ()
     return f"value: {error}, expected one of {', '.join(words)}" if words else f"value: {error}"
+
+
+def taken_for(name: str, fields: Iterable[object]) -> str:
+    """Return what to add about a missing field: which of the fields that are there may be meant for it, if any.
+
+    Complexity: at most :data:`_MOST_FIELDS` names are looked at; what is said of equal names is remembered.
+
+    Examples
+    --------
+    >>> taken_for("item_id", ["usr_id", "itemId"]), taken_for("item_id", ["items"])
+    ('; itemId is no field: did you mean item_id?', '')
+    """
+    names = (field for field in islice(fields, _MOST_FIELDS) if isinstance(field, str) and len(field) <= _LONGEST_NAME)
+    return _taken_for(name, tuple(names))
+
+
+@lru_cache(maxsize=256)
+def _taken_for(name: str, fields: tuple[str, ...]) -> str:
+    plain = {field.casefold(): field for field in fields}
+    near = get_close_matches(name, plain, n=1, cutoff=_VERY_SIMILAR)
+    return f"; {plain[near[0]]} is no field: did you mean {name}?" if near else ""
 
 
 def _unknown(name: str, path: str, expected: type[msgspec.Struct]) -> str:

@@ -24,6 +24,7 @@ from processors.common.topics import (
     REQUESTS_TOPIC,
     SLATE_REQUESTS_TOPIC,
 )
+from processors.common.wire_errors import taken_for
 from processors.events.event_fields import take_as_return
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
 from processors.events.json_object import Refused
@@ -285,5 +286,5 @@ def _json_id(fields: dict[str, Any], name: str) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not value or isinstance(value, bool) or not isinstance(value, str | int):
-        raise FieldError(name, value, "a non-empty text")
+        raise FieldError(name, value, f"a non-empty text{taken_for(name, fields) if value is None else ''}")
     return str(value)

@@ -213,6 +213,7 @@ def test_a_bad_header_is_named(tmp_path: Path, header: str, message: str) -> Non
         ),
         ('{"topic": "other"}', "topic: 'other', expected one of events.browse.v1, events.click.v1, events.purchase.v1"),
         ('{"type": "view", "item_id": "i"}', "user_id: missing, expected a non-empty text"),
+        ('{"type": "view", "itm_id": "i"}', "item_id: missing, expected a non-empty text; itm_id is no field: did you"),
         ('{"type": "view", "item_id": true}', "item_id: True, expected a non-empty text"),
         ('{"type": "view", "item_id": "i", "user_id": "u"}', "timestamp: missing, expected ISO-8601"),
         (
