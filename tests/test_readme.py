@@ -21,7 +21,7 @@ from processors.items.view import Attributes
 from processors.planes.items import ItemsPlane
 from processors.ranking.messages import Recommendation
 from streams.datasets.layouts import LAYOUTS, REQUIRED
-from streams.operations.campaigns import read_file
+from streams.operations.campaign_files import read_file
 
 _ROOT = Path(__file__).resolve().parent.parent
 README, FILES, *_GUIDES = (

@@ -261,7 +261,7 @@ def read_campaign(raw: bytes) -> Campaign:
     try:
         campaign = _decode(raw)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"value: {explained(error, Campaign)}") from error
+        raise ValueError(explained(error, Campaign)) from error
     for problem in conflicts_of(campaign):
         raise ValueError(problem)
     return campaign

@@ -12,6 +12,7 @@ import msgspec
 
 from processors.common.bounds import MAX_ID_CHARACTERS
 from processors.common.time import zone_of
+from processors.common.wire_errors import taken_for
 from processors.events.event import REFUNDED, Context
 from processors.events.json_object import MAX_PURPOSES, Refused, as_number, as_time, quoted
 
@@ -20,6 +21,9 @@ MAX_AMOUNT = 1e9
 
 MAX_AGE = 150
 """Highest age of a user in years; what is above is dropped."""
+
+
+_AN_ID = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
 
 
 def required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
@@ -39,7 +43,10 @@ def required_id(fields: dict[str, Any], name: str, repairs: list[str]) -> str:
     Refused
         As :func:`as_id`.
     """
-    return as_id(fields.pop(name, None), name, repairs)
+    value = fields.pop(name, None)
+    if value is None:
+        raise Refused("missing_field", f"{name}: missing, {_AN_ID}{taken_for(name, fields)}")
+    return as_id(value, name, repairs)
 
 
 def as_id(value: object, name: str, repairs: list[str]) -> str:
@@ -64,20 +71,19 @@ def as_id(value: object, name: str, repairs: list[str]) -> str:
     >>> as_id(7, "user_id", []), as_id(7.0, "user_id", [])
     ('7', '7')
     """
-    expected = f"expected a non-empty text of at most {MAX_ID_CHARACTERS} characters"
     if value is None:
-        raise Refused("missing_field", f"{name}: missing, {expected}")
+        raise Refused("missing_field", f"{name}: missing, {_AN_ID}")
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
         repairs.append(f"{name}:number_to_text")
     if not isinstance(value, str):
-        raise Refused("wrong_type", f"{name}: {quoted(value)}, {expected}")
+        raise Refused("wrong_type", f"{name}: {quoted(value)}, {_AN_ID}")
     if len(value) > MAX_ID_CHARACTERS:
-        raise Refused("id_too_long", f"{name}: {len(value)} characters, {expected}")
+        raise Refused("id_too_long", f"{name}: {len(value)} characters, {_AN_ID}")
     if not value:
-        raise Refused("empty_id", f"{name}: {quoted(value)}, {expected}")
+        raise Refused("empty_id", f"{name}: {quoted(value)}, {_AN_ID}")
     return value
 
 
@@ -93,7 +99,8 @@ def required_time(fields: dict[str, Any], repairs: list[str], timezone: str | No
     """
     value = fields.pop("timestamp", None)
     if value is None:
-        raise Refused("missing_field", "timestamp: missing, expected ISO-8601 or epoch milliseconds")
+        meant = taken_for("timestamp", fields)
+        raise Refused("missing_field", f"timestamp: missing, expected ISO-8601 or epoch milliseconds{meant}")
     return as_time(value, "timestamp", repairs, timezone)
 
 

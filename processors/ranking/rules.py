@@ -143,7 +143,7 @@ def read_rule(raw: bytes) -> Rule:
     try:
         rule = _decode(raw)
     except msgspec.MsgspecError as error:
-        raise ValueError(f"value: {explained(error, Rule)}") from error
+        raise ValueError(explained(error, Rule)) from error
     for kind, fields in _FIELDS_OF.items():
         for field in fields:
             given = getattr(rule, field) is not None

@@ -11,6 +11,9 @@ from processors.ranking.read_models import ReadModels
 from processors.ranking.selection import Top, position_in_slate
 from processors.users.profile import Profile
 
+UNKNOWN = "unknown"
+"""Stage of the answer about an item that there is not."""
+
 Trace = list[tuple[Stage, Frame, Frame]]
 """The stages that a frame went through, each with a copy of the frame from before and from after it."""
 
@@ -61,7 +64,7 @@ def why_not(pipeline: RankingPipeline, profile: Profile, item: str, read: ReadMo
     placements = pipeline.settings.placements
     if slot < 0:
         text = "no event and no row of the catalogue has named it, it was withdrawn, or it fell out of the item index"
-        return [WhyNot(placement.name, "unknown", text) for placement in placements]
+        return [WhyNot(placement.name, UNKNOWN, text) for placement in placements]
     frame = pipeline.begin([profile], [at_ms], read, at_ms)
     shared = _traced(pipeline, frame, shared=True)
     found = np.flatnonzero(frame.candidates.slots == slot)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from streams.cli.common import options_of, print_json
+from streams.cli.common import console, options_of, print_json
 
 if TYPE_CHECKING:
     import msgspec
@@ -30,7 +30,6 @@ def print_result(result: msgspec.Struct, as_json: bool) -> None:
         print_json(result)
         return
     import msgspec
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False)
@@ -39,4 +38,4 @@ def print_result(result: msgspec.Struct, as_json: bool) -> None:
     for name, value in msgspec.to_builtins(result).items():
         shown = f"{value:,}" if isinstance(value, int | float) else str(value)
         table.add_row(name.replace("_", " "), shown)
-    Console().print(table)
+    console().print(table)

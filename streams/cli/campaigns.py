@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streams.cli.campaign_tables import print_lift, print_list, print_report
 from streams.cli.common import JsonOption, print_json, settings_of
 from streams.cli.forecast import forecast
 
 if TYPE_CHECKING:
     from processors.ads.campaign_view import CampaignView
-    from processors.ads.report import Dimension, ReportRow
-    from streams.operations.campaigns import CampaignStatus
+    from processors.ads.report import Dimension
     from streams.settings.sections import Settings
 
 _EXAMPLES = """[bold]Examples[/bold]
@@ -40,9 +40,6 @@ A table of a TOML file:
   landing_url = "https://shop.example/tents"
 """
 
-_WIDTHS = {"day": 10, "creative": 20, "placement": 16}
-"""Characters of the columns that say what a line of a report is of."""
-
 app = typer.Typer(
     help="Campaigns: load, list, report, forecast, pause, withdraw.",
     epilog=_EXAMPLES,
@@ -54,18 +51,22 @@ app = typer.Typer(
 @app.command(epilog=_EXAMPLES)
 def load(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="TOML or JSONL.", exists=True, dir_okay=False, readable=True)],
+    file: Annotated[Path, typer.Argument(help="TOML, JSON or JSONL.", exists=True, dir_okay=False, readable=True)],
     as_json: JsonOption = False,
 ) -> None:
     """Publish the campaigns of a file; all are checked before any is sent.
 
     What is allowed but cannot be meant is named, such as a country that is none.
     """
+    from processors.common.topics import CAMPAIGNS_TOPIC
     from streams.cli.connections import consuming, producing
-    from streams.operations.campaigns import doubts_in, publish, read_file
+    from streams.kafka.admin import partition_counts
+    from streams.operations.campaign_files import read_file
+    from streams.operations.campaigns import doubts_in, publish
 
     settings = settings_of(context)
     campaigns = read_file(file, settings.money.currency)
+    partition_counts(settings.kafka, [CAMPAIGNS_TOPIC])  # a producer waits long for a topic that is not there
     with consuming(settings) as consumer:
         doubts = doubts_in(settings, consumer, campaigns)
     with producing(settings) as producer:
@@ -86,8 +87,6 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     over: delivered beyond the budget, and not charged. rate: share of the auctions that pacing lets them take part in.
     A priority other than 5 is named; "house" is the shop's own, which pays nothing.
     """
-    from processors.ads.alerts import TEXTS
-    from processors.ads.campaign import MIDDLE_PRIORITY
     from streams.cli.connections import consuming
     from streams.operations.campaigns import statuses
 
@@ -101,32 +100,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     if not found:
         typer.echo("no campaign is known; nearstream campaigns load FILE publishes some, and a worker takes them in")
         return
-    typer.echo(
-        f"{'campaign':<28} {'model':<5} {'bid':>9} {'spent':>11} {'budget':>11} {'over':>9} "
-        f"{'left today':>11} {'rate':>6}"
-    )
-    for one in found:
-        state = "paused" if one.paused else f"{one.rate:.3f}"
-        model = "house" if one.house else one.model
-        typer.echo(
-            f"{one.cid[:28]:<28} {model:<5} {one.bid:>9.2f} {one.spent:>11.2f} {one.budget:>11.2f} "
-            f"{one.over:>9.2f} {one.left_today:>11.2f} {state:>6}"
-        )
-        if one.priority != MIDDLE_PRIORITY:
-            typer.echo(f"  priority {one.priority}")
-        if one.goal is not None:
-            typer.echo(_goal_line(one))
-        for alert in one.alerts:
-            typer.echo(f"  {alert}: {TEXTS[alert]}")
-        for doubt in one.doubts:
-            typer.echo(f"  doubtful: {doubt}")
-
-
-def _goal_line(one: CampaignStatus) -> str:
-    """Say what the campaign's money is to achieve, and what it achieved lately."""
-    assert one.goal is not None
-    target = f"cpa {one.goal.cpa:.2f}" if one.goal.cpa is not None else f"roas {one.goal.roas:.2f}"
-    return f"  goal: {target}, lately {_figure(one.achieved, '.2f')}, with a factor of {_figure(one.factor, '.2f')}"
+    print_list(found)
 
 
 @app.command()
@@ -159,7 +133,7 @@ def report(
     elif not rows:
         typer.echo("nothing has happened to any campaign yet")
     else:
-        _print_report(rows, dimensions)
+        print_report(rows, dimensions)
 
 
 def _dimensions(by: str) -> list[Dimension]:
@@ -172,22 +146,6 @@ def _dimensions(by: str) -> list[Dimension]:
         expected = ", ".join(("campaign", *DIMENSIONS))
         raise typer.BadParameter(f"{', '.join(sorted(unknown))!r}, expected some of {expected}", param_hint="--by")
     return [name for name in DIMENSIONS if name in names]
-
-
-def _print_report(rows: list[ReportRow], by: list[Dimension]) -> None:
-    titles = "".join(f"{name:<{_WIDTHS[name]}} " for name in by)
-    typer.echo(
-        f"{'campaign':<24} {titles}{'eligible':>9} {'won':>8} {'seen':>8} {'clicks':>7} {'ctr':>7} {'bought':>6} "
-        f"{'spend':>10} {'revenue':>10} {'ecpm':>8} {'ecpc':>8} {'ecpa':>8} {'roas':>6} {'beyond':>8} {'filtered':>8}"
-    )
-    for row in rows:
-        names = "".join(f"{getattr(row, name)[: _WIDTHS[name]]:<{_WIDTHS[name]}} " for name in by)
-        typer.echo(
-            f"{row.cid[:24]:<24} {names}{_figure(row.eligible, ''):>9} {row.won:>8} {row.impressions:>8} "
-            f"{row.clicks:>7} {_figure(row.ctr, '.2%'):>7} {row.conversions:>6} {row.spend:>10.2f} "
-            f"{row.revenue:>10.2f} {_figure(row.ecpm, '.2f'):>8} {_figure(row.ecpc, '.2f'):>8} "
-            f"{_figure(row.ecpa, '.2f'):>8} {_figure(row.roas, '.2f'):>6} {row.beyond:>8.2f} {row.filtered:>8}"
-        )
 
 
 @app.command("why-not")
@@ -240,25 +198,7 @@ def lift(context: typer.Context, as_json: JsonOption = False) -> None:
     if not rows:
         typer.echo("no campaign with a holdout has won an auction yet; holdout = 0.1 in its table holds out a tenth")
         return
-    typer.echo(
-        f"{'campaign':<24} {'users':>8} {'held out':>8} {'buy':>7} {'held buy':>8} {'lift (95 %)':>26} "
-        f"{'money per user (95 %)':>30}"
-    )
-    for row in rows:
-        shares = _interval(row.conversion_lift, row.conversion_low, row.conversion_high, "+.2%")
-        money = _interval(row.revenue_lift, row.revenue_low, row.revenue_high, "+.2f")
-        typer.echo(
-            f"{row.cid[:24]:<24} {row.users:>8} {row.users_held:>8} {_figure(row.buying, '.2%'):>7} "
-            f"{_figure(row.buying_held, '.2%'):>8} {shares:>26} {money:>30}"
-        )
-
-
-def _interval(estimate: float | None, low: float | None, high: float | None, form: str) -> str:
-    return "-" if estimate is None else f"{estimate:{form}} ({_figure(low, form)} to {_figure(high, form)})"
-
-
-def _figure(figure: float | None, form: str) -> str:
-    return "-" if figure is None else format(figure, form)
+    print_lift(rows)
 
 
 @app.command()

@@ -13,12 +13,18 @@ from processors.common.errors import ConfigurationError, NearstreamError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.console import Console
+
     from streams.settings.sections import Settings
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, for machines.")]
 
 _WITH_VALUE = ("--settings", "--brokers")
 _FLAGS = ("--debug",)
+_OPTIONS_TAKEN_FOR_COMMANDS = ("version", "help")
+
+_UNBOUNDED = 100_000
+"""Columns of what is no terminal: more than anything that is printed."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,12 @@ class Commands(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments with the global options moved to the front."""
         return super().parse_args(ctx, hoist(args))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; say of a word that is an option how it is written."""
+        if args and args[0] in _OPTIONS_TAKEN_FOR_COMMANDS:
+            ctx.fail(f"No such command {args[0]!r}: it is an option, {ctx.command_path} --{args[0]}.")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error that Nearstream raises on purpose ends it with one message and an exit code."""
@@ -103,6 +115,14 @@ def settings_of(context: typer.Context) -> Settings:
     except ConfigurationError as error:
         raise ConfigurationError(str(error).replace("kafka.brokers", "--brokers", 1)) from error
     return msgspec.structs.replace(settings, kafka=msgspec.structs.replace(settings.kafka, brokers=options.brokers))
+
+
+def console() -> Console:
+    """Return a console on standard output; where that is no terminal nothing is wrapped or cut to a width."""
+    from rich.console import Console
+
+    found = Console()
+    return found if found.is_terminal else Console(width=_UNBOUNDED)
 
 
 def print_json(value: object) -> None:

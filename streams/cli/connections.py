@@ -8,7 +8,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
-from streams.kafka.admin import plain_errors, tool_arguments
+from streams.kafka.admin import TopicMissing, partition_counts, plain_errors, tool_arguments
 from streams.settings.sections import Settings
 
 _LONGEST_WAIT_MS = 30_000
@@ -47,6 +47,8 @@ def consuming(settings: Settings) -> Iterator[KafkaConsumer]:
 
     Raises
     ------
+    TopicMissing
+        If what is read inside the context does not exist.
     BrokerUnavailable
         For every error of the brokers or on the way to them.
     """
@@ -58,4 +60,9 @@ def consuming(settings: Settings) -> Iterator[KafkaConsumer]:
         "allow_auto_create_topics": False,
     }
     with plain_errors(settings.kafka), closing(KafkaConsumer(**arguments)) as consumer:
-        yield consumer
+        try:
+            yield consumer
+        except TopicMissing as missing:
+            # Lists of all topics leave out those that the user may not see; asked for by name, the brokers say so.
+            partition_counts(settings.kafka, [missing.topic])
+            raise

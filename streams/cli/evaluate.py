@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.common import JsonOption, print_json, settings_of
+from streams.cli.common import JsonOption, console, print_json, settings_of
 from streams.cli.file_options import ColumnsOption, EventFile, LayoutOption, SortOption, tell
 
 if TYPE_CHECKING:
@@ -66,9 +66,7 @@ def evaluate(
     if as_json:
         print_json(result)
     else:
-        from rich.console import Console
-
-        Console().print(figures_table(file.name, result))
+        console().print(figures_table(file.name, result))
         typer.echo(f"\n{LEGEND}", nl=False)
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def forecast(
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(help="TOML or JSONL, as for load.", exists=True, dir_okay=False, readable=True)
+        Path | None,
+        typer.Argument(help="A file as for load.", exists=True, dir_okay=False, readable=True),
     ] = None,
     cid: Annotated[str | None, typer.Option("--campaign", help="A campaign that is loaded, instead.")] = None,
     as_json: JsonOption = False,
@@ -52,7 +53,7 @@ def _views(settings: Settings, file: Path | None, cid: str | None) -> dict[str, 
     from processors.ads.campaign import read_campaign
     from processors.ads.campaign_view import CampaignView
     from streams.cli.campaigns import one_campaign
-    from streams.operations.campaigns import read_file
+    from streams.operations.campaign_files import read_file
 
     if file is None:
         return {cid or "": one_campaign(settings, cid or "")}

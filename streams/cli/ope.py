@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streams.cli.common import JsonOption, print_json, settings_of
+from streams.cli.common import JsonOption, console, print_json, settings_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,9 +92,7 @@ def ope(
 
 
 def _print_estimates(name: str, result: dict[str, Any]) -> None:
-    from rich.console import Console
-
-    Console().print(estimates_table(name, result))
+    console().print(estimates_table(name, result))
     for policy in result["policies"]:
         for warning in policy["warnings"]:
             typer.echo(f"{policy['policy']}: {warning}")

@@ -23,7 +23,10 @@ def recommend(
     placement: Annotated[str | None, typer.Option(help="The only placement to show.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what would be shown to a user now, with the reasons."""
+    """Show what would be shown to a user now, with the reasons.
+
+    Placements that go with an item are asked for with `nearstream send slate`.
+    """
     from streams.cli.connections import consuming
     from streams.operations.known_user import would_show
 
@@ -31,9 +34,11 @@ def recommend(
     with consuming(settings) as consumer:
         found = would_show(settings, consumer, user, placement)
     if as_json:
-        print_json({"user_id": user, "placements": found})
+        print_json(found)
         return
-    for name, items in found.items():
+    if not found.known:
+        typer.echo(f"user {user!r} is not known: this is what a stranger is shown", err=True)
+    for name, items in found.placements.items():
         typer.echo(f"{name}:" if items else f"{name}: nothing to show yet")
         for item in items:
             reasons = "; ".join(str(reason.text or reason.kind) for reason in item.reasons)

@@ -7,17 +7,22 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Group
+from rich.table import Column, Table
 from rich.text import Text
 
 from processors.common.topics import RECOMMENDATIONS_TOPIC
 from processors.ranking.messages import Recommendation
+from streams.cli.common import console as standard_output
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from processors.events.record import SourceRecord
+
+
+_WHOLE: dict[str, Any] = {"no_wrap": True, "overflow": "ignore"}
+"""Arguments of texts whose lines stay whole, however narrow the terminal is."""
 
 
 def record_fields(record: SourceRecord) -> dict[str, Any]:
@@ -45,8 +50,8 @@ def record_fields(record: SourceRecord) -> dict[str, Any]:
 
 
 def print_record(record: SourceRecord, console: Console | None = None) -> None:
-    """Print a record: a recommendation as a table, anything else as JSON."""
-    (console or Console()).print(rendered(record), crop=False)
+    """Print a record: a recommendation as a table, anything else as JSON, whose lines stay whole."""
+    (console or standard_output()).print(rendered(record), crop=False)
 
 
 def rendered(record: SourceRecord) -> RenderableType:
@@ -61,7 +66,7 @@ def rendered(record: SourceRecord) -> RenderableType:
     head = f"{appended}  {record.topic} partition {record.partition} offset {record.offset}"
     body = {name: fields[name] for name in fields if name not in ("topic", "partition", "offset", "timestamp")}
     pretty = msgspec.json.format(msgspec.json.encode(body), indent=2).decode()
-    return Group(Text(head, style="dim"), Text(pretty))
+    return Group(Text(head, "dim", **_WHOLE), Text(pretty, **_WHOLE))
 
 
 def rendered_recommendation(message: Recommendation) -> RenderableType:
@@ -72,14 +77,13 @@ def rendered_recommendation(message: Recommendation) -> RenderableType:
     cause = message.caused_by
     head = f"{message.user_id}  {message.placement}  {message.generated_at}"
     foot = f"after event {cause.event_id} at {cause.topic}/{cause.partition}/{cause.offset}"
-    table = Table("rank", "item", "score", "source", "reasons")
+    table = Table(*(Column(title, overflow="fold") for title in ("rank", "item", "score", "source", "reasons")))
     for item in message.items:
         reasons = "; ".join(reason.text or reason.kind for reason in item.reasons)
         # Ids come from outside: as Text they are not read as markup.
         table.add_row(str(item.rank), Text(item.item_id), f"{item.score:.3f}", item.source, Text(reasons))
-    whole: dict[str, Any] = {"no_wrap": True, "overflow": "ignore"}
     shown = table if message.items or not message.why else Text(f"nothing: {message.why}")
-    return Group(Text(head, "italic", **whole), shown, Text(foot, "dim italic", **whole))
+    return Group(Text(head, "italic", **_WHOLE), shown, Text(foot, "dim italic", **_WHOLE))
 
 
 def _key(key: bytes | None) -> dict[str, Any]:

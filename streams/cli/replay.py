@@ -19,7 +19,8 @@ EXAMPLES = """[bold]Examples[/bold]
 
 A CSV file begins with user_id,item_id,event_type,timestamp,price,category
 (any order; more columns do no harm; separated by comma, semicolon, tab, | or
-::). What is called otherwise: --columns user=UserId,item=ProductID,type=view.
+::). A row may leave off columns at its end that an event does not need.
+What is called otherwise: --columns user=UserId,item=ProductID,type=view.
 A line of a JSONL file is an event as in the README that also has a "type":
 browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression or
 request. Times are ISO-8601 or numbers of any unit. Both may be gzipped.
@@ -47,6 +48,9 @@ def replay(
     An event without an id gets one made of file name and line: the same in every
     run. Workers drop the ids they know, the last 128 of each user (setting
     users.profile.event_ids). To have a file counted once more, give --new-ids.
+
+    Lines that cannot be read are named, and the others are sent. If they are
+    more than a tenth, or if no event is read, the exit code is 1.
     """
     from streams.cli.replayer import Replay, progress_bar
 
@@ -61,7 +65,9 @@ def replay(
         print_json(result)
     else:
         typer.echo(f"{result.events:,} events in {result.seconds:.1f} s: {result.events_per_s:,.0f} a second")
-        typer.echo(_about_ids(settings.users.profile.event_ids, result.id_suffix))
+        if result.events:
+            typer.echo(_about_ids(settings.users.profile.event_ids, result.id_suffix))
+    run.reading.check_lines(file.name, "the others were sent")
 
 
 def _about_ids(remembered: int, suffix: str) -> str:

@@ -23,11 +23,14 @@ EXAMPLES = """[bold]Examples[/bold]
   nearstream send purchase --user u1 --item tent-1 --price 129 --quantity 2
   nearstream send request --user u1 --placement top    ask for an ad
   nearstream send slate --user u1 --placement home     ask for a slate
+  nearstream send slate --user u1 --placement related --item tent-1
   nearstream send rate --user u1 --item tent-1 --rating 2
   echo '{"type": "view", "user_id": "u1", "item_id": "lamp"}' | nearstream send
   printf 'not json' | nearstream send click --raw      see it in dead-letters.v1
   nearstream send audiences vip.csv                    who is on which list
 """
+
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
 
 TYPES = "browse, view, rate, click, cart, fav, purchase, refund, dismiss, impression, request or slate"
 """The keys of :data:`processors.events.event_types.EVENT_TYPES`, written out so that help need not load that."""
@@ -79,7 +82,9 @@ def send(
     """
     settings = settings_of(context)
     if kind == "audiences" or file is not None:
-        if kind != "audiences" or file is None:
+        if file is not None and kind != "audiences":
+            raise typer.BadParameter(_how_to_send(file, kind), param_hint="FILE")
+        if file is None:
             raise typer.BadParameter("expected both, as in: nearstream send audiences FILE", param_hint="FILE")
         if _send_audiences(settings, file, as_json):
             raise typer.Exit(1)
@@ -117,8 +122,20 @@ def _topic(kind: str | None) -> str | None:
     from processors.events.event_types import EVENT_TYPES
 
     if kind is not None and kind not in EVENT_TYPES:
+        if Path(kind).is_file():
+            raise typer.BadParameter(_how_to_send(Path(kind)), param_hint="TYPE")
         raise typer.BadParameter(f"{kind!r}, expected {TYPES}", param_hint="TYPE")
     return EVENT_TYPES[kind] if kind else None
+
+
+def _how_to_send(file: Path, kind: str | None = None) -> str:
+    """Say how the events of a file are sent: it is no argument of this command."""
+    from shlex import quote
+
+    name = quote(str(file))
+    said = f"events of a file: nearstream replay {name}"
+    lines = f"nearstream send {f'{kind} ' if kind else ''}< {name}"
+    return f"{said}, or {lines}" if file.name.endswith(_JSON_LINES) else said
 
 
 def _lines(preparer: Any) -> Iterator[Outgoing | Refused]:

@@ -50,11 +50,21 @@ def tail(
         _start(consumer, topic, partitions, from_beginning)
         if not as_json:
             typer.secho(f"following {topic}, Ctrl-C ends", dim=True, err=True)
+        nothing = True
         for record in islice(_records(consumer, user, deadline), limit):
+            nothing = False
             if as_json:
                 print_json(record_fields(record))
             else:
                 print_record(record)
+    if nothing:
+        typer.echo(_nothing(user, from_beginning), err=True)
+
+
+def _nothing(user: str | None, from_beginning: bool) -> str:
+    """Say that there was no record."""
+    what = "no record" if user is None else f"no record with the key {user}"
+    return what if from_beginning else f"{what} has come; --from-beginning shows those that were there before"
 
 
 def _partitions(settings: Settings, topic: str, user: str | None) -> list[int]:

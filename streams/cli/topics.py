@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streams.cli.common import JsonOption, print_json, settings_of
+from streams.cli.common import JsonOption, console, print_json, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +39,9 @@ def topics(
     if as_json:
         print_json({"created": created, "topics": states})
         return
-    from rich.console import Console
-
     for name in created:
         typer.echo(f"created {name}")
-    Console().print(topic_table(states))
+    console().print(topic_table(states))
     for difference in (difference for state in states for difference in state.differences):
         typer.echo(str(difference), err=True)
     if any(state.state == "missing" for state in states):
@@ -56,7 +54,7 @@ def topic_table(states: Sequence[TopicState]) -> Table:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD)
-    table.add_column("topic", no_wrap=True)
+    table.add_column("topic", overflow="fold")
     table.add_column("state")
     table.add_column("partitions", justify="right")
     table.add_column("replicas", justify="right")

@@ -23,7 +23,11 @@ def why_not(
     user: Annotated[str, typer.Option(help="User id.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Say why an item is not in a user's slates: which stage removed it."""
+    """Say why an item is not in a user's slates: which stage removed it.
+
+    The exit code is 1 for an item that is not known.
+    """
+    from processors.ranking.why_not import UNKNOWN
     from streams.cli.connections import consuming
     from streams.operations.why_not import why_not as answer
 
@@ -35,3 +39,5 @@ def why_not(
             print_json(part)
         else:
             typer.echo(f"{part.placement}: {part.text}")
+    if any(part.stage == UNKNOWN for part in found):
+        raise typer.Exit(1)

@@ -9,8 +9,6 @@ out are native events: text ids, a known action, milliseconds since the epoch.
 from __future__ import annotations
 
 import csv
-import math
-import re
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -26,16 +24,27 @@ from processors.common.topics import (
     REQUESTS_TOPIC,
     SLATE_REQUESTS_TOPIC,
 )
+from processors.common.wire_errors import taken_for
 from processors.events.event_fields import take_as_return
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
 from processors.events.json_object import Refused
 from processors.events.order_lines import order_lines
+from streams.datasets.cells import amount_of, id_of, text_of
 from streams.datasets.files import EventFileError, is_csv, opened
-from streams.datasets.layouts import BY_NAMES, KINDS, PASSED_OVER, Layout, named, places_of, rows_of, separator_of
+from streams.datasets.layouts import (
+    BY_NAMES,
+    KINDS,
+    PASSED_OVER,
+    Layout,
+    named,
+    needed,
+    places_of,
+    rows_of,
+    separator_of,
+)
 from streams.datasets.reading import Reading
 from streams.datasets.times import moment_of
 
-_WHOLE = re.compile(r"-?\d+\.0+")
 _MARK = b"\xef\xbb\xbf"
 
 
@@ -146,6 +155,7 @@ class _Row:
 
     def __init__(self, places: dict[str, int], width: int, kind: str, lines: _Lines) -> None:
         self._width, self._kind, self._lines = width, kind, lines
+        self._enough = 1 + max(places[field] for field in needed(places, kind))
         self._user, self._item, self._time = places["user_id"], places["item_id"], places["timestamp"]
         self._type, self._id = places.get("event_type"), places.get("event_id")
         self._texts = [(field, places[field]) for field in _TEXTS if field in places]
@@ -157,14 +167,14 @@ class _Row:
         if number in self._lines.not_text:
             raise _NotText(self._lines.not_text[number])
         if len(row) != self._width:
-            raise FieldError("line", f"{len(row)} columns", f"{self._width} as in the header")
+            row = self._filled(row)
         kind = self._kind or self._kind_of(row)
         if not kind:
             return None
-        user, item = _id(row[self._user], "user_id"), _id(row[self._item], "item_id")
+        user, item = id_of(row[self._user], "user_id"), id_of(row[self._item], "item_id")
         time_ms, _ = moment_of(row[self._time])
         notes = self._lines.notes
-        given = _text(row[self._id]) if self._id is not None else ""
+        given = text_of(row[self._id]) if self._id is not None else ""
         native: dict[str, Any] = {
             "event_id": given or f"{self._lines.prefix}{number}",
             "user_id": user,
@@ -175,7 +185,7 @@ class _Row:
         for field, at in self._numbers:
             # Some data sets keep the rating in the column of the price: it is not one, and nobody says on which scale.
             if row[at] and not (kind == "rate" and field == "price"):
-                amount = _amount(row[at])
+                amount = amount_of(row[at])
                 if amount is None:
                     notes.left_out[field] += 1
                 else:
@@ -186,6 +196,13 @@ class _Row:
         if kind == "purchase":
             take_as_return(native, [])
         return FileEvent(EVENT_TYPES[kind], user.encode(), self._encode(native), time_ms)
+
+    def _filled(self, row: Sequence[str]) -> Sequence[str]:
+        """Return a row with the columns at its end that were left off; refuse one that lacks what an event needs."""
+        if not self._enough <= len(row) < self._width:
+            least = f", {self._enough} at least" if self._enough < self._width else ""
+            raise FieldError("line", f"{len(row)} columns", f"{self._width} as in the header{least}")
+        return [*row, *[""] * (self._width - len(row))]
 
     def _kind_of(self, row: Sequence[str]) -> str:
         if self._type is None:
@@ -207,27 +224,6 @@ class _NotText(FieldError):
 
 
 _NUMBERS, _TEXTS = ("price", "quantity", "rating"), ("category", "brand", "currency", "session_id")
-
-
-def _text(value: str) -> str:
-    """Return an id as a text: a whole number that was written as a float is that number."""
-    value = value.strip()
-    return value.partition(".")[0] if value.endswith("0") and _WHOLE.fullmatch(value) else value
-
-
-def _id(value: str, name: str) -> str:
-    text = _text(value)
-    if not text:
-        raise FieldError(name, "", "a non-empty id")
-    return text
-
-
-def _amount(text: str) -> float | None:
-    try:
-        amount = float(text)
-    except ValueError:
-        return None
-    return amount if math.isfinite(amount) else None
 
 
 def _json_events(lines: _Lines, file: IO[bytes], layout: Layout) -> Iterator[FileEvent]:
@@ -290,5 +286,5 @@ def _json_id(fields: dict[str, Any], name: str) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not value or isinstance(value, bool) or not isinstance(value, str | int):
-        raise FieldError(name, value, "a non-empty text")
+        raise FieldError(name, value, f"a non-empty text{taken_for(name, fields) if value is None else ''}")
     return str(value)

@@ -184,6 +184,20 @@ def _check(header: Sequence[str], places: Mapping[str, int], layout: Layout) -> 
         )
 
 
+def needed(places: Mapping[str, int], kind: str) -> tuple[str, ...]:
+    """Return the fields without which a row is no event: those of every event, and what tells its type.
+
+    Parameters
+    ----------
+    places
+        The place of each field that the file has, from :func:`places_of`.
+    kind
+        Type of all events; empty if a column has it.
+    """
+    telling = () if kind else ("event_type",) if "event_type" in places else ("rating",)
+    return (*REQUIRED, *telling)
+
+
 def named(fields: dict[str, object], layout: Layout) -> None:
     """Rename the fields of a JSON line to those of a native event, where these are missing."""
     for field, column in layout.fields.items():

@@ -51,10 +51,20 @@ class Reading:
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
 
     def refuse(self, reason: str, number: int, message: str) -> None:
-        """Note a line that cannot be read."""
+        """Note a line that cannot be read.
+
+        Parameters
+        ----------
+        reason
+            The field or thing that is wrong.
+        number
+            The line, from 1.
+        message
+            What is wrong with it; it may begin with the reason.
+        """
         self.unread[reason] += 1
         if len(self._examples[reason]) < _EXAMPLES:
-            self._examples[reason].append(f"line {number}: {message}")
+            self._examples[reason].append(f"line {number}: {message.removeprefix(f'{reason}: ')}")
 
     def watched(self, events: Iterable[FileEvent]) -> Iterator[FileEvent]:
         """Yield events and note what their times say."""
@@ -84,15 +94,9 @@ class Reading:
         Raises
         ------
         EventFileError
-            If more than a tenth of its lines cannot be read, more than one in a hundred times is no time of an event,
-            or as many run back.
+            As :meth:`check_lines`; if more than one in a hundred times is no time of an event, or as many run back.
         """
-        lines = self.events + sum(self.unread.values())
-        if sum(self.unread.values()) > _MOST_UNREAD * lines or (lines and not self.events):
-            raise EventFileError(
-                f"{name}: {sum(self.unread.values()):,} of {lines:,} lines cannot be read, expected a tenth at most: "
-                + "; ".join(self.lines())
-            )
+        self.check_lines(name)
         if self.strange > _MOST_STRANGE * self.events:
             span = f"{stamp(self.first_ms)} to {stamp(self.last_ms)}"
             raise EventFileError(
@@ -106,15 +110,44 @@ class Reading:
                 "event first (--sort sorts them)"
             )
 
+    def check_lines(self, name: str, others: str = "") -> None:
+        """Refuse a file of which too little can be read; :meth:`lines` says why it cannot be.
+
+        Parameters
+        ----------
+        name
+            Name of the file, for the message.
+        others
+            What became of the events of the other lines, for the message.
+
+        Raises
+        ------
+        EventFileError
+            If there is no event in it, or more than a tenth of its lines cannot be read.
+        """
+        unread = sum(self.unread.values())
+        lines = self.events + unread
+        if unread > _MOST_UNREAD * lines:
+            became = f"; {others}" if others and self.events else ""
+            raise EventFileError(
+                f"{name}: {unread:,} of {lines:,} lines cannot be read, expected a tenth at most{became}"
+            )
+        if not self.events:
+            raise EventFileError(f"{name}: no event in it")
+
     def lines(self) -> list[str]:
         """Return what is to be said of the reading, a line each; empty if all was as expected."""
         said = [
-            f"{count:,} lines not read for {reason}: {'; '.join(self._examples[reason])}"
+            f"{_lines(count)} not read for {reason}: {'; '.join(self._examples[reason])}"
             for reason, count in self.unread.most_common()
         ]
-        said += [f"{count:,} lines passed over: {kind}" for kind, count in self.passed_over.most_common()]
+        said += [f"{_lines(count)} passed over: {kind}" for kind, count in self.passed_over.most_common()]
         said += [f"{count:,} values of {field} left out" for field, count in self.left_out.most_common()]
         said += [f"{count:,} times are in {unit}, and were taken so" for unit, count in self.units.most_common()]
         if self.back:
             said.append(f"{self.back:,} events are earlier than one before them by more than a minute")
         return said
+
+
+def _lines(count: int) -> str:
+    return f"{count:,} line{'' if count == 1 else 's'}"

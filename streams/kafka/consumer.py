@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from processors.common.errors import NearstreamError
+from streams.kafka.admin import TopicMissing
 from streams.kafka.clients import REQUEST_MS, client_arguments
 from streams.settings.sections import Settings
 
@@ -46,9 +47,12 @@ def read_all(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[
 
     Raises
     ------
+    TopicMissing
+        If a topic does not exist.
     NearstreamError
-        If it cannot be read within a minute.
+        If it has fewer partitions, or cannot be read within a minute.
     """
+    _require(consumer, partitions)
     consumer.assign(partitions)
     consumer.seek_to_beginning(*partitions)
     found: list[ConsumerRecord] = []
@@ -60,6 +64,21 @@ def read_all(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> list[
         for records in consumer.poll(_POLL_MS).values():
             found.extend(records)
     return found
+
+
+def _require(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> None:
+    """Make sure that some partitions exist: the client would wait for them, and then blame the brokers."""
+    there: dict[str, set[int]] = {}
+    for topic, number in partitions:
+        if topic not in there:
+            there[topic] = consumer.partitions_for_topic(topic)
+        if not there[topic]:
+            raise TopicMissing(topic)
+        if number not in there[topic]:
+            raise NearstreamError(
+                f"topic {topic} has {len(there[topic])} partitions, and none with the number {number}: "
+                "topics.partitions must be as when the topics were created; `nearstream doctor` names what differs"
+            )
 
 
 def _ends(consumer: KafkaConsumer, partitions: list[TopicPartition], deadline: float) -> dict[TopicPartition, int]:

@@ -1,12 +1,9 @@
-"""Campaigns of a running system: reading them from files, publishing them, listing them, pausing them."""
+"""Campaigns of a running system: publishing them, listing them, pausing them."""
 
 from __future__ import annotations
 
 import time
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -17,15 +14,12 @@ from processors.ads.campaign import MIDDLE_PRIORITY, Campaign, read_campaign
 from processors.ads.campaign_view import CampaignView, decode_campaign_view
 from processors.ads.doubts import disagreements_of, doubts_of, lacking_of, names_items
 from processors.ads.goal import Goal
-from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from processors.common.topics import BROADCAST_CAMPAIGNS_TOPIC, CAMPAIGNS_TOPIC
 from processors.items.index import ItemIndex
 from streams.kafka.consumer import read_all
 from streams.operations.present import read_items
 from streams.settings.sections import Settings
-
-_MAX_FILE_BYTES = 64 * 2**20
 
 
 class CampaignStatus(msgspec.Struct, frozen=True):
@@ -75,80 +69,13 @@ class CampaignStatus(msgspec.Struct, frozen=True):
     factor: float | None = None
 
 
-def read_file(path: Path, currency: str) -> dict[str, bytes]:
-    """Read the campaigns of a file, and check them.
-
-    Parameters
-    ----------
-    path
-        TOML with a table per campaign, or JSON lines with a ``cid``; at most 64 MiB.
-    currency
-        The currency of the system, which every campaign must have.
-
-    Returns
-    -------
-    dict
-        The message of each campaign, as JSON, by campaign id.
-
-    Raises
-    ------
-    NearstreamError
-        If the file, or a campaign in it, makes no sense; the message names the campaign and the field.
-    """
-    if path.stat().st_size > _MAX_FILE_BYTES:
-        raise NearstreamError(f"{path}: {path.stat().st_size} bytes, expected at most {_MAX_FILE_BYTES}")
-    found: dict[str, bytes] = {}
-    for where, cid, fields in _tables(path) if path.suffix == ".toml" else _lines(path):
-        raw = msgspec.json.encode(fields)
-        try:
-            campaign = read_campaign(raw)
-        except ValueError as error:
-            raise NearstreamError(f"{where}: {error}") from error
-        if campaign.currency != currency:
-            raise NearstreamError(f"{where}: currency: {campaign.currency}, expected {currency} (money.currency)")
-        if cid in found:
-            raise NearstreamError(f"{where}: {cid!r} is in the file twice")
-        found[cid] = raw
-    if not found:
-        raise NearstreamError(f"{path}: no campaign in it")
-    return found
-
-
-def _tables(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise NearstreamError(f"{path}: {error}") from error
-    for cid, fields in tables.items():
-        if not 0 < len(cid) <= 256:
-            raise NearstreamError(f"{path}: [{cid[:60]}]: an id of {len(cid)} characters, expected 1 to 256")
-        if not isinstance(fields, dict):
-            raise NearstreamError(f"{path}: {cid} is no table, expected one per campaign, such as [spring-tents]")
-        yield f"{path}: [{cid}]", cid, fields
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        if not line.strip():
-            continue
-        where = f"{path} line {number}"
-        try:
-            fields = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.MsgspecError as error:
-            raise NearstreamError(f"{where}: {error}") from error
-        cid = fields.pop("cid", None)
-        if not isinstance(cid, str) or not 0 < len(cid) <= 256:
-            raise NearstreamError(f"{where}: cid: {cid!r}, expected a text of 1 to 256 characters")
-        yield where, cid, fields
-
-
 def publish(producer: KafkaProducer, settings: Settings, campaigns: dict[str, bytes]) -> None:
     """Append campaigns to their topic, each on the partition of its id, and wait until the brokers have them all.
 
     Parameters
     ----------
     campaigns
-        Messages by campaign id, from :func:`read_file` or :func:`with_pause`.
+        Messages by campaign id, from :func:`streams.operations.campaign_files.read_file` or :func:`with_pause`.
     """
     for cid, raw in campaigns.items():
         partition = partition_of(cid, settings.topics.partitions)
@@ -219,7 +146,7 @@ def doubts_in(settings: Settings, consumer: KafkaConsumer, campaigns: dict[str, 
     consumer
         A consumer of committed records without subscription: where campaigns name items, the items are read.
     campaigns
-        Messages by campaign id, from :func:`read_file`.
+        Messages by campaign id, from :func:`streams.operations.campaign_files.read_file`.
     """
     read, now_ms = {cid: read_campaign(raw) for cid, raw in campaigns.items()}, time.time() * 1000.0
     lacks = lacking_of(_items_for(settings, consumer, list(read.values())))

@@ -11,6 +11,7 @@ from kafka import KafkaConsumer
 from processors.common.errors import NearstreamError
 from processors.common.time import stamp
 from processors.models.completed_profiles import completed
+from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import SlateItem
 from processors.users.profile import Profile
 from streams.engine.topology import Topology
@@ -72,6 +73,24 @@ class KnownUser(msgspec.Struct, frozen=True, omit_defaults=True):
     lists: tuple[str, ...] = ()
 
 
+class WouldShow(msgspec.Struct, frozen=True):
+    """What would be shown to a user.
+
+    Parameters
+    ----------
+    user_id
+        The user.
+    placements
+        The slate of each placement, by its name.
+    known
+        Whether anything is known of the user; otherwise it is what everybody new is shown.
+    """
+
+    user_id: str
+    placements: dict[str, list[SlateItem]]
+    known: bool
+
+
 def known_user(settings: Settings, consumer: KafkaConsumer, user: str) -> KnownUser:
     """Say what is known of a user.
 
@@ -114,9 +133,7 @@ def describe(user: str, profile: Profile, topology: Topology, settings: Settings
     )
 
 
-def would_show(
-    settings: Settings, consumer: KafkaConsumer, user: str, placement: str | None = None
-) -> dict[str, list[SlateItem]]:
+def would_show(settings: Settings, consumer: KafkaConsumer, user: str, placement: str | None = None) -> WouldShow:
     """Return what would be shown to a user now, by placement; somebody unknown gets what newcomers get.
 
     Parameters
@@ -133,13 +150,31 @@ def would_show(
     """
     names = [known.name for known in settings.users.ranking.placements]
     if placement is not None and placement not in names:
-        raise NearstreamError(f"placement: {placement!r}, expected one of {', '.join(names)}")
+        raise NearstreamError(no_placement(placement, settings.users.ranking))
     topology = read_topology(settings, consumer)
-    profile = read_profile(settings, consumer, user) or Profile()
+    profile = read_profile(settings, consumer, user)
     now_ms = int(time.time() * 1000)
-    slates = topology.users.recommend([profile], [now_ms], now_ms)
+    slates = topology.users.recommend([profile or Profile()], [now_ms], now_ms)
     found = {name: part.items(0, topology.users.read) for name, part in zip(names, slates, strict=True)}
-    return found if placement is None else {placement: found[placement]}
+    chosen = found if placement is None else {placement: found[placement]}
+    return WouldShow(user, chosen, profile is not None)
+
+
+def no_placement(name: str, ranking: RankingSettings) -> str:
+    """Say which placements there are, and how those are asked for that go with an item.
+
+    Examples
+    --------
+    >>> print(no_placement("related", RankingSettings()))
+    placement: 'related', expected one of home, discover; related and together go with an item: ...
+    """
+    said = f"placement: {name!r}, expected one of {', '.join(one.name for one in ranking.placements)}"
+    anchored = [one.name for one in ranking.anchored]
+    if not anchored:
+        return said
+    which = f"{' and '.join(anchored)} go{'' if len(anchored) > 1 else 'es'} with an item"
+    meant = name if name in anchored else anchored[0]
+    return f"{said}; {which}: `nearstream send slate --user USER --placement {meant} --item ITEM` asks a worker"
 
 
 def in_words(known: KnownUser) -> Iterator[str]:

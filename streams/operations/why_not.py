@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from difflib import get_close_matches
 
+import msgspec
 from kafka import KafkaConsumer
 
-from processors.ranking.why_not import WhyNot
+from processors.ranking.why_not import UNKNOWN, WhyNot
 from streams.operations.present import known_profile, read_topology
 from streams.settings.sections import Settings
 
@@ -22,7 +25,7 @@ def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -
     consumer
         A consumer of committed records without subscription.
     user, item
-        Ids of the user and of the item.
+        Ids of the user and of the item. Of an item that is not known, the text names one that may be meant.
 
     Raises
     ------
@@ -31,4 +34,34 @@ def why_not(settings: Settings, consumer: KafkaConsumer, user: str, item: str) -
     """
     topology = read_topology(settings, consumer)
     profile = known_profile(settings, consumer, user)
-    return topology.users.why_not(profile, item, int(time.time() * 1000))
+    found = topology.users.why_not(profile, item, int(time.time() * 1000))
+    meant = near_id(item, topology.index.ids) if any(part.stage == UNKNOWN for part in found) else None
+    if meant is None:
+        return found
+    return [msgspec.structs.replace(part, text=f"{part.text}; did you mean {meant}?") for part in found]
+
+
+def near_id(wanted: str, ids: Iterable[str]) -> str | None:
+    """Return the id that is most similar to one that there is not, if any is.
+
+    Complexity: one look at each id; at most :data:`_MOST_COMPARED` of about the same length are compared, those with
+    the same beginning or end first.
+
+    Examples
+    --------
+    >>> near_id("wool-sok-1", ["tent-1", "", "wool-sock-1", "wool-scarf-1"]), near_id("x", ["tent-1"])
+    ('wool-sock-1', None)
+    """
+    if len(wanted) > _LONGEST_COMPARED:
+        return None
+    begin, end = wanted[:_SAME], wanted[-_SAME:]
+    alike, others = list[str](), list[str]()
+    for known in ids:
+        if known and abs(len(known) - len(wanted)) <= _MOST_APART:
+            (alike if known.startswith(begin) or known.endswith(end) else others).append(known)
+    near = get_close_matches(wanted, [*alike, *others][:_MOST_COMPARED], n=1, cutoff=_SIMILAR)
+    return near[0] if near else None
+
+
+_MOST_COMPARED, _LONGEST_COMPARED = 5_000, 64
+_SAME, _MOST_APART, _SIMILAR = 3, 2, 0.75

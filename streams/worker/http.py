@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 Check = Callable[[], dict[str, str]]
 """Returns what is wrong, by name of what it is wrong with; empty if nothing is."""
 
+_PATHS = """/metrics  figures for Prometheus
+/healthz  whether the worker is alive
+/readyz   whether the worker is ready
+"""
+
 
 @asynccontextmanager
 async def serve(
@@ -30,7 +35,7 @@ async def serve(
     unready: Check,
     refresh: Callable[[], Awaitable[None]],
 ) -> AsyncIterator[int]:
-    """Serve ``/metrics``, ``/healthz`` and ``/readyz`` while the context is open.
+    """Serve ``/metrics``, ``/healthz`` and ``/readyz``, and their list at ``/``, while the context is open.
 
     Parameters
     ----------
@@ -76,7 +81,11 @@ def _application(
 
         return handler
 
+    async def paths(_: web.Request) -> web.Response:
+        return web.Response(text=_PATHS)
+
     app = web.Application(client_max_size=1024)
+    app.router.add_get("/", paths)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", answering(unhealthy))
     app.router.add_get("/readyz", answering(unready))

@@ -31,7 +31,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a creative twice": ({"creatives": [creative("a"), creative("a")]}, "creatives: two are called 'a'"),
     "an empty title": ({"creatives": [creative(title="")]}, "`$.creatives[0].title`"),
     "no address": ({"creatives": [creative(landing_url="javascript:alert(1)")]}, "creatives[0].landing_url"),
-    "targeting on an unknown field": ({"target": {"shoe_size": [42]}}, "unknown field `shoe_size`"),
+    "targeting on an unknown field": (
+        {"target": {"shoe_size": [42]}},
+        "unknown field shoe_size in target; there are ",
+    ),
     "an hour that there is not": ({"dayparts": {"hours": [24]}}, "`$.dayparts.hours[0]`"),
     "a time zone that there is not": ({"dayparts": {"timezone": "Mars/Base"}}, "dayparts.timezone: 'Mars/Base'"),
     "an unknown model": ({"model": "cpx"}, "`$.model`, expected one of cpa, cpc, cpm"),

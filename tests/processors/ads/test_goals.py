@@ -32,7 +32,7 @@ from processors.items.index import ItemIndex
 from processors.items.view import ItemView, Listing
 from processors.models.click_model import ClickModel
 from processors.users.profile import Profile
-from streams.cli.campaigns import _goal_line
+from streams.cli.campaign_tables import _goal_line
 from streams.operations.campaigns import status_of
 from tests.oracle import DecidedBefore, states_of
 from tests.processors.ads.batches import batch

@@ -75,12 +75,18 @@ def test_users_without_a_name_and_lines_that_are_none_are_not_sent() -> None:
     ]
 
 
-@pytest.mark.parametrize("arguments", [["audiences"], ["click", "FILE"], ["audiences", "nowhere.csv"]])
-def test_audiences_come_with_a_file_and_nothing_else_does(tmp_path: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["audiences"], "nearstream send audiences FILE"),
+        (["click", "FILE"], "events of a file: nearstream replay "),
+        (["audiences", "nowhere.csv"], "does not exist"),
+    ],
+)
+def test_audiences_come_with_a_file_and_nothing_else_does(tmp_path: Path, arguments: list[str], expected: str) -> None:
     file = tmp_path / "lists.csv"
     file.write_text("ada,vip\n")
     given = [str(file) if argument == "FILE" else argument for argument in arguments]
     result = CliRunner().invoke(app, ["send", *given], env=NOWHERE)
     assert result.exit_code == 2
-    expected = "does not exist" if len(given) == 2 and given[1] == "nowhere.csv" else "nearstream send audiences FILE"
     assert expected in result.stderr

@@ -96,6 +96,7 @@ def test_the_list_names_priorities_and_the_house(monkeypatch: pytest.MonkeyPatch
         "own": Campaign("shop", (tent,), house=True),
         "first": Campaign("shop", (tent,), 2.0, 100.0, priority=8),
         "plain": Campaign("shop", (tent,), 2.0, 100.0),
+        "c" * 40: Campaign("shop", (tent,), 2.0, 100.0),
     }
     statuses = [
         campaigns.status_of(cid, CampaignView(one), alerts_of(CampaignView(one), 0), doubts_of(one))
@@ -107,7 +108,8 @@ def test_the_list_names_priorities_and_the_house(monkeypatch: pytest.MonkeyPatch
         ["own", "house"],
         ["first", "cpm"],
         ["plain", "cpm"],
+        ["c" * 40, "cpm"],
     ]
     assert [line.strip() for line in lines[4:5]] == ["priority 8"]
-    assert sum("not_approved: it rests" in line for line in lines) == 3
-    assert sum("doubtful: creatives: none is approved (1 pending)" in line for line in lines) == 3
+    assert sum("not_approved: it rests" in line for line in lines) == 4
+    assert sum("doubtful: creatives: none is approved (1 pending)" in line for line in lines) == 4

@@ -114,6 +114,14 @@ def test_tail_without_from_beginning_leaves_out_what_is_there(nearstream: Nearst
     nearstream("send", "click", "--user", user, "--item", "i")
     result = nearstream("tail", "events.click.v1", "--user", user, "--seconds", "1", "--json")
     assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith(f"no record with the key {user} has come; --from-beginning shows ")
+
+
+def test_tail_says_that_there_is_nothing(nearstream: Nearstream, user: str) -> None:
+    tail = ["tail", "recommendations.v1", "--from-beginning", "--seconds", "1"]
+    result = nearstream(*tail, "--user", user)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.endswith(f"no record with the key {user}\n")
 
 
 def test_tail_ends_at_its_limit(nearstream: Nearstream, user: str) -> None:
@@ -314,15 +322,60 @@ def test_replay_does_not_claim_an_event_that_kafka_refused(nearstream: Nearstrea
 
 def test_replay_skips_a_bad_line_and_names_it(nearstream: Nearstream, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
-    path.write_text("user_id,item_id,event_type,timestamp\nu,i,view,1\nu,i,view,soon\n")
+    rows = ["u,i,view,1"] * 9
+    path.write_text("\n".join(["user_id,item_id,event_type,timestamp", *rows, "u,i,view,soon\n"]))
     result = nearstream("replay", str(path), "--json")
-    assert (result.exit_code, json.loads(result.stdout)["events"], json.loads(result.stdout)["unread"]) == (0, 1, 1)
-    assert result.stderr.startswith(
-        "bad.csv: 1 lines not read for timestamp: line 3: timestamp: 'soon', expected ISO-8601"
+    assert (result.exit_code, json.loads(result.stdout)["events"], json.loads(result.stdout)["unread"]) == (0, 9, 1)
+    assert result.stderr.startswith("bad.csv: 1 line not read for timestamp: line 11: 'soon', expected ISO-8601")
+
+
+def test_replay_fails_if_much_cannot_be_read_or_there_is_no_event(nearstream: Nearstream, tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("user_id,item_id,event_type,timestamp\nu,i,view,1\nu,i,view,soon\n")
+    result = nearstream("replay", str(path))
+    assert (result.exit_code, result.stdout.startswith("1 events in ")) == (1, True)
+    assert (
+        "error: bad.csv: 1 of 2 lines cannot be read, expected a tenth at most; the others were sent" in result.stderr
+    )
+    path.write_text("user_id,item_id,event_type,timestamp\n")
+    result = nearstream("replay", str(path))
+    assert (result.exit_code, result.stderr, "event ids" in result.stdout) == (
+        1,
+        "error: bad.csv: no event in it\n",
+        False,
     )
 
 
 # Last, because it takes the topics away
+
+
+READING = {
+    "profile ada": "internal.changelog.users",
+    "recommend ada": "",
+    "why-not tent --user ada": "",
+    "why events.click.v1/3/1207/home": "recommendations.v1",
+    "campaigns list": "",
+    "campaigns report": "internal.changelog.campaigns",
+    "campaigns lift": "internal.changelog.campaigns",
+    "campaigns why-not spring": "decision-log.v1",
+    "campaigns pause spring": "",
+    "campaigns forecast --campaign spring": "",
+    "tail recommendations.v1 --from-beginning": "recommendations.v1",
+}
+"""Commands that read topics, and the topic of which each says that it is missing."""
+
+
+def test_a_topic_that_is_missing_is_named_at_once_by_all_that_read(nearstream: Nearstream, settings: Settings) -> None:
+    wrong = nearstream("profile", "ada", NEARSTREAM_TOPICS__PARTITIONS="400")
+    assert "has 4 partitions, and none with the number " in wrong.stderr
+    delete_topics(settings)
+    started = time.monotonic()
+    for command, topic in READING.items():
+        result = nearstream(*command.split())
+        assert (result.exit_code, result.stdout) == (1, ""), command
+        assert result.stderr.startswith(f"error: topic {topic}"), command
+        assert result.stderr.endswith(" is missing: `nearstream topics --create` creates it, and so does a worker\n")
+    assert time.monotonic() - started < 5.0 * len(READING)
 
 
 def test_missing_topics_are_named_by_doctor_and_made_by_topics(nearstream: Nearstream, settings: Settings) -> None:

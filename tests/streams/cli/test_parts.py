@@ -151,6 +151,32 @@ def test_a_recommendation_is_shown_with_its_reasons() -> None:
     assert (shown(record, 30)[0], shown(record, 30)[-1]) == (lines[0], lines[-1])
 
 
+def test_ids_are_folded_and_not_cut() -> None:
+    name = "a-lamp-with-a-very-long-name-" * 3
+    message = Recommendation(
+        recommendation_id="r",
+        user_id="u1",
+        placement="home",
+        generated_at="2023-11-14T22:13:20.123Z",
+        caused_by=CausedBy("e9", "events.click.v1", 2, 17),
+        model_version="m",
+        items=[SlateItem(name, 1, 0.5, "covisitation", (Reason("viewed", "tent-1", "because you viewed tent-1"),))],
+    )
+    record = Record("recommendations.v1", 0, 3, 1_700_000_000_123, b"u1", msgspec.json.encode(message))
+    cells = [line.split("│")[2].strip() for line in shown(record, 80) if line.startswith("│")]
+    assert "".join(cells) == name
+
+
+def test_json_is_not_broken_within_a_text(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a word " * 60
+    record = Record("dead-letters.v1", 1, 3, 5, b"u", json.dumps({"why": text}).encode())
+    assert any(f'"why": "{text}"' in line for line in shown(record, 80))
+    print_record(record)
+    head, body = capsys.readouterr().out.split("\n", 1)
+    assert head == "1970-01-01T00:00:00.005+00:00  dead-letters.v1 partition 1 offset 3"
+    assert json.loads(body) == {"key": "u", "value": {"why": text}}
+
+
 def test_an_empty_answer_says_why() -> None:
     message = Recommendation(
         recommendation_id="r",

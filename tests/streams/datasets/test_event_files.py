@@ -70,6 +70,20 @@ def test_empty_price_and_category_are_left_out(tmp_path: Path) -> None:
     assert values(path) == [{"event_id": "shop:2", "user_id": "u", "item_id": "i", "timestamp": 1000, "action": "view"}]
 
 
+def test_columns_at_the_end_may_be_left_off(tmp_path: Path) -> None:
+    whole = written(tmp_path, "shop.csv", HEADER, "u,i,view,1,9.5,", "u,i,view,1,,")
+    expected = values(whole)
+    assert values(written(tmp_path, "shop.csv", HEADER, "u,i,view,1,9.5", "u,i,view,1")) == expected
+
+
+@pytest.mark.parametrize("header", ["user_id,item_id,timestamp,rating", "user_id,item_id,timestamp,event_type"])
+def test_what_tells_the_type_may_not_be_left_off(tmp_path: Path, header: str) -> None:
+    with pytest.raises(EventFileError, match=r"line 2: line: '3 columns', expected 4 as in the header$"):
+        list(read_events(written(tmp_path, "shop.csv", header, "u,i,1")))
+    (event,) = read_events(written(tmp_path, "shop.csv", header, "u,i,1"), layout=Layout(kind="cart"))
+    assert json.loads(event.value)["action"] == "cart"
+
+
 def test_a_rating_is_no_price(tmp_path: Path) -> None:
     path = written(tmp_path, "films.csv", HEADER, "u,i,rate,1,5,drama")
     assert values(path)[0].keys() == {"event_id", "user_id", "item_id", "timestamp", "action", "category"}
@@ -156,7 +170,8 @@ def test_a_number_as_user_is_a_key_of_digits(tmp_path: Path) -> None:
         ("u,i,view,soon,,", f"timestamp: 'soon', expected {A_TIME}"),
         ("u,i,view,nan,,", f"timestamp: 'nan', expected {A_TIME}"),
         ("u,i,view,-3,,", f"timestamp: '-3', expected {A_TIME}, up to the year 9999"),
-        ("u,i,view,1", "line: '4 columns', expected 6 as in the header"),
+        ("u,i,view", "line: '3 columns', expected 6 as in the header, 4 at least"),
+        ("u,i,view,1,2,tents,red", "line: '7 columns', expected 6 as in the header, 4 at least"),
         ('u,"i"x,view,1,,', "',' expected after '\"'"),
     ],
 )
@@ -198,6 +213,7 @@ def test_a_bad_header_is_named(tmp_path: Path, header: str, message: str) -> Non
         ),
         ('{"topic": "other"}', "topic: 'other', expected one of events.browse.v1, events.click.v1, events.purchase.v1"),
         ('{"type": "view", "item_id": "i"}', "user_id: missing, expected a non-empty text"),
+        ('{"type": "view", "itm_id": "i"}', "item_id: missing, expected a non-empty text; itm_id is no field: did you"),
         ('{"type": "view", "item_id": true}', "item_id: True, expected a non-empty text"),
         ('{"type": "view", "item_id": "i", "user_id": "u"}', "timestamp: missing, expected ISO-8601"),
         (
@@ -274,7 +290,7 @@ def test_lines_that_are_no_event_are_skipped_and_counted_by_what_is_wrong(tmp_pa
     found, reading = counted(written(tmp_path, "shop.csv", HEADER, "u,i,view,1,,", *bad))
     assert [event["event_id"] for event in found] == ["shop:2", "shop:8"]
     assert reading.unread == {"event_type": 1, "timestamp": 1, "user_id": 1, "line": 1, "format": 1}
-    assert any(line.startswith("1 lines not read for timestamp: line 4: timestamp: 'soon'") for line in reading.lines())
+    assert any(line.startswith("1 line not read for timestamp: line 4: 'soon', expected") for line in reading.lines())
 
 
 def test_json_lines_are_skipped_likewise(tmp_path: Path) -> None:

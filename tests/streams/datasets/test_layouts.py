@@ -56,7 +56,7 @@ def test_what_is_put_out_of_a_cart_is_passed_over(tmp_path: Path) -> None:
     path.write_text("user_id,item_id,event_type,timestamp\nu,i,remove_from_cart,881250949\nu,i,view,881250949\n")
     reading = Reading()
     assert len(list(read_events(path, reading=reading))) == 1
-    assert reading.lines() == ["1 lines passed over: remove_from_cart"]
+    assert reading.lines() == ["1 line passed over: remove_from_cart"]
     reading.check("events.csv")
 
 

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from processors.common.errors import NearstreamError
 from processors.common.hashing import partition_of
 from streams.cli import app
-from streams.operations.campaigns import doubts_in, read_file
+from streams.operations.campaign_files import read_file
+from streams.operations.campaigns import doubts_in
 from streams.settings.sections import Settings
 from tests.processors.ads.shop import campaign
 from tests.support import WorkerProcess, event, fresh_settings, produce_batch, read_topic
@@ -37,6 +38,17 @@ def test_a_table_and_a_line_say_the_same(tmp_path: Path) -> None:
     assert read_file(lines, "EUR") == {"spring/tents": raw}
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_may_be_one_object_or_an_array_over_several_lines(tmp_path: Path, indent: int | None) -> None:
+    one, several, lines = tmp_path / "one.json", tmp_path / "several.json", tmp_path / "lines.jsonl"
+    spring, summer = campaign(cid="spring"), campaign(cid="summer", bid=2.0)
+    one.write_text(json.dumps(spring, indent=indent) + "\n")
+    several.write_text(json.dumps([spring, summer], indent=indent))
+    lines.write_text(f"{json.dumps(spring)}\n{json.dumps(summer)}\n")
+    assert list(read_file(one, "EUR")) == ["spring"]
+    assert read_file(several, "EUR") == read_file(lines, "EUR")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
@@ -47,7 +59,13 @@ def test_a_table_and_a_line_say_the_same(tmp_path: Path) -> None:
         ("a.toml", 'currency = "USD"\n', "currency is no table"),
         ("a.toml", TABLE.replace("bid = 4.0", 'model = "cpx"'), "`$.model`, expected one of cpa, cpc, cpm"),
         ("a.jsonl", "{", "line 1: "),
-        ("a.jsonl", json.dumps(campaign()), "line 1: cid: None"),
+        ("a.jsonl", json.dumps(campaign()), 'line 1: cid: missing, add "cid": "..."'),
+        ("a.json", json.dumps([campaign(cid="c"), campaign()]), 'entry 2: cid: missing, add "cid": "..."'),
+        ("a.json", "\n" + json.dumps(campaign(cid=7), indent=2), "line 2: cid: 7, expected a text"),
+        ("a.json", "[1]", "entry 1: expected an object with the fields of a campaign"),
+        ("a.json", '{\n "cid": "c",\n "bid": ,\n}', "line 3: JSON is malformed"),
+        ("a.json", '{\n "cid": "c",\n', "line 2: Input data was truncated"),
+        ("a.jsonl", json.dumps(campaign(cid="c")) + "\n{", "line 2: Input data was truncated"),
         ("a.jsonl", json.dumps({"cid": "c", **campaign(currency="USD")}), "expected EUR (money.currency)"),
         ("a.jsonl", "\n".join([json.dumps({"cid": "c", **campaign()})] * 2), "line 2: 'c' is in the file twice"),
     ],

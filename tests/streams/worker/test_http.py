@@ -34,6 +34,10 @@ async def test_checks_answer_with_their_problems_and_metrics_are_refreshed_first
             assert (answer.status, await answer.json()) == (200, {"ok": True, "problems": {}})
         async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
             assert (answer.status, json.loads(await answer.text())["problems"]) == (503, problems)
+        async with session.get(f"http://127.0.0.1:{port}/") as answer:
+            assert (answer.status, answer.content_type) == (200, "text/plain")
+            paths = [line.split()[0] for line in (await answer.text()).splitlines()]
+            assert paths == ["/metrics", "/healthz", "/readyz"]
         async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
             assert answer.headers["Content-Type"].startswith("text/plain; version=")
             assert "nearstream_ready 7.0" in await answer.text()
