@@ -59,7 +59,9 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         something, so that a longer time only spares it and the worker empty answers; on brokers that hold the fetch all
         the same, such as Tansu, it is the floor of the latency.
     session_timeout_s
-        Seconds without a heartbeat after which a worker's partitions go to the others.
+        Seconds without a heartbeat after which a worker's partitions go to the others: most of the time that they are
+        silent after a crash. A worker that is frozen for longer comes back as a new member, and loses nothing. Brokers
+        allow no less than 6 unless their ``group.min.session.timeout.ms`` says so.
     """
 
     brokers: str = "127.0.0.1:9092"
@@ -74,7 +76,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssl_keyfile_password: str | None = None
     sasl_oauth_token_file: str | None = None
     fetch_max_wait_ms: WaitMs = 100
-    session_timeout_s: Positive = 10
+    session_timeout_s: Positive = 6
     wait_s: SecondsOrNone = 0
 
     def __repr__(self) -> str:
