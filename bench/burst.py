@@ -3,8 +3,9 @@
 Events come at a rate that the worker keeps up with, then at a multiple of it, then at the first rate again, whatever
 became of those before. Looked at once a second: what waits, how much memory the worker has, and what ``/healthz`` says.
 
-The excess is what waits when the burst ends. A worker that applies ``applied_per_s`` events a second while it is behind
-needs at least the excess over that many seconds to catch up; ``caught_up_bound`` allows twice as long.
+The excess is what waits when the burst ends, on all topics that are read. At the pace of ``applied_per_s`` it takes at
+least the excess over that pace to catch up; ``caught_up_bound_s`` allows twice as long, and two seconds more, as a look
+is taken only once a second.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ class BurstResult(msgspec.Struct, kw_only=True):
     events
         Events of all three phases, every one of them applied.
     most_waiting, excess
-        Most records that waited, and events that waited when the burst ended.
+        Most records that waited, and records that waited when the burst ended, on all topics that are read.
     applied_per_s
-        Events applied per second from the beginning of the burst until nothing waited any more.
+        Events applied per second between looks at both of which something waited, from the beginning of the burst until
+        nothing did; the rate of the burst if there was no such time.
     caught_up_s, caught_up_bound_s
         Seconds from the end of the burst until nothing waited, and how long they should be at most.
     rss_mb, peak_rss_mb, memory_ratio
@@ -197,10 +199,7 @@ def _feed(cluster: Cluster, environment: dict[str, str], feed: Feed) -> _Phase:
 
 
 def _followed(looks: list[_Look], burst: _Phase) -> dict[str, Any]:
-    """Return the figures of how the worker followed: what waited, how fast it worked, and when it had caught up.
-
-    A worker that never was behind at two looks in a row worked as fast as events came.
-    """
+    """Return the figures of how the worker followed: what waited, how fast it worked, and when it had caught up."""
     later = [look for look in looks if look.at >= burst.begun]
     at_end = next((look for look in later if look.at >= burst.ended), later[-1])
     done = next((look for look in later if look.at >= burst.ended and not look.waiting), later[-1])

@@ -21,6 +21,7 @@ from processors.items.view import Attributes
 from processors.planes.items import ItemsPlane
 from processors.ranking.messages import Recommendation
 from streams.datasets.layouts import LAYOUTS, REQUIRED
+from streams.engine import TopologyDriver
 from streams.operations.campaign_files import read_file
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -109,3 +110,24 @@ def test_the_least_campaign_can_be_loaded_and_leaves_no_doubt(tmp_path: Path) ->
     campaign = read_campaign(value)
     assert (cid, campaign.pacing, campaign.model) == ("first", "asap", "cpm")
     assert doubts_of(campaign) == ()
+
+
+def test_the_first_clicks_bring_the_sock_and_the_first_request_an_ad(tmp_path: Path) -> None:
+    driver, at = TopologyDriver(), 1_700_000_000_000
+    clicks = re.findall(r"^nearstream send click --user (\w+) --item (\S+)$", SHOWN, re.MULTILINE)
+    for number, (user, item) in enumerate(clicks):
+        moment = at + 1000 * number  # one command after another
+        event = {"event_id": f"e{number}", "user_id": user, "item_id": item, "timestamp": moment}
+        driver.pipe("events.click.v1", user.encode(), msgspec.json.encode(event), moment)
+    driver.advance(at + 10_000)
+    shown = driver.recommend_ids(["ada"], [at + 10_000])[0][0]
+    assert "wool-sock-1" in shown
+    file = tmp_path / "first.toml"
+    file.write_text(blocks("toml")[0])
+    for cid, value in read_file(file, "EUR").items():
+        driver.pipe("catalog.campaigns.v1", cid.encode(), value, at + 20_000)
+    driver.advance(at + 30_000)
+    request = {"request_id": "r", "user_id": "ada", "placement": "top", "timestamp": at + 30_000}
+    driver.pipe("ads.requests.v1", b"ada", msgspec.json.encode(request), at + 30_000)
+    (decided,) = driver.read("ad-decisions.v1")
+    assert msgspec.json.decode(decided.value or b"", type=AdDecision).cid == "first"

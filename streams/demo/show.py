@@ -13,9 +13,7 @@ from rich.text import Text
 
 from streams.demo.snapshot import DemoInfo, Snapshot
 from streams.demo.summary import Summary
-from streams.demo.view import commands, draw, milliseconds, percent, status_line
-
-_HELD_UP_S = 1.0
+from streams.demo.view import HELD_UP_S, commands, draw, milliseconds, percent, status_line
 
 
 class Show(Protocol):
@@ -108,7 +106,7 @@ def say_summary(console: Console, summary: Summary) -> None:
 
 def _held_up(summary: Summary) -> list[str]:
     """Say how many events a second the machine kept up with, if that were fewer than wanted."""
-    if summary.held_s < _HELD_UP_S or not summary.seconds:
+    if summary.held_s <= HELD_UP_S or not summary.seconds:
         return []
     done = summary.events / summary.seconds
     return [f"This machine kept up with {done:.0f} of {summary.rate:.0f} events a second: the shoppers waited for it."]

@@ -17,7 +17,9 @@ _LEGEND_WIDTH = 21
 _SIDE_BY_SIDE = 110
 _NARROWEST, _LOWEST = 64, 18
 _ADS_HEIGHT, _WITH_ADS, _BAR = 8, 34, 20
-_HELD_UP_S = 1.0
+HELD_UP_S = 1.0
+"""From when on it is said that the shoppers were held up."""
+
 _IN_SECONDS_MS = 9_999.5
 
 
@@ -151,7 +153,7 @@ def _stream(snapshot: Snapshot) -> Panel:
     rows.add_column(justify="right", no_wrap=True, style="bold")
     # Shoppers wait where the machine does not keep up with them.
     rows.add_row(
-        "events in (slowed)" if snapshot.held_s > _HELD_UP_S else "events in", f"{snapshot.events_per_s:,.0f} /s"
+        "events in (slowed)" if snapshot.held_s > HELD_UP_S else "events in", f"{snapshot.events_per_s:,.0f} /s"
     )
     rows.add_row("recommendations out", f"{snapshot.recommendations_per_s:,.0f} /s")
     rows.add_row("time between them")
