@@ -150,7 +150,8 @@ def is_laid_out_anew(before: CampaignView, view: CampaignView) -> bool:
 def _money(now_ms, advertisers, figures, held, budgets):  # type: ignore[no-untyped-def]  # numba finds the types
     """Do what :meth:`AdvertiserTable.money` does, by the rules of a campaign's own budget.
 
-    These are in :meth:`processors.ads.campaign_index.CampaignIndex.left`.
+    These are in :meth:`processors.ads.campaign_index.CampaignIndex.left`. A plan goes on by the clock from when it was
+    published until the day is over: of a campaign that nobody comes for nothing more is published.
     """
     shape = (len(now_ms), len(budgets))
     found, shares, plans = np.empty(shape), np.empty(shape), np.zeros(shape)
@@ -170,7 +171,9 @@ def _money(now_ms, advertisers, figures, held, budgets):  # type: ignore[no-unty
             day[advertiser] -= today
             used[advertiser] += today
             if now_ms[row] < figures[campaign, 2] and figures[campaign, 8] > 0.0:
-                due[advertiser] += figures[campaign, 7]
+                since = max(now_ms[row] - figures[campaign, 4], 0.0)
+                gone = min(since / max(figures[campaign, 2] - figures[campaign, 4], 1.0), 1.0)
+                due[advertiser] += figures[campaign, 7] + gone * max(figures[campaign, 8] - figures[campaign, 7], 0.0)
                 days[advertiser] += figures[campaign, 8]
                 plans[row, advertiser] += max(figures[campaign, 8] - today, 0.0)
         for advertiser in range(len(budgets)):

@@ -91,6 +91,27 @@ def test_one_that_cannot_spend_leaves_the_money_to_the_other() -> None:
     assert day.spent[12] == pytest.approx(15.0, abs=1.5)
 
 
+class RarelyVisited(Day):
+    """Nobody comes to the side after midnight; ledgers are published when something happens to their campaigns."""
+
+    def _step(self, now: int) -> None:
+        published = {cid: view for cid, view in self.index.views.items() if cid == "b" and now > MIDNIGHT}
+        super()._step(now)
+        for cid, view in published.items():
+            self.index.apply(cid, view)
+
+
+def test_one_that_nobody_comes_for_leaves_the_money_to_the_other() -> None:
+    """What was published of it last is of midnight."""
+    daily = {"budget_daily": 60.0}
+    nobody = {**at("side", **daily), "exclude": {"placements": ["side"]}}
+    day = RarelyVisited({"a": at("top", **daily, advertiser_budget_daily=30.0), "b": nobody})
+    day.keeper.learn(day.states["b"], CampaignSignal("b", MIDNIGHT, opportunities=1))
+    day.run(24)
+    assert day.spent[12] == pytest.approx(15.0, abs=1.5)
+    assert day.spent[24] == pytest.approx(30.0, abs=2.0)
+
+
 def test_whoever_spends_as_it_can_is_not_held_back_for_the_advertiser() -> None:
     day = Day({"a": at("top", advertiser_budget_daily=30.0, pacing="asap")}).run(4)
     assert day.spent[4] == pytest.approx(30.0, abs=0.2)
