@@ -286,5 +286,6 @@ def _json_id(fields: dict[str, Any], name: str) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not value or isinstance(value, bool) or not isinstance(value, str | int):
-        raise FieldError(name, value, f"a non-empty text{taken_for(name, fields) if value is None else ''}")
+        others = (field for field in fields if field != name)
+        raise FieldError(name, value, f"a non-empty text{taken_for(name, others) if value is None else ''}")
     return str(value)
