@@ -108,11 +108,12 @@ class _Lines:
         self.notes = reading or Reading()
         self.not_text: dict[int, int] = {}
 
-    def refuse(self, number: int, error: Exception) -> None:
-        """Note a line that cannot be read, or raise what is wrong with it."""
+    def refuse(self, number: int, error: Exception, first: int = 0) -> None:
+        """Note a line that cannot be read, or raise what is wrong with it; with ``first``, all lines from that on."""
         if self._reading is None:
             raise EventFileError(f"{self._path}, line {number}: {error}") from error
-        self.notes.refuse(error.field if isinstance(error, FieldError) else "format", number, str(error))
+        reason = error.field if isinstance(error, FieldError) else "format"
+        self.notes.refuse(reason, number, str(error), first or number)
 
     def texts(self, file: IO[bytes]) -> Iterator[str]:
         """Yield the lines as text; of those that are not UTF-8, note the byte that is not."""
@@ -138,13 +139,15 @@ def _csv_events(lines: _Lines, file: IO[bytes], layout: Layout) -> Iterator[File
     except (FieldError, csv.Error) as error:
         raise lines.stop(1, error) from error
     while True:
+        begin = rows.line_num + 1
         try:
             row = next(rows, None)
             if row is None:
                 return
             event = row_of.event(row, rows.line_num) if row else None
         except (FieldError, csv.Error, UnicodeError) as error:
-            lines.refuse(max(rows.line_num, 1), error)
+            # A quotation mark that is not closed takes the lines after it into its cell.
+            lines.refuse(max(rows.line_num, 1), error, begin)
             continue
         if event is not None:
             yield event

@@ -50,8 +50,8 @@ class Reading:
         self.units: Counter[str] = Counter()
         self._examples: defaultdict[str, list[str]] = defaultdict(list)
 
-    def refuse(self, reason: str, number: int, message: str) -> None:
-        """Note a line that cannot be read.
+    def refuse(self, reason: str, number: int, message: str, first: int | None = None) -> None:
+        """Note a line that cannot be read, or several that are one row.
 
         Parameters
         ----------
@@ -61,10 +61,14 @@ class Reading:
             The line, from 1.
         message
             What is wrong with it; it may begin with the reason.
+        first
+            The first line of the row; by default it has one.
         """
-        self.unread[reason] += 1
+        first = number if first is None else min(first, number)
+        self.unread[reason] += number - first + 1
         if len(self._examples[reason]) < _EXAMPLES:
-            self._examples[reason].append(f"line {number}: {message.removeprefix(f'{reason}: ')}")
+            where = f"line {number}" if first == number else f"lines {first} to {number}"
+            self._examples[reason].append(f"{where}: {message.removeprefix(f'{reason}: ')}")
 
     def watched(self, events: Iterable[FileEvent]) -> Iterator[FileEvent]:
         """Yield events and note what their times say."""

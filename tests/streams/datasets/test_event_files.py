@@ -383,3 +383,13 @@ def test_an_order_of_several_items_is_an_event_for_each(tmp_path: Path) -> None:
 def test_an_id_that_is_null_is_not_taken_for_another_field(tmp_path: Path) -> None:
     with pytest.raises(EventFileError, match="line 1: item_id: missing, expected a non-empty text$"):
         values(written(tmp_path, "shop.jsonl", '{"type": "view", "item_id": null, "user_id": "u", "timestamp": 5}'))
+
+
+def test_all_lines_count_that_a_quotation_mark_which_is_not_closed_takes_with_it(tmp_path: Path) -> None:
+    rows = [f"u{n},i{n},view,{1_700_000_000 + n},5,tents" for n in range(100)]
+    rows[50] = rows[50].replace("tents", '"tents')
+    reading = Reading()
+    assert len(list(read_events(written(tmp_path, "shop.csv", HEADER, *rows), reading=reading))) == 50
+    assert reading.lines() == ["50 lines not read for format: lines 52 to 101: unexpected end of data"]
+    with pytest.raises(EventFileError, match=r"50 of 100 lines cannot be read"):
+        reading.check_lines("shop.csv")
