@@ -381,7 +381,7 @@ def test_an_order_of_several_items_is_an_event_for_each(tmp_path: Path) -> None:
 
 
 def test_an_id_that_is_null_is_not_taken_for_another_field(tmp_path: Path) -> None:
-    with pytest.raises(EventFileError, match="line 1: item_id: missing, expected a non-empty text$"):
+    with pytest.raises(EventFileError, match=r"line 1: item_id: missing, expected a non-empty text$"):
         values(written(tmp_path, "shop.jsonl", '{"type": "view", "item_id": null, "user_id": "u", "timestamp": 5}'))
 
 
