@@ -52,7 +52,8 @@ class LedgerKeeper:
         before = state.campaign or state.withdrawn
         if campaign is not None and before is not None:
             hand_over(state, before.advertiser, campaign.advertiser)
-        state.withdrawn = _what_is_left(before) if campaign is None and before is not None and state.spent else None
+        pays = state.spent > 0.0 or state.spent_today > 0.0
+        state.withdrawn = _what_is_left(before) if campaign is None and before is not None and pays else None
         state.campaign = campaign
         take_goal(state)
         if campaign is not None and not state.rate:
@@ -188,7 +189,7 @@ class LedgerKeeper:
 
 def _withdrawn_view(state: Ledger) -> CampaignView | None:
     """Return what a campaign that was withdrawn has spent of its advertisers' money; :obj:`None` for nothing."""
-    if state.withdrawn is None or state.spent <= 0.0:
+    if state.withdrawn is None or (state.spent <= 0.0 and state.spent_today <= 0.0):
         return None
     return CampaignView(
         # Paused, too, for what does not know that campaigns can be withdrawn and published.

@@ -63,7 +63,7 @@ def hand_over(state: Ledger, before: str, after: str) -> None:
         return
     spent, today = own_part(state)
     parts = [part for part in state.spent_for if folded(part.advertiser) != folded(after)]
-    if spent > 0.0:
+    if spent > 0.0 or today > 0.0:
         parts.append(SpentFor(before, spent, today, state.day))
     if len(parts) > MOST_PARTS:
         parts.remove(min(parts, key=lambda part: part.spent))

@@ -285,6 +285,23 @@ def test_what_was_spent_today_under_another_name_counts_until_the_day_is_over() 
     assert (today("shop", NOW + DAY_MS), today("mill", NOW + DAY_MS)) == (7.0, 8.0)
 
 
+@pytest.mark.parametrize("withdrawn", [False, True])
+def test_a_day_of_which_all_was_given_back_is_not_the_next_advertisers(withdrawn: bool) -> None:
+    """What was spent today stays so until the day is over, and stays whose it was."""
+    keeper, state = LedgerKeeper(), Ledger()
+    keeper.replace(state, of())
+    keeper.learn(state, CampaignSignal("c", NOW, charged=5.0))
+    keeper.learn(state, CampaignSignal("c", NOW + 1000, refunded=5.0))
+    if withdrawn:
+        keeper.replace(state, None)
+    keeper.replace(state, of("mill"))
+    view = keeper.view(state)
+    assert view is not None
+    for name, rest in (("shop", 3.0), ("mill", 8.0)):
+        views = {"budget": CampaignView(of(name, advertiser_budget_daily=8.0)), "c": view}
+        assert left(views, NOW + 2000)["budget"] == rest
+
+
 def test_however_often_it_is_renamed_little_is_kept_and_nothing_forgotten() -> None:
     keeper, state = LedgerKeeper(), Ledger()
     for n in range(100):
