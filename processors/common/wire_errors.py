@@ -17,6 +17,9 @@ _MOST_FIELDS = 32
 _LONGEST_NAME = 64
 """Characters of a field's name that is looked up: the names that there are have fewer."""
 
+_MOST_APART, _MOST_COMPARED = 4, 4
+"""Letters by which names of missing fields may differ in number and in kind, and names of those that are compared."""
+
 _SIMILAR, _VERY_SIMILAR = 0.6, 0.8
 """From when on a name may be meant by another one: of the same struct, and of another one."""
 
@@ -58,7 +61,8 @@ def explained(error: msgspec.MsgspecError, expected: type[msgspec.Struct]) -> st
 def taken_for(name: str, fields: Iterable[object]) -> str:
     """Return what to add about a missing field: which of the fields that are there may be meant for it, if any.
 
-    Complexity: at most :data:`_MOST_FIELDS` names are looked at; what is said of equal names is remembered.
+    Complexity: at most :data:`_MOST_FIELDS` names are looked at, and :data:`_MOST_COMPARED` compared letter by letter;
+    what is said of equal names is remembered.
 
     Examples
     --------
@@ -71,9 +75,16 @@ def taken_for(name: str, fields: Iterable[object]) -> str:
 
 @lru_cache(maxsize=256)
 def _taken_for(name: str, fields: tuple[str, ...]) -> str:
-    plain = {field.casefold(): field for field in fields}
+    plain = dict(
+        islice(((field.casefold(), field) for field in fields if _is_near(name, field.casefold())), _MOST_COMPARED)
+    )
     near = get_close_matches(name, plain, n=1, cutoff=_VERY_SIMILAR)
     return f"; {plain[near[0]]} is no field: did you mean {name}?" if near else ""
+
+
+def _is_near(name: str, field: str) -> bool:
+    """Tell whether a comparison is worth its time: names are of similar length and letters."""
+    return abs(len(name) - len(field)) <= _MOST_APART and len(set(name) ^ set(field)) <= _MOST_APART
 
 
 def _unknown(name: str, path: str, expected: type[msgspec.Struct]) -> str:

@@ -1,8 +1,13 @@
 """What is said of a field that a message does not have."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 import pytest
 
 from processors.ads.campaign import read_campaign
+from processors.common import wire_errors
+from processors.common.wire_errors import taken_for
 from processors.events.reader import RecordReader
 from processors.events.record import Refusal
 from processors.ranking.rules import read_rule
@@ -68,3 +73,16 @@ def test_a_time_of_an_event() -> None:
     refused = RecordReader().read(raw, "click", at_ms=1_700_000_000_000)
     assert isinstance(refused, Refusal)
     assert refused.message.endswith("; timestmp is no field: did you mean timestamp?")
+
+
+def test_names_made_to_resemble_a_missing_field_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = list[int]()
+
+    def compare(name: str, fields: Iterable[str], n: int, cutoff: float) -> list[str]:
+        compared.append(len(list(fields)))
+        return get_close_matches(name, fields, n=n, cutoff=cutoff)
+
+    monkeypatch.setattr(wire_errors, "get_close_matches", compare)
+    assert taken_for("item_id", [*(f"di_meti{n}" for n in range(30)), "itm_id"]) == ""
+    assert taken_for("item_id", [*(f"field_{n}" for n in range(25)), "user_id", "itm_id"]).endswith("item_id?")
+    assert max(compared) <= 4
