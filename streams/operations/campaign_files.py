@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator
@@ -59,15 +60,31 @@ def read_file(path: Path, currency: str) -> dict[str, bytes]:
 
 def _tables(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tables = tomllib.loads(path.read_text("utf-8-sig"))
+        strange = next(_not_finite(tables, ""), None)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NearstreamError(f"{path}: {error}") from error
+    if strange is not None:
+        # JSON has no such numbers, and what is left out may mean that there is no limit.
+        raise NearstreamError(f"{path}: {strange}, expected a finite number")
     for cid, fields in tables.items():
         if not 0 < len(cid) <= 256:
             raise NearstreamError(f"{path}: [{cid[:60]}]: an id of {len(cid)} characters, expected 1 to 256")
         if not isinstance(fields, dict):
             raise NearstreamError(f"{path}: {cid} is no table, expected one per campaign, such as [spring-tents]")
         yield f"{path}: [{cid}]", cid, fields
+
+
+def _not_finite(value: object, where: str) -> Iterator[str]:
+    """Name the numbers that are none or infinite, by where they are."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{where}: {value}"
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _not_finite(part, f"{where}.{name}" if where else name)
+    elif isinstance(value, list):
+        for number, part in enumerate(value):
+            yield from _not_finite(part, f"{where}[{number}]")
 
 
 def _objects(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:

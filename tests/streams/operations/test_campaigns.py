@@ -30,6 +30,28 @@ landing_url = "https://shop.example/tents"
 """
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("budget_daily = nan", r"spring/tents.budget_daily: nan, expected a finite number"),
+        ("frequency = {per_day = -inf}", r"spring/tents.frequency.per_day: -inf, expected a finite number"),
+        (f"name = {'[' * 5000}{']' * 5000}", r"maximum recursion depth exceeded"),
+    ],
+)
+def test_a_table_with_what_json_cannot_say_is_refused(tmp_path: Path, line: str, said: str) -> None:
+    """As null it would be a campaign without that limit."""
+    path = tmp_path / "a.toml"
+    path.write_text(TABLE.replace("bid = 4.0", f"bid = 4.0\n{line}"))
+    with pytest.raises(NearstreamError, match=said):
+        read_file(path, "EUR")
+
+
+def test_a_table_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(TABLE, "utf-8-sig")
+    assert list(read_file(path, "EUR")) == ["spring/tents"]
+
+
 def test_a_table_and_a_line_say_the_same(tmp_path: Path) -> None:
     table, lines = tmp_path / "a.toml", tmp_path / "a.jsonl"
     table.write_text(TABLE)
