@@ -245,6 +245,7 @@ def _json_events(lines: _Lines, file: IO[bytes], layout: Layout) -> Iterator[Fil
         except (FieldError, Refused, msgspec.DecodeError, UnicodeError, RecursionError) as error:
             lines.refuse(number, error)
             continue
+        lines.notes.beyond += max(len(made) - 1, 0)
         yield from made
 
 

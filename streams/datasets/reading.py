@@ -27,6 +27,8 @@ class Reading:
     ----------
     events
         Events read.
+    beyond
+        Events of lines that are several, without the first of each.
     unread
         Lines that were not read, by the field or thing that was wrong.
     left_out
@@ -42,7 +44,7 @@ class Reading:
     """
 
     def __init__(self) -> None:
-        self.events = self.back = self.strange = 0
+        self.events = self.beyond = self.back = self.strange = 0
         self.first_ms = self.last_ms = self._most_back_ms = 0
         self.unread: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
@@ -130,7 +132,7 @@ class Reading:
             If there is no event in it, or more than a tenth of its lines cannot be read.
         """
         unread = sum(self.unread.values())
-        lines = self.events + unread
+        lines = max(self.events - self.beyond, min(self.events, 1)) + unread
         if unread > _MOST_UNREAD * lines:
             became = f"; {others}" if others and self.events else ""
             raise EventFileError(

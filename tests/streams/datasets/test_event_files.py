@@ -385,6 +385,15 @@ def test_an_id_that_is_null_is_not_taken_for_another_field(tmp_path: Path) -> No
         values(written(tmp_path, "shop.jsonl", '{"type": "view", "item_id": null, "user_id": "u", "timestamp": 5}'))
 
 
+def test_an_order_of_many_lines_is_one_line_of_the_file(tmp_path: Path) -> None:
+    parts = [{"item_id": f"i{n}"} for n in range(10)]
+    order = json.dumps({"type": "purchase", "user_id": "u", "timestamp": 5, "items": parts})
+    reading = Reading()
+    assert len(list(read_events(written(tmp_path, "shop.jsonl", *[order, "{}"] * 10), reading=reading))) == 100
+    with pytest.raises(EventFileError, match=r"10 of 20 lines cannot be read"):
+        reading.check_lines("shop.jsonl")
+
+
 def test_all_lines_count_that_a_quotation_mark_which_is_not_closed_takes_with_it(tmp_path: Path) -> None:
     rows = [f"u{n},i{n},view,{1_700_000_000 + n},5,tents" for n in range(100)]
     rows[50] = rows[50].replace("tents", '"tents')
