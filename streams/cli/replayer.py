@@ -20,7 +20,7 @@ from streams.cli.connections import producing
 from streams.cli.file_options import EventFile
 from streams.datasets.event_files import FileEvent
 from streams.datasets.files import count_events
-from streams.datasets.reading import Reading
+from streams.datasets.reading import EARLIEST_MS, LATEST_MS, Reading
 from streams.kafka.admin import partition_counts
 from streams.settings.sections import Settings
 
@@ -193,18 +193,27 @@ class Replay:
 
     def _pace(self) -> Pace:
         if not self._now:
-            first = next(self._file._replace(limit=1).read(), None)
-            return pace_of(first.time_ms if first else 0, 0, self._speed, None)
+            first = next((event.time_ms for event in self._file.read() if _is_likely(event.time_ms)), None)
+            if first is None:
+                first = next((event.time_ms for event in self._file._replace(limit=1).read()), 0)
+            return pace_of(first, 0, self._speed, None)
         times = [event.time_ms for event in self._file.read()] or [0]
+        # One clock that is wrong would move all other events out of what a worker takes.
+        times = [time_ms for time_ms in times if _is_likely(time_ms)] or times
         return pace_of(times[0], max(times), self._speed, time.time_ns() // 1_000_000)
 
     def _paced(self, pace: Pace, started: float) -> Iterator[FileEvent]:
         for event in self._file.read(self.reading):
-            if pace.speed:
+            # For a clock that is wrong nobody waits, unless all are.
+            if pace.speed and (_is_likely(event.time_ms) or not _is_likely(pace.first_ms)):
                 wait = started + pace.due_s(event.time_ms) - time.monotonic()
                 if wait > 0:
                     time.sleep(wait)
             yield rewritten(event, pace.shift_ms, self._suffix)
+
+
+def _is_likely(time_ms: int) -> bool:
+    return EARLIEST_MS <= time_ms <= LATEST_MS
 
 
 class _RateColumn(ProgressColumn):
