@@ -261,7 +261,10 @@ def read_campaign(raw: bytes) -> Campaign:
     try:
         campaign = _decode(raw)
     except msgspec.MsgspecError as error:
-        raise ValueError(explained(error, Campaign)) from error
+        # A campaign of a JSON file has it.
+        is_id = str(error) == "Object contains unknown field `cid`"
+        said = "cid is the key of the record, and no field of its value" if is_id else explained(error, Campaign)
+        raise ValueError(said) from error
     for problem in conflicts_of(campaign):
         raise ValueError(problem)
     return campaign

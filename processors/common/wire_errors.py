@@ -20,6 +20,7 @@ _LONGEST_NAME = 64
 _MOST_APART, _MOST_COMPARED = 4, 4
 """Letters by which names of missing fields may differ in number and in kind, and names of those that are compared."""
 
+_SHORT = 3
 _SIMILAR, _VERY_SIMILAR = 0.6, 0.8
 """From when on a name may be meant by another one: of the same struct, and of another one."""
 
@@ -103,8 +104,14 @@ def _unknown(name: str, path: str, expected: type[msgspec.Struct]) -> str:
 
 def _meant(name: str, path: str, structs: dict[str, tuple[str, ...]]) -> str:
     """Return the field that has a similar name: of the struct at a path, or else of the first other one; or nothing."""
+    plain = name.casefold()
+    parts = [field for field in structs.get(path, ()) if field.startswith(plain) or field.endswith(plain)]
+    if len(name) >= _SHORT and parts:
+        return parts[0]
     for at, fields in sorted(structs.items(), key=lambda entry: entry[0] != path):
-        near = get_close_matches(name, fields, n=1, cutoff=_SIMILAR if at == path else _VERY_SIMILAR)
+        # Of three letters two are soon the same: cid is not meant for bid.
+        similar = _SIMILAR if at == path and len(name) > _SHORT else _VERY_SIMILAR
+        near = get_close_matches(plain, fields, n=1, cutoff=similar)
         if near:
             return near[0] if at == path else f"{near[0]}{f' in {at}' if at else f', outside of {path}'}"
     return ""

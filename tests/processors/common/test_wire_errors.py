@@ -43,6 +43,22 @@ def test_a_field_of_a_campaign(fields: bytes, said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("cid", "cid is the key of the record, and no field of its value"),
+        ("start", "unknown field start: did you mean starts_at?"),
+        ("end", "unknown field end: did you mean ends_at?"),
+        ("Bid", "unknown field Bid: did you mean bid?"),
+        ("cpc", "unknown field cpc; there are advertiser, "),
+    ],
+)
+def test_what_only_looks_alike_is_not_said_to_be_meant(field: str, said: str) -> None:
+    with pytest.raises(ValueError, match="cid is|unknown field") as caught:
+        read_campaign(b'{"advertiser":"shop","%s":1}' % field.encode())
+    assert str(caught.value).startswith(said)
+
+
 def test_a_long_name_is_cut() -> None:
     with pytest.raises(ValueError, match=r"^unknown field k{61}\.\.\.; there are kind, ") as caught:
         read_rule(b'{"%s":1}' % (b"k" * 100_000))
