@@ -54,7 +54,7 @@ def test_a_field_of_a_campaign(fields: bytes, said: str) -> None:
     ],
 )
 def test_what_only_looks_alike_is_not_said_to_be_meant(field: str, said: str) -> None:
-    with pytest.raises(ValueError, match="cid is|unknown field") as caught:
+    with pytest.raises(ValueError, match=r"cid is|unknown field") as caught:
         read_campaign(b'{"advertiser":"shop","%s":1}' % field.encode())
     assert str(caught.value).startswith(said)
 
