@@ -7,6 +7,7 @@ did when the user chose.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,11 +25,37 @@ from processors.models.learned import parts_bytes
 from processors.planes.base import Output
 from processors.planes.chain import LINK_BYTES
 from processors.planes.users_step import UsersStep
+from processors.ranking.frame import Frame
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.training import Training, choices_of
 from processors.users.profile import Profile
 from processors.users.profile_keeper import ProfileKeeper
+
+
+class Choices(NamedTuple):
+    """What users chose, and who they were.
+
+    Attributes
+    ----------
+    events
+        The choices, each of another user.
+    profiles
+        The profiles of these users as they were before.
+    """
+
+    events: Sequence[Event]
+    profiles: Sequence[Profile]
+
+    @property
+    def moments(self) -> list[int]:
+        """When each was made, milliseconds since the epoch."""
+        return [event.time_ms for event in self.events]
+
+    @property
+    def users(self) -> list[str]:
+        """Who made each."""
+        return [event.user_id for event in self.events]
 
 
 class Teaching:
@@ -63,15 +90,8 @@ class Teaching:
         self._most = max(0, min(pipeline.settings.training_examples, fitting))
         self._pack = msgspec.msgpack.Encoder().encode
 
-    def lessons(
-        self,
-        events: Sequence[Event],
-        profiles: Mapping[str, Profile],
-        read: ReadModels,
-        at_ms: int,
-        step: UsersStep,
-    ) -> Examples | None:
-        """Make an example of each user's first new event. Call it before anything of the batch is folded in.
+    def choices(self, events: Sequence[Event], profiles: Mapping[str, Profile]) -> Choices:
+        """Return the choices that are learned from: each user's first new event, of as many users as fit a message.
 
         Parameters
         ----------
@@ -79,34 +99,7 @@ class Teaching:
             The events of the micro-batch, in order.
         profiles
             By user: the profile as it was before the micro-batch.
-        read
-            The read models.
-        at_ms
-            The latest append time of the batch, milliseconds since the epoch.
-        step
-            Its figures of quality are added to.
-
-        Returns
-        -------
-        examples
-            :obj:`None` if the ranker learns from none of the events.
         """
-        first = self._first_new_events(events, profiles)
-        if not first:
-            return None
-        chosen, asked = list(first.values()), [profiles[user] for user in first]
-        moments, items = [event.time_ms for event in chosen], [event.item_id for event in chosen]
-        answers, examples = self._training.lessons(asked, moments, items, read, at_ms)
-        step.quality.choices.extend(choices_of(answers))
-        known = [at for at, profile in enumerate(asked) if self._keeper.has_past(profile)]
-        asked, chosen = [asked[at] for at in known], [chosen[at] for at in known]
-        examples.interests = interests_of(all_completed(asked, read.items), chosen, read.items)
-        contexts, histories = [profile.context for profile in asked], [profile.item_ids for profile in asked]
-        examples.chosen_in = chosen_in(contexts, histories, chosen)
-        return examples
-
-    def _first_new_events(self, events: Sequence[Event], profiles: Mapping[str, Profile]) -> dict[str, Event]:
-        """Find, by user, the first event that the profile does not contain yet, of as many users as fit a message."""
         first: dict[str, Event] = {}
         for event in events:
             if len(first) == self._most:
@@ -117,7 +110,43 @@ class Teaching:
                 continue
             if not self._keeper.knows(profile, event):
                 first[event.user_id] = event
-        return first
+        return Choices(list(first.values()), [profiles[user] for user in first])
+
+    def lessons(
+        self,
+        choices: Choices,
+        read: ReadModels,
+        at_ms: int,
+        step: UsersStep,
+        frame: Frame | None = None,
+    ) -> Examples | None:
+        """Make an example of each choice; :obj:`None` if there is none.
+
+        Parameters
+        ----------
+        choices
+            What was chosen, by users whose profiles do not contain anything of the micro-batch.
+        read
+            The read models.
+        at_ms
+            The latest append time of the batch, milliseconds since the epoch.
+        step
+            Its figures of quality are added to.
+        frame
+            What :meth:`processors.ranking.pipeline.RankingPipeline.together` has found of the users, if it was asked.
+        """
+        chosen, asked = choices.events, choices.profiles
+        if not chosen:
+            return None
+        items = [event.item_id for event in chosen]
+        answers, examples = self._training.lessons(asked, choices.moments, items, read, at_ms, frame)
+        step.quality.choices.extend(choices_of(answers))
+        known = [at for at, profile in enumerate(asked) if self._keeper.has_past(profile)]
+        asked, chosen = [asked[at] for at in known], [chosen[at] for at in known]
+        examples.interests = interests_of(all_completed(asked, read.items), chosen, read.items)
+        contexts, histories = [profile.context for profile in asked], [profile.item_ids for profile in asked]
+        examples.chosen_in = chosen_in(contexts, histories, chosen)
+        return examples
 
     def send(self, step: UsersStep, examples: Examples | None, ads: AdStep) -> None:
         """Add the message for the models plane to the step's outputs, if there is anything to be learned.

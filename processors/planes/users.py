@@ -36,10 +36,11 @@ from processors.planes.ingest import Ingest
 from processors.planes.outgoing import Outgoing
 from processors.planes.requested_slates import RequestedSlates
 from processors.planes.shop_limits import ShopLimits
-from processors.planes.teaching import Teaching
+from processors.planes.teaching import Choices, Teaching
 from processors.planes.users_step import UsersStep
 from processors.ranking.feature_names import baseline_weights
-from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.frame import Frame
+from processors.ranking.pipeline import Asked, RankingPipeline
 from processors.ranking.read_models import ReadModels
 from processors.ranking.reason_texts import ReasonTexts
 from processors.ranking.settings import RankingSettings
@@ -49,6 +50,9 @@ from processors.users.influence import InfluenceSettings
 from processors.users.profile import Profile
 from processors.users.profile_keeper import ProfileKeeper
 from processors.users.settings import ProfileSettings
+
+_FEW = 16
+"""Choices up to which lessons and slates share a pass: for more, reading the profiles once more costs what it saves."""
 
 
 class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,7 +205,14 @@ class UsersPlane:
         step.clock_ms = min(max((event.time_ms for event, _ in accepted), default=0), at_ms)
         step.done("read")
         events = [event for event, _ in accepted if isinstance(event, Event)]
-        examples = self._teaching.lessons(events, profiles, self.read, at_ms, step)
+        choices = self._teaching.choices(events, profiles)
+        later = self.publishes and len(choices.events) <= _FEW
+        examples = None
+        if later:
+            before = [known or Profile() for known in read(choices.users)]  # the fold changes the others
+            choices = Choices(choices.events, before)
+        else:
+            examples = self._teaching.lessons(choices, self.read, at_ms, step)
         step.done("lessons")
         gathered = Gathered(self.ads.begin(), SignalGatherer(self._partitions))
         for event, origin in accepted:
@@ -215,8 +226,12 @@ class UsersPlane:
         step.states = {user: profiles[user] for user in gathered.changed}
         step.quality.judged.extend(self._published.judge(gathered.choices))
         step.done("fold")
+        described = None
         if self.publishes and gathered.causes:
-            self._recommend(step, gathered.causes, at_ms, partition)
+            described = self._recommend(step, gathered.causes, choices if later else None, at_ms, partition)
+        if later:
+            examples = self._teaching.lessons(choices, self.read, at_ms, step, described)
+            step.done("lessons")
         if self.publishes and gathered.requests:
             self._requested.answer(step, gathered.requests, self.read, at_ms, partition)
             step.done("requests")
@@ -263,17 +278,32 @@ class UsersPlane:
         """
         return why_not(self._ranking, profile, item, self.read, now_ms)
 
-    def _recommend(self, step: UsersStep, causes: dict[str, tuple[Event, Origin]], at_ms: int, partition: int) -> None:
-        """Make and publish slates for every user with a new event; ``causes`` has the latest one of each."""
+    def _recommend(
+        self,
+        step: UsersStep,
+        causes: dict[str, tuple[Event, Origin]],
+        choices: Choices | None,
+        at_ms: int,
+        partition: int,
+    ) -> Frame | None:
+        """Make and publish slates for every user with a new event; ``causes`` has the latest one of each.
+
+        Return what was found of the candidates for ``choices`` on the way, if anything was.
+        """
         profiles = [step.states[user] for user in causes]
         moments = [profile.last_seen for profile in profiles]
-        slates = self._ranking.rank(profiles, moments, self.read, at_ms)
+        frame = described = None
+        if choices is not None and choices.events:
+            lessons = Asked(choices.profiles, choices.moments)
+            frame, described = self._ranking.together(Asked(profiles, moments), lessons, self.read, at_ms)
+        slates = self._ranking.rank(profiles, moments, self.read, at_ms, frame)
         step.done("rank")
         step.published += [
             part.published(number, list(causes), moments, self.read.items) for number, part in enumerate(slates)
         ]
         self._outgoing.recommendations(step, causes, slates, self.read, at_ms, partition)
         step.done("write")
+        return described
 
     def _advertise(self, step: UsersStep, gathered: Gathered, partition: int) -> None:
         """Decide ads for the opportunities, publish the decisions, and send signals to the campaigns plane."""

@@ -76,7 +76,8 @@ class Candidates(msgspec.Struct, frozen=True, dict=True):
     history
         Number of the candidate that each of the visitors' recent items is, shape of :attr:`Visitors.slots`.
     of_pair
-        Number of the candidate that each pair is, int32 of shape (pairs,), pairs as numbered in ``proposals``.
+        Number of the candidate that each pair is, int32 of shape (pairs,), pairs as numbered in ``proposals``. A number
+        that no candidate has belongs to another part of what was gathered (:meth:`split`).
     proposals
         By name of a source: what it proposed.
     """
@@ -105,6 +106,42 @@ class Candidates(msgspec.Struct, frozen=True, dict=True):
         """Whether the user has ever touched the item, shape (candidates,)."""
         found: Flags = (self.marks & np.uint32(RECENT | OLDER)) != 0
         return found
+
+    def split(self, users: int) -> tuple[Candidates, Candidates]:
+        """Return the candidates of the first so many users, and those of the others, as if gathered by themselves.
+
+        Only the pairs stay together: both keep those of all users, and the numbers in ``of_pair`` of other users'
+        candidates are below 0 or beyond the last.
+        """
+        at = int(self.begins[users])
+        visitors, others = self.visitors.split(users)
+        seen = len(visitors.slots)
+        return (
+            Candidates(
+                visitors,
+                self.rows[:at],
+                self.slots[:at],
+                self.begins[: users + 1],
+                np.ascontiguousarray(self.amounts[:, :at]),
+                self.columns,
+                self.marks[:at],
+                self.history[:seen],
+                self.of_pair,
+                self.proposals,
+            ),
+            Candidates(
+                others,
+                self.rows[at:] - users,
+                self.slots[at:],
+                self.begins[users:] - at,
+                np.ascontiguousarray(self.amounts[:, at:]),
+                self.columns,
+                self.marks[at:],
+                self.history[seen:] - at,
+                self.of_pair - np.int32(at),
+                self.proposals,
+            ),
+        )
 
     def proposed_by(self, source: str) -> Flags:
         """Tell which candidates a source proposed, shape (candidates,); ``source`` is one of ``proposals``."""

@@ -8,10 +8,11 @@ array of the frame: it assigns a new one, so that copies keep the array as it wa
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
+
+import numpy as np
 
 from processors.common.arrays import Features, Flags, Floats, Ints
 from processors.ranking.candidates import Candidates, Marks
@@ -112,7 +113,7 @@ class Frame:
     propensities: Floats = field(init=False)
     kinds: Ints = field(init=False)
     links: Ints = field(init=False)
-    removed: Counter[str] = field(default_factory=Counter)
+    removed: dict[str, int] = field(default_factory=dict)
     done: tuple[str, ...] = ()
     _memo: dict[object, Any] = field(default_factory=dict)
 
@@ -134,11 +135,26 @@ class Frame:
         found: Found = self._memo[what]
         return found
 
+    def split(self, users: int) -> tuple[Frame, Frame]:
+        """Return a frame of the first so many users, and one of the others, as if each had been alone.
+
+        Call it after ``describe`` and before any other stage.
+        """
+        at = int(self.candidates.begins[users])
+        first = Frame(self.profiles[:users], self.now_ms[:users], self.read, self.at_ms)
+        others = Frame(self.profiles[users:], self.now_ms[users:], self.read, self.at_ms)
+        first.candidates, others.candidates = self.candidates.split(users)
+        for part, columns in ((first, slice(0, at)), (others, slice(at, None))):
+            part.ties, part.kept = self.ties[columns], self.kept[columns]
+            part.features = np.ascontiguousarray(self.features[:, columns])
+            part.done = self.done
+        return first, others
+
     def copied(self) -> Frame:
         """Return a copy that later stages can change apart from this frame; results of :meth:`once` stay shared."""
         other = object.__new__(Frame)
         other.__dict__.update(self.__dict__)
-        other.removed = self.removed.copy()
+        other.removed = dict(self.removed)
         return other
 
 

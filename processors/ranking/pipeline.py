@@ -8,6 +8,7 @@ stage, write it in the file it belongs to and name it here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -67,6 +68,13 @@ def stages_of(settings: RankingSettings) -> tuple[Stage, ...]:
     )
 
 
+class Asked(NamedTuple):
+    """Users, and the moment that each is ranked for, milliseconds since the epoch."""
+
+    profiles: Sequence[Profile]
+    now_ms: Sequence[int]
+
+
 class RankingPipeline:
     """Runs the stages for many users at once.
 
@@ -100,9 +108,17 @@ class RankingPipeline:
             for shared in (True, False)
         }
         (gather,) = (stage for stage in self.stages if isinstance(stage, Gather))
+        self._common = tuple(stage for stage in self.stages if isinstance(stage, Gather | Describe))
         self.features = feature_names(gather.columns)
 
-    def rank(self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, at_ms: int) -> list[Slates]:
+    def rank(
+        self,
+        profiles: Sequence[Profile],
+        now_ms: Sequence[int],
+        read: ReadModels,
+        at_ms: int,
+        frame: Frame | None = None,
+    ) -> list[Slates]:
         """Make the slates of all placements for any number of users.
 
         The result follows from profiles, moments, published item views, model and rules alone, so a replay gives the
@@ -119,17 +135,49 @@ class RankingPipeline:
             The read models.
         at_ms
             The moment at which the rules must be in force, milliseconds since the epoch.
+        frame
+            What :meth:`together` has found of these users, if it was asked.
 
         Returns
         -------
         list of Slates
             One per placement, in the order of the settings; rows in the order of ``profiles``.
         """
+        if frame is not None:
+            return self.slates(frame)
         wanted, parts = _wanted(read, at_ms), []
         for begin in range(0, max(1, len(profiles)), MAX_ROWS):
             end = begin + MAX_ROWS
             parts.append(self.slates(Frame(profiles[begin:end], now_ms[begin:end], read, at_ms, wanted)))
         return [joined([part[n] for part in parts]) for n in range(len(self.settings.placements))]
+
+    def together(
+        self, slates: Asked, lessons: Asked, read: ReadModels, at_ms: int
+    ) -> tuple[Frame, Frame] | tuple[None, None]:
+        """Gather and describe the candidates for slates and for lessons at once.
+
+        A pass costs about as much for two users as for one, so that small micro-batches take half the time.
+
+        Parameters
+        ----------
+        slates, lessons
+            The users whose slates are made, and the users as they were before they chose.
+        read, at_ms
+            As in :meth:`rank`.
+
+        Returns
+        -------
+        tuple of Frame
+            A frame for :meth:`rank` and one for :meth:`processors.ranking.training.Training.lessons`, with what each
+            would find by itself, bit by bit; :obj:`None` twice if rules make candidates for slates alone, or the users
+            are more than are ranked together.
+        """
+        wanted = _wanted(read, at_ms)
+        if len(slates.profiles) + len(lessons.profiles) > MAX_ROWS or (wanted is not None and len(wanted)):
+            return None, None
+        frame = Frame([*slates.profiles, *lessons.profiles], [*slates.now_ms, *lessons.now_ms], read, at_ms)
+        self.run(self._common, frame)
+        return frame.split(len(slates.profiles))
 
     def begin(self, profiles: Sequence[Profile], now_ms: Sequence[int], read: ReadModels, at_ms: int) -> Frame:
         """Return a frame that no stage has worked on, with the slots that rules make candidates for everybody.
@@ -229,7 +277,7 @@ class RankingPipeline:
             if before is not None and frame.kept is not before:
                 removed = int(np.count_nonzero(before)) - int(np.count_nonzero(frame.kept))
                 if removed:
-                    frame.removed[stage.name] += removed
+                    frame.removed[stage.name] = frame.removed.get(stage.name, 0) + removed
 
 
 def _wanted(read: ReadModels, at_ms: int) -> Ints | None:

@@ -202,7 +202,7 @@ def _strongest_links(  # type: ignore[no-untyped-def]  # noqa: C901  # numba fin
         return
     for pair in range(len(of_pair)):
         candidate = of_pair[pair]
-        if best[candidate] == -2:
+        if candidate < 0 or candidate >= candidates or best[candidate] == -2:
             continue
         other = best[candidate]
         if other >= 0:

@@ -153,7 +153,7 @@ def slates_of(frame: Frame, texts: ReasonTexts) -> Slates:
     slots, scores, propensities = _published(
         frame.numbers, frame.filled, frame.candidates.slots, frame.kept_scores, frame.propensities
     )
-    ignored, removed = frame.effects.ignored, +frame.removed
+    ignored, removed = frame.effects.ignored, +Counter(frame.removed)
     languages = frame.once("languages", lambda: texts.numbers_of(frame.profiles))
     return Slates(slots, scores, frame.kinds, frame.links, propensities, languages, texts, ignored, removed)
 

@@ -93,6 +93,7 @@ class Training:
         chosen: Sequence[str],
         read: ReadModels,
         at_ms: int,
+        frame: Frame | None = None,
     ) -> tuple[list[Answers], Examples]:
         """Make the examples that some users' choices give, from the profiles as they were before.
 
@@ -108,6 +109,8 @@ class Training:
             The read models.
         at_ms
             The moment at which the rules must be in force, milliseconds since the epoch.
+        frame
+            What :meth:`processors.ranking.pipeline.RankingPipeline.together` has found of these users, if it was asked.
 
         Returns
         -------
@@ -118,7 +121,8 @@ class Training:
         """
         pipeline = self._pipeline
         # Without the items that rules make candidates for everybody: the ranker does not learn from those.
-        frame = Frame(profiles, now_ms, read, at_ms)
+        if frame is None:
+            frame = Frame(profiles, now_ms, read, at_ms)
         pipeline.run(pipeline.stages_for("lesson", shared=True), frame)
         slots = np.array(read.items.slots_of(list(chosen)), np.int64)
         answers = [self._ask(frame, slots, head) for head in range(len(HEADS))]

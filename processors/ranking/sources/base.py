@@ -137,6 +137,35 @@ class Visitors(msgspec.Struct, frozen=True):
     def __len__(self) -> int:
         return len(self.profiles)
 
+    def split(self, users: int) -> tuple[Visitors, Visitors]:
+        """Return the first so many users, and the others."""
+        at = int(self.begins[users])
+        first = Visitors(
+            self.profiles[:users],
+            self.now_ms[:users],
+            self.begins[: users + 1],
+            self.rows[:at],
+            self.slots[:at],
+            self.positions[:at],
+            self.counts[:at],
+            self.weights[:at],
+            self.times[:at],
+            self.actions[:at],
+        )
+        others = Visitors(
+            self.profiles[users:],
+            self.now_ms[users:],
+            self.begins[users:] - at,
+            self.rows[at:] - users,
+            self.slots[at:],
+            self.positions[at:],
+            self.counts[at:],
+            self.weights[at:],
+            self.times[at:],
+            self.actions[at:],
+        )
+        return first, others
+
 
 @kernel
 def _unrolled(lengths):  # type: ignore[no-untyped-def]  # numba finds the types
