@@ -30,6 +30,8 @@ from processors.events.repair import IntakeSettings
 from processors.items.index import ItemIndex
 from processors.items.signals import ItemSignals
 from processors.items.view import ItemView
+from processors.models.examples import Examples
+from processors.models.ranker_weights import HEADS
 from processors.planes.base import Output, Step
 from processors.planes.users import UsersPlane, UsersSettings
 from processors.ranking.settings import Placement, RankingSettings
@@ -554,3 +556,21 @@ def test_signals_go_to_the_partitions_of_the_campaigns_that_they_concern() -> No
     assert [(signal.cid, signal.opportunities) for signal in signals] == [(cid, 1)]
     plain = users.take(Record(CLICKS, 0, 1, NOW + 1, BEN.encode(), event(BEN, n=1)))
     assert CAMPAIGN_SIGNALS_TOPIC not in {output.topic for output in plain}
+
+
+@pytest.mark.parametrize("few", [0, 16])
+def test_a_lesson_is_of_the_profile_before_the_event_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    """Few lessons are made beside the slates, which know the event already."""
+    monkeypatch.setattr("processors.planes.users._FEW", few)
+    users = Users()
+    users.take(Record(CLICKS, 0, 0, NOW, ANN.encode(), event(ANN, "tent", n=0)))
+    (output,) = on(TRAINING_TOPIC, users.take(Record(CLICKS, 0, 1, NOW + 1, ANN.encode(), event(ANN, "lamp", n=1))))
+    assert output.value is not None
+    examples = msgspec.msgpack.decode(output.value, type=Examples)
+    # For the lesson the lamp was still new: the head that learns from new items alone has an example of it.
+    assert [HEADS[head] for head in examples.heads] == ["any", "new"]
+    (output,) = on(TRAINING_TOPIC, users.take(Record(CLICKS, 0, 2, NOW + 2, ANN.encode(), event(ANN, "lamp", n=2))))
+    assert output.value is not None
+    assert [HEADS[head] for head in msgspec.msgpack.decode(output.value, type=Examples).heads] == ["any"]

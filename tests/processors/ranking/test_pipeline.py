@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from processors.models.exposure import Exposure
 from processors.ranking.candidates import MAX_ROWS
 from processors.ranking.frame import Frame, Stage
-from processors.ranking.pipeline import RankingPipeline
+from processors.ranking.pipeline import Asked, RankingPipeline
 from processors.ranking.rules import Items, Rule
 from processors.ranking.settings import Placement, RankingSettings
+from processors.ranking.training import Training
 from processors.users.unclicked_impressions import UnclickedImpressions
 from tests.processors.worlds import NOW, World, profile, random_world, view
 
@@ -188,6 +189,40 @@ def test_a_user_gets_the_same_slates_alone_as_among_others(seed: int) -> None:
     world = random_world(seed)
     alone = [replace(world, users=[user]).slates() for user in world.users]
     assert world.slates() == [[slates[n][0] for slates in alone] for n in range(2)]
+
+
+def taught(world: World, pipeline: RankingPipeline, users: Asked, frame: Frame | None = None) -> bytes:
+    """The examples that the users' choices give, who choose the known items in turn."""
+    known = sorted(world.known()) or ["none"]
+    chosen = [known[n % len(known)] for n in range(len(users.profiles))]
+    read = world.read(pipeline.features)
+    _, examples = Training(pipeline).lessons(users.profiles, users.now_ms, chosen, read, NOW, frame)
+    return msgspec.msgpack.encode(examples)
+
+
+@pytest.mark.unmeasured
+@given(seeds)
+def test_one_pass_for_slates_and_lessons_gives_what_each_gives_by_itself(seed: int) -> None:
+    world = full_world(seed)
+    pipeline, read = RankingPipeline(world.settings), world.read(RankingPipeline(world.settings).features)
+    slates = Asked(world.users, [NOW] * len(world.users))
+    lessons = Asked(world.users[1:][::-1] or world.users, [NOW - 7_000_000] * (len(world.users) - 1 or 1))
+    frame, described = pipeline.together(slates, lessons, read, NOW)
+    shared, alone = (pipeline.rank(*slates, read, NOW, given) for given in (frame, None))
+    for one, other in zip(shared, alone, strict=True):
+        assert all(one.items(row, read) == other.items(row, read) for row in range(len(world.users)))
+        assert one.removed == other.removed
+    assert taught(world, pipeline, lessons, described) == taught(world, pipeline, lessons)
+
+
+def test_slates_and_lessons_are_made_apart_where_rules_make_candidates_for_slates_or_users_are_many() -> None:
+    world = World({"tent": view(1.0)}, [profile("tent")])
+    pipeline, users = RankingPipeline(world.settings), Asked(world.users, [NOW])
+    many = Asked(world.users * MAX_ROWS, [NOW] * MAX_ROWS)
+    assert None not in pipeline.together(users, users, world.read(pipeline.features), NOW)
+    assert pipeline.together(many, users, world.read(pipeline.features), NOW) == (None, None)
+    world.rules.apply("tents first", Rule("pin", Items(ids=("tent",)), position=1))
+    assert pipeline.together(users, users, world.read(pipeline.features), NOW) == (None, None)
 
 
 def test_more_users_than_one_pass_takes_get_their_own_slates() -> None:
