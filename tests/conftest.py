@@ -3,7 +3,12 @@
 import os
 from collections import defaultdict
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from inspect import iscoroutinefunction
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from coverage import Coverage
@@ -13,6 +18,9 @@ from streams.broker import ApacheKafka, BrokerUnavailable, answers, missing_tool
 from streams.worker.process_tuning import tune_process
 
 tune_process()
+
+MEASURED_EXAMPLES = 30
+"""Of each property, so many examples count for the coverage."""
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -83,15 +91,44 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Leave long simulations out of the coverage: counting lines doubles what they take, and they run no others."""
-    measured = Coverage.current() if item.get_closest_marker("unmeasured") else None
+    """Count lines where that tells something: counting doubles what a test takes.
+
+    Long simulations run no lines that others do not. Of a property, the first examples run nearly all that it reaches.
+    """
+    measured = Coverage.current()
     if measured is None:
         return (yield)
-    measured.stop()
+    if item.get_closest_marker("unmeasured"):
+        measured.stop()
     try:
-        return (yield)
+        with _first_examples_measured(item):
+            return (yield)
     finally:
-        measured.start()
+        if Coverage.current() is not measured:
+            measured.start()
+
+
+@contextmanager
+def _first_examples_measured(item: pytest.Item) -> Iterator[None]:
+    """Stop to count lines once a property has been tried with some examples."""
+    handle = getattr(getattr(item, "obj", None), "hypothesis", None)
+    if handle is None or iscoroutinefunction(handle.inner_test):
+        yield
+        return
+    test, tried = handle.inner_test, count()
+
+    @wraps(test)
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        measured = Coverage.current() if next(tried) >= MEASURED_EXAMPLES else None
+        if measured is not None:
+            measured.stop()
+        return test(*args, **kwargs)
+
+    handle.inner_test = counted
+    try:
+        yield
+    finally:
+        handle.inner_test = test
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,8 +10,8 @@ from streams.cli.bench import app
 
 
 def test_ratios_are_those_of_the_costs() -> None:
-    result = run_growth(events=200, items=100, users=100, segments=1, segment_events=60)
-    assert (result.events, result.items, result.users, result.segments) == (200, 100, 100, 1)
+    result = run_growth(events=100, items=50, users=50, segments=1, segment_events=60)
+    assert (result.events, result.items, result.users, result.segments) == (100, 50, 50, 1)
     assert result.items_ratio == pytest.approx(result.more_items_us / result.base_us, abs=0.01)
     assert result.users_ratio == pytest.approx(result.more_users_us / result.base_us, abs=0.01)
     assert result.age_ratio == pytest.approx(result.old_us / result.young_us, abs=0.01)
