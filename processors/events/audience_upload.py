@@ -27,7 +27,7 @@ _EXPECTED = f"expected a list of at most {MAX_LISTS} names"
 
 AUDIENCE_REASONS = {
     "missing_key": "the record has no key: nobody knows which user it is of",
-    "bad_key": "the key is not UTF-8 text of 1 to 256 characters",
+    "bad_key": "the key is not UTF-8 text of 1 to 256 characters, none of them U+0000",
     "wrong_partition": "the record is on another partition than its user",
     "key_mismatch": "the value names another user than the key",
     "empty_value": "the value is empty; a tombstone has none at all",

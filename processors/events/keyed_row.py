@@ -112,4 +112,6 @@ def _key_of(raw: bytes | None, words: KeyWords) -> str:
         raise Refused("bad_key", words.not_utf8.format(byte=error.start)) from error
     if not 0 < len(key) <= MAX_ID_CHARACTERS:
         raise Refused("bad_key", words.bad_length.format(length=len(key)))
+    if "\0" in key:  # what is no row on the topics that workers broadcast on begins with it
+        raise Refused("bad_key", f"key: {quoted(key)}, expected an id without the character U+0000")
     return key

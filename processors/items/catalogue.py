@@ -19,7 +19,7 @@ from processors.items.view import Attributes
 
 CATALOG_REASONS = {
     "missing_key": "the record has no key, so nobody can tell which item it is about",
-    "bad_key": "the record's key is not an item id: UTF-8 text of 1 to 256 characters",
+    "bad_key": "the record's key is not an item id: UTF-8 text of 1 to 256 characters, none of them U+0000",
     "key_mismatch": "the record's key and its item_id differ",
     "wrong_partition": "the record is not on the partition of its item: it must be keyed by item_id",
     "bad_record_time": "the record's own time is not between 1970 and the year 9999",

@@ -42,7 +42,7 @@ def read_file(path: Path, currency: str) -> dict[str, bytes]:
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise NearstreamError(f"{path}: {path.stat().st_size} bytes, expected at most {_MAX_FILE_BYTES}")
     found: dict[str, bytes] = {}
-    for where, cid, fields in _tables(path) if path.suffix == ".toml" else _objects(path):
+    for where, cid, fields in _tables(path) if path.suffix.lower() == ".toml" else _objects(path):
         raw = msgspec.json.encode(fields)
         try:
             campaign = read_campaign(raw)
@@ -70,6 +70,8 @@ def _tables(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for cid, fields in tables.items():
         if not 0 < len(cid) <= 256:
             raise NearstreamError(f"{path}: [{cid[:60]}]: an id of {len(cid)} characters, expected 1 to 256")
+        if "\0" in cid:
+            raise NearstreamError(f"{path}: [{cid!r}]: expected an id without the character U+0000")
         if not isinstance(fields, dict):
             raise NearstreamError(f"{path}: {cid} is no table, expected one per campaign, such as [spring-tents]")
         yield f"{path}: [{cid}]", cid, fields
@@ -95,8 +97,8 @@ def _objects(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         cid = value.pop("cid", None)
         if cid is None:
             raise NearstreamError(f'{where}: cid: missing, add "cid": "..."')
-        if not isinstance(cid, str) or not 0 < len(cid) <= 256:
-            raise NearstreamError(f"{where}: cid: {cid!r}, expected a text of 1 to 256 characters")
+        if not isinstance(cid, str) or not 0 < len(cid) <= 256 or "\0" in cid:
+            raise NearstreamError(f"{where}: cid: {cid!r}, expected a text of 1 to 256 characters, none of them U+0000")
         yield where, cid, value
 
 

@@ -30,6 +30,7 @@ def record(key: bytes | None, value: bytes | None = b"{}", topic: str = "t", par
 @given(st.one_of(st.none(), st.binary(max_size=300), st.text(max_size=300).map(lambda text: text.encode())))
 def test_any_bytes_are_a_key_or_are_refused(raw: bytes | None) -> None:
     usable = raw is not None and raw.decode(errors="replace").encode() == raw and 0 < len(raw.decode()) <= 256
+    usable = usable and raw is not None and b"\0" not in raw
     if raw is not None and usable:
         assert read_row(record(raw), WORDS) == (raw.decode(), b"{}")
         return
@@ -83,6 +84,12 @@ KAFKAS = "let the producer partition as Kafka's own does (murmur2)"
         (RULES_TOPIC, b"k\xff", "bad_rule", "key: not UTF-8, expected the id of the rule"),
         (CAMPAIGNS_TOPIC, None, "bad_campaign", f"key: 0 characters, {OF_CAMPAIGNS}"),
         (CAMPAIGNS_TOPIC, b"k\xff", "bad_campaign", "key: not UTF-8, expected the id of the campaign"),
+        (
+            CAMPAIGNS_TOPIC,
+            b"\0marker",
+            "bad_campaign",
+            "key: '\\x00marker', expected an id without the character U+0000",
+        ),
         (
             CAMPAIGNS_TOPIC,
             LONG.encode(),
