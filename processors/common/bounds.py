@@ -13,6 +13,9 @@ Natural = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 """One or more."""
 
+SessionSeconds = Annotated[int, msgspec.Meta(ge=1, le=1_800)]
+"""Seconds of a session in a consumer group: half an hour is the most that brokers allow by default."""
+
 Neighbours = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 """Neighbours kept per item; memory grows with it times the number of items."""
 

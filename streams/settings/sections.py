@@ -19,6 +19,7 @@ from processors.common.bounds import (
     Replicas,
     SecondsOrNone,
     SeriesOrNone,
+    SessionSeconds,
     WaitMs,
 )
 from processors.common.errors import ConfigurationError
@@ -61,7 +62,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_timeout_s
         Seconds without a heartbeat after which a worker's partitions go to the others: most of the time that they are
         silent after a crash. A worker that is frozen for longer comes back as a new member, and loses nothing. Brokers
-        allow no less than 6 unless their ``group.min.session.timeout.ms`` says so.
+        allow no less than 6 unless their ``group.min.session.timeout.ms`` says so, and no more than 1,800.
     """
 
     brokers: str = "127.0.0.1:9092"
@@ -76,7 +77,7 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ssl_keyfile_password: str | None = None
     sasl_oauth_token_file: str | None = None
     fetch_max_wait_ms: WaitMs = 100
-    session_timeout_s: Positive = 6
+    session_timeout_s: SessionSeconds = 6
     wait_s: SecondsOrNone = 0
 
     def __repr__(self) -> str:
