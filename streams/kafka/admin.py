@@ -157,23 +157,31 @@ def not_allowed(kafka: KafkaSettings, error: Exception) -> str:
     return f"does not allow this ({', '.join(map(str, error.args)) or type(error).__name__}): {user} needs {rights}"
 
 
-def require_group(kafka: KafkaSettings) -> None:
-    """Make sure that the group may be seen: a client that may not join waits for ever, and says nothing.
+def group_clients(kafka: KafkaSettings) -> list[str]:
+    """Return the client ids of the group's members.
 
-    Who may read a group may see it; who may see but not read it is not found out here.
+    A worker asks before it joins, also to make sure that it may see the group: a client that may not join waits for
+    ever, and says nothing. Who may read a group may see it; who may see but not read it is not found out here.
+
+    Returns
+    -------
+    list of str
+        One per member; empty if there is none, or the brokers cannot tell.
 
     Raises
     ------
     BrokerRefused
-        If it may not.
+        If the user may not see it.
     """
     with administration(kafka) as admin:
         try:
-            admin.describe_groups([kafka.group])
+            found = admin.describe_groups([kafka.group])
         except AuthorizationError:
             raise
         except (KafkaError, ValueError) as error:  # a new broker has no coordinator yet; Tansu answers oddly
             logger.debug("group %s cannot be described: %r", kafka.group, error)
+            return []
+    return [member["client_id"] for member in found.get(kafka.group, {}).get("members", ())]
 
 
 def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """Arguments with which clients of kafka-python and aiokafka reach the brokers of the settings."""
 
 import asyncio
+import socket
 import ssl
+from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Protocol
 
 from aiokafka.errors import KafkaConnectionError
 
 from processors.common.errors import ConfigurationError
 from streams.kafka.tokens import TokenFile, read_token
-from streams.settings.sections import KafkaSettings
+from streams.settings.sections import KafkaSettings, Settings
 
 _AGAIN_S = 1.0
 
@@ -26,6 +29,18 @@ def bootstrap_servers(kafka: KafkaSettings) -> list[str]:
     ['a:1', 'b:2']
     """
     return [broker.strip() for broker in kafka.brokers.split(",") if broker.strip()]
+
+
+def member_name(settings: Settings) -> str:
+    """Return the client id of a worker in its group: the same after a restart on the same host and state directory.
+
+    Examples
+    --------
+    >>> member_name(Settings()) == member_name(Settings())
+    True
+    """
+    place = f"{socket.gethostname()}\0{Path(settings.worker.state_dir).resolve()}"
+    return f"nearstream-{blake2b(place.encode(), digest_size=4).hexdigest()}"
 
 
 def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:

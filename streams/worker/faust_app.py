@@ -7,7 +7,7 @@ from pathlib import Path
 import faust
 from faust.types.transports import TransportT
 
-from streams.kafka.clients import bootstrap_servers
+from streams.kafka.clients import bootstrap_servers, member_name
 from streams.kafka.faust_transport import BatchTransport
 from streams.settings.sections import Settings
 
@@ -32,6 +32,7 @@ class FaustApp(faust.App):
             kafka.group,
             broker=";".join(f"kafka://{broker}" for broker in bootstrap_servers(kafka)),
             env_prefix="NEARSTREAM_FAUST_",
+            broker_client_id=member_name(settings),
             web_enabled=False,
             store="memory://",
             datadir=str(Path(settings.worker.state_dir) / "faust"),

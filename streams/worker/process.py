@@ -14,7 +14,8 @@ from aiokafka.errors import KafkaError
 
 from processors.common.errors import ConfigurationError
 from streams.engine.warm import progress, warm
-from streams.kafka.admin import not_allowed, require_group
+from streams.kafka.admin import group_clients, not_allowed
+from streams.kafka.clients import member_name
 from streams.kafka.errors import BrokerRefused, BrokerUnavailable
 from streams.kafka.event_loop import new_event_loop
 from streams.kafka.topics import TIMESTAMP_TYPE, TopicReport, ensure_topics
@@ -72,8 +73,18 @@ def prepare(settings: Settings) -> None:
         If they cannot.
     """
     _check_topics(ensure_topics(settings))
-    require_group(settings.kafka)
+    group_clients(settings.kafka)
     check_topic_ids(settings)
+
+
+def served_by_others(settings: Settings) -> bool:
+    """Tell whether other workers run the partitions, and the group has forgotten what this worker was before.
+
+    A predecessor that was killed stays a member until its session ends. Whoever joins before that gets its partitions,
+    and has their stores on disk.
+    """
+    members = group_clients(settings.kafka)
+    return bool(members) and member_name(settings) not in members
 
 
 def _check_topics(report: TopicReport) -> None:
@@ -106,6 +117,7 @@ async def _run(settings: Settings) -> None:
     worker = Worker(
         settings,
         prepare=lambda: prepare(settings),
+        served=lambda: served_by_others(settings),
         stopping=lambda: deadline.begin(CUT_OFF if stop.is_set() else 1),
         let_go=lambda: deadline.let_go(0 if stop.is_set() else 1),
         before_joining=_warm,

@@ -67,6 +67,8 @@ class Worker:
         Called when it has let go of all partitions, and only the clients of Kafka are left to be stopped.
     before_joining, while_joining
         Called in the compute thread: before it joins the group, and as it waits for partitions.
+    served
+        Called in a thread of its own before it joins: tells whether other workers run the partitions.
     """
 
     def __init__(
@@ -78,11 +80,13 @@ class Worker:
         let_go: Callable[[], object] = lambda: None,
         before_joining: Callable[[], None] = lambda: None,
         while_joining: Callable[[], None] = lambda: None,
+        served: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self._prepare = prepare
         self._let_go = let_go
         self._stopping, self._before_joining, self._while_joining = stopping, before_joining, while_joining
+        self._served = served
         self.topology = topology or build_topology(settings)
         self.metrics = Metrics()
         self._compute = ComputeThread()
@@ -193,8 +197,15 @@ class Worker:
 
     async def _run_faust(self) -> None:
         await self._compute.run(self._before_joining)
-        self._membership.ask()
-        await asyncio.gather(self.app.start(), self._compute.run(self._while_joining))
+        if await asyncio.to_thread(self._served):
+            # Partitions that come here would stand still until the read models are complete; elsewhere they do not.
+            await self.feed.complete.wait()
+            await self._compute.run(self._while_joining)
+            self._membership.ask()
+            await self.app.start()
+        else:
+            self._membership.ask()
+            await asyncio.gather(self.app.start(), self._compute.run(self._while_joining))
         await self.app.wait_until_stopped()
         reason = self.app.crash_reason
         if reason is not None:

@@ -122,7 +122,7 @@ def without(safeguard: str, seed: int, attempts: int = 3) -> bool:
     only, faults, workers = TRIED_BY[safeguard]
     for attempt in range(attempts):
         asked = argparse.Namespace(
-            faults=faults, kills=0, seed=seed + attempt, workers=workers, rate=200.0, poison=0, only=only, between=3.0,
+            faults=faults, kills=0, seed=seed + attempt, workers=workers, rate=100.0, poison=0, only=only, between=3.0,
             session=6, standby=False,
         )  # fmt: skip
         verdict = run(asked, ("tests.chaos.without", safeguard))

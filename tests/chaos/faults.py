@@ -206,10 +206,12 @@ def _wait_until_it_writes(worker: WorkerProcess) -> None:
 
 def _committing(worker: WorkerProcess) -> int:
     """Count the partitions of users of which a worker has committed something within a second."""
-    ages = [
-        line.split()[1] for line in _metrics(worker) if line.startswith('nearstream_commit_age_seconds{plane="users"')
+    of_users = [
+        line
+        for line in _metrics(worker)
+        if line.startswith("nearstream_commit_age_seconds{") and 'plane="users"' in line
     ]
-    return sum(float(age) < 1.0 for age in ages)
+    return sum(float(line.split()[1]) < 1.0 for line in of_users)
 
 
 def _holds_partitions(worker: WorkerProcess) -> bool:

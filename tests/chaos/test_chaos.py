@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import random
+from typing import cast
 
 import pytest
+from prometheus_client import generate_latest
 
+from streams.worker.metrics import Metrics
+from tests.chaos import faults
 from tests.chaos.__main__ import TRIED_BY, planned, run, without
 from tests.chaos.faults import FAULTS
+from tests.support import WorkerProcess
 
 
 def asked(**given: object) -> argparse.Namespace:
@@ -18,7 +23,7 @@ def asked(**given: object) -> argparse.Namespace:
             "kills": 0,
             "seed": 1,
             "workers": 2,
-            "rate": 120.0,
+            "rate": 60.0,
             "only": None,
             "poison": 3000,
             "between": 3.0,
@@ -35,6 +40,15 @@ def test_the_plan_follows_from_the_seed_and_has_every_fault_before_any_comes_twi
     assert set(plans[0][: len(FAULTS)]) == set(FAULTS)
     assert {fault.__name__ for fault in planned(asked(kills=5), random.Random(1))} == {"kill_one"}
     assert {fault.__name__ for fault in planned(asked(only="freeze"), random.Random(1))} == {"freeze"}
+
+
+def test_faults_know_how_many_partitions_a_worker_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = Metrics()
+    for plane, partition, age in (("users", 0, 0.3), ("users", 1, 0.9), ("users", 2, 1.5), ("items", 0, 0.1)):
+        metrics.partitions.commit_age.labels(plane, str(partition)).set(age)
+    lines = generate_latest(metrics.registry).decode().splitlines()
+    monkeypatch.setattr(faults, "_metrics", lambda _: lines)
+    assert faults._committing(cast("WorkerProcess", None)) == 2
 
 
 @pytest.mark.slow

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from processors.common.errors import ConfigurationError
+from streams.kafka.clients import member_name
 from streams.kafka.topics import Difference, TopicReport
 from streams.settings.sections import Settings
 from streams.worker import process
@@ -23,9 +26,29 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Difference]:
         raise InterruptedError
 
     monkeypatch.setattr(process, "ensure_topics", lambda _: TopicReport((), (), tuple(differences)))
-    monkeypatch.setattr(process, "require_group", lambda _: None)
+    monkeypatch.setattr(process, "group_clients", lambda _: [])
     monkeypatch.setattr(process, "check_topic_ids", stop)
     return differences
+
+
+@pytest.mark.parametrize(
+    ("members", "served"),
+    [([], False), (["nearstream-0"], True), (["nearstream-0", "own"], False), (["own"], False)],
+)
+def test_a_predecessor_that_is_still_a_member_is_no_other_worker(
+    monkeypatch: pytest.MonkeyPatch, members: list[str], served: bool
+) -> None:
+    own = member_name(Settings())
+    monkeypatch.setattr(process, "group_clients", lambda _: [own if name == "own" else name for name in members])
+    assert process.served_by_others(Settings()) is served
+
+
+def test_the_name_of_a_member_follows_from_its_host_and_state_directory(tmp_path: Path) -> None:
+    def name(folder: str) -> str:
+        worker = msgspec.structs.replace(Settings().worker, state_dir=str(tmp_path / folder))
+        return member_name(msgspec.structs.replace(Settings(), worker=worker))
+
+    assert name("a") == name("b/../a") != name("b")
 
 
 def test_topics_whose_times_their_producers_make_are_refused(found: list[Difference]) -> None:

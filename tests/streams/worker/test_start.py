@@ -44,6 +44,33 @@ async def test_kernels_come_before_the_group_and_beside_the_event_loop(
     worker._compute.close()
 
 
+async def test_where_others_serve_it_joins_once_its_read_models_are_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    async def start() -> None:
+        done.append("join")
+
+    async def stopped() -> None:
+        done.append("run")
+
+    def settle() -> None:
+        done.append("settle")
+
+    worker = Worker(_settings(tmp_path), while_joining=settle, served=lambda: True)
+    monkeypatch.setattr(worker.app, "start", start)
+    monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
+    starting = asyncio.create_task(worker._run_faust())
+    await asyncio.sleep(0.1)
+    assert done == []
+    assert worker._membership.out_s == 0.0, "nobody waits for the group yet"
+    worker.feed.complete.set()
+    await starting
+    assert done == ["settle", "join", "run"]
+    worker._compute.close()
+
+
 async def test_a_worker_says_when_it_is_ready_and_how_much_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
