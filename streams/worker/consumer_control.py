@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 
 class ConsumerControl:
@@ -11,21 +11,21 @@ class ConsumerControl:
     Parameters
     ----------
     seek
-        ``await seek(topic, partition, offset)`` has the consumer deliver from that offset next.
-    beginning
-        ``await beginning(topic, partition)`` returns the first offset that the log still has.
-    end
-        ``await end(topic, partition)`` returns the offset up to which records can be read now (exclusive).
+        ``await seek(offsets, partition)`` has the consumer deliver from these offsets, by topic, next.
+    beginnings
+        ``await beginnings(topics, partition)`` returns, by topic, the first offset that the log still has.
+    ends
+        ``await ends(topics, partition)`` returns, by topic, the offset up to which records can be read now (exclusive).
     pause, resume
         ``pause(topic, partition)`` stops fetching, ``resume(topic, partition)`` goes on with it.
     """
 
     def __init__(
         self,
-        seek: Callable[[str, int, int], Awaitable[None]],
-        beginning: Callable[[str, int], Awaitable[int]],
-        end: Callable[[str, int], Awaitable[int]],
+        seek: Callable[[Mapping[str, int], int], Awaitable[None]],
+        beginnings: Callable[[Sequence[str], int], Awaitable[dict[str, int]]],
+        ends: Callable[[Sequence[str], int], Awaitable[dict[str, int]]],
         pause: Callable[[str, int], None],
         resume: Callable[[str, int], None],
     ) -> None:
-        self.seek, self.beginning, self.end, self.pause, self.resume = seek, beginning, end, pause, resume
+        self.seek, self.beginnings, self.ends, self.pause, self.resume = seek, beginnings, ends, pause, resume

@@ -171,8 +171,7 @@ class Takeover:
         # Looked up once: the position may move on while the consumer is asked, and both must get the same offsets.
         offsets = {topic: processor.position.offsets[topic] for topic in self._plane.source_topics}
         self._buffer.seek(offsets)
-        for topic, offset in offsets.items():
-            await self._consumer.seek(topic, self._partition, offset)
+        await self._consumer.seek(offsets, self._partition)
 
     async def _compare(self, held: HeldPartition) -> None:
         """Compare the position with what the source logs still have, and move it beyond what they have lost.
@@ -182,17 +181,18 @@ class Takeover:
         StateError
             If a log ends before the position: it is another log, and its records would be taken for repeated ones.
         """
-        position = held.processor.position
-        for topic in self._plane.source_topics:
-            first = await self._consumer.beginning(topic, self._partition)
-            offset = position.offsets.get(topic)
+        topics = self._plane.source_topics
+        for topic, first in (await self._consumer.beginnings(topics, self._partition)).items():
+            offset = held.processor.position.offsets.get(topic)
             if offset is not None and first > offset:
                 self._count_deleted(topic, offset, first)
             held.processor.start_at(topic, first)
-            # Brokers without transactions are not always right about the end of a log.
-            if held.publisher.transactional:
-                end = await self._consumer.end(topic, self._partition)
-                check_source_end(self._settings, topic, self._partition, position.offsets[topic], end)
+        # Brokers without transactions are not always right about the end of a log.
+        if held.publisher.transactional:
+            # Looked up before: the position may move on while the consumer is asked.
+            applied = {topic: held.processor.position.offsets[topic] for topic in topics}
+            for topic, end in (await self._consumer.ends(topics, self._partition)).items():
+                check_source_end(self._settings, topic, self._partition, applied[topic], end)
 
     def _count_deleted(self, topic: str, offset: int, first: int) -> None:
         """Report offsets that retention deleted before they were applied.

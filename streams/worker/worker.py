@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -98,7 +98,7 @@ class Worker:
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
-        self._consumer = ConsumerControl(self._seek, self._beginning, self._end_of_log, self._pause, self._resume)
+        self._consumer = ConsumerControl(self._seek, self._beginnings, self._ends, self._pause, self._resume)
         self._stores = Stores(settings)
         fencing = settings.worker.processing_guarantee == "exactly_once"
         self._partitions = Partitions(self._make_runner, self, self.feed.complete, fencing)
@@ -279,23 +279,22 @@ class Worker:
 
     # ---------------------------------------------------------------- the consumer, as runners see it
 
-    async def _seek(self, topic: str, partition: int, offset: int) -> None:
+    async def _seek(self, offsets: Mapping[str, int], partition: int) -> None:
+        to = {TP(topic, partition): offset for topic, offset in offsets.items()}
         try:
-            await self.app.consumer.seek_wait({TP(topic, partition): offset})
+            await self.app.consumer.seek_wait(to)
         except IllegalStateError:
             # It went to another worker just now: the runner is about to be told.
-            if TP(topic, partition) in self.app.consumer.assignment():
+            if to.keys() <= self.app.consumer.assignment():
                 raise
 
-    async def _beginning(self, topic: str, partition: int) -> int:
-        tp = TP(topic, partition)
-        offsets = await self.app.consumer.earliest_offsets(tp)
-        return int(next(iter(offsets.values())))
+    async def _beginnings(self, topics: Sequence[str], partition: int) -> dict[str, int]:
+        offsets = await self.app.consumer.earliest_offsets(*(TP(topic, partition) for topic in topics))
+        return {tp.topic: int(offset) for tp, offset in offsets.items()}
 
-    async def _end_of_log(self, topic: str, partition: int) -> int:
-        tp = TP(topic, partition)
-        offsets = await self.app.consumer.highwaters(tp)
-        return int(next(iter(offsets.values())))
+    async def _ends(self, topics: Sequence[str], partition: int) -> dict[str, int]:
+        offsets = await self.app.consumer.highwaters(*(TP(topic, partition) for topic in topics))
+        return {tp.topic: int(offset) for tp, offset in offsets.items()}
 
     def _pause(self, topic: str, partition: int) -> None:
         self.app.consumer.pause_partitions({TP(topic, partition)})

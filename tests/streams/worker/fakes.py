@@ -1,7 +1,7 @@
 """What surrounds a partition and a worker, in memory: brokers with a changelog, a runner with figures to set."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import monotonic
@@ -80,30 +80,32 @@ class Brokers:
         store.restore(self.changelog[begin:], len(self.changelog))
         return len(self.changelog) - begin
 
-    async def _seek(self, topic: str, _: int, offset: int) -> None:
-        self.calls.append("seek")
-        self.sought[topic] = offset
-        self.seeks.append((topic, offset))
-        self.arrive()
+    async def _seek(self, offsets: Mapping[str, int], _: int) -> None:
+        for topic, offset in offsets.items():
+            self.calls.append("seek")
+            self.sought[topic] = offset
+            self.seeks.append((topic, offset))
+            self.arrive()
 
     def arrive(self) -> None:
         if self.on_the_way:
             self.on_the_way.pop(0)()
 
-    async def _beginning(self, topic: str, _: int) -> int:
-        self.calls.append("compare")
-        self.arrive()
-        return self.begins.get(topic, 0)
+    async def _beginnings(self, topics: Sequence[str], _: int) -> dict[str, int]:
+        for _topic in topics:
+            self.calls.append("compare")
+            self.arrive()
+        return {topic: self.begins.get(topic, 0) for topic in topics}
 
-    async def _end(self, topic: str, _: int) -> int:
-        return self.ends.get(topic, 1000)
+    async def _ends(self, topics: Sequence[str], _: int) -> dict[str, int]:
+        return {topic: self.ends.get(topic, 1000) for topic in topics}
 
     @property
     def consumer(self) -> ConsumerControl:
         return ConsumerControl(
             self._seek,
-            self._beginning,
-            self._end,
+            self._beginnings,
+            self._ends,
             lambda topic, _: self.paused.append(topic),
             lambda topic, _: self.paused.remove(topic),
         )

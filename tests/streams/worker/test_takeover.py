@@ -1,6 +1,7 @@
 """Taking a partition over, around a changelog in memory: its order, what it compares, and what it leaves behind."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,12 @@ async def test_nothing_is_sought_for_a_partition_let_go_of_while_the_brokers_are
         gone = asyncio.Event()
         asked = asyncio.Event()
 
-        async def slow(topic: str, partition: int) -> int:
+        async def slow(topics: Sequence[str], partition: int) -> dict[str, int]:
             asked.set()
             await gone.wait()
-            return 0
+            return dict.fromkeys(topics, 0)
 
-        takeover._consumer.beginning = slow
+        takeover._consumer.beginnings = slow
         seeking = asyncio.create_task(takeover.seek_back())
         await asked.wait()
     gone.set()
