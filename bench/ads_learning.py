@@ -17,7 +17,7 @@ import orjson
 from processors.ads.settings import AdSettings
 from processors.common.time import DAY_MS
 from processors.common.topics import AD_DECISIONS_TOPIC, CAMPAIGNS_TOPIC
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings, TopicSettings
 

@@ -11,111 +11,39 @@ trigger one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import msgspec
+from collections.abc import Mapping, Sequence
 
 from processors.ads.ad_server import AdServer
 from processors.ads.no_bid import NoBid
-from processors.ads.settings import AdSettings
-from processors.common.errors import ConfigurationError
 from processors.common.money import MoneySettings
-from processors.common.time import DAY_MS, zone_of
+from processors.common.time import DAY_MS
 from processors.common.topics import AUDIENCES_TOPIC, FORWARDED_TOPIC, RECOMMENDATIONS_TOPIC
 from processors.evaluation.published import PublishedSlates
-from processors.events.consent import ConsentSettings
 from processors.events.event import EVENT_TOPICS, Event
 from processors.events.record import Origin, SourceRecord
-from processors.events.repair import IntakeSettings
 from processors.items.index import ItemIndex
 from processors.items.signals import SignalGatherer
 from processors.models.serving_weights import ServingWeights
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES, Output, ReadStates, Step
 from processors.planes.folding import Folding, Gathered
-from processors.planes.ingest import Ingest
+from processors.planes.ingest import Ingest, Ingested
 from processors.planes.outgoing import Outgoing
 from processors.planes.requested_slates import RequestedSlates
 from processors.planes.shop_limits import ShopLimits
 from processors.planes.teaching import Choices, Teaching
+from processors.planes.users_settings import UsersSettings
 from processors.planes.users_step import UsersStep
 from processors.ranking.feature_names import baseline_weights
 from processors.ranking.frame import Frame
 from processors.ranking.pipeline import Asked, RankingPipeline
 from processors.ranking.read_models import ReadModels
-from processors.ranking.reason_texts import ReasonTexts
-from processors.ranking.settings import RankingSettings
 from processors.ranking.slate import Slates
 from processors.ranking.why_not import WhyNot, why_not
-from processors.users.influence import InfluenceSettings
 from processors.users.profile import Profile
 from processors.users.profile_keeper import ProfileKeeper
-from processors.users.settings import ProfileSettings
 
 _FEW = 16
 """Choices up to which lessons and slates share a pass: for more, reading the profiles once more costs what it saves."""
-
-
-class UsersSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of the users plane.
-
-    Parameters
-    ----------
-    intake
-        How records are read, repaired or refused.
-    profile
-        What profiles keep.
-    ranking
-        How slates are made.
-    ads
-        How ads are decided.
-    influence
-        When an account has a past, and when it counts as a machine, from which nothing is learned for others.
-    consent
-        How what says nothing of purposes is taken.
-    """
-
-    intake: IntakeSettings = IntakeSettings()
-    profile: ProfileSettings = ProfileSettings()
-    ranking: RankingSettings = RankingSettings()
-    ads: AdSettings = AdSettings()
-    influence: InfluenceSettings = InfluenceSettings()
-    consent: ConsentSettings = ConsentSettings()
-
-    def check(self) -> None:
-        """Refuse settings that contradict each other.
-
-        Raises
-        ------
-        ConfigurationError
-            If profiles, and with them ad decisions, would be deleted before the last refund that is to undo them; or if
-            nobody could ever have the past that counts in full; or if reasons have no text in the language of the shop,
-            or a time zone is none.
-
-        Examples
-        --------
-        >>> UsersSettings(profile=ProfileSettings(expire_after_days=7)).check()
-        Traceback (most recent call last):
-        ...
-        processors.common.errors.ConfigurationError: users.profile.expire_after_days: 7 days are less than the 37.02 ...
-        """
-        if self.influence.past_items >= self.profile.recent_items:
-            raise ConfigurationError(
-                f"users.influence.past_items: {self.influence.past_items} are not remembered by profiles of "
-                f"{self.profile.recent_items} items (users.profile.recent_items), so that nobody would ever count in "
-                "full; expected fewer"
-            )
-        ReasonTexts(self.ranking.locale, self.ranking.texts)
-        if self.intake.timezone is not None and zone_of(self.intake.timezone) is None:
-            raise ConfigurationError(
-                f"users.intake.timezone: {self.intake.timezone!r}, expected a name such as Europe/Berlin"
-            )
-        days, needed = self.profile.expire_after_days, self.ads.remembered_ms / DAY_MS
-        if 0 < days < needed:
-            raise ConfigurationError(
-                f"users.profile.expire_after_days: {days:g} days are less than the {needed:.2f} for which a refund "
-                "can undo what an ad brought (users.ads: click_credit_ms, purchase_credit_ms, view_credit_ms, "
-                "refund_ms); expected more, or 0 to keep profiles for ever"
-            )
 
 
 class UsersPlane:
@@ -214,17 +142,7 @@ class UsersPlane:
         else:
             examples = self._teaching.lessons(choices, self.read, at_ms, step)
         step.done("lessons")
-        gathered = Gathered(self.ads.begin(), SignalGatherer(self._partitions))
-        for event, origin in accepted:
-            is_new = self._folding.fold(event, origin, profiles[event.user_id], gathered, step)
-            outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
-            step.outcomes[origin.topic, outcome] += 1
-        for upload in ingested.uploads:
-            is_new = self._folding.upload(upload, profiles[upload.user_id], gathered)
-            outcome = "duplicate" if not is_new else "repaired" if upload.repairs else "accepted"
-            step.outcomes[AUDIENCES_TOPIC, outcome] += 1
-        step.states = {user: profiles[user] for user in gathered.changed}
-        step.quality.judged.extend(self._published.judge(gathered.choices))
+        gathered = self._fold(step, ingested, profiles)
         step.done("fold")
         described = None
         if self.publishes and gathered.causes:
@@ -240,6 +158,21 @@ class UsersPlane:
         self._outgoing.item_signals(step, gathered.signals)
         step.done("write")
         return step
+
+    def _fold(self, step: UsersStep, ingested: Ingested, profiles: Mapping[str, Profile]) -> Gathered:
+        """Fold everything that was read into the profiles, and return what came up on the way."""
+        gathered = Gathered(self.ads.begin(), SignalGatherer(self._partitions))
+        for event, origin in ingested.accepted:
+            is_new = self._folding.fold(event, origin, profiles[event.user_id], gathered, step)
+            outcome = "duplicate" if not is_new else "repaired" if event.repairs else "accepted"
+            step.outcomes[origin.topic, outcome] += 1
+        for upload in ingested.uploads:
+            is_new = self._folding.upload(upload, profiles[upload.user_id], gathered)
+            outcome = "duplicate" if not is_new else "repaired" if upload.repairs else "accepted"
+            step.outcomes[AUDIENCES_TOPIC, outcome] += 1
+        step.states = {user: profiles[user] for user in gathered.changed}
+        step.quality.judged.extend(self._published.judge(gathered.choices))
+        return gathered
 
     def committed(self, step: Step[Profile]) -> None:
         """Remember what a committed step published, and hold what its ad decisions cost.

@@ -39,7 +39,7 @@ def kind_at(root: type[msgspec.Struct], path: SettingPath) -> Any:
 
     Examples
     --------
-    >>> from processors.planes.users import UsersSettings
+    >>> from processors.planes.users_settings import UsersSettings
     >>> kind_at(UsersSettings, ("profile",)).__name__
     'ProfileSettings'
     >>> kind_at(UsersSettings, ("profil", "recent_items"))

@@ -27,7 +27,7 @@ from processors.common.money import MoneySettings
 from processors.items.state import ItemSettings
 from processors.models.state import ModelsSettings
 from processors.planes.base import DEFAULT_MAX_MESSAGE_BYTES
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from state.rocks import RocksSettings
 
 PREFIX = "NEARSTREAM_"

@@ -25,7 +25,7 @@ from processors.common.errors import NearstreamError
 from processors.common.topics import DEAD_LETTERS_TOPIC
 from processors.items.state import ItemSettings
 from processors.items.voices import VoiceSettings
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.ranking.messages import Recommendation
 from processors.users.influence import InfluenceSettings
 from streams.cli.bench import app

@@ -10,7 +10,7 @@ import msgspec
 from processors.ads.campaign_view import CampaignView
 from processors.ads.settings import AdSettings
 from processors.common.money import MoneySettings
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.users.profile import Profile
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings, TopicSettings, WorkerSettings

@@ -15,7 +15,7 @@ from processors.events.json_object import MAX_DEPTH, Refused
 from processors.events.reader import RecordReader
 from processors.events.record import Refusal
 from processors.events.repair import MAX_EXTRA_FIELDS, REASONS, IntakeSettings, repair_event
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 
 NOW = 1_700_000_000_000
 VALID: dict[str, Any] = {"event_id": "e", "user_id": "u", "item_id": "i", "timestamp": NOW}

@@ -18,7 +18,7 @@ from processors.models.exposure import (
     measure,
     position_weights,
 )
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.ranking.rule_precedence import conflicts
 from processors.ranking.rules import Items, Rule, read_rule
 from processors.ranking.settings import Placement, RankingSettings

@@ -32,7 +32,8 @@ from processors.planes.base import KeptForever, Output, Plane, ReadStates, Step
 from processors.planes.campaigns import CampaignsPlane
 from processors.planes.items import ItemsPlane
 from processors.planes.models import ModelsPlane
-from processors.planes.users import UsersPlane, UsersSettings
+from processors.planes.users import UsersPlane
+from processors.planes.users_settings import UsersSettings
 from processors.ranking.training import Answers, examples_of
 from processors.users.profile import Profile
 from processors.users.settings import ProfileSettings

@@ -16,7 +16,8 @@ from processors.common.time import DAY_MS
 from processors.common.topics import AUDIENCES_TOPIC, DEAD_LETTERS_TOPIC, RECOMMENDATIONS_TOPIC, changelog_topic
 from processors.events.consent import ConsentSettings
 from processors.events.record import Record
-from processors.planes.users import UsersPlane, UsersSettings
+from processors.planes.users import UsersPlane
+from processors.planes.users_settings import UsersSettings
 from processors.users.profile import Profile
 from processors.users.settings import ProfileSettings
 from state.codec import StateCodec

@@ -33,7 +33,8 @@ from processors.items.view import ItemView
 from processors.models.examples import Examples
 from processors.models.ranker_weights import HEADS
 from processors.planes.base import Output, Step
-from processors.planes.users import UsersPlane, UsersSettings
+from processors.planes.users import UsersPlane
+from processors.planes.users_settings import UsersSettings
 from processors.ranking.settings import Placement, RankingSettings
 from processors.users.profile import Profile
 from processors.users.settings import ProfileSettings

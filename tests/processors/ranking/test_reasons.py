@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from processors.common.errors import ConfigurationError
 from processors.items.view import Listing
 from processors.models.context_popularity import ContextView
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.ranking.pipeline import RankingPipeline
 from processors.ranking.reason_kinds import KINDS
 from processors.ranking.reason_texts import ReasonTexts

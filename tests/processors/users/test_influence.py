@@ -7,7 +7,7 @@ import pytest
 
 from processors.common.errors import ConfigurationError
 from processors.events.event import Event
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.users.influence import InfluenceSettings
 from processors.users.profile import Profile
 from processors.users.profile_keeper import Learned, ProfileKeeper

@@ -11,7 +11,7 @@ from processors.common.hashing import partition_of
 from processors.common.topics import CATALOG_TOPIC
 from processors.events.repair import IntakeSettings
 from processors.items.state import ItemSettings
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.simulator import EMBEDDING_SIZE, build_catalogue, catalogue_rows
 from streams.engine.driver import TopologyDriver
 from streams.settings.sections import Settings, TopicSettings, WorkerSettings

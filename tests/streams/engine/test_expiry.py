@@ -18,7 +18,7 @@ from processors.common.topics import (
     changelog_topic,
 )
 from processors.items.state import ItemSettings
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.users.ad_history import AdHistory, Decision
 from processors.users.profile import Profile
 from processors.users.settings import ProfileSettings

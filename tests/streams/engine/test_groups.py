@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.ranking.gathering import Gatherer
 from processors.ranking.settings import RankingSettings
 from processors.ranking.sources import SourceSettings

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from processors.common.errors import ConfigurationError, NearstreamError
-from processors.planes.users import UsersSettings
+from processors.planes.users_settings import UsersSettings
 from processors.ranking.settings import Placement, RankingSettings
 from streams.cli import app
 from streams.cli.evaluate import evaluate
