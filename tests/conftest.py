@@ -74,11 +74,15 @@ def shared_data() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that need Kafka, and say which stay in one process: all of these, and else those of a file."""
+    """Mark tests that need Kafka, and say which stay in one process: all of these, and else those of a file.
+
+    Only the chaos runs are apart: they have brokers of their own and take whatever time they get.
+    """
     for item in items:
         if {"kafka", "kafka_tools"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
-        together = "kafka" if item.get_closest_marker("kafka") else str(item.path)
+        apart = "chaos" in item.path.parts
+        together = "kafka" if item.get_closest_marker("kafka") and not apart else str(item.path)
         item.add_marker(pytest.mark.xdist_group(together))
 
 
