@@ -106,7 +106,8 @@ class CampaignsPlane(KeptForever):
             step.folded.update(folded)
         ran_out = had != (state.left() > 0.0)
         # Either way: after a clock that was ahead, what follows must not wait until time has caught up with it.
-        if ran_out or abs(signal.at_ms - state.published_ms) >= _PUBLISHED_EVERY_MS:
+        # Of one that was withdrawn little comes, perhaps nothing any more with which what is held back would go out.
+        if ran_out or state.campaign is None or abs(signal.at_ms - state.published_ms) >= _PUBLISHED_EVERY_MS:
             state.published_ms = signal.at_ms
             return state.campaign is not None or state.withdrawn is not None
         return False

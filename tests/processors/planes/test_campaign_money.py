@@ -9,7 +9,7 @@ import pytest
 from processors.ads.breakdown import DAY_PLACEMENTS
 from processors.ads.campaign_view import decode_campaign_view
 from processors.ads.ledger import Ledger
-from processors.ads.signals import CampaignSignals
+from processors.ads.signals import CampaignSignal, CampaignSignals
 from processors.common.time import DAY_MS
 from processors.common.topics import (
     BROADCAST_CAMPAIGNS_TOPIC,
@@ -91,6 +91,27 @@ def test_a_step_says_what_reports_left_out_and_the_view_what_was_done_today() ->
     view = decode_campaign_view(published)
     assert view is not None
     assert view.today.impressions == DAY_PLACEMENTS + 2
+
+
+def test_what_comes_back_after_a_withdrawal_is_published_however_fast_it_comes() -> None:
+    plane, known, published = CampaignsPlane("EUR", 1), dict[str, Ledger | None](), list[float]()
+    signals = [
+        CampaignSignal("c", MIDNIGHT, charged=0.9),
+        CampaignSignal("c", MIDNIGHT + 100, refunded=0.2),
+        CampaignSignal("c", MIDNIGHT + 200, refunded=0.3),
+    ]
+    bought, *returned = (record(CAMPAIGN_SIGNALS_TOPIC, None, msgspec.msgpack.encode([each])) for each in signals)
+    campaign = record(CAMPAIGNS_TOPIC, b"c", msgspec.json.encode(CAMPAIGN))
+    for each in (campaign, bought, record(CAMPAIGNS_TOPIC, b"c", None), *returned):
+        step = plane.step(lambda keys: [known.get(key) for key in keys], [each], 0)
+        known.update(step.states)
+        packed = [output.value for output in step.outputs if output.topic == BROADCAST_CAMPAIGNS_TOPIC]
+        published += [view.spent for view in map(decode_campaign_view, packed) if view is not None]
+    assert published[-3:] == pytest.approx([0.9, 0.7, 0.4])
+
+
+def record(topic: str, key: bytes | None, value: bytes | None) -> Record:
+    return Record(topic, 0, 0, MIDNIGHT, key, value)
 
 
 def _nothing_known(keys: Sequence[str], /) -> list[Ledger | None]:
