@@ -51,13 +51,17 @@ def near_id(wanted: str, ids: Iterable[str]) -> str | None:
     --------
     >>> near_id("wool-sok-1", ["tent-1", "", "wool-sock-1", "wool-scarf-1"]), near_id("x", ["tent-1"])
     ('wool-sock-1', None)
+    >>> near_id("TENT-1", ["tent-2", "tent-1"])
+    'tent-1'
     """
     if len(wanted) > _LONGEST_COMPARED:
         return None
-    begin, end = wanted[:_SAME], wanted[-_SAME:]
+    begin, end, plain = wanted[:_SAME], wanted[-_SAME:], wanted.casefold()
     alike, others = list[str](), list[str]()
     for known in ids:
         if known and abs(len(known) - len(wanted)) <= _MOST_APART:
+            if known.casefold() == plain:
+                return known
             (alike if known.startswith(begin) or known.endswith(end) else others).append(known)
     near = get_close_matches(wanted, [*alike, *others][:_MOST_COMPARED], n=1, cutoff=_SIMILAR)
     return near[0] if near else None
