@@ -1,7 +1,7 @@
 """What the users plane sends to the models plane: training examples from users' next choices, and from ads.
 
-Examples from choices are made before anything of the micro-batch is folded in: the ranker must not know more than it
-did when the user chose.
+Examples from choices are made of the profiles as they were before the micro-batch: the ranker must not know more than
+it did when the user chose.
 """
 
 from __future__ import annotations
