@@ -21,6 +21,16 @@ def id_of(value: str, name: str) -> str:
     text = text_of(value)
     if not text:
         raise FieldError(name, "", "a non-empty id")
+    return line_of(text, name)
+
+
+def line_of(text: str, name: str) -> str:
+    """Return the text in a cell; refuse one of several lines, by the name of its field.
+
+    Two quotation marks too many, lines apart, make one cell of all that is between them.
+    """
+    if "\n" in text:
+        raise FieldError(name, text, "a text of one line: is there a quotation mark too many?")
     return text
 
 

@@ -29,7 +29,7 @@ from processors.events.event_fields import take_as_return
 from processors.events.event_types import EVENT_TYPES, id_field, take_topic
 from processors.events.json_object import Refused
 from processors.events.order_lines import order_lines
-from streams.datasets.cells import amount_of, id_of, text_of
+from streams.datasets.cells import amount_of, id_of, line_of, text_of
 from streams.datasets.files import EventFileError, is_csv, opened
 from streams.datasets.layouts import (
     BY_NAMES,
@@ -195,7 +195,7 @@ class _Row:
                     native[field] = amount
         for field, at in self._texts:
             if row[at]:
-                native[field] = row[at]
+                native[field] = line_of(row[at], field)
         if kind == "purchase":
             take_as_return(native, [])
         return FileEvent(EVENT_TYPES[kind], user.encode(), self._encode(native), time_ms)

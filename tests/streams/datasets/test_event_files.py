@@ -402,3 +402,18 @@ def test_all_lines_count_that_a_quotation_mark_which_is_not_closed_takes_with_it
     assert reading.lines() == ["50 lines not read for format: lines 52 to 101: unexpected end of data"]
     with pytest.raises(EventFileError, match=r"50 of 100 lines cannot be read"):
         reading.check_lines("shop.csv")
+
+
+@pytest.mark.parametrize("field", ["user_id", "category"])
+def test_a_cell_of_many_lines_is_none_of_an_event(tmp_path: Path, field: str) -> None:
+    """Two quotation marks too many, lines apart, are a cell to the letter of the format."""
+    rows = [[f"u{n}", f"i{n}", "view", f"{1_700_000_000 + n}", "5", "tents"] for n in range(100)]
+    at = HEADER.split(",").index(field)
+    rows[50][at], rows[70][at] = f'"{rows[50][at]}', f'{rows[70][at]}"'
+    reading = Reading()
+    path = written(tmp_path, "shop.csv", HEADER, *(",".join(row) for row in rows))
+    assert len(list(read_events(path, reading=reading))) == 79
+    assert reading.unread == {field: 21}
+    (said,) = reading.lines()
+    assert said.startswith(f"21 lines not read for {field}: lines 52 to 72: ")
+    assert said.endswith("a text of one line: is there a quotation mark too many?")
