@@ -62,6 +62,12 @@ class Silences:
             worst = max(worst, max(b - a for a, b in itertools.pairwise(moments)))
         return worst
 
+    def wait_heard(self, since: float, seconds: float = 60.0) -> None:
+        """Wait until every partition has committed something after a moment: until then it is silent."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and not all(times and times[-1] > since for times in self._times.values()):
+            time.sleep(0.1)
+
     def finish(self) -> None:
         self._stop.set()
         self._thread.join(30)
@@ -204,11 +210,12 @@ def _disturb(scene: Scene, faults: list[Fault], silences: Silences, between_s: f
         began = time.monotonic()
         fault(scene, scene.chance.choice(scene.workers))
         exits += _wait_ready(scene)
-        time.sleep(1.0)
+        ready = time.monotonic()
+        silences.wait_heard(ready)
         happened.append(
             {
                 "fault": fault.__name__,
-                "ready_s": round(time.monotonic() - began - 1.0, 1),
+                "ready_s": round(ready - began, 1),
                 "silent_s": round(silences.longest(began), 1),
                 "unplanned_exits": exits,
             }
