@@ -156,7 +156,7 @@ class RankingPipeline:
     ) -> tuple[Frame, Frame] | tuple[None, None]:
         """Gather and describe the candidates for slates and for lessons at once.
 
-        A pass costs about as much for two users as for one, so that small micro-batches take half the time.
+        A large part of a pass is spent however many users there are: for few it is better spent once.
 
         Parameters
         ----------

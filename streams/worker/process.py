@@ -81,9 +81,15 @@ def served_by_others(settings: Settings) -> bool:
     """Tell whether other workers run the partitions, and the group has forgotten what this worker was before.
 
     A predecessor that was killed stays a member until its session ends. Whoever joins before that gets its partitions,
-    and has their stores on disk.
+    and has their stores on disk. Brokers that went away meanwhile do not tell; joining waits for them.
     """
-    members = group_clients(settings.kafka)
+    try:
+        members = group_clients(settings.kafka)
+    except BrokerRefused:
+        raise
+    except BrokerUnavailable as error:
+        logger.warning("%s", error)
+        return False
     return bool(members) and member_name(settings) not in members
 
 

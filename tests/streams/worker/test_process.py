@@ -9,6 +9,7 @@ import pytest
 
 from processors.common.errors import ConfigurationError
 from streams.kafka.clients import member_name
+from streams.kafka.errors import BrokerRefused, BrokerUnavailable
 from streams.kafka.topics import Difference, TopicReport
 from streams.settings.sections import Settings
 from streams.worker import process
@@ -41,6 +42,18 @@ def test_a_predecessor_that_is_still_a_member_is_no_other_worker(
     own = member_name(Settings())
     monkeypatch.setattr(process, "group_clients", lambda _: [own if name == "own" else name for name in members])
     assert process.served_by_others(Settings()) is served
+
+
+def test_brokers_that_go_away_before_it_joins_do_not_end_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Exception] = [BrokerUnavailable("does not answer"), BrokerRefused("is not allowed")]
+
+    def ask(_: object) -> list[str]:
+        raise answers.pop(0)
+
+    monkeypatch.setattr(process, "group_clients", ask)
+    assert process.served_by_others(Settings()) is False
+    with pytest.raises(BrokerRefused):
+        process.served_by_others(Settings())
 
 
 def test_the_name_of_a_member_follows_from_its_host_and_state_directory(tmp_path: Path) -> None:
