@@ -20,6 +20,10 @@ from tests.support import WorkerProcess, event
 
 EVENTS = 200_000
 
+SOON_MS = 500
+"""Most milliseconds until clients of the tests try again to connect to brokers that were away: kafka-python would wait
+for half a minute, and what the workers do would show only then."""
+
 SEEN_AFTER = 50
 """Requests after which somebody clicks what may have been shown: a second, at 250 events per second."""
 
@@ -47,7 +51,7 @@ class Load:
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        producer = KafkaProducer(bootstrap_servers=self._bootstrap, linger_ms=5)
+        producer = KafkaProducer(bootstrap_servers=self._bootstrap, linger_ms=5, reconnect_backoff_max_ms=SOON_MS)
         simulator = Simulator(11, shoppers=2000, catalogue=build_catalogue(11, 1000))
         for n, product in enumerate(simulator.catalogue.products[:6]):
             producer.send(CAMPAIGNS_TOPIC, key=f"c{n}".encode(), value=msgspec.json.encode(campaign_for(n, product)))

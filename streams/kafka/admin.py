@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 BOOTSTRAP_TIMEOUT_MS = 10_000
 """Milliseconds after which brokers that have not answered at all count as unreachable."""
 
+RECONNECT_MS = 1_000
+"""Most milliseconds until a tool connects again to brokers that were away: kafka-python would let it wait for 30 s."""
+
 _UNKNOWN_TOPIC = 3
 _SIMILAR = 0.65
 
@@ -108,7 +111,7 @@ def tool_arguments(kafka: KafkaSettings) -> dict[str, Any]:
     arguments = client_arguments(kafka)
     if "sasl_oauth_token_provider" in arguments:
         arguments["sasl_oauth_token_provider"] = BlockingTokenFile(str(kafka.sasl_oauth_token_file))
-    return {**arguments, "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
+    return {**arguments, "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS, "reconnect_backoff_max_ms": RECONNECT_MS}
 
 
 @contextmanager

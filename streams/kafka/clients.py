@@ -11,7 +11,10 @@ from aiokafka.errors import KafkaConnectionError
 
 from processors.common.errors import ConfigurationError
 from streams.kafka.tokens import TokenFile, read_token
+from streams.kafka.upstream import reconnect_rest
 from streams.settings.sections import KafkaSettings, Settings
+
+reconnect_rest.install()
 
 _AGAIN_S = 1.0
 

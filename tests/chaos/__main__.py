@@ -34,7 +34,7 @@ from processors.common.topics import DEAD_LETTERS_TOPIC
 from streams.settings.sections import Settings
 from tests.chaos.faults import FAULTS, Fault, Scene
 from tests.chaos.network import kafka_behind
-from tests.load import Load, wait_drained, with_ads
+from tests.load import SOON_MS, Load, wait_drained, with_ads
 from tests.oracle import Account, Differences, account
 from tests.support import WorkerProcess, fresh_settings, read_topic
 
@@ -62,6 +62,10 @@ class Silences:
             worst = max(worst, max(b - a for a, b in itertools.pairwise(moments)))
         return worst
 
+    def until_heard(self, since: float) -> float:
+        """Seconds from a moment on until every partition has committed something that is heard of."""
+        return max(next((at for at in times if at > since), time.monotonic()) for times in self._times.values()) - since
+
     def wait_heard(self, since: float, seconds: float = 60.0) -> None:
         """Wait until every partition has committed something after a moment: until then it is silent."""
         deadline = time.monotonic() + seconds
@@ -73,7 +77,9 @@ class Silences:
         self._thread.join(30)
 
     def _run(self) -> None:
-        consumer = KafkaConsumer(bootstrap_servers=self._bootstrap, isolation_level="read_committed")
+        consumer = KafkaConsumer(
+            bootstrap_servers=self._bootstrap, isolation_level="read_committed", reconnect_backoff_max_ms=SOON_MS
+        )
         consumer.assign([TopicPartition("recommendations.v1", number) for number in self._times])
         while not self._stop.is_set():
             for tp in consumer.poll(200):
@@ -97,6 +103,7 @@ def main() -> int:
     parser.add_argument("--poison", type=int, default=3000, help="records that are no events, each time (default 3000)")
     parser.add_argument("--only", choices=[fault.__name__ for fault in FAULTS], help="only this fault")
     parser.add_argument("--between", type=float, default=3.0, help="seconds of work between two faults (default 3)")
+    parser.add_argument("--away", type=float, default=0.0, help="seconds a killed broker is away at least (default 0)")
     parser.add_argument("--session", type=int, default=6, help="seconds of the session timeout (default 6)")
     parser.add_argument("--standby", action="store_true", help="workers keep copies of the partitions of others")
     parser.add_argument("--safeguards", action="store_true", help="also run workers without each safeguard")
@@ -129,7 +136,7 @@ def without(safeguard: str, seed: int, attempts: int = 3) -> bool:
     for attempt in range(attempts):
         asked = argparse.Namespace(
             faults=faults, kills=0, seed=seed + attempt, workers=workers, rate=100.0, poison=0, only=only, between=3.0,
-            session=6, standby=False,
+            session=6, standby=False, away=0.0,
         )  # fmt: skip
         verdict = run(asked, ("tests.chaos.without", safeguard))
         print(json.dumps({"without": safeguard} | verdict), file=sys.stderr, flush=True)
@@ -168,7 +175,7 @@ def run(asked: argparse.Namespace, program: Sequence[str] = ("streams.cli",)) ->
             WorkerProcess(_own(settings, folder, n, network.port), folder / f"{n}.log", program)
             for n, network in enumerate(networks)
         ]
-        scene = Scene(broker, workers, chance, set(), networks, asked.poison)
+        scene = Scene(broker, workers, chance, set(), networks, asked.poison, away_s=asked.away)
         silences = Silences(broker.bootstrap, settings.topics.partitions)
         try:
             with Load(broker.bootstrap, asked.rate, events=10**9) as load:
@@ -212,14 +219,15 @@ def _disturb(scene: Scene, faults: list[Fault], silences: Silences, between_s: f
         exits += _wait_ready(scene)
         ready = time.monotonic()
         silences.wait_heard(ready)
-        happened.append(
-            {
-                "fault": fault.__name__,
-                "ready_s": round(ready - began, 1),
-                "silent_s": round(silences.longest(began), 1),
-                "unplanned_exits": exits,
-            }
-        )
+        one = {
+            "fault": fault.__name__,
+            "ready_s": round(ready - began, 1),
+            "silent_s": round(silences.longest(began), 1),
+            "unplanned_exits": exits,
+        }
+        if scene.answers_since > began:
+            one["back_s"] = round(silences.until_heard(scene.answers_since), 1)
+        happened.append(one)
         print(json.dumps(happened[-1]), file=sys.stderr, flush=True)
     return happened
 
@@ -243,7 +251,9 @@ def _wait_ready(scene: Scene) -> int:
 
 def _summary(happened: list[dict[str, Any]]) -> dict[str, Any]:
     silent = [one["silent_s"] for one in happened]
+    back = [one["back_s"] for one in happened if "back_s" in one]
     return {
+        **({"back_max_s": max(back)} if back else {}),
         "faults": len(happened),
         "by_fault": dict(Counter(one["fault"] for one in happened)),
         "silence_p50_s": median(silent),

@@ -40,6 +40,12 @@ class Scene:
 
     poisoned: int = 0
 
+    away_s: float = 0.0
+    """How long a broker that is killed is away at least."""
+
+    answers_since: float = 0.0
+    """Monotonic seconds since when the broker answers again."""
+
     stops_s: list[float] = field(default_factory=list)
     """How long workers took to end that were asked to."""
 
@@ -105,11 +111,12 @@ def freeze(scene: Scene, worker: WorkerProcess) -> None:
 
 
 def kill_broker(scene: Scene, _: WorkerProcess) -> None:
-    """Kill the broker, and bring it back after up to 15 s."""
+    """Kill the broker, and bring it back after up to 15 s, or after as long as it was asked for."""
     scene.broker.kill()
     assert scene.broker.pid is None
-    time.sleep(scene.chance.uniform(0, 15))
+    time.sleep(max(scene.chance.uniform(0, 15), scene.away_s))
     scene.broker.start()
+    scene.answers_since = time.monotonic()
 
 
 def wipe(scene: Scene, worker: WorkerProcess) -> None:

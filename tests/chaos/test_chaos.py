@@ -29,6 +29,7 @@ def asked(**given: object) -> argparse.Namespace:
             "between": 3.0,
             "session": 6,
             "standby": False,
+            "away": 0.0,
             **given,
         }
     )
@@ -58,6 +59,7 @@ def test_faults_know_how_many_partitions_a_worker_commits(monkeypatch: pytest.Mo
 def test_nothing_is_lost_doubled_or_wrong_whatever_happens(kafka_tools: None, seed: int) -> None:
     verdict = run(asked(seed=seed))
     assert verdict["verdict"] == "ok", verdict
+    assert verdict["back_max_s"] > 0.0, "how long partitions take to commit once the broker answers"
     assert (verdict["faults"], sum(verdict["by_fault"].values())) == (3, 3)
     assert verdict["seek_rounds"] <= 3, "no more than one round for each fault"
 
