@@ -1,9 +1,8 @@
 """aiokafka connects to a broker that is away again and again without a rest, from every client of a process.
 
-A worker has a producer for each of its partitions. While its only broker was away for a minute, two workers tried to
-connect 400 times a second and kept two cores busy: those on which the broker was to start. Here a client waits before
-it tries again, for twice as long each time, as Kafka's own clients do (``reconnect.backoff.ms`` and
-``reconnect.backoff.max.ms``).
+A worker has a producer for each of its partitions. While their only broker was away for a minute, two workers tried to
+connect 360 times a second; each took 0.12 of a core for it, with what is here 0.02. A client waits before it tries
+again, for twice as long each time, as Kafka's own clients do (``reconnect.backoff.ms``, ``reconnect.backoff.max.ms``).
 
 ``tests/streams/kafka/upstream/test_reconnect_rest.py`` fails when aiokafka rests by itself.
 """
