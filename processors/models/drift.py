@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from processors.common.river_adwin import ADWIN
+
 _FEWEST_BLOCKS, _FEWEST_OF_A_SIDE = 8, 4
 
 
@@ -37,8 +39,6 @@ def since_last_change(means: list[float], confidence: float) -> Since:
     >>> risen, min(kept)
     (True, 0.9)
     """
-    from river.drift import ADWIN  # here and not above: it loads scipy.stats, which only learning needs
-
     alarm: Any = ADWIN(  # type: ignore[no-untyped-call]  # River's have no types
         delta=confidence, clock=1, grace_period=_FEWEST_BLOCKS, min_window_length=_FEWEST_OF_A_SIDE
     )

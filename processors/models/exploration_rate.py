@@ -1,7 +1,7 @@
 """How much is explored: a bandit tries parts of the share that the settings allow, and keeps to what serves users.
 
 Giving a position to a new item costs the item that it displaces, and brings what the new one may become. How that comes
-out differs from shop to shop and from season to season, so it is tried: River's Thompson sampling pulls one of
+out differs from shop to shop and from season to season, so it is tried: Thompson sampling pulls one of
 :data:`PARTS` for so many choices of users at a time, and is rewarded for each choice that was in the slate as shown.
 Only slates that had a new item to show are counted: of the others no arm could have made anything else. The smallest
 part is not zero, because what is never shown is never learned. The arm in force is published in the ranker's view.
@@ -13,7 +13,7 @@ O. Chapelle, L. Li, "An empirical evaluation of Thompson sampling", NIPS 2011.
 
 from __future__ import annotations
 
-from typing import Any
+from random import Random
 
 import msgspec
 
@@ -144,17 +144,16 @@ class ExplorationRateLearner:
 
 
 def _pull(state: ShareState) -> int:
-    """Return the arm that Thompson sampling pulls.
+    """Return the arm that Thompson sampling pulls: the one whose draw from what is believed of it is the highest.
 
-    The policy is made anew for each pull, so that the state stays plain data and a replay pulls the same.
+    What is believed is a Beta distribution, uniform before the first choice. Each pull has seeds of its own that follow
+    from the number of the pull, so that a replay pulls the same. The draws are those of River's ``ThompsonSampling``
+    with ``Beta`` rewards, as a test checks: its package loads scipy.stats, a second of every start of a
+    worker, and 64 MB.
     """
-    # Here and not above: they load scipy.stats, which takes most of a second and 64 MB that only learning needs.
-    from river.bandit import ThompsonSampling
-    from river.proba import Beta
-
-    policy: Any = ThompsonSampling(reward_obj=Beta(), seed=state.pulls)
-    arms = range(len(PARTS))
-    for arm, hits, misses in zip(arms, state.hits, state.misses, strict=True):
-        belief = policy._rewards[arm]
-        belief.alpha, belief.beta = 1.0 + hits, 1.0 + misses
-    return int(policy.pull(arms))
+    seeds = Random(state.pulls)
+    draws = [
+        Random(seeds.randint(0, 2**32)).betavariate(1.0 + hits, 1.0 + misses)
+        for hits, misses in zip(state.hits, state.misses, strict=True)
+    ]
+    return draws.index(max(draws))

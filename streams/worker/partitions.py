@@ -54,7 +54,7 @@ class Partitions:
         self._make, self._guard, self._ready, self._fencing = make, guard, ready, fencing
         self.runners: dict[Name, PartitionRunner] = {}
         self._tasks: dict[Name, asyncio.Task[None]] = {}
-        self._leaving: dict[Name, asyncio.Task[None]] = {}
+        self._leaving: dict[asyncio.Task[None], Name] = {}
         self._generation = 0
 
     async def revoke(self) -> None:
@@ -96,31 +96,36 @@ class Partitions:
 
     def _run(self, name: Name, plane: Plane[Any]) -> None:
         runner = self.runners[name] = self._make(plane, name[1])
-        before = self._leaving.get(name)
+        before = {task for task, left in self._leaving.items() if left == name}
 
         async def run() -> None:
-            if before is not None:
-                await asyncio.wait([before])  # it has the store open
+            await _ended(before)  # until then one of them may have the store open
             await runner.run(self._ready)
 
         self._tasks[name] = self._guard.start(run(), f"{plane.name}-{name[1]}")
 
     def _let_go(self, name: Name) -> None:
         """Cancel a runner, whatever it is doing, without waiting until it has let go of its partition."""
-        task = self._leaving[name] = self._tasks.pop(name)
+        task = self._tasks.pop(name)
+        self._leaving[task] = name
         self.runners.pop(name, None)
-        task.add_done_callback(lambda _: self._leaving.pop(name) if self._leaving.get(name) is task else None)
+        task.add_done_callback(self._leaving.pop)
         self._guard.cancel(task)
 
     async def _stop(self, names: set[Name]) -> None:
         for name in names:
             self._let_go(name)
         while self._leaving:
-            # The group waits for this worker meanwhile: whoever has swallowed a cancellation gets another one.
-            _, waiting = await asyncio.wait(list(self._leaving.values()), timeout=_PATIENCE_S)
-            for task in waiting:
-                logger.warning("%s has not let go of its partition: %s; asking again", task.get_name(), _place_of(task))
-                task.cancel()
+            await _ended(set(self._leaving))
+
+
+async def _ended(leaving: set[asyncio.Task[None]]) -> None:
+    """Wait until runners have let go of their partitions; whoever has swallowed a cancellation gets another one."""
+    while leaving:
+        _, leaving = await asyncio.wait(leaving, timeout=_PATIENCE_S)
+        for task in leaving:
+            logger.warning("%s has not let go of its partition: %s; asking again", task.get_name(), _place_of(task))
+            task.cancel()
 
 
 def _place_of(task: asyncio.Task[None]) -> str:

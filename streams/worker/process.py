@@ -169,15 +169,11 @@ def _tell(over: threading.Event, every_s: float) -> None:
 
 
 def _settle() -> None:
-    """Load what is needed later, and keep the garbage collector from everything that has been loaded.
+    """Keep the garbage collector from everything that has been loaded.
 
     A full collection looks at every object. Those of modules stay as long as the process does; without them it takes a
     few milliseconds instead of 55 to 115, which the events of a micro-batch would have to wait.
     """
-    # Learning needs them some examples after the start; loading takes a second, while which the step would stand still.
-    import river.bandit
-    import river.drift  # noqa: F401
-
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GARBAGE)

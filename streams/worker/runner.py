@@ -160,6 +160,8 @@ class PartitionRunner:
             What must end the process (:mod:`streams.worker.failures`).
         """
         while True:
+            # Whoever has swallowed a cancellation would wait here for a group that speaks to its successor.
+            raise_if_cancelled()
             await self._confirmed.wait()
             try:
                 self.activity, self._reseek = "taking over", False

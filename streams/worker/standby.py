@@ -105,10 +105,12 @@ class Standby:
                     followed = frozenset()
                     await asyncio.sleep(_AGAIN_S)
         finally:
-            await stop_client(consumer)
-            async with self._stores.copying:
-                for name in list(self._stores.copies):
-                    self._drop(name)
+            try:
+                await stop_client(consumer)
+            finally:
+                async with self._stores.copying:
+                    for name in list(self._stores.copies):
+                        self._drop(name)
 
     async def _open_missing(self) -> None:
         """Open a copy of each partition that is neither run here nor copied yet."""

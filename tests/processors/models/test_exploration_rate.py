@@ -1,10 +1,16 @@
 """How much is explored follows from what it brings, and the same trials give the same answer."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from river.bandit import ThompsonSampling
+from river.proba import Beta
 
-from processors.models.exploration_rate import BOLDEST, PARTS, ExplorationRateLearner, ShareState, Trials
+from processors.models.exploration_rate import BOLDEST, PARTS, ExplorationRateLearner, ShareState, Trials, _pull
 from processors.models.ranker_learner import RankerLearner
 from processors.models.serving_weights import ServingWeights
 from processors.models.state import ModelsSettings, ModelState
@@ -66,3 +72,13 @@ def test_workers_explore_as_the_bandit_says_and_as_far_as_allowed_before_it_says
 def test_states_from_before_there_was_a_bandit_still_decode() -> None:
     old = msgspec.to_builtins(ModelState())[:-1]
     assert msgspec.convert(old, ModelState).share == ShareState()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 2000)), min_size=3, max_size=3), st.integers(0, 10**9))
+def test_the_arm_is_that_which_rivers_thompson_sampling_pulls(seen: list[tuple[int, int]], pulls: int) -> None:
+    state = ShareState(hits=[hits for hits, _ in seen], misses=[misses for _, misses in seen], pulls=pulls)
+    policy: Any = ThompsonSampling(reward_obj=Beta(), seed=pulls)
+    for arm, (hits, misses) in enumerate(seen):
+        belief = policy._rewards[arm]
+        belief.alpha, belief.beta = 1.0 + hits, 1.0 + misses
+    assert _pull(state) == policy.pull(range(len(PARTS)))

@@ -97,26 +97,55 @@ async def test_without_fencing_all_are_let_go_of_before_the_group_decides(fencin
     await group.partitions.stop()
 
 
+class Deaf(Runner):
+    """A runner that swallows its first two cancellations."""
+
+    async def run(self, _: asyncio.Event) -> None:
+        self.happened.append(f"{self.name} runs")
+        swallowed = 0
+        while swallowed < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+                self.happened.append(f"{self.name} swallowed")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.happened.append(f"{self.name} closed")
+
+
+class DeafGroup(Group):
+    """A group whose first runner of each partition is deaf."""
+
+    def _make(self, plane: Any, partition: int) -> Any:
+        deaf = not any(name == f"{partition} runs" for name in self.ever)
+        self.ever.append(f"{partition} runs")
+        return Deaf(f"{partition}", self.happened) if deaf else super()._make(plane, partition)
+
+    def __init__(self, fencing: bool) -> None:
+        self.ever: list[str] = []
+        super().__init__(fencing)
+
+
 async def test_a_runner_that_swallows_its_cancellation_gets_another_and_is_named(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("streams.worker.partitions._PATIENCE_S", 0.02)
-    swallowed: list[str] = []
-
-    class Deaf(Runner):
-        async def run(self, _: asyncio.Event) -> None:
-            while len(swallowed) < 2:
-                try:
-                    await asyncio.Event().wait()
-                except asyncio.CancelledError:
-                    swallowed.append(self.name)
-            await asyncio.Event().wait()
-
-    group = Group(fencing=False)
-    monkeypatch.setattr(group, "_make", lambda _, partition: Deaf(f"{partition}", group.happened))
-    group.partitions = Partitions(group._make, group, asyncio.Event(), fencing=False)
+    group = DeafGroup(fencing=False)
     await group.rebalance(0)
     await asyncio.wait_for(group.partitions.revoke(), 5)
-    assert swallowed == ["0", "0"]
+    assert group.happened == ["0 runs", "0 doubts", "0 swallowed", "0 swallowed", "0 closed"]
     assert "log-0 has not let go of its partition" in caplog.text
     assert "Deaf.run" in caplog.text
+
+
+async def test_whoever_swallows_its_cancellation_does_not_keep_its_successor_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("streams.worker.partitions._PATIENCE_S", 0.02)
+    group = DeafGroup(fencing=True)
+    await group.rebalance(0)
+    await group.rebalance(0, generations=2)
+    assert group.happened == ["0 doubts", "0 swallowed", "0 swallowed", "0 closed", "0 runs"]
+    await group.partitions.stop()

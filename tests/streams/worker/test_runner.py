@@ -1,6 +1,7 @@
 """The loop of one partition, around a changelog in memory: gaps, fences, stuck transactions, damage, back-pressure."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -249,6 +250,29 @@ async def test_a_runner_in_doubt_that_is_fenced_takes_nothing_back_before_the_gr
         runner.confirm()
         await until(lambda: runner.processor)
         assert brokers.publishers == 2
+
+
+async def test_a_runner_whose_cancellation_is_swallowed_while_it_lets_go_ends_and_does_not_wait_for_the_group(
+    brokers: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping = asyncio.Event()
+
+    async def stop(_: FakePublisher) -> None:
+        stopping.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60.0)
+
+    monkeypatch.setattr(FakePublisher, "stop", stop)
+    runner = brokers.runner()
+    async with running(runner) as task:
+        await until(lambda: runner.processor)
+        runner.doubt()
+        brokers.fenced = 1
+        deliver(runner, batch("a", 0, 2))
+        await stopping.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=30.0)
+        assert task.cancelled()
 
 
 async def test_a_store_found_damaged_at_work_is_made_anew(brokers: Brokers, monkeypatch: pytest.MonkeyPatch) -> None:

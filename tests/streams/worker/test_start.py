@@ -150,12 +150,11 @@ def test_a_long_compilation_says_how_far_it_is(
 def test_after_the_start_the_collector_leaves_alone_what_is_loaded() -> None:
     program = (
         "import gc; from streams.worker.process import _settle; _settle(); "
-        "import sys; print(gc.get_freeze_count(), len(gc.get_objects()), 'river.drift' in sys.modules)"
+        "print(gc.get_freeze_count(), len(gc.get_objects()))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    frozen, others, loaded = done.stdout.split()
+    frozen, others = done.stdout.split()
     assert int(frozen) > 50_000 > 1_000 > int(others)
-    assert loaded == "True"
     assert gc.get_freeze_count() == 0, "not in this process"
 
 
