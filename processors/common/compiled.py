@@ -43,6 +43,15 @@ KERNELS: list[Any] = []
 class _HealingCache(FunctionCache):
     """Compiles anew what cannot be read from the cache, as after a crash that left half a file."""
 
+    def signatures(self, target_context: Any) -> list[Any]:
+        """Return the types of parameters for which there is a compiled function; none if the list cannot be read."""
+        try:
+            cache: Any = self  # numba has no types
+            codegen = target_context.codegen()
+            return [key[0] for key in cache._cache_file._load_index() if key == cache._index_key(key[0], codegen)]
+        except Exception:  # noqa: BLE001  # reading damaged bytes raises anything
+            return []
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the compiled function of a signature; :obj:`None` if there is none that can be read."""
         try:
