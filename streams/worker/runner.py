@@ -65,6 +65,8 @@ class PartitionRunner:
     ----------
     activity : str
         What it is doing, for log entries.
+    taken_over : asyncio.Event
+        Set once it has taken the partition over for the first time.
     committed_at : float
         Monotonic seconds of the last commit, or of the end of the takeover.
     publishing_since : float
@@ -95,6 +97,7 @@ class PartitionRunner:
         self._takeover = Takeover(settings, plane, partition, consumer, self._buffer, metrics, stores)
         self._rest = Rest(settings.kafka.session_timeout_s)
         self._working = False
+        self.taken_over = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._confirmed.set()
         self._reseek = False
@@ -167,6 +170,7 @@ class PartitionRunner:
                 self.activity, self._reseek = "taking over", False
                 async with self._takeover.hold() as held:
                     self.committed_at = self._taken_over_at = monotonic()
+                    self.taken_over.set()
                     await ready.wait()
                     while True:
                         raise_if_cancelled()

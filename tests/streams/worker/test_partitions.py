@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,6 +21,7 @@ class Runner:
 
     def __init__(self, name: str, happened: list[str]) -> None:
         self.name, self.happened, self.processor = name, happened, cast(Any, object())
+        self.taken_over = asyncio.Event()
 
     async def run(self, _: asyncio.Event) -> None:
         self.happened.append(f"{self.name} runs")
@@ -95,6 +97,31 @@ async def test_without_fencing_all_are_let_go_of_before_the_group_decides(fencin
     await group.rebalance(0)
     assert await group.rebalance(0) == ["0 doubts", "0 closed", "0 runs"]
     await group.partitions.stop()
+
+
+@pytest.mark.parametrize("patience_s", [30.0, 0.05])
+async def test_partitions_that_answer_users_are_taken_over_first_and_keep_the_others_waiting_for_so_long(
+    patience_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.worker.partitions._FIRST_S", patience_s)
+    group = Group()
+    items: Any = SimpleNamespace(name="items")
+    users: Any = SimpleNamespace(name="users")
+    monkeypatch.setattr(group, "_make", lambda plane, number: Runner(f"{plane.name} {number}", group.happened))
+    partitions = Partitions(group._make, group, asyncio.Event(), fencing=True)
+    partitions.assign({("items", 0): items, ("users", 0): users, ("users", 1): users}, 1)
+    await asyncio.sleep(0)
+    assert group.happened == ["users 0 runs", "users 1 runs"]
+    if patience_s > 1.0:
+        for number in range(2):
+            assert "items 0 runs" not in group.happened
+            runner: Any = partitions.runners["users", number]
+            runner.taken_over.set()
+            await asyncio.sleep(0.01)
+    else:
+        await asyncio.sleep(4 * patience_s)
+    assert group.happened == ["users 0 runs", "users 1 runs", "items 0 runs"]
+    await partitions.stop()
 
 
 class Deaf(Runner):
