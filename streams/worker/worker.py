@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import Any, cast
 
-from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from processors.planes.base import Plane
@@ -25,8 +24,8 @@ from streams.settings.sections import Settings
 from streams.worker.broker_probe import BrokerProbe
 from streams.worker.broker_wait import BrokerWait
 from streams.worker.compute_thread import ComputeThread
-from streams.worker.consumer_control import ConsumerControl
 from streams.worker.faust_app import FaustApp
+from streams.worker.faust_control import control_of
 from streams.worker.gauges import Gauges
 from streams.worker.health import Health
 from streams.worker.http import serve
@@ -98,7 +97,7 @@ class Worker:
         self._ending: set[asyncio.Task[Any]] = set()
         self._failed: asyncio.Future[None] | None = None
         self.app = FaustApp(settings)
-        self._consumer = ConsumerControl(self._seek, self._beginnings, self._ends, self._pause, self._resume)
+        self._consumer = control_of(self.app)
         self._stores = Stores(settings)
         fencing = settings.worker.processing_guarantee == "exactly_once"
         self._partitions = Partitions(self._make_runner, self, self.feed.complete, fencing)
@@ -276,30 +275,3 @@ class Worker:
         return PartitionRunner(
             self.settings, plane, partition, self._consumer, interval, self.metrics, self._stores, self._compute
         )
-
-    # ---------------------------------------------------------------- the consumer, as runners see it
-
-    async def _seek(self, offsets: Mapping[str, int], partition: int) -> None:
-        to = {TP(topic, partition): offset for topic, offset in offsets.items()}
-        try:
-            await self.app.consumer.seek_wait(to)
-        except IllegalStateError:
-            # It went to another worker just now: the runner is about to be told.
-            if to.keys() <= self.app.consumer.assignment():
-                raise
-
-    async def _beginnings(self, topics: Sequence[str], partition: int) -> dict[str, int]:
-        offsets = await self.app.consumer.earliest_offsets(*(TP(topic, partition) for topic in topics))
-        return {tp.topic: int(offset) for tp, offset in offsets.items()}
-
-    async def _ends(self, topics: Sequence[str], partition: int) -> dict[str, int]:
-        offsets = await self.app.consumer.highwaters(*(TP(topic, partition) for topic in topics))
-        return {tp.topic: int(offset) for tp, offset in offsets.items()}
-
-    def _pause(self, topic: str, partition: int) -> None:
-        self.app.consumer.pause_partitions({TP(topic, partition)})
-
-    def _resume(self, topic: str, partition: int) -> None:
-        tp = TP(topic, partition)
-        if tp in self.app.consumer.assignment():
-            self.app.consumer.resume_partitions({tp})

@@ -11,7 +11,6 @@ ended that was not meant to.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import random
 import signal
@@ -28,13 +27,13 @@ from statistics import median
 from typing import Any
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
 
 from processors.common.topics import DEAD_LETTERS_TOPIC
 from streams.settings.sections import Settings
 from tests.chaos.faults import FAULTS, Fault, Scene
 from tests.chaos.network import kafka_behind
-from tests.load import SOON_MS, Load, wait_drained, with_ads
+from tests.chaos.silences import Silences
+from tests.load import Load, wait_drained, with_ads
 from tests.oracle import Account, Differences, account
 from tests.support import WorkerProcess, fresh_settings, read_topic
 
@@ -42,49 +41,6 @@ _TOO_LITTLE = "only"
 
 _SEEKING_BACK = "; seeking back"
 """What a worker says each time that it has records delivered again."""
-
-
-class Silences:
-    """Notes when recommendations are committed, by partition."""
-
-    def __init__(self, bootstrap: str, partitions: int) -> None:
-        self._times: dict[int, list[float]] = {number: [] for number in range(partitions)}
-        self._bootstrap = bootstrap
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def longest(self, since: float) -> float:
-        """Longest time without a commit of some partition, from a moment on."""
-        worst = 0.0
-        for times in self._times.values():
-            moments = [since, *(at for at in times if at > since), time.monotonic()]
-            worst = max(worst, max(b - a for a, b in itertools.pairwise(moments)))
-        return worst
-
-    def until_heard(self, since: float) -> float:
-        """Seconds from a moment on until every partition has committed something that is heard of."""
-        return max(next((at for at in times if at > since), time.monotonic()) for times in self._times.values()) - since
-
-    def wait_heard(self, since: float, seconds: float = 60.0) -> None:
-        """Wait until every partition has committed something after a moment: until then it is silent."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not all(times and times[-1] > since for times in self._times.values()):
-            time.sleep(0.1)
-
-    def finish(self) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        consumer = KafkaConsumer(
-            bootstrap_servers=self._bootstrap, isolation_level="read_committed", reconnect_backoff_max_ms=SOON_MS
-        )
-        consumer.assign([TopicPartition("recommendations.v1", number) for number in self._times])
-        while not self._stop.is_set():
-            for tp in consumer.poll(200):
-                self._times[tp.partition].append(time.monotonic())
-        consumer.close()
 
 
 stopping = threading.Event()
