@@ -27,6 +27,7 @@ RECONNECT_MS = 1_000
 
 _UNKNOWN_TOPIC = 3
 _SIMILAR = 0.65
+_NO_GROUP = "Dead"
 
 
 class TopicMissing(NearstreamError):
@@ -160,7 +161,7 @@ def not_allowed(kafka: KafkaSettings, error: Exception) -> str:
     return f"does not allow this ({', '.join(map(str, error.args)) or type(error).__name__}): {user} needs {rights}"
 
 
-def group_clients(kafka: KafkaSettings) -> list[str]:
+def group_clients(kafka: KafkaSettings) -> list[str] | None:
     """Return the client ids of the group's members.
 
     A worker asks before it joins, also to make sure that it may see the group: a client that may not join waits for
@@ -168,8 +169,8 @@ def group_clients(kafka: KafkaSettings) -> list[str]:
 
     Returns
     -------
-    list of str
-        One per member; empty if there is none, or the brokers cannot tell.
+    list of str or None
+        One per member; empty if there is none, and :obj:`None` if the brokers cannot tell now.
 
     Raises
     ------
@@ -183,8 +184,13 @@ def group_clients(kafka: KafkaSettings) -> list[str]:
             raise
         except (KafkaError, ValueError) as error:  # a new broker has no coordinator yet; Tansu answers oddly
             logger.debug("group %s cannot be described: %r", kafka.group, error)
-            return []
-    return [member["client_id"] for member in found.get(kafka.group, {}).get("members", ())]
+            return None
+    group = found.get(kafka.group, {})
+    members = [member["client_id"] for member in group.get("members", ())]
+    # A coordinator that is being moved to another broker answers with an error and without members, and one of Kafka 4
+    # with an error, too, where there is no such group.
+    is_told = members or not group.get("error") or group.get("group_state") == _NO_GROUP
+    return members if is_told else None
 
 
 def existing_topics(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:

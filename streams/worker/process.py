@@ -77,11 +77,21 @@ def prepare(settings: Settings) -> None:
     check_topic_ids(settings)
 
 
-def served_by_others(settings: Settings) -> bool:
+def served_by_others(settings: Settings) -> bool | None:
     """Tell whether other workers run the partitions, and the group has forgotten what this worker was before.
 
     A predecessor that was killed stays a member until its session ends. Whoever joins before that gets its partitions,
-    and has their stores on disk. Brokers that went away meanwhile do not tell; joining waits for them.
+    and has their stores on disk.
+
+    Returns
+    -------
+    bool or None
+        :obj:`None` if the brokers cannot tell, or went away meanwhile.
+
+    Raises
+    ------
+    BrokerRefused
+        If the user may not see the group.
     """
     try:
         members = group_clients(settings.kafka)
@@ -89,8 +99,8 @@ def served_by_others(settings: Settings) -> bool:
         raise
     except BrokerUnavailable as error:
         logger.warning("%s", error)
-        return False
-    return bool(members) and member_name(settings) not in members
+        return None
+    return None if members is None else bool(members) and member_name(settings) not in members
 
 
 def _check_topics(report: TopicReport) -> None:

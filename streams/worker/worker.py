@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any, cast
 
@@ -43,6 +44,7 @@ from streams.worker.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 _ANNOUNCED_WITHIN_S = 0.5
+_ASKED_AGAIN_AFTER_S = 5.0
 
 CAMPAIGNS_EVERY = 4
 """Broadcast intervals between two transactions of the campaigns plane: once a second is enough for campaigns."""
@@ -67,7 +69,8 @@ class Worker:
     before_joining, while_joining
         Called in the compute thread: before it joins the group, and as it waits for partitions.
     served
-        Called in a thread of its own before it joins: tells whether other workers run the partitions.
+        Called in a thread of its own before it joins: tells whether other workers run the partitions. It is asked again
+        every 5 s as long as it says so and the read models are incomplete; :obj:`None` means that nobody can tell.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class Worker:
         let_go: Callable[[], object] = lambda: None,
         before_joining: Callable[[], None] = lambda: None,
         while_joining: Callable[[], None] = lambda: None,
-        served: Callable[[], bool] = lambda: False,
+        served: Callable[[], bool | None] = lambda: False,
     ) -> None:
         self.settings = settings
         self._prepare = prepare
@@ -196,9 +199,7 @@ class Worker:
 
     async def _run_faust(self) -> None:
         await self._compute.run(self._before_joining)
-        if await asyncio.to_thread(self._served):
-            # Partitions that come here would stand still until the read models are complete; elsewhere they do not.
-            await self.feed.complete.wait()
+        if await self._read_while_others_serve():
             await self._compute.run(self._while_joining)
             self._membership.ask()
             await self.app.start()
@@ -209,6 +210,24 @@ class Worker:
         reason = self.app.crash_reason
         if reason is not None:
             raise reason
+
+    async def _read_while_others_serve(self) -> bool:
+        """Wait until the read models are complete, and return True; False as soon as no other worker serves any more.
+
+        Partitions that come here before would stand still until then; with others they do not. Those that nobody runs
+        are better taken over meanwhile.
+        """
+        served = await asyncio.to_thread(self._served)
+        if not served:
+            return False
+        while served is not False:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ASKED_AGAIN_AFTER_S):
+                    await self.feed.complete.wait()
+                    return True
+            served = await asyncio.to_thread(self._served)
+        logger.info("no other worker serves any more: joining before the read models are complete")
+        return False
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run a part of the worker in a task; if it raises anything, the worker fails with that."""

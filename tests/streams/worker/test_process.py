@@ -34,13 +34,14 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Difference]:
 
 @pytest.mark.parametrize(
     ("members", "served"),
-    [([], False), (["nearstream-0"], True), (["nearstream-0", "own"], False), (["own"], False)],
+    [([], False), (["nearstream-0"], True), (["nearstream-0", "own"], False), (["own"], False), (None, None)],
 )
 def test_a_predecessor_that_is_still_a_member_is_no_other_worker(
-    monkeypatch: pytest.MonkeyPatch, members: list[str], served: bool
+    monkeypatch: pytest.MonkeyPatch, members: list[str] | None, served: bool | None
 ) -> None:
     own = member_name(Settings())
-    monkeypatch.setattr(process, "group_clients", lambda _: [own if name == "own" else name for name in members])
+    found = members and [own if name == "own" else name for name in members]
+    monkeypatch.setattr(process, "group_clients", lambda _: found)
     assert process.served_by_others(Settings()) is served
 
 
@@ -51,7 +52,7 @@ def test_brokers_that_go_away_before_it_joins_do_not_end_a_worker(monkeypatch: p
         raise answers.pop(0)
 
     monkeypatch.setattr(process, "group_clients", ask)
-    assert process.served_by_others(Settings()) is False
+    assert process.served_by_others(Settings()) is None
     with pytest.raises(BrokerRefused):
         process.served_by_others(Settings())
 

@@ -71,6 +71,33 @@ async def test_where_others_serve_it_joins_once_its_read_models_are_complete(
     worker._compute.close()
 
 
+async def test_it_joins_at_once_when_the_last_of_the_others_goes_while_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    async def start() -> None:
+        done.append("join")
+
+    async def stopped() -> None:
+        done.append("run")
+
+    def served() -> bool | None:
+        done.append("ask")
+        return answers.pop(0)
+
+    answers = [True, None, True, False]
+    monkeypatch.setattr("streams.worker.worker._ASKED_AGAIN_AFTER_S", 0.01)
+    worker = Worker(_settings(tmp_path), served=served)
+    monkeypatch.setattr(worker.app, "start", start)
+    monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
+    async with asyncio.timeout(10):
+        await worker._run_faust()
+    assert done == ["ask", "ask", "ask", "ask", "join", "run"]
+    assert not worker.feed.complete.is_set()
+    worker._compute.close()
+
+
 async def test_a_worker_says_when_it_is_ready_and_how_much_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
