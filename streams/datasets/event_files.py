@@ -149,6 +149,8 @@ def _csv_events(lines: _Lines, file: IO[bytes], layout: Layout) -> Iterator[File
             # A quotation mark that is not closed takes the lines after it into its cell.
             lines.refuse(max(rows.line_num, 1), error, begin)
             continue
+        if rows.line_num > begin:
+            lines.notes.take_inside(begin, rows.line_num)
         if event is not None:
             yield event
 
@@ -177,7 +179,7 @@ class _Row:
         user, item = id_of(row[self._user], "user_id"), id_of(row[self._item], "item_id")
         time_ms, _ = moment_of(row[self._time])
         notes = self._lines.notes
-        given = text_of(row[self._id]) if self._id is not None else ""
+        given = line_of(text_of(row[self._id]), "event_id") if self._id is not None else ""
         native: dict[str, Any] = {
             "event_id": given or f"{self._lines.prefix}{number}",
             "user_id": user,
@@ -187,8 +189,9 @@ class _Row:
         }
         for field, at in self._numbers:
             # Some data sets keep the rating in the column of the price: it is not one, and nobody says on which scale.
-            if row[at] and not (kind == "rate" and field == "price"):
-                amount = amount_of(row[at])
+            text = line_of(row[at], field)
+            if text and not (kind == "rate" and field == "price"):
+                amount = amount_of(text)
                 if amount is None:
                     notes.left_out[field] += 1
                 else:

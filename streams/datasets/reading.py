@@ -35,6 +35,8 @@ class Reading:
         Fields that were left out of events, as their values made no sense.
     passed_over
         Lines with types that are no events here.
+    inside
+        Lines that are the rest of a cell which begins on another, in a column that is not read.
     units
         Times of JSON lines that were not in milliseconds, by their unit.
     back, strange
@@ -44,7 +46,8 @@ class Reading:
     """
 
     def __init__(self) -> None:
-        self.events = self.beyond = self.back = self.strange = 0
+        self.events = self.beyond = self.inside = self.back = self.strange = 0
+        self._first_inside = 0
         self.first_ms = self.last_ms = self._most_back_ms = 0
         self.unread: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
@@ -71,6 +74,14 @@ class Reading:
         if len(self._examples[reason]) < _EXAMPLES:
             where = f"line {number}" if first == number else f"lines {first} to {number}"
             self._examples[reason].append(f"{where}: {message.removeprefix(f'{reason}: ')}")
+
+    def take_inside(self, first: int, last: int) -> None:
+        """Note a row of several lines of which nothing is wrong, as far as it is read; its lines are numbered from 1.
+
+        It may have a description of several lines, or a quotation mark too many that hides the events after it.
+        """
+        self.inside += last - first
+        self._first_inside = self._first_inside or first
 
     def watched(self, events: Iterable[FileEvent]) -> Iterator[FileEvent]:
         """Yield events and note what their times say."""
@@ -148,6 +159,11 @@ class Reading:
             for reason, count in self.unread.most_common()
         ]
         said += [f"{_lines(count)} passed over: {kind}" for kind, count in self.passed_over.most_common()]
+        if self.inside:
+            said.append(
+                f"{_lines(self.inside)} taken for the rest of a cell in a column that is not read, first after line "
+                f"{self._first_inside}: if they are events, there is a quotation mark too many"
+            )
         said += [f"{count:,} values of {field} left out" for field, count in self.left_out.most_common()]
         said += [f"{count:,} times are in {unit}, and were taken so" for unit, count in self.units.most_common()]
         if self.back:

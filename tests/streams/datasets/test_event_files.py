@@ -404,16 +404,34 @@ def test_all_lines_count_that_a_quotation_mark_which_is_not_closed_takes_with_it
         reading.check_lines("shop.csv")
 
 
-@pytest.mark.parametrize("field", ["user_id", "category"])
-def test_a_cell_of_many_lines_is_none_of_an_event(tmp_path: Path, field: str) -> None:
-    """Two quotation marks too many, lines apart, are a cell to the letter of the format."""
-    rows = [[f"u{n}", f"i{n}", "view", f"{1_700_000_000 + n}", "5", "tents"] for n in range(100)]
-    at = HEADER.split(",").index(field)
+def with_quotation_marks(folder: Path, field: str, kind: str = "view") -> Path:
+    """A file of 100 rows with two quotation marks too many, lines apart."""
+    header = f"{HEADER},event_id,title"
+    rows = [[f"u{n}", f"i{n}", kind, f"{1_700_000_000 + n}", "5", "tents", f"e{n}", "A tent"] for n in range(100)]
+    at = header.split(",").index(field)
     rows[50][at], rows[70][at] = f'"{rows[50][at]}', f'{rows[70][at]}"'
+    return written(folder, "shop.csv", header, *(",".join(row) for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [("user_id", "view"), ("category", "view"), ("event_id", "view"), ("price", "view"), ("price", "rate")],
+)
+def test_a_cell_of_many_lines_is_none_of_an_event(tmp_path: Path, field: str, kind: str) -> None:
+    """Two quotation marks too many, lines apart, are a cell to the letter of the format."""
     reading = Reading()
-    path = written(tmp_path, "shop.csv", HEADER, *(",".join(row) for row in rows))
+    path = with_quotation_marks(tmp_path, field, kind)
     assert len(list(read_events(path, reading=reading))) == 79
     assert reading.unread == {field: 21}
     (said,) = reading.lines()
     assert said.startswith(f"21 lines not read for {field}: lines 52 to 72: ")
     assert said.endswith("a text of one line: is there a quotation mark too many?")
+
+
+def test_lines_that_are_hidden_in_a_column_which_is_not_read_are_told(tmp_path: Path) -> None:
+    """Descriptions may have several lines."""
+    reading = Reading()
+    assert len(list(read_events(with_quotation_marks(tmp_path, "title"), reading=reading))) == 80
+    assert (reading.inside, reading.unread) == (20, {})
+    (said,) = reading.lines()
+    assert said.startswith("20 lines taken for the rest of a cell in a column that is not read, first after line 52: ")
