@@ -62,7 +62,7 @@ def _tables(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
     try:
         tables = tomllib.loads(path.read_text("utf-8-sig"))
         strange = next(_not_finite(tables, ""), None)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is neither of TOML's errors
         raise NearstreamError(f"{path}: {error}") from error
     if strange is not None:
         # JSON has no such numbers, and what is left out may mean that there is no limit.

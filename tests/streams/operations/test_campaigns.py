@@ -36,6 +36,7 @@ landing_url = "https://shop.example/tents"
         ("budget_daily = nan", r"spring/tents.budget_daily: nan, expected a finite number"),
         ("frequency = {per_day = -inf}", r"spring/tents.frequency.per_day: -inf, expected a finite number"),
         (f"name = {'[' * 5000}{']' * 5000}", r"maximum recursion depth exceeded"),
+        (f"name = {'9' * 5000}", r"a\.toml: Exceeds the limit"),
     ],
 )
 def test_a_table_with_what_json_cannot_say_is_refused(tmp_path: Path, line: str, said: str) -> None:
