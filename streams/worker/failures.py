@@ -47,6 +47,8 @@ a partition that stalls      The watchdog has the consumer seek back every 10 s;
                              ``worker.stalled_after_s``, and whoever supervises the process may restart it.
 a group it does not get into  ``/healthz`` fails after ``worker.stalled_after_s`` in which the brokers answered and the
                              worker was in no group; after twice as long the watchdog ends the process.
+read models without end      Of a worker that reads them before it joins, ``/healthz`` fails once nothing has come for
+                             ``worker.stalled_after_s``.
 a store in use elsewhere     Another directory is used meanwhile (:mod:`streams.worker.stores`).
 read models, probe, Faust    Whatever they raise ends the process; of a broadcast record that no read model can take
                              over, the error names topic, offset and key.

@@ -70,14 +70,17 @@ class Health:
     def unhealthy(self) -> dict[str, str]:
         """Name what has not been well for longer than a worker needs to get over it; empty if nothing.
 
-        Silent brokers, once there were any, a group that does not take the worker in, and partitions that are not taken
-        over, or have work and make no progress. A worker for which this lasts should be restarted. What somebody must
-        do something about, such as a full disk, is named at once.
+        Silent brokers, once there were any, a group that does not take the worker in, read models of which nothing
+        comes any more though the worker joins after them, and partitions that are not taken over, or have work and make
+        no progress. A worker for which this lasts should be restarted. What somebody must do something about, such as a
+        full disk, is named at once.
         """
         limit_s = self._stalled_after_s
         problems = {}
         if self._probe.silent_s > limit_s and (silence := self._probe.problem):
             problems["brokers"] = silence
+        elif self._feed.stuck_s > limit_s:
+            problems["read model"] = f"incomplete, and nothing read for {self._feed.stuck_s:.0f} s"
         if self._membership.out_s > limit_s:
             problems["group"] = f"not joined for {self._membership.out_s:.0f} s"
         return problems | self._not_taken_over(limit_s) | self._stalled(limit_s) | self._troubled()

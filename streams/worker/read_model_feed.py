@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from time import time
+from time import monotonic, time
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -58,6 +58,20 @@ class ReadModelFeed:
         self.complete = asyncio.Event()
         self.changed_at = time()
         self.applied = 0
+        self._awaited_since: float | None = None
+        self._read_at = 0.0
+
+    @property
+    def stuck_s(self) -> float:
+        """Seconds for which somebody has waited for the read models and nothing was read; 0 if nobody waits."""
+        if self._awaited_since is None or self.complete.is_set():
+            return 0.0
+        return monotonic() - max(self._awaited_since, self._read_at)
+
+    async def completed(self) -> None:
+        """Wait until the read models are complete."""
+        self._awaited_since = self._awaited_since or monotonic()
+        await self.complete.wait()
 
     async def run(self) -> None:
         """Read the topics from their beginnings and follow them until cancelled.
@@ -120,6 +134,8 @@ class ReadModelFeed:
             for record in records
             if record.key is not None and record.key != _MARKER_KEY
         ]
+        if fetched:
+            self._read_at = monotonic()
         if views:
             await self._compute.run(self._apply, views)
             self.applied += len(views)

@@ -223,7 +223,7 @@ class Worker:
         while served is not False:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ASKED_AGAIN_AFTER_S):
-                    await self.feed.complete.wait()
+                    await self.feed.completed()
                     return True
             served = await asyncio.to_thread(self._served)
         logger.info("no other worker serves any more: joining before the read models are complete")

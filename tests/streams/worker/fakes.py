@@ -196,7 +196,7 @@ class WatchedWorker:
         self.now, self.end, self.reread = 1000.0, 10, 0
         self.given_up = 0
         self.probe = SimpleNamespace(silent_s=0.0, problem=None)
-        self.feed = SimpleNamespace(complete=asyncio.Event(), changed_at=0.0)
+        self.feed = SimpleNamespace(complete=asyncio.Event(), changed_at=0.0, stuck_s=0.0)
         self.feed.complete.set()
         self.recordless: dict[TP, tuple[int, int]] = {}
         position = SimpleNamespace(offsets={HERE.topic: 10})

@@ -35,6 +35,16 @@ async def test_silent_brokers_make_it_unready_at_once_and_unhealthy_in_the_end(w
     assert worker.health.unhealthy() == {"brokers": "no answer"}
 
 
+async def test_read_models_of_which_nothing_comes_any_more_are_reported(worker: WatchedWorker) -> None:
+    worker.feed.complete.clear()
+    worker.feed.stuck_s = 60.0
+    assert worker.health.unhealthy() == {}
+    worker.feed.stuck_s = 61.0
+    assert worker.health.unhealthy() == {"read model": "incomplete, and nothing read for 61 s"}
+    worker.probe.silent_s, worker.probe.problem = 62.0, "no answer"
+    assert worker.health.unhealthy() == {"brokers": "no answer"}
+
+
 async def test_what_keeps_a_worker_from_being_ready_is_named(worker: WatchedWorker) -> None:
     processor, worker.runner.processor = worker.runner.processor, cast(Any, None)
     worker.feed.complete.clear()

@@ -1,5 +1,6 @@
 """What the feed of the read models does with records that none of them can take over, and without brokers."""
 
+import asyncio
 from typing import Any, cast
 
 import pytest
@@ -39,3 +40,35 @@ async def test_brokers_that_go_away_while_it_begins_are_asked_again(monkeypatch:
     feed = ReadModelFeed(Settings(), build_topology(Settings()), compute)
     assert await feed._marked([TopicPartition("t", 0)]) == {TopicPartition("t", 0): 3}
     compute.close()
+
+
+async def test_it_is_stuck_if_nothing_is_read_while_somebody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("streams.worker.read_model_feed.monotonic", lambda: now)
+    compute = ComputeThread()
+    feed = ReadModelFeed(Settings(), build_topology(Settings()), compute)
+    now += 600
+    assert feed.stuck_s == 0.0, "nobody waits yet"
+    waiting = asyncio.create_task(feed.completed())
+    await asyncio.sleep(0)
+    now += 70
+    assert feed.stuck_s == 70.0
+    await feed._read(cast(Any, Fetching({TopicPartition("t", 0): [Record("t", 0, 0, 0, b"\x00marker", None)]})))
+    assert feed.stuck_s == 0.0
+    now += 30
+    await feed._read(cast(Any, Fetching({})))
+    assert feed.stuck_s == 30.0
+    feed.complete.set()
+    await waiting
+    assert feed.stuck_s == 0.0
+    compute.close()
+
+
+class Fetching:
+    """A consumer that has fetched something."""
+
+    def __init__(self, fetched: dict[TopicPartition, list[Record]]) -> None:
+        self._fetched = fetched
+
+    async def getmany(self, **_: object) -> dict[TopicPartition, list[Record]]:
+        return self._fetched
