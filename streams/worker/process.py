@@ -86,7 +86,7 @@ def served_by_others(settings: Settings) -> bool | None:
     Returns
     -------
     bool or None
-        :obj:`None` if the brokers cannot tell, or went away meanwhile.
+        :obj:`None` if the brokers cannot tell, or cannot be asked now.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def served_by_others(settings: Settings) -> bool | None:
         members = group_clients(settings.kafka)
     except BrokerRefused:
         raise
-    except BrokerUnavailable as error:
+    except (BrokerUnavailable, ConfigurationError) as error:  # or a certificate or token that is being replaced
         logger.warning("%s", error)
         return None
     return None if members is None else bool(members) and member_name(settings) not in members

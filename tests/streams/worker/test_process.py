@@ -46,13 +46,18 @@ def test_a_predecessor_that_is_still_a_member_is_no_other_worker(
 
 
 def test_brokers_that_go_away_before_it_joins_do_not_end_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[Exception] = [BrokerUnavailable("does not answer"), BrokerRefused("is not allowed")]
+    answers: list[Exception] = [
+        BrokerUnavailable("does not answer"),
+        ConfigurationError("kafka.ssl_certfile: cannot be loaded"),
+        BrokerRefused("is not allowed"),
+    ]
 
     def ask(_: object) -> list[str]:
         raise answers.pop(0)
 
     monkeypatch.setattr(process, "group_clients", ask)
     assert process.served_by_others(Settings()) is None
+    assert process.served_by_others(Settings()) is None, "a certificate is being replaced"
     with pytest.raises(BrokerRefused):
         process.served_by_others(Settings())
 
