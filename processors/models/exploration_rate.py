@@ -148,8 +148,8 @@ def _pull(state: ShareState) -> int:
 
     What is believed is a Beta distribution, uniform before the first choice. Each pull has seeds of its own that follow
     from the number of the pull, so that a replay pulls the same. The draws are those of River's ``ThompsonSampling``
-    with ``Beta`` rewards, as a test checks: its package loads scipy.stats, a second of every start of a
-    worker, and 64 MB.
+    with ``Beta`` rewards, as a test checks: its package loads scipy.stats, a second of every start of a worker and 64
+    MB.
     """
     seeds = Random(state.pulls)
     draws = [

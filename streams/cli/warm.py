@@ -27,10 +27,13 @@ def warm(as_json: JsonOption = False) -> None:
     to: the directory that NUMBA_CACHE_DIR names, beside the sources, the
     user's cache. Needs no broker and no settings, and touches no state.
     """
+    from streams.engine.warm import note
     from streams.engine.warm import warm as run
 
     with _shown(not as_json):
         warmed = run()
+        if warmed.compiled and warmed.cache:
+            note()
     if as_json:
         print_json({**vars(warmed), "advice": warmed.advice})
         return

@@ -10,6 +10,8 @@ writes neither settings nor states; only the cache is written. What was needed i
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -62,19 +64,25 @@ class Warmed:
 def warm() -> Warmed:
     """Load what an earlier process noted, or run the tiny shop; return what that compiled and loaded.
 
-    A second call in a process finds nothing to do. Complexity: about half a second if all is in the cache and noted, a
+    A second call in a process finds nothing to do. Only a process that compiles nothing notes what was needed. Complexity: about half a second if all is in the cache and noted, a
     second if it is in the cache alone, else about a second per kernel.
     """
     before, begin = _tally(), perf_counter()
-    if not load_listed(_kernels()):
-        # What was called before this, as by tests, may have been for other types.
-        called = any(kernel.signatures for kernel in _kernels())
+    # What was called before this, as by tests, may have been for other types.
+    called, listed = any(kernel.signatures for kernel in _kernels()), load_listed(_kernels())
+    if not listed:
         for size in _EMBEDDING_SIZES:
             play(TopologyDriver(settings_with(size)))
-        if not called:
-            keep_list(_kernels())
     compiled, loaded = (now - then for now, then in zip(_tally(), before, strict=True))
+    # In a process that compiles them, kernels that are part of others look as if they had been called, too.
+    if not (listed or called or compiled):
+        keep_list(_kernels())
     return Warmed(compiled, loaded, perf_counter() - begin, cache_place())
+
+
+def note() -> None:
+    """Warm in another process, which finds all in the cache and notes it; for after :func:`warm` has compiled."""
+    subprocess.run([sys.executable, "-c", "from streams.engine.warm import warm; warm()"], check=False)
 
 
 def progress() -> tuple[int, int]:

@@ -36,7 +36,8 @@ async def stop_client(client: Stoppable) -> None:
     before = 0 if task is None else task.cancelling()
     # A task of a client that was only just started must take its first step, or it never gets to handle its
     # cancellation and leaves its connections open.
-    await asyncio.sleep(0)
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)
     with suppress(KafkaError, asyncio.CancelledError):
         await client.stop()
     if task is not None and task.cancelling() > before:

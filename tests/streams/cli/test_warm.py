@@ -14,8 +14,11 @@ from streams.engine.warm import Warmed
 COLD, WARM, NOWHERE = Warmed(26, 0, 17.8, "/kernels"), Warmed(0, 25, 0.84, "/kernels"), Warmed(26, 0, 17.8, None)
 
 
-def said(monkeypatch: pytest.MonkeyPatch, warmed: Warmed, *options: str) -> tuple[str, str]:
+def said(
+    monkeypatch: pytest.MonkeyPatch, warmed: Warmed, *options: str, noted: list[int] | None = None
+) -> tuple[str, str]:
     monkeypatch.setattr(engine, "warm", lambda: warmed)
+    monkeypatch.setattr(engine, "note", lambda: None if noted is None else noted.append(1))
     result = CliRunner().invoke(app, ["warm", *options])
     assert result.exit_code == 0
     return result.stdout, result.stderr
@@ -35,6 +38,16 @@ def test_without_a_place_for_the_cache_it_says_what_that_costs(monkeypatch: pyte
     out, _ = said(monkeypatch, NOWHERE)
     assert "Cache: none.\nNote: no place for a cache can be written to" in out
     assert "compiled anew at every start, which takes about 18 s" in out
+
+
+def test_what_is_needed_is_noted_by_another_process_after_kernels_were_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noted: list[int] = []
+    for warmed in (WARM, NOWHERE, COLD):
+        assert noted == []
+        said(monkeypatch, warmed, noted=noted)
+    assert noted == [1]
 
 
 def test_json_is_one_line_and_nothing_else_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,8 @@ def test_a_process_that_finds_the_list_loads_the_same_without_running_the_shop()
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
         return done.stdout
 
-    run("from streams.engine.warm import warm; warm()")
+    for _ in range(2):  # the first one may compile, and notes nothing then
+        run("from streams.engine.warm import warm; warm()")
     compiled, loaded, ready = map(int, run(_WITHOUT_THE_SHOP).split())
     assert compiled == 0
     assert loaded == ready > 60

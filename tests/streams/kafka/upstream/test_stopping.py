@@ -46,6 +46,21 @@ async def test_a_cancellation_that_the_client_swallows_goes_through() -> None:
         await task
 
 
+async def test_a_client_is_stopped_though_the_cancellation_comes_before_it_has_begun_to() -> None:
+    stopped = []
+
+    class Client:
+        async def stop(self) -> None:
+            stopped.append(self)
+
+    task = asyncio.create_task(stop_client(Client()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(stopped) == 1
+
+
 async def test_whoever_was_cancelled_before_goes_on_with_what_is_left_to_do() -> None:
     done = []
 
