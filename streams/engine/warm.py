@@ -64,8 +64,9 @@ class Warmed:
 def warm() -> Warmed:
     """Load what an earlier process noted, or run the tiny shop; return what that compiled and loaded.
 
-    A second call in a process finds nothing to do. Only a process that compiles nothing notes what was needed. Complexity: about half a second if all is in the cache and noted, a
-    second if it is in the cache alone, else about a second per kernel.
+    A second call in a process finds nothing to do. Only a process that compiles nothing notes what was needed.
+    Complexity: about half a second if all is in the cache and noted, a second if it is in the cache alone, else about a
+    second per kernel.
     """
     before, begin = _tally(), perf_counter()
     # What was called before this, as by tests, may have been for other types.

@@ -40,7 +40,7 @@ def test_without_a_place_for_the_cache_it_says_what_that_costs(monkeypatch: pyte
     assert "compiled anew at every start, which takes about 18 s" in out
 
 
-def test_what_is_needed_is_noted_by_another_process_after_kernels_were_compiled(
+def test_another_process_notes_what_is_needed_after_kernels_were_compiled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     noted: list[int] = []
