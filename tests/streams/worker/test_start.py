@@ -22,6 +22,19 @@ from streams.worker.process_tuning import copy_unwritable_kernels
 from streams.worker.worker import Worker
 
 
+def _note_joining(worker: Worker, done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a worker note that it joins the group and runs, instead of doing so."""
+
+    async def start() -> None:
+        done.append("join")
+
+    async def stopped() -> None:
+        done.append("run")
+
+    monkeypatch.setattr(worker.app, "start", start)
+    monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
+
+
 async def test_kernels_come_before_the_group_and_beside_the_event_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,15 +43,8 @@ async def test_kernels_come_before_the_group_and_beside_the_event_loop(
     def note(what: str) -> Callable[[], None]:
         return lambda: done.append(f"{what} in {threading.current_thread().name.rpartition('_')[0]}")
 
-    async def start() -> None:
-        done.append("join")
-
-    async def stopped() -> None:
-        done.append("run")
-
     worker = Worker(_settings(tmp_path), before_joining=note("before"), while_joining=note("while"))
-    monkeypatch.setattr(worker.app, "start", start)
-    monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
+    _note_joining(worker, done, monkeypatch)
     await worker._run_faust()
     assert done == ["before in nearstream-compute", "join", "while in nearstream-compute", "run"]
     worker._compute.close()
@@ -49,18 +55,11 @@ async def test_where_others_serve_it_joins_once_its_read_models_are_complete(
 ) -> None:
     done: list[str] = []
 
-    async def start() -> None:
-        done.append("join")
-
-    async def stopped() -> None:
-        done.append("run")
-
     def settle() -> None:
         done.append("settle")
 
     worker = Worker(_settings(tmp_path), while_joining=settle, served=lambda: True)
-    monkeypatch.setattr(worker.app, "start", start)
-    monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
+    _note_joining(worker, done, monkeypatch)
     starting = asyncio.create_task(worker._run_faust())
     await asyncio.sleep(0.1)
     assert done == []
@@ -76,12 +75,6 @@ async def test_it_joins_at_once_when_the_last_of_the_others_goes_while_it_reads(
 ) -> None:
     done: list[str] = []
 
-    async def start() -> None:
-        done.append("join")
-
-    async def stopped() -> None:
-        done.append("run")
-
     def served() -> bool | None:
         done.append("ask")
         return answers.pop(0)
@@ -89,8 +82,7 @@ async def test_it_joins_at_once_when_the_last_of_the_others_goes_while_it_reads(
     answers = [True, None, True, False]
     monkeypatch.setattr("streams.worker.worker._ASKED_AGAIN_AFTER_S", 0.01)
     worker = Worker(_settings(tmp_path), served=served)
-    monkeypatch.setattr(worker.app, "start", start)
-    monkeypatch.setattr(worker.app, "wait_until_stopped", stopped)
+    _note_joining(worker, done, monkeypatch)
     async with asyncio.timeout(10):
         await worker._run_faust()
     assert done == ["ask", "ask", "ask", "ask", "join", "run"]

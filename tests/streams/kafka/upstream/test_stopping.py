@@ -21,44 +21,42 @@ async def test_stopping_a_client_that_was_retrying_is_no_cancellation() -> None:
     await stop_client(Retrying())
 
 
-async def test_a_real_cancellation_while_stopping_goes_through() -> None:
-    class Slow:
-        async def stop(self) -> None:
-            await asyncio.sleep(60)
+class Slow:
+    """A client whose stop takes its time."""
 
-    task = asyncio.create_task(stop_client(Slow()))
-    await asyncio.sleep(0)
+    def __init__(self) -> None:
+        self.begun = False
+
+    async def stop(self) -> None:
+        self.begun = True
+        await asyncio.sleep(60)
+
+
+class Deaf(Slow):
+    """One that swallows a cancellation meanwhile."""
+
+    async def stop(self) -> None:
+        with suppress(asyncio.CancelledError):
+            await super().stop()
+
+
+class Quick(Slow):
+    """One that stops at once."""
+
+    async def stop(self) -> None:
+        self.begun = True
+
+
+@pytest.mark.parametrize(("client", "is_begun"), [(Slow(), True), (Deaf(), True), (Quick(), False)])
+async def test_a_cancellation_goes_through_and_the_client_is_stopped(client: Slow, is_begun: bool) -> None:
+    task = asyncio.create_task(stop_client(client))
+    for _ in range(3 if is_begun else 1):
+        await asyncio.sleep(0)
+    assert client.begun == is_begun
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-
-async def test_a_cancellation_that_the_client_swallows_goes_through() -> None:
-    class Deaf:
-        async def stop(self) -> None:
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(60)
-
-    task = asyncio.create_task(stop_client(Deaf()))
-    await asyncio.sleep(0.01)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_client_is_stopped_though_the_cancellation_comes_before_it_has_begun_to() -> None:
-    stopped = []
-
-    class Client:
-        async def stop(self) -> None:
-            stopped.append(self)
-
-    task = asyncio.create_task(stop_client(Client()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert len(stopped) == 1
+    assert client.begun
 
 
 async def test_whoever_was_cancelled_before_goes_on_with_what_is_left_to_do() -> None:
