@@ -18,7 +18,6 @@ _PATIENCE_S = 5.0
 """Seconds for which a runner may take to let go of its partition before it is asked again: stopping a publisher takes
 milliseconds, unless the brokers are silent."""
 
-
 _ANSWERS = "users"
 """The plane whose partitions are taken over first: while one is silent, its users get no answers."""
 
@@ -79,7 +78,7 @@ class Partitions:
     def assign(self, wanted: Mapping[Name, Plane[Any]], generation: int) -> None:
         """Let go of the partitions that went to others, take over those that are new, and go on with the rest.
 
-        Those that answer users are taken over first: all at once take four times as long for each.
+        Those that answer users are taken over first: of many at once, each is ready only when nearly all are.
 
         Nothing is waited for: the consumer delivers to no partition before this returns.
 
